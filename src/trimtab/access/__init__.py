@@ -1,0 +1,1 @@
+"""Who may: client keys, kept as digests."""

@@ -1,0 +1,1 @@
+"""What it costs: usage in disjoint classes, dated prices, exact money."""

@@ -1,0 +1,229 @@
+"""Every error Trimtab raises on purpose, as one tree.
+
+    TrimtabError
+    |- DeclarationError         a project that cannot be used: carries every mistake at once
+    |- StoreError               a local or analytical store that cannot do what was asked
+    |  |- DirectoryInUse
+    |  |- StorageFull           also a CallError: what the client of a refused call sees
+    |  `- FormatError           bytes on disk that are not what their header says
+    |- ControlUnreachable
+    `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
+       |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
+       |- RequestTimeout, HeadersTooLarge, PayloadTooLarge
+       |- Unauthorized, Forbidden
+       |- RateLimited, Overloaded, CircuitOpen, Draining
+       |- DeadlineConnect, DeadlineFirstToken, DeadlineGap, DeadlineTotal
+       |- UpstreamError, UpstreamTruncated
+       `- Internal
+
+The docstring of a class is its message. Names in braces are the facts handed to the constructor; the last clause
+says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TrimtabError(Exception):
+    """Something went wrong: {detail}."""
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        template = " ".join((type(self).__doc__ or type(self).__name__).split())
+        super().__init__(template.format_map(facts))
+
+
+class DeclarationError(TrimtabError):
+    """{count} mistake(s) in {root}; mend what is listed and run `trimtab check` again:\n{listing}"""
+
+    def __init__(self, root: str, mistakes: tuple[str, ...]) -> None:
+        self.mistakes = mistakes
+        super().__init__(root=root, count=len(mistakes), listing="\n".join(mistakes))
+
+
+class StoreError(TrimtabError):
+    """The store {store} failed: {detail}; see `trimtab status` and the disk it lies on."""
+
+
+class DirectoryInUse(StoreError):
+    """{directory} is held by process {pid}; stop that `trimtab up`, or choose another directory under [data]."""
+
+
+class FormatError(StoreError):
+    """{path} at byte {offset} is not valid ({detail}); what precedes it was kept, move the file aside to go on."""
+
+
+class ControlUnreachable(TrimtabError):
+    """Control does not answer on {socket} ({detail}); start it with `trimtab up` in this project."""
+
+
+class CallError(TrimtabError):
+    """The call failed: {detail}."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    may_repeat: ClassVar[bool] = False
+
+    def __init__(self, *, retry_after_s: float | None = None, **facts: object) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(**facts)
+
+
+class InvalidRequest(CallError):
+    """The request is not valid: {detail}; correct it before sending it again."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class UnknownTask(CallError):
+    """There is no task {task!r} in this project; declare it in tasks/{task}/task.toml or name one that exists."""
+
+    code = "unknown_task"
+    status = 404
+
+
+class UnknownModel(CallError):
+    """There is no task or model {model!r} here; GET /v1/models lists what may be asked for."""
+
+    code = "unknown_model"
+    status = 404
+
+
+class NotFound(CallError):
+    """Nothing is served at {path}; POST /v1/chat/completions, or list the route in models.X.passthrough."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(CallError):
+    """{path} does not take {method}; use {allowed}."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class RequestTimeout(CallError):
+    """The request did not arrive within {limit_s} s; send it whole, or raise [gateway] {setting}."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class HeadersTooLarge(CallError):
+    """The request's head is over {limit} bytes or {count} headers; send fewer or shorter headers."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class PayloadTooLarge(CallError):
+    """The request's body is over {limit} bytes; send less, or raise [gateway] max_body."""
+
+    code = "payload_too_large"
+    status = 413
+
+
+class Unauthorized(CallError):
+    """The call carries no valid key; send `Authorization: Bearer KEY` with a key from `trimtab key new`."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(CallError):
+    """The key {key} may not use {what}; ask its owner for one that may."""
+
+    code = "forbidden"
+    status = 403
+
+
+class RateLimited(CallError):
+    """Every attempt at {model} was answered with 429; wait for the time in Retry-After."""
+
+    code = "rate_limited"
+    status = 429
+    may_repeat = True
+
+
+class Overloaded(CallError):
+    """The gateway is at its limit of {limit} {what}; wait for the time in Retry-After or add workers."""
+
+    code = "overloaded"
+    status = 503
+    may_repeat = True
+
+
+class CircuitOpen(CallError):
+    """Every replica of {model} is held back after failures; wait for Retry-After, `trimtab status` shows them."""
+
+    code = "circuit_open"
+    status = 503
+    may_repeat = True
+
+
+class Draining(CallError):
+    """The gateway is shutting down; send the call again after Retry-After."""
+
+    code = "draining"
+    status = 503
+    may_repeat = True
+
+
+class StorageFull(StoreError, CallError):
+    """The disk under {directory} has no room left for records of new calls; free some and calls are taken again."""
+
+    code = "storage_full"
+    status = 503
+    may_repeat = True
+
+
+class DeadlineConnect(CallError):
+    """No connection to {replica} within {limit_s} s; is it running? See `trimtab status`."""
+
+    code = "deadline_connect"
+    status = 504
+
+
+class DeadlineFirstToken(CallError):
+    """{replica} sent no token within {limit_s} s; raise deadline.first_token of task {task} if that is normal."""
+
+    code = "deadline_first_token"
+    status = 504
+
+
+class DeadlineGap(CallError):
+    """{replica} fell silent for {limit_s} s amid the answer; raise deadline.gap of task {task} if that is normal."""
+
+    code = "deadline_gap"
+    status = 504
+
+
+class DeadlineTotal(CallError):
+    """The call was not done within its {limit_s} s; raise deadline.total of task {task} or ask for a shorter answer."""
+
+    code = "deadline_total"
+    status = 504
+
+
+class UpstreamError(CallError):
+    """{replica} failed: {detail}; `trimtab calls show` has its attempts."""
+
+    code = "upstream_error"
+    status = 502
+
+
+class UpstreamTruncated(CallError):
+    """{replica} ended the answer before its terminal marker; it is incomplete, send the call again if you can afford it."""
+
+    code = "upstream_truncated"
+    status = 502
+
+
+class Internal(CallError):
+    """Trimtab itself failed on call {call}; please report it with the log lines that name this call."""
+
+    code = "internal"
+    status = 500

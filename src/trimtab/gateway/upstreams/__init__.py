@@ -1,0 +1,1 @@
+"""The way to replicas: connections, their pool, TLS and proxies."""

@@ -1,0 +1,1 @@
+"""What holds: pure decisions on deadlines, retries, breakers and admission; no I/O, no clock of its own."""

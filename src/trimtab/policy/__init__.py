@@ -1,0 +1,1 @@
+"""The waist: one frozen snapshot of policy that every gateway worker consults."""

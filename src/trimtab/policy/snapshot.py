@@ -1,0 +1,81 @@
+"""The compiled policy all workers of a host serve under: frozen, digested, looked things up in by dictionary."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from trimtab.declare.project import (
+    Deadlines,
+    Defaults,
+    Gateway,
+    Model,
+    Objective,
+    Prompt,
+    Redaction,
+    Retry,
+    Sampling,
+    TaskClass,
+)
+
+UNDECLARED = "(undeclared)"
+FORMAT_VERSION = 1
+
+
+class TaskPolicy(Struct, frozen=True):
+    """All that the call path must know of one task, defaults already filled in.
+
+    `models` holds the task's model and then its fallbacks, in the order they are tried.
+    """
+
+    name: str
+    owner: str
+    task_class: TaskClass
+    models: tuple[str, ...]
+    sampling: Sampling
+    deadline: Deadlines
+    objective: Objective
+    retry: Retry
+    redaction: Redaction
+    prompt: Prompt | None
+
+
+class Snapshot(Struct, frozen=True):
+    """One frozen whole. `digest` is the sha256 of the rest in canonical form; `lock_id` is empty without a lock."""
+
+    digest: str
+    environment: str
+    lock_id: str
+    gateway: Gateway
+    defaults: Defaults
+    models: dict[str, Model]
+    tasks: dict[str, TaskPolicy]
+    task_of_key: dict[str, str]
+    task_of_system_prompt: dict[str, str]
+    keys_required: bool
+    version: int = FORMAT_VERSION
+
+    def undeclared(self, model: str) -> TaskPolicy:
+        """The policy of a call that no task claims: the defaults, and the one model it asked for."""
+        return TaskPolicy(
+            name=UNDECLARED,
+            owner="",
+            task_class="interactive",
+            models=(model,),
+            sampling=Sampling(),
+            deadline=self.defaults.deadline,
+            objective=Objective(),
+            retry=self.defaults.retry,
+            redaction=self.defaults.undeclared_redaction,
+            prompt=None,
+        )
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """The snapshot as it is published to workers (MessagePack)."""
+    return msgspec.msgpack.encode(snapshot)
+
+
+def decode(data: bytes) -> Snapshot:
+    """Reads what `encode` wrote; raises `msgspec.DecodeError` on anything else."""
+    return msgspec.msgpack.decode(data, type=Snapshot)

@@ -1,0 +1,142 @@
+"""The three events of a call, as they are written to the spool.
+
+A `Settled` carries its `Admitted`, so that one event makes one telemetry row and nothing has to be joined.
+Times are nanoseconds since 1970 (`_ns`) or durations in seconds (`_s`); money is picodollars (1e-12 USD, integer).
+A new field gets a default; a field is never renamed or given another meaning without a new `FORMAT_VERSION`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+FORMAT_VERSION = 1
+
+CostLabel = Literal["exact", "estimated", "unknown"]
+OK = "ok"
+CLIENT_GONE = "client_gone"
+ABANDONED = "abandoned"
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens in disjoint classes: `reasoning` is part of `output`, every other class excludes the rest.
+
+    `modalities` splits where the engine told it, e.g. `{"input_audio": 12}`, and repeats tokens counted above.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    modalities: dict[str, int] = {}
+
+
+class LogprobSummary(Struct, frozen=True, omit_defaults=True):
+    """Log probabilities of the chosen tokens, natural logarithm."""
+
+    tokens: int = 0
+    mean: float = 0.0
+    lowest: float = 0.0
+
+
+class Admitted(Struct, frozen=True, omit_defaults=True, tag="admitted"):
+    """A call that was let in; written before the first upstream byte."""
+
+    call: str
+    at_ns: int
+    worker: str
+    environment: str
+    snapshot: str
+    task: str
+    key: str
+    surface: str
+    model: str
+    stream: bool = False
+    lock: str = ""
+    owner: str = ""
+    cost_bound_pusd: int | None = None
+    run: str = ""
+    step: str = ""
+    parent: str = ""
+    conversation: str = ""
+    end_user: str = ""
+    trace_id: str = ""
+    parent_span: str = ""
+    retrieval_ids: tuple[str, ...] = ()
+    prompt: str = ""
+    system_prompt: str = ""
+    request_bytes: int = 0
+    request_body: str = ""
+    messages: str = ""
+    max_output_tokens: int | None = None
+
+
+class Attempt(Struct, frozen=True, omit_defaults=True, tag="attempt"):
+    """One try at one replica, written when it ended. `cause` is `ok` or an error code."""
+
+    call: str
+    number: int
+    at_ns: int
+    model: str
+    replica: str
+    cause: str
+    duration_s: float
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    ttft_s: float | None = None
+    status: int = 0
+    reused_connection: bool = False
+    retry_after_s: float | None = None
+    detail: str = ""
+    usage: Usage | None = None
+    cost_pusd: int | None = None
+    cost_label: CostLabel = "unknown"
+
+
+class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
+    """The end of a call, whichever way it ended: `outcome` is `ok`, an error code, `client_gone` or `abandoned`."""
+
+    admitted: Admitted
+    at_ns: int
+    outcome: str
+    status: int
+    attempts: int
+    model: str = ""
+    replica: str = ""
+    total_s: float | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    longest_gap_s: float | None = None
+    finish_reason: str = ""
+    usage: Usage | None = None
+    cost_pusd: int | None = None
+    cost_label: CostLabel = "unknown"
+    response_bytes: int = 0
+    response_body: str = ""
+    upstream_model: str = ""
+    upstream_id: str = ""
+    system_fingerprint: str = ""
+    choices: int = 0
+    tool_calls: int = 0
+    logprobs: LogprobSummary | None = None
+    chunk_delays_us: bytes = b""
+    chunk_lengths: bytes = b""
+    paused_s: float = 0.0
+    detail: str = ""
+
+
+class Change(Struct, frozen=True, omit_defaults=True, tag="change"):
+    """Anything that took effect at a time: a snapshot switch, a worker start, a key revoked."""
+
+    at_ns: int
+    kind: str
+    subject: str
+    before: str = ""
+    after: str = ""
+    by: str = ""
+    detail: str = ""
+
+
+Event = Admitted | Attempt | Settled | Change

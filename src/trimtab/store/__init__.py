@@ -1,0 +1,1 @@
+"""Telemetry: one contract of named operations, with ClickHouse and memory behind it."""
