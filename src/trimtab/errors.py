@@ -216,7 +216,7 @@ class UpstreamError(CallError):
 
 
 class UpstreamTruncated(CallError):
-    """{replica} ended the answer before its terminal marker; it is incomplete, send the call again if you can afford it."""
+    """{replica} ended the answer before its terminal marker; it is incomplete, call again if you can afford it."""
 
     code = "upstream_truncated"
     status = 502

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from trimtab.cost.prices import Rate
 from trimtab.declare.project import (
     Deadlines,
     Defaults,
@@ -49,6 +50,8 @@ class Snapshot(Struct, frozen=True):
     gateway: Gateway
     defaults: Defaults
     models: dict[str, Model]
+    rates: dict[str, tuple[Rate, ...]]
+    gpu_pusd_per_s: dict[str, int]
     tasks: dict[str, TaskPolicy]
     task_of_key: dict[str, str]
     task_of_system_prompt: dict[str, str]
