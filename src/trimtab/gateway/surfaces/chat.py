@@ -1,0 +1,41 @@
+"""`POST /v1/chat/completions`."""
+
+from __future__ import annotations
+
+from trimtab.errors import CallError
+from trimtab.gateway.surfaces import openai
+from trimtab.gateway.surfaces.surface import Asked, Edits, Facts, Reader
+
+
+class ChatCompletions:
+    """OpenAI chat completions, streamed and not."""
+
+    name = "chat_completions"
+    method = "POST"
+    path = "/v1/chat/completions"
+
+    def read(self, body: bytes) -> Asked:
+        """What the request asks for, its messages included."""
+        asked = openai.read_request(body)
+        openai.read_messages(asked)
+        return asked
+
+    def splice(self, asked: Asked, edits: Edits) -> bytes:
+        """The body for the replica."""
+        return openai.splice_request(asked, edits, generates=True)
+
+    def reader(self, asked: Asked) -> Reader:
+        """A reader of this answer's events."""
+        return openai.EventReader(wants_usage=asked.wants_usage)
+
+    def whole(self, body: bytes) -> Facts:
+        """The facts of an answer in one piece."""
+        return openai.whole_answer(body)
+
+    def error(self, failure: CallError) -> bytes:
+        """An error in OpenAI's shape."""
+        return openai.error_body(failure)
+
+    def error_event(self, failure: CallError) -> bytes:
+        """An error as the last event of a stream."""
+        return openai.error_event(failure)
