@@ -7,6 +7,7 @@
     |  |- StorageFull           also a CallError: what the client of a refused call sees
     |  `- FormatError           bytes on disk that are not what their header says
     |- ControlUnreachable
+    |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
        |- RequestTimeout, HeadersTooLarge, PayloadTooLarge
@@ -56,6 +57,16 @@ class FormatError(StoreError):
 
 class ControlUnreachable(TrimtabError):
     """Control does not answer on {socket} ({detail}); start it with `trimtab up` in this project."""
+
+
+class EngineRefusal(TrimtabError):
+    """The demo engine cannot do this: {detail}."""
+
+    def __init__(self, status: int, detail: str, *, param: str | None = None, code: str | None = None) -> None:
+        self.status = status
+        self.param = param
+        self.code = code
+        super().__init__(detail=detail)
 
 
 class CallError(TrimtabError):

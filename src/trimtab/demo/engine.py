@@ -1,0 +1,171 @@
+"""The schedulers of all served models in one thread, and the asyncio side that hands orders in and pieces out."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from trimtab.demo.llama import Llama
+from trimtab.demo.scheduler import Answer, Order, Piece, Scheduler
+from trimtab.demo.template import ChatTemplate
+from trimtab.demo.text import Vocabulary
+from trimtab.errors import EngineRefusal
+
+Command = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model that is served: its network, its words and its chat template."""
+
+    name: str
+    network: Llama
+    vocabulary: Vocabulary
+    template: ChatTemplate
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many answers of one model run at once, and how many may wait for that; more are refused."""
+
+    slots: int = 32
+    waiting: int = 128
+
+
+class Stream:
+    """The pieces of one request's answers, in the order they were made; leaving its `with` block aborts the rest."""
+
+    def __init__(self, engine: Engine, model: str, answers: Sequence[Answer]) -> None:
+        self.model = model
+        self.answers = answers
+        self._engine = engine
+        self._arrived: asyncio.Queue[Piece | EngineRefusal] = asyncio.Queue()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.release(self)
+
+    def put(self, item: Piece | EngineRefusal) -> None:
+        """Called by the engine, in the event loop."""
+        self._arrived.put_nowait(item)
+
+    async def batches(self) -> AsyncIterator[list[Piece]]:
+        """What has arrived, again and again, until every answer has ended; EngineRefusal if the engine failed."""
+        unfinished = len(self.answers)
+        while unfinished:
+            batch = [await self._arrived.get()]
+            while not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            pieces = []
+            for item in batch:
+                if isinstance(item, EngineRefusal):
+                    raise item
+                pieces.append(item)
+            unfinished -= sum(piece.finish is not None for piece in pieces)
+            yield pieces
+
+
+class Engine:
+    """Generates for many requests at once. All methods belong to the event loop that called `start`.
+
+    Orders and aborts go to the thread through a queue and take effect between two steps; the pieces of a step come
+    back with a single wake-up of the loop.
+    """
+
+    def __init__(self, models: Sequence[ServedModel], bounds: Bounds) -> None:
+        self.models = {model.name: model for model in models}
+        self.bounds = bounds
+        self.failure: str | None = None
+        self._schedulers: Mapping[str, Scheduler] = {
+            model.name: Scheduler(model.network, model.vocabulary, bounds.slots) for model in models
+        }
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._streams: dict[Answer, Stream] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to work for the running event loop."""
+        run = partial(self._run, asyncio.get_running_loop())
+        self._thread = threading.Thread(target=run, name="demo-engine", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after its current step; streams still open get no more pieces."""
+        self._commands.put(None)
+        if self._thread:
+            self._thread.join()
+
+    def open(self, model: str, orders: Sequence[Order]) -> Stream:
+        """Take orders in; EngineRefusal (503) if more would wait than may or if the engine has failed."""
+        if self.failure:
+            raise _failed(self.failure)
+        limit = self.bounds.slots + self.bounds.waiting
+        if self.open_answers(model) + len(orders) > limit:
+            detail = f"{limit} answers of {model} are running or waiting, which is its limit; try again in a second"
+            raise EngineRefusal(503, detail, code="overloaded")
+        scheduler = self._schedulers[model]
+        answers = [Answer(order, self.models[model].vocabulary) for order in orders]
+        stream = Stream(self, model, answers)
+        for answer in answers:
+            self._streams[answer] = stream
+            self._commands.put(partial(scheduler.admit, answer))
+        return stream
+
+    def release(self, stream: Stream) -> None:
+        """Abort whatever of a stream has not ended."""
+        for answer in stream.answers:
+            if self._streams.pop(answer, None):
+                self._commands.put(partial(self._schedulers[stream.model].abort, answer))
+
+    def open_answers(self, model: str) -> int:
+        """How many answers of a model are running or waiting."""
+        return sum(stream.model == model for stream in self._streams.values())
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            while self._obey():
+                pieces = [piece for scheduler in self._schedulers.values() for piece in scheduler.step()]
+                if pieces:
+                    loop.call_soon_threadsafe(self._deliver, pieces)
+        except Exception as error:  # noqa: BLE001 - whatever it was, every waiting client must hear of it
+            loop.call_soon_threadsafe(self._fail, repr(error))
+
+    def _obey(self) -> bool:
+        """Carry out the commands that lie there; wait for one if there is nothing else to do. False means stop."""
+        while True:
+            idle = all(scheduler.idle for scheduler in self._schedulers.values())
+            try:
+                command = self._commands.get(block=idle)
+            except queue.Empty:
+                return True
+            if command is None:
+                return False
+            command()
+
+    def _deliver(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            stream = self._streams.get(piece.answer)
+            if stream is None:
+                continue
+            if piece.finish:
+                del self._streams[piece.answer]
+            stream.put(piece)
+
+    def _fail(self, cause: str) -> None:
+        self.failure = cause
+        for stream in set(self._streams.values()):
+            stream.put(_failed(cause))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}: {self.open_answers(name)}" for name in self.models)
+        return f"Engine(open answers {counts})"
+
+
+def _failed(cause: str) -> EngineRefusal:
+    return EngineRefusal(500, f"it broke down and must be started again ({cause})", code="engine_failed")
