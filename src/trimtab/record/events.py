@@ -96,7 +96,10 @@ class Attempt(Struct, frozen=True, omit_defaults=True, tag="attempt"):
 
 
 class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
-    """The end of a call, whichever way it ended: `outcome` is `ok`, an error code, `client_gone` or `abandoned`."""
+    """The end of a call, whichever way it ended: `outcome` is `ok`, an error code, `client_gone` or `abandoned`.
+
+    `usage` and cost add up all attempts; `answer_tokens` is the output of the delivered answer alone, where told.
+    """
 
     admitted: Admitted
     at_ns: int
@@ -111,6 +114,7 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     longest_gap_s: float | None = None
     finish_reason: str = ""
     usage: Usage | None = None
+    answer_tokens: int | None = None
     cost_pusd: int | None = None
     cost_label: CostLabel = "unknown"
     response_bytes: int = 0

@@ -1,0 +1,173 @@
+"""Who calls, and which task the call belongs to: key, then task, then its `Admitted` event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from trimtab.clock import Deadline
+from trimtab.cost import meter
+from trimtab.errors import Forbidden, InvalidRequest, NotFound, Unauthorized, UnknownModel, UnknownTask
+from trimtab.gateway.exchange import Exchange
+from trimtab.ids import parse_traceparent
+from trimtab.policy.snapshot import Snapshot, TaskPolicy
+from trimtab.record.events import Admitted
+
+MAX_LABEL = 200
+UNSTREAMED_TOTAL_S = 600.0
+LABELS = {
+    "step": b"x-trimtab-step",
+    "parent": b"x-trimtab-parent",
+    "conversation": b"x-trimtab-conversation",
+    "end_user": b"x-trimtab-user",
+}
+
+
+class KnownKey(Protocol):
+    """What admission reads of a client key."""
+
+    @property
+    def name(self) -> str:
+        """The key's name, as records show it."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks it may use; empty for all."""
+
+
+FindKey = Callable[[bytes], KnownKey | None]
+
+
+class Admission:
+    """Lets calls in under one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, find_key: FindKey, worker: str) -> None:
+        self._snapshot = snapshot
+        self._find_key = find_key
+        self._worker = worker
+        self._model_of_served_name = _unique_served_names(snapshot)
+        self._undeclared = {name: snapshot.undeclared(name) for name in snapshot.models}
+        self._passthrough: dict[tuple[str, str], str] = {}
+        for name, model in snapshot.models.items():
+            for route in model.passthrough:
+                self._passthrough.setdefault((route.method, route.path), name)
+
+    def identify(self, exchange: Exchange) -> KnownKey | None:
+        """The key the call carries; raises `Unauthorized` unless the snapshot asks for none."""
+        header = exchange.request.headers.get(b"authorization") or b""
+        scheme, _, secret = header.partition(b" ")
+        found = self._find_key(secret.strip()) if scheme.lower() == b"bearer" else None
+        if found is not None:
+            exchange.key = found.name
+        elif self._snapshot.keys_required:
+            raise Unauthorized
+        return found
+
+    def resolve(self, exchange: Exchange, key: KnownKey | None) -> None:
+        """Sets the exchange's task: by header, model, system prompt, key, or as undeclared."""
+        task = self._task(exchange)
+        if key is not None and key.tasks and task.name not in key.tasks:
+            raise Forbidden(key=key.name, what=f"task {task.name}")
+        exchange.task = task
+        self._set_deadline(exchange)
+
+    def passthrough_model(self, method: str, path: str) -> str | None:
+        """The model whose declaration lists this route."""
+        return self._passthrough.get((method, path))
+
+    def resolve_passthrough(self, exchange: Exchange, key: KnownKey | None, model: str) -> None:
+        """Sets the exchange's task for a route that passes through; a key bound to tasks may not use it."""
+        if key is not None and key.tasks:
+            raise Forbidden(key=key.name, what=f"{exchange.request.method} {exchange.request.path}")
+        exchange.task = self._undeclared[model]
+        self._set_deadline(exchange)
+
+    def _task(self, exchange: Exchange) -> TaskPolicy:
+        snapshot, asked = self._snapshot, exchange.asked
+        named = exchange.request.headers.get(b"x-trimtab-task")
+        if named is not None:
+            name = named.decode("latin-1")
+            if name not in snapshot.tasks:
+                raise UnknownTask(task=name)
+            return snapshot.tasks[name]
+        by_prompt = snapshot.task_of_system_prompt.get(asked.system_prompt) if asked.system_prompt else None
+        mapped = asked.model if asked.model in snapshot.tasks else by_prompt or snapshot.task_of_key.get(exchange.key)
+        if mapped is not None:
+            return snapshot.tasks[mapped]
+        model = asked.model if asked.model in snapshot.models else self._model_of_served_name.get(asked.model)
+        if model is None:
+            raise UnknownModel(model=asked.model)
+        return self._undeclared[model]
+
+    def _set_deadline(self, exchange: Exchange) -> None:
+        total_s = exchange.task.deadline.total_s
+        if total_s is None and not exchange.asked.stream:
+            total_s = UNSTREAMED_TOTAL_S
+        asked = exchange.request.headers.get(b"x-trimtab-deadline-ms")
+        if asked is not None:
+            if not asked.isdigit() or not int(asked[:12]) > 0:
+                raise InvalidRequest(detail="x-trimtab-deadline-ms is not a whole number of milliseconds above zero")
+            total_s = min(int(asked[:12]) / 1000, total_s if total_s is not None else float("inf"))
+        exchange.total = Deadline(None if total_s is None else exchange.began_s + total_s)
+
+    def admitted(self, exchange: Exchange) -> Admitted:
+        """The call's `Admitted` event, bodies not yet referred to."""
+        asked, task, snapshot = exchange.asked, exchange.task, self._snapshot
+        get = exchange.request.headers.get
+        run = _label("x-trimtab-run", get(b"x-trimtab-run"))
+        exchange.run = run or exchange.call
+        trace = parse_traceparent((get(b"traceparent") or b"").decode("latin-1"))
+        model = task.models[0]
+        rates = snapshot.rates.get(model)
+        limit = asked.max_output_tokens
+        pinned = task.sampling.max_output_tokens
+        if pinned is not None:
+            limit = pinned if limit is None else min(limit, pinned)
+        return Admitted(
+            call=exchange.call,
+            at_ns=exchange.at_ns,
+            worker=self._worker,
+            environment=snapshot.environment,
+            snapshot=snapshot.digest,
+            lock=snapshot.lock_id,
+            task=task.name,
+            owner=task.owner,
+            key=exchange.key,
+            surface=exchange.surface.name,
+            model=asked.model or model,
+            stream=asked.stream,
+            cost_bound_pusd=meter.bound(rates, len(exchange.request.body), limit, meter.day(exchange.at_ns))
+            if rates
+            else None,
+            run=exchange.run,
+            trace_id=trace.trace_id if trace else "",
+            parent_span=trace.parent_id if trace else "",
+            prompt=task.prompt.digest if task.prompt and asked.inputs is not None else "",
+            system_prompt=asked.system_prompt or "",
+            request_bytes=len(exchange.request.body),
+            max_output_tokens=limit,
+            **{name: value for name, header in LABELS.items() if (value := _label(header.decode(), get(header)))},
+        )
+
+
+def _label(name: str, value: bytes | None) -> str:
+    """A label a client gave its call; raises `InvalidRequest` for one that is too long or not printable."""
+    if value is None:
+        return ""
+    text = value.decode("latin-1")
+    if len(text) > MAX_LABEL or not text.isprintable():
+        raise InvalidRequest(detail=f"{name} is over {MAX_LABEL} characters or not printable")
+    return text
+
+
+def _unique_served_names(snapshot: Snapshot) -> dict[str, str]:
+    names: dict[str, str] = {}
+    ambiguous = set()
+    for name, model in snapshot.models.items():
+        if model.served_name in names:
+            ambiguous.add(model.served_name)
+        names[model.served_name] = name
+    return {served: name for served, name in names.items() if served not in ambiguous}
+
+
+__all__ = ["Admission", "FindKey", "KnownKey", "NotFound"]

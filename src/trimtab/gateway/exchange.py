@@ -1,0 +1,97 @@
+"""The one mutable struct of a call's path: born at the request, filled step by step, settled once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trimtab.clock import Deadline
+from trimtab.errors import CallError
+from trimtab.gateway.surfaces.surface import Asked, Facts, Surface
+
+if TYPE_CHECKING:
+    from trimtab.gateway.http.request import Request
+    from trimtab.gateway.routing import Choice
+    from trimtab.gateway.server import Answer
+    from trimtab.policy.snapshot import Snapshot, TaskPolicy
+    from trimtab.record.capture import Capture
+    from trimtab.record.events import Admitted, Attempt
+
+
+class Exchange:
+    """A call between its client and the replicas that were asked for it.
+
+    Times ending in `_s` are monotonic seconds; `began_s` is when the request's last byte was read.
+    """
+
+    __slots__ = (
+        "admitted",
+        "answer",
+        "asked",
+        "at_ns",
+        "attempts",
+        "began_s",
+        "call",
+        "capture",
+        "choice",
+        "facts",
+        "failure",
+        "first_s",
+        "head_sent",
+        "key",
+        "last_s",
+        "longest_gap_s",
+        "outcome",
+        "paused_s",
+        "prompt",
+        "request",
+        "response_bytes",
+        "run",
+        "snapshot",
+        "status",
+        "surface",
+        "task",
+        "total",
+        "tried",
+    )
+
+    def __init__(self, request: Request, answer: Answer, snapshot: Snapshot, call: str, at_ns: int) -> None:
+        self.request = request
+        self.answer = answer
+        self.snapshot = snapshot
+        self.call = call
+        self.at_ns = at_ns
+        self.began_s = request.received_at
+        self.run = ""
+        self.key = ""
+        self.surface: Surface
+        self.asked: Asked
+        self.task: TaskPolicy
+        self.prompt: tuple[bytes, ...] = ()
+        self.total = Deadline(None)
+        self.admitted: Admitted | None = None
+        self.attempts: list[Attempt] = []
+        self.tried: list[Choice] = []
+        self.choice: Choice | None = None
+        self.capture: Capture | None = None
+        self.facts: Facts | None = None
+        self.failure: CallError | None = None
+        self.outcome = ""
+        self.status = 0
+        self.head_sent = False
+        self.response_bytes = 0
+        self.first_s: float | None = None
+        self.last_s: float | None = None
+        self.longest_gap_s: float | None = None
+        self.paused_s = 0.0
+
+    def content_at(self, now_s: float) -> None:
+        """A content-bearing event has been written to the client at `now_s`."""
+        if self.last_s is None:
+            self.first_s = now_s
+        else:
+            self.longest_gap_s = max(self.longest_gap_s or 0.0, now_s - self.last_s)
+        self.last_s = now_s
+
+    def __repr__(self) -> str:
+        state = self.outcome or ("streaming" if self.head_sent else "open")
+        return f"Exchange({self.call} {state}, {len(self.attempts)} attempts)"

@@ -1,0 +1,293 @@
+"""One attempt's answer, from the replica's socket to the client's: bytes go from callback to callback.
+
+A `Relay` is the sink of an upstream connection. The call's coroutine awaits `outcome()` and decides what comes next;
+until the first content-bearing event nothing has gone to the client, so a failure before it can be tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from trimtab.clock import Clock
+from trimtab.errors import (
+    CallError,
+    DeadlineConnect,
+    DeadlineFirstToken,
+    DeadlineGap,
+    DeadlineTotal,
+    UpstreamError,
+    UpstreamTruncated,
+)
+from trimtab.gateway import failures, replies
+from trimtab.gateway.exchange import Exchange
+from trimtab.gateway.surfaces.surface import Facts, UpstreamSaidError
+from trimtab.guard.deadlines import Clocks
+from trimtab.guard.retry import parse_retry_after
+
+if TYPE_CHECKING:
+    from trimtab.gateway.http.headers import Headers
+    from trimtab.gateway.upstreams.connection import Failure, UpstreamConnection
+
+MAX_ERROR_BODY = 1 << 20
+MAX_WHOLE_BODY = 64 << 20
+MAX_WITHHELD = 1 << 20
+LINGER_S = 5.0
+
+
+class Relay:
+    """What every attempt has: its connection, its clocks and its outcome.
+
+    `outcome` resolves to None when the answer was delivered whole, else to the error the attempt ended in.
+    """
+
+    def __init__(self, exchange: Exchange, model: str, clock: Clock, clocks: Clocks) -> None:
+        self.exchange = exchange
+        self.model = model
+        self.connection: UpstreamConnection | None = None
+        self.status = 0
+        self.first_byte_s: float | None = None
+        self.retry_after_s: float | None = None
+        self.facts: Facts | None = None
+        self.started = False
+        self._clock = clock
+        self._clocks = clocks
+        self._loop = asyncio.get_running_loop()
+        self._outcome: asyncio.Future[CallError | None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._linger: asyncio.TimerHandle | None = None
+        self._head: Headers | None = None
+        self._error_body: list[bytes] = []
+        self._size = 0
+
+    def send(self, connection: UpstreamConnection, head: bytes, body: bytes) -> None:
+        """Sends the request; from here on the attempt's clocks run."""
+        self.connection = connection
+        answer = self.exchange.answer
+        answer.on_pause, answer.on_resume = self._pause, self._resume
+        self._clocks.sent(self._clock.monotonic())
+        self._arm()
+        connection.send(head, body, self)
+        if answer.paused:
+            self._pause()
+
+    async def outcome(self) -> CallError | None:
+        """Waits for the end of the attempt."""
+        return await self._outcome
+
+    def abandon(self) -> None:
+        """Ends the attempt from our side: nobody waits for the answer any more."""
+        self._settle(None, abort=True)
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        """The status and headers of the answer have come."""
+        self.status, self._head = status, headers
+        self.first_byte_s = self._clock.monotonic()
+        wait = headers.get(b"retry-after") if status >= 400 else None
+        if wait is not None:
+            self.retry_after_s = parse_retry_after(wait.decode("latin-1"), self._clock.wall_ns() / 1e9)
+
+    def on_body(self, data: bytes) -> None:
+        """More of the body has come."""
+        if self._outcome.done():
+            return
+        if self._refused():
+            if self._size < MAX_ERROR_BODY:
+                self._error_body.append(data)
+                self._size += len(data)
+        else:
+            self._take(data)
+
+    def on_end(self) -> None:
+        """The body is whole."""
+        if self._linger is not None:
+            self._linger.cancel()
+        if self._outcome.done():
+            return
+        if self._refused():
+            content_type = (self._head.get(b"content-type") if self._head else None) or replies.JSON
+            body = b"".join(self._error_body)
+            self._settle(failures.from_status(self.model, self.status, body, content_type, self.retry_after_s))
+        else:
+            self._finish()
+
+    def on_broken(self, failure: Failure) -> None:
+        """The connection failed before the body was whole."""
+        if self._linger is not None:
+            self._linger.cancel()
+        if self.first_byte_s is None:
+            self._settle(UpstreamError(replica=f"model {self.model}", detail=failure.detail))
+        else:
+            self._settle(UpstreamTruncated(replica=f"model {self.model}"))
+
+    def _refused(self) -> bool:
+        return not 200 <= self.status < 300
+
+    def _take(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _finish(self) -> None:
+        raise NotImplementedError
+
+    def _capture(self, data: bytes, now_s: float) -> None:
+        exchange = self.exchange
+        exchange.response_bytes += len(data)
+        if exchange.capture is not None:
+            exchange.capture.add(data, now_s)
+
+    def _settle(self, failure: CallError | None, *, abort: bool = False) -> None:
+        if self._outcome.done():
+            return
+        self._outcome.set_result(failure)
+        if self._timer is not None:
+            self._timer.cancel()
+        answer = self.exchange.answer
+        answer.on_pause = answer.on_resume = None
+        self.exchange.paused_s += self._clocks.paused_s(self._clock.monotonic())
+        if self.connection is not None and (abort or failure is not None):
+            self.connection.abort()
+
+    def _pause(self) -> None:
+        self._clocks.pause(self._clock.monotonic())
+        if self.connection is not None:
+            self.connection.pause()
+
+    def _resume(self) -> None:
+        self._clocks.resume(self._clock.monotonic())
+        if self.connection is not None:
+            self.connection.resume()
+
+    def _arm(self) -> None:
+        at = self._clocks.next_at()
+        if at is None:
+            self._timer = None
+        else:
+            self._timer = self._loop.call_later(max(0.0, at - self._clock.monotonic()), self._look)
+
+    def _look(self) -> None:
+        code = self._clocks.fired(self._clock.monotonic())
+        if code is None:
+            self._arm()
+        else:
+            self._settle(self._deadline_error(code), abort=True)
+
+    def _deadline_error(self, code: str) -> CallError:
+        exchange, limits = self.exchange, self.exchange.task.deadline
+        replica, task = f"model {self.model}", exchange.task.name
+        if code == DeadlineFirstToken.code:
+            return DeadlineFirstToken(replica=replica, limit_s=limits.first_token_s, task=task)
+        if code == DeadlineGap.code:
+            return DeadlineGap(replica=replica, limit_s=limits.gap_s, task=task)
+        if code == DeadlineConnect.code:
+            return DeadlineConnect(replica=replica, limit_s=limits.connect_s)
+        return total_error(exchange)
+
+
+class WholeRelay(Relay):
+    """An answer that comes in one piece and is judged before the client sees any of it."""
+
+    def __init__(self, exchange: Exchange, model: str, clock: Clock, clocks: Clocks) -> None:
+        super().__init__(exchange, model, clock, clocks)
+        self._parts: list[bytes] = []
+
+    def _take(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > MAX_WHOLE_BODY:
+            detail = f"its answer is over {MAX_WHOLE_BODY} bytes"
+            self._settle(UpstreamError(replica=f"model {self.model}", detail=detail), abort=True)
+
+    def _finish(self) -> None:
+        exchange, parts = self.exchange, self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._capture(body, self._clock.monotonic())
+        try:
+            self.facts = exchange.surface.whole(body)
+        except UpstreamSaidError as wrong:
+            self._settle(UpstreamError(replica=f"model {self.model}", detail=str(wrong)))
+            return
+        get = self._head.get if self._head else {}.get
+        content_type = get(b"content-type") or replies.JSON
+        exchange.status = self.status
+        exchange.head_sent = self.started = True
+        exchange.answer.whole(self.status, replies.headers(exchange, content_type, get(b"x-request-id") or b""), body)
+        self._settle(None)
+
+
+class StreamedRelay(Relay):
+    """An answer that is relayed event by event; its head is withheld until the first content-bearing event."""
+
+    def __init__(self, exchange: Exchange, model: str, clock: Clock, clocks: Clocks) -> None:
+        super().__init__(exchange, model, clock, clocks)
+        self._reader = exchange.surface.reader(exchange.asked)
+        self._withheld: list[bytes] = []
+
+    def _take(self, data: bytes) -> None:
+        now_s = self._clock.monotonic()
+        self._capture(data, now_s)
+        reader = self._reader
+        reader.feed(data)
+        if reader.failure:
+            self._fail_stream(UpstreamError(replica=f"model {self.model}", detail=reader.failure))
+            return
+        if self.started:
+            if reader.forward:
+                self.exchange.answer.chunk(reader.forward)
+        elif reader.content or reader.done:
+            self._begin(reader.forward)
+        elif reader.forward:
+            self._withhold(reader.forward)
+        if reader.content:
+            now_s = self._clock.monotonic()
+            self._clocks.content(now_s)
+            self.exchange.content_at(now_s)
+        if reader.done and self.connection is not None and not self._outcome.done():
+            self._linger = self._loop.call_later(LINGER_S, self.connection.abort)
+            self._deliver()
+
+    def _withhold(self, events: bytes) -> None:
+        self._withheld.append(events)
+        self._size += len(events)
+        if self._size > MAX_WITHHELD:
+            detail = f"it sent {MAX_WITHHELD} bytes of events without content"
+            self._fail_stream(UpstreamError(replica=f"model {self.model}", detail=detail))
+
+    def _begin(self, forward: bytes) -> None:
+        exchange = self.exchange
+        get = self._head.get if self._head else {}.get
+        content_type = get(b"content-type") or replies.EVENT_STREAM
+        self.started = exchange.head_sent = True
+        exchange.status = self.status
+        exchange.answer.head(self.status, replies.headers(exchange, content_type, get(b"x-request-id") or b""))
+        if self._withheld:
+            forward = b"".join((*self._withheld, forward))
+            self._withheld.clear()
+        if forward:
+            exchange.answer.chunk(forward)
+
+    def _finish(self) -> None:
+        if not self._reader.finish():
+            self._fail_stream(UpstreamTruncated(replica=f"model {self.model}"))
+            return
+        if not self.started:
+            self._begin(b"")
+        self._deliver()
+
+    def _deliver(self) -> None:
+        self.facts = self._reader.facts
+        self.exchange.answer.end()
+        self._settle(None)
+
+    def _fail_stream(self, failure: CallError) -> None:
+        self._settle(failure, abort=True)
+
+    def _settle(self, failure: CallError | None, *, abort: bool = False) -> None:
+        if self.facts is None:
+            self.facts = self._reader.facts
+        super()._settle(failure, abort=abort)
+
+
+def total_error(exchange: Exchange) -> DeadlineTotal:
+    """The call ran out of its total."""
+    limit_s = round((exchange.total.at or exchange.began_s) - exchange.began_s, 3)
+    return DeadlineTotal(limit_s=limit_s, task=exchange.task.name)

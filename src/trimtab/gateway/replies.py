@@ -1,0 +1,59 @@
+"""What goes back to the client besides the answer itself: our headers, errors, and the routes we answer ourselves."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from trimtab.errors import CallError
+from trimtab.gateway.exchange import Exchange
+from trimtab.gateway.surfaces import openai
+from trimtab.policy.snapshot import Snapshot
+
+JSON = b"application/json"
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+DEFAULT_RETRY_AFTER_S = 1.0
+
+
+def headers(exchange: Exchange, content_type: bytes, upstream_request_id: bytes = b"") -> bytes:
+    """The header block of an answer, our own headers included."""
+    snapshot = exchange.snapshot
+    block = (
+        f"x-trimtab-call: {exchange.call}\r\nx-trimtab-run: {exchange.run}\r\n"
+        f"x-trimtab-model: {exchange.choice.model if exchange.choice else ''}\r\n"
+        f"x-trimtab-snapshot: {snapshot.digest[:12]}\r\nx-trimtab-lock: {snapshot.lock_id[:12]}\r\n"
+        f"x-trimtab-attempts: {len(exchange.tried)}\r\n"
+    ).encode("latin-1", "replace")
+    if upstream_request_id:
+        block += b"x-request-id: %b\r\n" % upstream_request_id
+    return b"content-type: %b\r\n%b" % (content_type, block)
+
+
+def error_headers(failure: CallError) -> bytes:
+    """`x-should-retry`, and `Retry-After` where sending again is invited."""
+    if not failure.may_repeat:
+        return b"x-should-retry: false\r\n"
+    wait_s = failure.retry_after_s if failure.retry_after_s is not None else DEFAULT_RETRY_AFTER_S
+    return b"x-should-retry: true\r\nretry-after: %d\r\n" % max(1, math.ceil(wait_s))
+
+
+def send_error(exchange: Exchange, failure: CallError, body: bytes) -> None:
+    """Answers with the error's status and the given body."""
+    exchange.status = failure.status
+    block = headers(exchange, JSON) + error_headers(failure)
+    exchange.answer.whole(failure.status, block, body)
+
+
+def protocol_error(failure: CallError) -> tuple[int, bytes, bytes]:
+    """Status, header block and body for a request that never became a call."""
+    block = b"content-type: %b\r\n%b" % (JSON, error_headers(failure))
+    return failure.status, block, openai.error_body(failure)
+
+
+def models_list(snapshot: Snapshot) -> bytes:
+    """The body of `GET /v1/models`: the tasks, then the models, under the names a client may ask for."""
+    names = [(name, task.owner or "trimtab") for name, task in snapshot.tasks.items()]
+    names += [(name, "trimtab") for name in snapshot.models]
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in names]
+    return msgspec.json.encode({"object": "list", "data": data})

@@ -1,0 +1,159 @@
+"""The end of an attempt and of a call as events: what it used, what that costs and what was measured on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trimtab.cost import gpu, meter
+from trimtab.cost.meter import Cost
+from trimtab.cost.usage import estimate
+from trimtab.record.events import CLIENT_GONE, OK, Admitted, Attempt, CostLabel, Settled, Usage
+from trimtab.record.redact import scrub
+
+if TYPE_CHECKING:
+    from trimtab.gateway.exchange import Exchange
+    from trimtab.gateway.relay import Relay
+    from trimtab.gateway.routing import Choice
+
+NOTHING = Cost(0, "exact")
+UNKNOWN = Cost(None, "unknown")
+WORST: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
+
+
+class OpenAttempt:
+    """An attempt that is under way; seconds are monotonic."""
+
+    __slots__ = ("at_ns", "began_s", "choice", "connect_s", "in_flight", "number", "relay", "reused", "tokens")
+
+    def __init__(self, choice: Choice, number: int, began_s: float, at_ns: int) -> None:
+        self.choice = choice
+        self.number = number
+        self.began_s = began_s
+        self.at_ns = at_ns
+        self.connect_s: float | None = None
+        self.reused = False
+        self.relay: Relay | None = None
+        self.in_flight = 1
+        self.tokens = 0
+
+
+def close_attempt(exchange: Exchange, attempt: OpenAttempt, ended_s: float, cause: str, detail: str) -> Attempt:
+    """The attempt as an event."""
+    relay, choice = attempt.relay, attempt.choice
+    used = _usage(exchange, relay, cause)
+    cost = _cost(exchange, attempt, used, ended_s, exact=cause == OK)
+    delivered = relay is not None and relay.started and exchange.first_s is not None
+    return Attempt(
+        call=exchange.call,
+        number=attempt.number,
+        at_ns=attempt.at_ns,
+        model=choice.model,
+        replica=choice.replica,
+        cause=cause,
+        duration_s=ended_s - attempt.began_s,
+        connect_s=attempt.connect_s,
+        first_byte_s=None if relay is None or relay.first_byte_s is None else relay.first_byte_s - attempt.began_s,
+        ttft_s=exchange.first_s - attempt.began_s if delivered and exchange.first_s is not None else None,
+        status=relay.status if relay else 0,
+        reused_connection=attempt.reused,
+        retry_after_s=relay.retry_after_s if relay else None,
+        detail=scrub(detail),
+        usage=used,
+        cost_pusd=cost.pusd,
+        cost_label=cost.label,
+    )
+
+
+def _usage(exchange: Exchange, relay: Relay | None, cause: str) -> Usage | None:
+    """Tokens of an attempt: as told, else estimated from bytes; None where the replica did no work that counts."""
+    if relay is None or relay.status >= 400:
+        return None
+    facts = relay.facts
+    if facts is not None and facts.usage is not None:
+        return facts.usage
+    if exchange.surface.name == "passthrough":
+        return None
+    return estimate(len(exchange.request.body), facts.text_bytes if facts and cause in {OK, CLIENT_GONE} else 0)
+
+
+def _cost(exchange: Exchange, attempt: OpenAttempt, used: Usage | None, ended_s: float, *, exact: bool) -> Cost:
+    snapshot, relay, model = exchange.snapshot, attempt.relay, attempt.choice.model
+    if relay is None or relay.status >= 400:
+        return NOTHING
+    per_second = snapshot.gpu_pusd_per_s.get(model)
+    if per_second is not None:
+        return gpu.share(per_second, ended_s - attempt.began_s, attempt.in_flight)
+    rates = snapshot.rates.get(model)
+    if not rates or used is None:
+        return UNKNOWN
+    told = relay.facts is not None and relay.facts.usage is not None
+    return meter.price(used, rates, meter.day(attempt.at_ns), exact=exact and told)
+
+
+def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, response_body: str) -> Settled:
+    """The whole call as one event; cost and tokens are those of all its attempts."""
+    facts, capture, choice = exchange.facts, exchange.capture, exchange.choice
+    answered = facts.usage if facts else None
+    first_s, last_s = exchange.first_s, exchange.last_s
+    streamed = admitted.stream and first_s is not None and last_s is not None
+    tpot_s = None
+    if streamed and first_s is not None and last_s is not None and answered is not None and answered.output > 1:
+        tpot_s = (last_s - first_s) / (answered.output - 1)
+    cost = _total_cost(exchange.attempts)
+    return Settled(
+        admitted=admitted,
+        at_ns=at_ns,
+        outcome=exchange.outcome,
+        status=exchange.status,
+        attempts=len(exchange.attempts),
+        model=choice.model if choice else "",
+        replica=choice.replica if choice else "",
+        total_s=ended_s - exchange.began_s,
+        ttft_s=first_s - exchange.began_s if streamed and first_s is not None else None,
+        tpot_s=tpot_s,
+        longest_gap_s=exchange.longest_gap_s,
+        finish_reason=facts.finish_reason if facts else "",
+        usage=_total_usage(exchange.attempts),
+        answer_tokens=answered.output if answered else None,
+        cost_pusd=cost.pusd,
+        cost_label=cost.label,
+        response_bytes=exchange.response_bytes,
+        response_body=response_body,
+        upstream_model=facts.upstream_model if facts else "",
+        upstream_id=facts.upstream_id if facts else "",
+        system_fingerprint=facts.system_fingerprint if facts else "",
+        choices=facts.choices if facts else 0,
+        tool_calls=facts.tool_calls if facts else 0,
+        logprobs=facts.logprobs if facts else None,
+        chunk_delays_us=capture.delays_us if capture else b"",
+        chunk_lengths=capture.lengths if capture else b"",
+        paused_s=exchange.paused_s,
+        detail=scrub(str(exchange.failure)) if exchange.failure else "",
+    )
+
+
+def _total_cost(attempts: list[Attempt]) -> Cost:
+    if not attempts:
+        return NOTHING
+    if len(attempts) == 1:
+        return Cost(attempts[0].cost_pusd, attempts[0].cost_label)
+    known = [attempt.cost_pusd for attempt in attempts if attempt.cost_pusd is not None]
+    worst = max((attempt.cost_label for attempt in attempts), key=WORST.index)
+    return Cost(sum(known) if known else None, worst)
+
+
+def _total_usage(attempts: list[Attempt]) -> Usage | None:
+    used = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    if len(used) < 2:
+        return used[0] if used else None
+    return Usage(
+        input=sum(one.input for one in used),
+        cache_read=sum(one.cache_read for one in used),
+        cache_write=sum(one.cache_write for one in used),
+        output=sum(one.output for one in used),
+        reasoning=sum(one.reasoning for one in used),
+        modalities={
+            name: sum(one.modalities.get(name, 0) for one in used)
+            for name in {key for one in used for key in one.modalities}
+        },
+    )
