@@ -1,0 +1,83 @@
+"""`python -m bench`: list the benchmarks, run some of them, or write RESULTS.md from what was measured."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import machine, native, report
+from bench.options import Options
+
+SUITES = {
+    "cpu": "CPU per request and per streamed chunk, beside nginx, sglang-router and LiteLLM",
+    "streams": "5,000 concurrent streams through one worker: errors and memory",
+    "added_ttft": "time to first token that the gateway adds",
+    "engine": "tokens per second of a real vLLM, through the gateway and direct",
+    "deadlines": "how punctually each clock fires, and that patience is kept",
+    "truncation": "answers cut by the upstream: none may look whole to a client",
+    "crash": "killed workers, killed control, rolling restarts: no record lost, no connection reset",
+    "startup": "the command line's start, and `make up` to a first answered call",
+}
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SUITES)}; all; or results")
+    parser.add_argument("--quick", action="store_true", help="few and short rounds: shows that it works, no figures")
+    parser.add_argument("--arms", help="only these arms, separated by commas")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of arms and of injected faults (1)")
+    return parser.parse_args(arguments)
+
+
+def tell(text: str) -> None:
+    """Progress goes to standard error; tables go to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def run_suite(name: str, options: Options, command: str) -> report.Result:
+    """Run one benchmark, save what it found and print its section."""
+    suite: Callable[[Options, report.Result], None] = importlib.import_module(f"bench.suites.{name}").run
+    result = report.Result(name, SUITES[name][0].upper() + SUITES[name][1:] + ".", command, options.quick)
+    result.machine = machine.facts()
+    before = machine.ticks()
+    tell(f"{name}: {SUITES[name]}")
+    suite(options, result)
+    result.machine["stolen"] = f"{machine.ticks().stolen_since(before):.1%}"
+    report.save(result)
+    print(report.section(result), flush=True)
+    return result
+
+
+def main(arguments: list[str]) -> int:
+    """Run what was asked for; the exit code is 1 if a promise was broken."""
+    asked = parse(arguments)
+    if asked.names == ["results"]:
+        print(report.write_page(report.load_saved()).relative_to(Path.cwd()))
+        return 0
+    names = list(SUITES) if asked.names == ["all"] else asked.names
+    unknown = [name for name in names if name not in SUITES]
+    if not names or unknown:
+        for name, what in SUITES.items():
+            print(f"{name:12} {what}")
+        print(f"{'all':12} every one of them\n{'results':12} write RESULTS.md from what was measured")
+        return 2 if unknown else 0
+    native.build()
+    machine.raise_file_limit()
+    options = Options(
+        quick=asked.quick,
+        seed=asked.seed,
+        arms=frozenset(asked.arms.split(",")) if asked.arms else None,
+        tell=tell,
+    )
+    extra = [word for word in arguments if word not in asked.names]
+    results = [run_suite(name, options, shlex.join(["python", "-m", "bench", name, *extra])) for name in names]
+    return 0 if all(result.holds for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,166 @@
+"""Trimtab as an arm: a project written for a benchmark, `trimtab up` on it, and how to look into and disturb it.
+
+Everything the benchmarks know about Trimtab from outside stands in this file: its command line, the files it keeps
+in its data directory, and its signals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import children, machine, meter
+from bench.arm import STUB_MODEL, Arm, Target
+
+TRIMTAB = Path(sys.executable).with_name("trimtab")
+FOLDER = Path(__file__).resolve().parent / "out" / "projects"
+SETTLE_LIMIT_S = 120.0
+
+PROJECT = """\
+environment = "bench"
+
+[gateway]
+listen = "127.0.0.1:{port}"
+workers = {workers}
+
+[control]
+listen = "127.0.0.1:{control_port}"
+
+[data]
+directory = "data"
+"""
+
+MODEL = """
+[models.{name}]
+wire = "openai"
+model = "{served}"
+replicas = ["http://127.0.0.1:{port}"]
+price = {{ input = 0.15, cache_read = 0.075, output = 0.60 }}
+"""
+
+TASK = """\
+owner = "bench"
+class = "interactive"
+model = "{model}"
+{settings}
+"""
+
+GENEROUS = 'deadline = { connect = "5s", first_token = "120s", gap = "60s", total = "600s" }'
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a benchmark's project: its model and the rest of its task.toml."""
+
+    model: str = "stub"
+    settings: str = GENEROUS
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running `trimtab up`."""
+
+    folder: Path
+    port: int
+    control_port: int
+    key: str
+    supervisor: subprocess.Popen[bytes]
+
+    def pids(self, role: str) -> list[int]:
+        """The processes of a role, as the supervisor keeps them in its data directory."""
+        listed = json.loads((self.folder / "data" / "run" / "processes.json").read_text())
+        return [process["pid"] for process in listed if process["role"] == role]
+
+    def serving(self) -> list[int]:
+        """Supervisor and workers: the whole tree but control, whose work is off the path of a call."""
+        aside = set(self.aside())
+        return [pid for pid in meter.tree(self.supervisor.pid) if pid not in aside]
+
+    def aside(self) -> list[int]:
+        """Control and its children."""
+        return [pid for root in self.pids("control") for pid in meter.tree(root)]
+
+    def target(self, task: str) -> Target:
+        """Calls of `task`."""
+        return Target(self.port, model=task, key=self.key)
+
+    def arm(self, name: str, task: str) -> Arm:
+        """Calls of `task` as an arm of a comparison."""
+        return Arm(name, self.target(task), self.serving, self.aside, self.settle)
+
+    def command(self, *words: str) -> str:
+        """Standard output of a `trimtab` command on this project."""
+        return trimtab(self.folder, *words)
+
+    def status(self) -> dict[str, Any]:
+        """`trimtab status --json`."""
+        found: dict[str, Any] = json.loads(self.command("status", "--json"))
+        return found
+
+    def spool_lag_bytes(self) -> int:
+        """Bytes in the spool that telemetry does not have yet."""
+        return int(self.status()["spool"]["lag_bytes"])
+
+    def settle(self) -> None:
+        """Wait until control has ingested all that was recorded."""
+        children.await_true(
+            lambda: self.spool_lag_bytes() == 0, SETTLE_LIMIT_S, "control catching up with the spool", 0.5
+        )
+
+    def restart_workers(self) -> None:
+        """Ask the supervisor for a rolling restart of the workers; returns at once."""
+        self.supervisor.send_signal(signal.SIGUSR2)
+
+    def kill(self, role: str) -> list[int]:
+        """SIGKILL every process of a role; gives their pids."""
+        pids = self.pids(role)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return pids
+
+
+def trimtab(folder: Path, *words: str) -> str:
+    """Standard output of a `trimtab` command in a project; raises CalledProcessError with what it said."""
+    done = subprocess.run([TRIMTAB, *words], cwd=folder, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"trimtab {' '.join(words)} ended with {done.returncode}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def write_project(
+    name: str, port: int, control_port: int, models: Mapping[str, int], tasks: Mapping[str, Task], workers: int
+) -> Path:
+    """A project in out/projects with nothing recorded yet; `models` maps names to ports on this machine."""
+    folder = FOLDER / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    text = PROJECT.format(port=port, control_port=control_port, workers=workers)
+    text += "".join(MODEL.format(name=model, served=STUB_MODEL, port=place) for model, place in models.items())
+    (folder / "trimtab.toml").write_text(text)
+    for task, content in tasks.items():
+        file = folder / "tasks" / task / "task.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(TASK.format(model=content.model, settings=content.settings))
+    return folder
+
+
+@contextlib.contextmanager
+def gateway(
+    name: str, models: Mapping[str, int], tasks: Mapping[str, Task], *, workers: int = 1, core: int | None = None
+) -> Iterator[Gateway]:
+    """`trimtab up` with a key, pinned to the serving core unless another is given, until the block ends."""
+    port, control_port = children.free_port(), children.free_port()
+    folder = write_project(name, port, control_port, models, tasks, workers)
+    key = json.loads(trimtab(folder, "key", "new", "bench", "--json"))["secret"]
+    place = machine.cores().serving if core is None else core
+    with children.running([TRIMTAB, "up"], f"trimtab-{name}", place, port, cwd=folder) as child:
+        yield Gateway(folder, port, control_port, key, child)
