@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from trimtab.clock import Deadline
 from trimtab.cost import meter
-from trimtab.errors import Forbidden, InvalidRequest, NotFound, Unauthorized, UnknownModel, UnknownTask
+from trimtab.errors import Forbidden, InvalidRequest, Unauthorized, UnknownModel, UnknownTask
 from trimtab.gateway.exchange import Exchange
+from trimtab.guard.deadlines import Clocks, asked_total_s, total_limit_s
 from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.record.events import Admitted
 
 MAX_LABEL = 200
-UNSTREAMED_TOTAL_S = 600.0
-LABELS = {
-    "step": b"x-trimtab-step",
-    "parent": b"x-trimtab-parent",
-    "conversation": b"x-trimtab-conversation",
-    "end_user": b"x-trimtab-user",
-}
 
 
 class KnownKey(Protocol):
@@ -100,22 +93,23 @@ class Admission:
         return self._undeclared[model]
 
     def _set_deadline(self, exchange: Exchange) -> None:
-        total_s = exchange.task.deadline.total_s
-        if total_s is None and not exchange.asked.stream:
-            total_s = UNSTREAMED_TOTAL_S
-        asked = exchange.request.headers.get(b"x-trimtab-deadline-ms")
-        if asked is not None:
-            if not asked.isdigit() or not int(asked[:12]) > 0:
-                raise InvalidRequest(detail="x-trimtab-deadline-ms is not a whole number of milliseconds above zero")
-            total_s = min(int(asked[:12]) / 1000, total_s if total_s is not None else float("inf"))
-        exchange.total = Deadline(None if total_s is None else exchange.began_s + total_s)
+        limits, streamed = exchange.task.deadline, exchange.asked.stream
+        header = exchange.request.headers.get(b"x-trimtab-deadline-ms")
+        asked_s = None if header is None else asked_total_s(header)
+        exchange.clocks = Clocks(
+            exchange.began_s,
+            streamed=streamed,
+            connect_s=limits.connect_s,
+            first_token_s=limits.first_token_s,
+            gap_s=limits.gap_s,
+            total_s=total_limit_s(limits.total_s, asked_s, streamed=streamed),
+        )
 
     def admitted(self, exchange: Exchange) -> Admitted:
         """The call's `Admitted` event, bodies not yet referred to."""
         asked, task, snapshot = exchange.asked, exchange.task, self._snapshot
         get = exchange.request.headers.get
-        run = _label("x-trimtab-run", get(b"x-trimtab-run"))
-        exchange.run = run or exchange.call
+        exchange.run = _label(exchange, b"x-trimtab-run") or exchange.call
         trace = parse_traceparent((get(b"traceparent") or b"").decode("latin-1"))
         model = task.models[0]
         rates = snapshot.rates.get(model)
@@ -146,17 +140,22 @@ class Admission:
             system_prompt=asked.system_prompt or "",
             request_bytes=len(exchange.request.body),
             max_output_tokens=limit,
-            **{name: value for name, header in LABELS.items() if (value := _label(header.decode(), get(header)))},
+            step=_label(exchange, b"x-trimtab-step"),
+            parent=_label(exchange, b"x-trimtab-parent"),
+            conversation=_label(exchange, b"x-trimtab-conversation"),
+            end_user=_label(exchange, b"x-trimtab-user"),
+            retrieval_ids=asked.retrieval_ids,
         )
 
 
-def _label(name: str, value: bytes | None) -> str:
+def _label(exchange: Exchange, header: bytes) -> str:
     """A label a client gave its call; raises `InvalidRequest` for one that is too long or not printable."""
+    value = exchange.request.headers.get(header)
     if value is None:
         return ""
     text = value.decode("latin-1")
     if len(text) > MAX_LABEL or not text.isprintable():
-        raise InvalidRequest(detail=f"{name} is over {MAX_LABEL} characters or not printable")
+        raise InvalidRequest(detail=f"{header.decode()} is over {MAX_LABEL} characters or not printable")
     return text
 
 
@@ -168,6 +167,3 @@ def _unique_served_names(snapshot: Snapshot) -> dict[str, str]:
             ambiguous.add(model.served_name)
         names[model.served_name] = name
     return {served: name for served, name in names.items() if served not in ambiguous}
-
-
-__all__ = ["Admission", "FindKey", "KnownKey", "NotFound"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trimtab.clock import Deadline
 from trimtab.errors import CallError
 from trimtab.gateway.surfaces.surface import Asked, Facts, Surface
 
 if TYPE_CHECKING:
+    from trimtab.gateway.http.answer import Answer
     from trimtab.gateway.http.request import Request
     from trimtab.gateway.routing import Choice
-    from trimtab.gateway.server import Answer
+    from trimtab.guard.deadlines import Clocks, Expiry
     from trimtab.policy.snapshot import Snapshot, TaskPolicy
     from trimtab.record.capture import Capture
     from trimtab.record.events import Admitted, Attempt
@@ -33,15 +33,15 @@ class Exchange:
         "call",
         "capture",
         "choice",
+        "clocks",
+        "expiry",
         "facts",
         "failure",
         "first_s",
         "head_sent",
         "key",
         "last_s",
-        "longest_gap_s",
         "outcome",
-        "paused_s",
         "prompt",
         "request",
         "response_bytes",
@@ -50,8 +50,8 @@ class Exchange:
         "status",
         "surface",
         "task",
-        "total",
         "tried",
+        "upstream_status",
     )
 
     def __init__(self, request: Request, answer: Answer, snapshot: Snapshot, call: str, at_ns: int) -> None:
@@ -67,7 +67,8 @@ class Exchange:
         self.asked: Asked
         self.task: TaskPolicy
         self.prompt: tuple[bytes, ...] = ()
-        self.total = Deadline(None)
+        self.clocks: Clocks
+        self.expiry: Expiry | None = None
         self.admitted: Admitted | None = None
         self.attempts: list[Attempt] = []
         self.tried: list[Choice] = []
@@ -77,19 +78,16 @@ class Exchange:
         self.failure: CallError | None = None
         self.outcome = ""
         self.status = 0
+        self.upstream_status = 0
         self.head_sent = False
         self.response_bytes = 0
         self.first_s: float | None = None
         self.last_s: float | None = None
-        self.longest_gap_s: float | None = None
-        self.paused_s = 0.0
 
     def content_at(self, now_s: float) -> None:
         """A content-bearing event has been written to the client at `now_s`."""
-        if self.last_s is None:
+        if self.first_s is None:
             self.first_s = now_s
-        else:
-            self.longest_gap_s = max(self.longest_gap_s or 0.0, now_s - self.last_s)
         self.last_s = now_s
 
     def __repr__(self) -> str:

@@ -10,24 +10,17 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from trimtab.clock import Clock
-from trimtab.errors import (
-    CallError,
-    DeadlineConnect,
-    DeadlineFirstToken,
-    DeadlineGap,
-    DeadlineTotal,
-    UpstreamError,
-    UpstreamTruncated,
-)
+from trimtab.errors import CallError, UpstreamError, UpstreamTruncated
 from trimtab.gateway import failures, replies
 from trimtab.gateway.exchange import Exchange
 from trimtab.gateway.surfaces.surface import Facts, UpstreamSaidError
-from trimtab.guard.deadlines import Clocks
-from trimtab.guard.retry import parse_retry_after
+from trimtab.guard.alarm import Alarm
+from trimtab.guard.retry import retry_after_s
 
 if TYPE_CHECKING:
     from trimtab.gateway.http.headers import Headers
-    from trimtab.gateway.upstreams.connection import Failure, UpstreamConnection
+    from trimtab.gateway.upstreams.connection import UpstreamConnection
+    from trimtab.gateway.upstreams.sink import Failure
 
 MAX_ERROR_BODY = 1 << 20
 MAX_WHOLE_BODY = 64 << 20
@@ -41,7 +34,7 @@ class Relay:
     `outcome` resolves to None when the answer was delivered whole, else to the error the attempt ended in.
     """
 
-    def __init__(self, exchange: Exchange, model: str, clock: Clock, clocks: Clocks) -> None:
+    def __init__(self, exchange: Exchange, model: str, clock: Clock, alarm: Alarm) -> None:
         self.exchange = exchange
         self.model = model
         self.connection: UpstreamConnection | None = None
@@ -50,26 +43,29 @@ class Relay:
         self.retry_after_s: float | None = None
         self.facts: Facts | None = None
         self.started = False
+        self.stale = False
         self._clock = clock
-        self._clocks = clocks
+        self._alarm = alarm
         self._loop = asyncio.get_running_loop()
         self._outcome: asyncio.Future[CallError | None] = self._loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._head: Headers | None = None
         self._error_body: list[bytes] = []
         self._size = 0
 
     def send(self, connection: UpstreamConnection, head: bytes, body: bytes) -> None:
-        """Sends the request; from here on the attempt's clocks run."""
+        """Sends the request on a connection that is ready."""
         self.connection = connection
         answer = self.exchange.answer
         answer.on_pause, answer.on_resume = self._pause, self._resume
-        self._clocks.sent(self._clock.monotonic())
-        self._arm()
         connection.send(head, body, self)
         if answer.paused:
             self._pause()
+
+    @property
+    def done(self) -> bool:
+        """Whether the attempt has ended."""
+        return self._outcome.done()
 
     async def outcome(self) -> CallError | None:
         """Waits for the end of the attempt."""
@@ -81,11 +77,12 @@ class Relay:
 
     def on_head(self, status: int, headers: Headers) -> None:
         """The status and headers of the answer have come."""
-        self.status, self._head = status, headers
+        self.status = self.exchange.upstream_status = status
+        self._head = headers
         self.first_byte_s = self._clock.monotonic()
         wait = headers.get(b"retry-after") if status >= 400 else None
         if wait is not None:
-            self.retry_after_s = parse_retry_after(wait.decode("latin-1"), self._clock.wall_ns() / 1e9)
+            self.retry_after_s = retry_after_s(wait, self._clock.wall_ns() / 1e9)
 
     def on_body(self, data: bytes) -> None:
         """More of the body has come."""
@@ -115,6 +112,8 @@ class Relay:
         """The connection failed before the body was whole."""
         if self._linger is not None:
             self._linger.cancel()
+        repeatable = self.exchange.surface.repeatable or self.exchange.request.method == "GET"
+        self.stale = failure.reused and not failure.received and (repeatable or not failure.sent)
         if self.first_byte_s is None:
             self._settle(UpstreamError(replica=f"model {self.model}", detail=failure.detail))
         else:
@@ -139,55 +138,27 @@ class Relay:
         if self._outcome.done():
             return
         self._outcome.set_result(failure)
-        if self._timer is not None:
-            self._timer.cancel()
         answer = self.exchange.answer
         answer.on_pause = answer.on_resume = None
-        self.exchange.paused_s += self._clocks.paused_s(self._clock.monotonic())
         if self.connection is not None and (abort or failure is not None):
             self.connection.abort()
 
     def _pause(self) -> None:
-        self._clocks.pause(self._clock.monotonic())
+        self._alarm.pause()
         if self.connection is not None:
             self.connection.pause()
 
     def _resume(self) -> None:
-        self._clocks.resume(self._clock.monotonic())
+        self._alarm.resume()
         if self.connection is not None:
             self.connection.resume()
-
-    def _arm(self) -> None:
-        at = self._clocks.next_at()
-        if at is None:
-            self._timer = None
-        else:
-            self._timer = self._loop.call_later(max(0.0, at - self._clock.monotonic()), self._look)
-
-    def _look(self) -> None:
-        code = self._clocks.fired(self._clock.monotonic())
-        if code is None:
-            self._arm()
-        else:
-            self._settle(self._deadline_error(code), abort=True)
-
-    def _deadline_error(self, code: str) -> CallError:
-        exchange, limits = self.exchange, self.exchange.task.deadline
-        replica, task = f"model {self.model}", exchange.task.name
-        if code == DeadlineFirstToken.code:
-            return DeadlineFirstToken(replica=replica, limit_s=limits.first_token_s, task=task)
-        if code == DeadlineGap.code:
-            return DeadlineGap(replica=replica, limit_s=limits.gap_s, task=task)
-        if code == DeadlineConnect.code:
-            return DeadlineConnect(replica=replica, limit_s=limits.connect_s)
-        return total_error(exchange)
 
 
 class WholeRelay(Relay):
     """An answer that comes in one piece and is judged before the client sees any of it."""
 
-    def __init__(self, exchange: Exchange, model: str, clock: Clock, clocks: Clocks) -> None:
-        super().__init__(exchange, model, clock, clocks)
+    def __init__(self, exchange: Exchange, model: str, clock: Clock, alarm: Alarm) -> None:
+        super().__init__(exchange, model, clock, alarm)
         self._parts: list[bytes] = []
 
     def _take(self, data: bytes) -> None:
@@ -217,8 +188,8 @@ class WholeRelay(Relay):
 class StreamedRelay(Relay):
     """An answer that is relayed event by event; its head is withheld until the first content-bearing event."""
 
-    def __init__(self, exchange: Exchange, model: str, clock: Clock, clocks: Clocks) -> None:
-        super().__init__(exchange, model, clock, clocks)
+    def __init__(self, exchange: Exchange, model: str, clock: Clock, alarm: Alarm) -> None:
+        super().__init__(exchange, model, clock, alarm)
         self._reader = exchange.surface.reader(exchange.asked)
         self._withheld: list[bytes] = []
 
@@ -239,7 +210,7 @@ class StreamedRelay(Relay):
             self._withhold(reader.forward)
         if reader.content:
             now_s = self._clock.monotonic()
-            self._clocks.content(now_s)
+            self._alarm.progress(now_s)
             self.exchange.content_at(now_s)
         if reader.done and self.connection is not None and not self._outcome.done():
             self._linger = self._loop.call_later(LINGER_S, self.connection.abort)
@@ -285,9 +256,3 @@ class StreamedRelay(Relay):
         if self.facts is None:
             self.facts = self._reader.facts
         super()._settle(failure, abort=abort)
-
-
-def total_error(exchange: Exchange) -> DeadlineTotal:
-    """The call ran out of its total."""
-    limit_s = round((exchange.total.at or exchange.began_s) - exchange.began_s, 3)
-    return DeadlineTotal(limit_s=limit_s, task=exchange.task.name)

@@ -111,7 +111,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         total_s=ended_s - exchange.began_s,
         ttft_s=first_s - exchange.began_s if streamed and first_s is not None else None,
         tpot_s=tpot_s,
-        longest_gap_s=exchange.longest_gap_s,
+        longest_gap_s=exchange.clocks.longest_gap_s if streamed else None,
         finish_reason=facts.finish_reason if facts else "",
         usage=_total_usage(exchange.attempts),
         answer_tokens=answered.output if answered else None,
@@ -127,7 +127,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         logprobs=facts.logprobs if facts else None,
         chunk_delays_us=capture.delays_us if capture else b"",
         chunk_lengths=capture.lengths if capture else b"",
-        paused_s=exchange.paused_s,
+        paused_s=exchange.clocks.paused_s,
         detail=scrub(str(exchange.failure)) if exchange.failure else "",
     )
 

@@ -13,6 +13,7 @@ class ChatCompletions:
     name = "chat_completions"
     method = "POST"
     path = "/v1/chat/completions"
+    repeatable = False
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its messages included."""

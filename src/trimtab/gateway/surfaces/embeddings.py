@@ -13,6 +13,7 @@ class Embeddings(Completions):
 
     name = "embeddings"
     path = "/v1/embeddings"
+    repeatable = True
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for."""

@@ -34,9 +34,10 @@ class StreamOptions(Struct):
 
 
 class Extension(Struct):
-    """Our own body field, `trimtab`."""
+    """Our own body field, `trimtab`: inputs for the task's prompt, and ids of what a retriever found for this call."""
 
     inputs: dict[str, Any] | None = None
+    retrieval_ids: tuple[str, ...] = ()
 
 
 class Message(Struct):
@@ -142,7 +143,8 @@ def read_request(body: bytes) -> Asked:
         asked.wants_usage = bool(options and options.include_usage)
     if "trimtab" in fields:
         extension = field(fields, "trimtab", Extension)
-        asked.inputs = extension.inputs if extension else None
+        if extension is not None:
+            asked.inputs, asked.retrieval_ids = extension.inputs, extension.retrieval_ids
     for name in LIMIT_FIELDS:
         if name in fields:
             asked.max_output_tokens = field(fields, name, int)

@@ -38,6 +38,7 @@ class Passthrough:
     name = "passthrough"
     method = ""
     path = ""
+    repeatable = False
 
     def read(self, body: bytes) -> Asked:
         """Nothing is read; the answer is streamed as it comes."""

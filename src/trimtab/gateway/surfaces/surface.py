@@ -26,6 +26,7 @@ class Asked(Struct):
     messages: list[Raw] | None = None
     system_prompt: str | None = None
     inputs: dict[str, Any] | None = None
+    retrieval_ids: tuple[str, ...] = ()
     max_output_tokens: int | None = None
 
 
@@ -80,6 +81,8 @@ class Surface(Protocol):
     name: str
     method: str
     path: str
+    repeatable: bool
+    """Whether the same request may be sent twice without another effect or cost worth speaking of."""
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for; raises `InvalidRequest` on anything the path cannot work with."""
