@@ -19,12 +19,10 @@ from trimtab.gateway.surfaces.surface import Asked, Edits, Facts, UpstreamSaidEr
 from trimtab.record.events import LogprobSummary
 
 LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
-EMPTY = (b"", b"null", b'""', b"[]", b"{}")
+SYSTEM_ROLES = frozenset({"system", "developer"})
+ABSENT = Raw()
 
 T = TypeVar("T")
-
-_fields = msgspec.json.Decoder(dict[str, Raw])
-_list = msgspec.json.Decoder(list[Raw])
 
 
 class StreamOptions(Struct):
@@ -44,7 +42,7 @@ class Message(Struct):
     """As much of a message as tells whether it is the system's."""
 
     role: str = ""
-    content: Raw = Raw(b"null")
+    content: Raw = ABSENT
 
 
 class ContentPart(Struct):
@@ -53,44 +51,29 @@ class ContentPart(Struct):
     text: str = ""
 
 
-class Delta(Struct):
-    """What a chunk adds to a message, undecoded."""
+class ToolFunction(Struct):
+    """The part of a tool call that grows."""
 
-    content: Raw = Raw()
-    reasoning_content: Raw = Raw()
-    reasoning: Raw = Raw()
-    refusal: Raw = Raw()
-    tool_calls: Raw = Raw()
-    function_call: Raw = Raw()
-    audio: Raw = Raw()
+    arguments: str | None = None
 
 
-class ToolDelta(Struct):
-    """Which tool call a fragment belongs to."""
+class ToolCall(Struct):
+    """Which tool call a fragment belongs to, and what it adds."""
 
-    index: int = 0
-
-
-class Choice(Struct):
-    """One choice of a chunk or of a whole answer, of chat or of completions."""
-
-    index: int = 0
-    delta: Delta | None = None
-    message: Delta | None = None
-    text: Raw = Raw()
-    finish_reason: str | None = None
-    logprobs: Raw = Raw()
+    index: int | None = None
+    function: ToolFunction | None = None
 
 
-class Chunk(Struct):
-    """One event of a stream, or a whole answer."""
+class Said(Struct):
+    """A whole message, or what a chunk adds to one; whatever is truthy is content."""
 
-    id: str = ""
-    model: str = ""
-    system_fingerprint: str | None = None
-    choices: list[Choice] = []
-    usage: Raw = Raw()
-    error: Raw = Raw()
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    refusal: Any = None
+    function_call: Any = None
+    audio: Any = None
+    tool_calls: list[ToolCall] | None = None
 
 
 class TokenLogprob(Struct):
@@ -106,9 +89,39 @@ class Logprobs(Struct):
     token_logprobs: list[float | None] | None = None
 
 
+class Choice(Struct):
+    """One choice of a chunk or of a whole answer, of chat or of completions."""
+
+    index: int = 0
+    delta: Said | None = None
+    message: Said | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class Chunk(Struct):
+    """One event of a stream, or a whole answer."""
+
+    id: str = ""
+    model: str = ""
+    system_fingerprint: str | None = None
+    choices: list[Choice] = []
+    usage: Raw = ABSENT
+    error: Any = None
+
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
+_message = msgspec.json.Decoder(Message)
+_content = msgspec.json.Decoder(str | list[ContentPart] | None)
 _chunk = msgspec.json.Decoder(Chunk)
-_logprobs = msgspec.json.Decoder(Logprobs)
-_tool_deltas = msgspec.json.Decoder(list[ToolDelta])
+_str = msgspec.json.Decoder(str | None)
+_bool = msgspec.json.Decoder(bool | None)
+_int = msgspec.json.Decoder(int | None)
+_options = msgspec.json.Decoder(StreamOptions | None)
+_option_fields = msgspec.json.Decoder(dict[str, Raw] | None)
+_extension = msgspec.json.Decoder(Extension | None)
 
 
 def read_fields(body: bytes) -> dict[str, Raw]:
@@ -119,13 +132,13 @@ def read_fields(body: bytes) -> dict[str, Raw]:
         raise InvalidRequest(detail=f"the body is not a JSON object: {wrong}") from None
 
 
-def field(fields: dict[str, Raw], name: str, kind: type[T]) -> T | None:
-    """One top-level value as `kind`, None if absent or null; raises `InvalidRequest` for another type."""
+def field(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[T | None]) -> T | None:
+    """One top-level value, None if absent or null; raises `InvalidRequest` for one of another type."""
     raw = fields.get(name)
     if raw is None:
         return None
     try:
-        return msgspec.json.decode(raw, type=kind | None)
+        return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise InvalidRequest(detail=f"`{name}` is not valid: {wrong}") from None
 
@@ -133,21 +146,21 @@ def field(fields: dict[str, Raw], name: str, kind: type[T]) -> T | None:
 def read_request(body: bytes) -> Asked:
     """What every OpenAI request has: the model, streaming, our own inputs and the output limit."""
     fields = read_fields(body)
-    model = field(fields, "model", str)
+    model = field(fields, "model", _str)
     if model is None:
         raise InvalidRequest(detail="`model` is missing: name a task or a model")
     asked = Asked(body=body, fields=fields, model=model)
     if "stream" in fields:
-        asked.stream = bool(field(fields, "stream", bool))
-        options = field(fields, "stream_options", StreamOptions) if asked.stream else None
+        asked.stream = bool(field(fields, "stream", _bool))
+        options = field(fields, "stream_options", _options) if asked.stream else None
         asked.wants_usage = bool(options and options.include_usage)
     if "trimtab" in fields:
-        extension = field(fields, "trimtab", Extension)
+        extension = field(fields, "trimtab", _extension)
         if extension is not None:
             asked.inputs, asked.retrieval_ids = extension.inputs, extension.retrieval_ids
     for name in LIMIT_FIELDS:
         if name in fields:
-            asked.max_output_tokens = field(fields, name, int)
+            asked.max_output_tokens = field(fields, name, _int)
             break
     return asked
 
@@ -159,17 +172,16 @@ def read_messages(asked: Asked) -> None:
         return
     try:
         asked.messages = _list.decode(raw)
-        for message in asked.messages[:1]:
-            first = msgspec.json.decode(message, type=Message)
-            if first.role in {"system", "developer"}:
-                asked.system_prompt = system_prompt_digest(first.content)
+        first = _message.decode(asked.messages[0]) if asked.messages else None
+        if first is not None and first.role in SYSTEM_ROLES:
+            asked.system_prompt = system_prompt_digest(first.content)
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise InvalidRequest(detail=f"`messages` is not valid: {wrong}") from None
 
 
 def system_prompt_digest(content: Raw) -> str:
     """`sha256:` and the digest of a message's text in UTF-8, the texts of its parts joined."""
-    value = msgspec.json.decode(content, type=str | list[ContentPart] | None)
+    value = None if content is ABSENT else _content.decode(content)
     text = value if isinstance(value, str) else "".join(part.text for part in value or [])
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -180,7 +192,7 @@ def splice_request(asked: Asked, edits: Edits, *, generates: bool) -> bytes:
     if asked.inputs is not None or "trimtab" in asked.fields:
         changes["trimtab"] = None
     if asked.stream and not asked.wants_usage:
-        options = field(asked.fields, "stream_options", dict[str, Raw]) or {}
+        options = field(asked.fields, "stream_options", _option_fields) or {}
         changes["stream_options"] = splice_fields(options, {"include_usage": b"true"})
     if edits.prompt:
         messages: list[bytes | Raw] = [*edits.prompt, *(asked.messages or [])]
@@ -213,14 +225,10 @@ def error_event(failure: CallError) -> bytes:
     return b"data: " + error_body(failure) + b"\n\n"
 
 
-def error_text(raw: Raw) -> str:
+def error_text(error: Any) -> str:
     """What an upstream's `error` value says, in at most 500 characters."""
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return bytes(raw)[:500].decode(errors="replace")
-    message = value.get("message") if isinstance(value, dict) else value
-    return str(message if message is not None else value)[:500]
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message or error)[:500]
 
 
 def whole_answer(body: bytes) -> Facts:
@@ -229,7 +237,7 @@ def whole_answer(body: bytes) -> Facts:
         answer = _chunk.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise UpstreamSaidError(f"the answer is not what the surface defines: {wrong}") from None
-    if bytes(answer.error) not in EMPTY:
+    if answer.error:
         raise UpstreamSaidError(error_text(answer.error))
     gather = _Gatherer()
     gather.take(answer)
@@ -258,37 +266,34 @@ class _Gatherer:
             self._choices.add(choice.index)
             if choice.finish_reason:
                 facts.finish_reason = choice.finish_reason
-            if bytes(choice.logprobs) not in EMPTY:
+            if choice.logprobs is not None:
                 self._take_logprobs(choice.logprobs)
-            if self._take_content(choice):
+            said = choice.delta or choice.message
+            added = len(choice.text or "") if said is None else self._take_said(choice.index, said)
+            if added:
+                facts.text_bytes += added
                 content = True
-        if bytes(chunk.usage) not in EMPTY:
+        if chunk.usage is not ABSENT:
             facts.usage = from_openai(chunk.usage) or facts.usage
         return content
 
-    def _take_content(self, choice: Choice) -> bool:
-        facts = self._facts
-        said = choice.delta or choice.message
-        if said is None:
-            text = bytes(choice.text)
-            facts.text_bytes += max(0, len(text) - 2)
-            return text not in EMPTY
-        content = False
-        for raw in (said.content, said.reasoning_content, said.reasoning, said.refusal, said.function_call, said.audio):
-            text = bytes(raw)
-            if text not in EMPTY:
-                facts.text_bytes += len(text) - 2
-                content = True
-        calls = bytes(said.tool_calls)
-        if calls not in EMPTY:
-            content = True
-            facts.text_bytes += len(calls)
-            for position, fragment in enumerate(_tool_deltas.decode(calls)):
-                self._tools.add((choice.index, fragment.index if choice.delta else position))
-        return content
+    def _take_said(self, choice: int, said: Said) -> int:
+        """Adds a message or a delta; the size of its content, zero where it has none."""
+        size = len(said.content) if isinstance(said.content, str) else 0
+        if size and said.tool_calls is None:
+            return size
+        for value in (said.reasoning_content, said.reasoning, said.refusal):
+            if isinstance(value, str):
+                size += len(value)
+        for value in (said.content, said.function_call, said.audio):
+            if value and not isinstance(value, str):
+                size += len(str(value))
+        for position, call in enumerate(said.tool_calls or ()):
+            self._tools.add((choice, position if call.index is None else call.index))
+            size += 1 + len((call.function and call.function.arguments) or "")
+        return size
 
-    def _take_logprobs(self, raw: Raw) -> None:
-        logprobs = _logprobs.decode(raw)
+    def _take_logprobs(self, logprobs: Logprobs) -> None:
         values = [token.logprob for token in logprobs.content or []] or logprobs.token_logprobs or []
         self._logprobs += [value for value in values if value is not None]
 
@@ -341,12 +346,12 @@ class EventReader:
             self.done = True
             return True
         chunk = _chunk.decode(payload)
-        if bytes(chunk.error) not in EMPTY:
-            self.failure = error_text(chunk.error) or "an error event without a message"
+        if chunk.error:
+            self.failure = error_text(chunk.error)
             return False
         if self._gather.take(chunk):
             self.content = True
-        return bool(chunk.choices) or self._wants_usage or not bytes(chunk.usage)
+        return bool(chunk.choices) or self._wants_usage or chunk.usage is ABSENT
 
     def finish(self) -> bool:
         """Whether the terminal marker came and nothing failed before it."""

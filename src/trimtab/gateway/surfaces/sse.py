@@ -27,6 +27,8 @@ class EventSplitter:
         """The events completed by `data`, each with its blank line; raises `EventTooLarge`."""
         if not self._held and data.endswith(b"\n\n") and data.count(b"\n\n") == 1 and b"\r" not in data:
             return [data]
+        if not data:
+            return []
         self._held.append(data)
         self._size += len(data)
         events: list[bytes] = []
