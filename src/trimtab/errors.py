@@ -69,6 +69,18 @@ class EngineRefusal(TrimtabError):
         super().__init__(detail=detail)
 
 
+class ConnectError(TrimtabError):
+    """No connection to {origin}: {detail}."""
+
+
+class ConnectTimeout(ConnectError):
+    """No connection to {origin} within {limit_s} s; is it running and reachable from here?"""
+
+
+class ConnectFailed(ConnectError):
+    """No connection to {origin}: {detail}; is it running, and are its address, CA and proxy right?"""
+
+
 class CallError(TrimtabError):
     """The call failed: {detail}."""
 
