@@ -1,0 +1,110 @@
+"""The one timer of a call: rings when a clock has run out, and is set again only when it has to be.
+
+Progress moves the gap clock later and touches no timer: a timer that rings early looks, and is set for the next
+instant. Only what can move the next instant sooner (an attempt, its first token, a resumed replica) sets it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from trimtab.errors import DeadlineTotal
+from trimtab.guard.deadlines import NEVER, Clocks, Expiry
+
+LOOK_AGAIN_S: Final = 0.001
+"""The least time ahead that a timer is set for: event loops round to milliseconds and may ring early."""
+
+
+class TimerHandle(Protocol):
+    """What `call_at` gives back."""
+
+    def cancel(self) -> object:
+        """Makes the timer not ring."""
+
+
+CallAt = Callable[[float, Callable[[], None]], TimerHandle]
+
+
+class Alarm:
+    """The clocks of a call, joined to an event loop.
+
+    Takes the verbs of `Clocks`. `expired` is called once for a clock that ran out, after which the attempt is at rest:
+    the total clock goes on unless it was the one. `now` and `call_at` must tell the same time (`loop.call_at` does).
+    """
+
+    __slots__ = ("_call_at", "_expired", "_now", "_ring_at", "_stopped", "_timer", "clocks")
+
+    def __init__(
+        self, clocks: Clocks, now: Callable[[], float], call_at: CallAt, expired: Callable[[Expiry], None]
+    ) -> None:
+        self.clocks = clocks
+        self._now = now
+        self._call_at = call_at
+        self._expired = expired
+        self._ring_at = NEVER
+        self._timer: TimerHandle | None = None
+        self._stopped = False
+        self._set()
+
+    def attempt(self) -> None:
+        """An attempt begins."""
+        self.clocks.attempt(self._now())
+        self._set()
+
+    def connected(self) -> None:
+        """The connection of this attempt is ready."""
+        self.clocks.connected()
+
+    def progress(self, now: float) -> None:
+        """A content-bearing event came at `now`."""
+        self.clocks.progress(now)
+        if self.clocks.next_at() < self._ring_at:
+            self._set()
+
+    def pause(self) -> None:
+        """We stopped reading from the replica."""
+        self.clocks.pause(self._now())
+
+    def resume(self) -> None:
+        """We read from the replica again."""
+        self.clocks.resume(self._now())
+        self._set()
+
+    def rest(self) -> None:
+        """The attempt is over."""
+        self.clocks.rest(self._now())
+
+    def stop(self) -> None:
+        """The call is settled: the timer never rings again."""
+        self._stopped = True
+        self._cancel()
+
+    def _set(self) -> None:
+        """Sets the timer if it would ring too late."""
+        next_at = self.clocks.next_at()
+        if self._stopped or next_at >= self._ring_at:
+            return
+        self._cancel()
+        self._ring_at = max(next_at, self._now() + LOOK_AGAIN_S)
+        self._timer = self._call_at(self._ring_at, self._ring)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._ring_at = NEVER
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._ring_at = NEVER
+        now = self._now()
+        expiry = self.clocks.look(now)
+        if expiry is None:
+            self._set()
+            return
+        self.clocks.rest(now)
+        if expiry.code == DeadlineTotal.code:
+            self._stopped = True
+        self._set()
+        self._expired(expiry)
