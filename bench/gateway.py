@@ -42,7 +42,7 @@ directory = "data"
 MODEL = """
 [models.{name}]
 wire = "openai"
-model = "{served}"
+model = "{name}"
 replicas = ["http://127.0.0.1:{port}"]
 price = {{ input = 0.15, cache_read = 0.075, output = 0.60 }}
 """
@@ -61,7 +61,7 @@ GENEROUS = 'deadline = { connect = "5s", first_token = "120s", gap = "60s", tota
 class Task:
     """A task of a benchmark's project: its model and the rest of its task.toml."""
 
-    model: str = "stub"
+    model: str = STUB_MODEL
     settings: str = GENEROUS
 
 
@@ -139,12 +139,12 @@ def trimtab(folder: Path, *words: str) -> str:
 def write_project(
     name: str, port: int, control_port: int, models: Mapping[str, int], tasks: Mapping[str, Task], workers: int
 ) -> Path:
-    """A project in out/projects with nothing recorded yet; `models` maps names to ports on this machine."""
+    """A project in out/projects with nothing recorded yet; `models` maps served names to ports here."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     text = PROJECT.format(port=port, control_port=control_port, workers=workers)
-    text += "".join(MODEL.format(name=model, served=STUB_MODEL, port=place) for model, place in models.items())
+    text += "".join(MODEL.format(name=model, port=place) for model, place in models.items())
     (folder / "trimtab.toml").write_text(text)
     for task, content in tasks.items():
         file = folder / "tasks" / task / "task.toml"

@@ -14,6 +14,8 @@
  *     -t SECONDS   give up after this long (600)
  *     -1           a new connection for each request ("Connection: close")
  *
+ * On SIGTERM no further request is sent, those under way are finished, and `requests` is what was sent.
+ *
  * One thread, epoll. Connections are opened before the clock starts (except with -1), so times are of requests alone.
  * It ends by printing one JSON object:
  *
@@ -110,6 +112,7 @@ static char *request;
 static size_t request_bytes;
 static int port, poller, connections;
 static bool connection_each;
+static volatile sig_atomic_t stop_asked;
 
 static long long now_ns(void) {
     struct timespec t;
@@ -566,6 +569,11 @@ static double run(Connection *all, long ramp_ms, double max_s) {
         long long t = now_ns();
         if ((t - begin) / 1e9 > max_s)
             break;
+        if (stop_asked) {
+            tally.requests = tally.issued;
+            if (tally.answered + failures() >= tally.requests)
+                break;
+        }
         while (started < connections && begin + ramp_ms * 1000000LL * started / connections <= t)
             start_request(&all[started++]);
         int n = epoll_wait(poller, events, EVENTS_A_ROUND, started < connections ? 1 : 100);
@@ -582,6 +590,11 @@ static double run(Connection *all, long ramp_ms, double max_s) {
                     start_request(&all[i]);
     }
     return (now_ns() - begin) / 1e9;
+}
+
+static void ask_to_stop(int signal_number) {
+    (void)signal_number;
+    stop_asked = 1;
 }
 
 int main(int argc, char **argv) {
@@ -612,6 +625,7 @@ int main(int argc, char **argv) {
     if (!port || !body_file || connections < 1 || connections > MAX_CONNECTIONS || tally.requests < 1)
         usage();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, ask_to_stop);
     raise_file_limit();
     compose_request(path, key, headers, body_file);
     tally.ttft_us = malloc(sizeof *tally.ttft_us * tally.requests);

@@ -90,9 +90,9 @@ def start_load(target: Target, body: Path, **options: Any) -> Iterator[subproces
 
 def finish_load(run: subprocess.Popen[str]) -> dict[str, Any]:
     """Wait for a `load` and read its result."""
-    output, _ = run.communicate()
+    output = run.communicate()[0]
     if run.returncode:
-        raise RuntimeError(f"load ended with {run.returncode}: is anything listening? {run.args}")
+        raise RuntimeError(f"load ended with {run.returncode}: is anything listening? {run.args!r}")
     result: dict[str, Any] = json.loads(output)
     return result
 

@@ -1,4 +1,4 @@
-"""An upstream that does as each request says, and remembers when: `python -m bench.scripted PORT`.
+"""An upstream that does as each request says, and remembers when: `python -m bench.scripted PORT...`.
 
 The text of a request's last message is a script, a JSON object:
 
@@ -97,8 +97,9 @@ class Upstream:
     def __init__(self) -> None:
         self.log: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
-    async def serve(self, reader: Reader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: requests in turn until either side ends it."""
+        assert isinstance(reader, Reader)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while await self.one_request(reader, writer):
                 pass
@@ -208,16 +209,17 @@ ACTS = {
 }
 
 
-async def main(port: int) -> None:
-    """Serve until killed."""
+async def main(ports: list[int]) -> None:
+    """Serve on all ports, with one log, until killed."""
     upstream = Upstream()
 
     def protocol() -> asyncio.StreamReaderProtocol:
         return asyncio.StreamReaderProtocol(Reader(), upstream.serve)
 
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(protocol, "127.0.0.1", port, backlog=4096) for port in ports]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main([int(port) for port in sys.argv[1:]]))

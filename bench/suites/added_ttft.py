@@ -10,6 +10,7 @@ import contextlib
 
 from bench import arm as arms
 from bench import intervals, native, rounds
+from bench.arm import STUB_MODEL
 from bench.gateway import Task, gateway
 from bench.options import Options
 from bench.peers.nginx import nginx
@@ -32,7 +33,7 @@ def run(options: Options, result: Result) -> None:
         if options.wants("nginx"):
             ways["nginx"] = running.enter_context(nginx(port))
         if options.wants("trimtab"):
-            opened = running.enter_context(gateway("ttft", {"stub": port}, {"bench": Task()}))
+            opened = running.enter_context(gateway("ttft", {STUB_MODEL: port}, {"bench": Task()}))
             ways["trimtab"] = opened.arm("trimtab", "bench")
         plan = rounds.Plan(least=options.size(20, 2), most=options.size(60, 2), seed=options.seed)
         done = rounds.interleave(list(ways), lambda name: measure(ways[name]), plan, wide, options.tell)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import intervals, meter, native, rounds
-from bench.arm import Arm
+from bench.arm import STUB_MODEL, Arm
 from bench.gateway import GENEROUS, Task, gateway
 from bench.options import Options
 from bench.peers.litellm import litellm
@@ -112,7 +112,7 @@ def arms_wanted(options: Options, port: int) -> Iterator[tuple[str, contextlib.A
 def trimtab_arm(name: str, port: int) -> Iterator[Arm]:
     """One worker with every feature on: key, task, deadlines, records with fsync; bodies as `name` says."""
     task = Task(settings=f'{GENEROUS}\nredaction = "{REDACTION[name]}"')
-    with gateway(name, {"stub": port}, {"bench": task}) as running:
+    with gateway(name, {STUB_MODEL: port}, {"bench": task}) as running:
         yield running.arm(name, "bench")
 
 
@@ -137,7 +137,8 @@ def requests_a_run(workload: Workload, arm: Arm, options: Options) -> int:
     warm_up = load(workload, arm, 2 * workload.connections)
     again = load(workload, arm, max(2 * workload.connections, round(warm_up["rps"] * 0.5)))
     arm.settle()
-    return max(workload.connections, round(again["rps"] * (0.5 if options.quick else 2.0)))
+    a_second = float(again["rps"])
+    return max(workload.connections, round(a_second * (0.5 if options.quick else 2.0)))
 
 
 def load(workload: Workload, arm: Arm, requests: int) -> dict[str, Any]:

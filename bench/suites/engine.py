@@ -15,7 +15,7 @@ from tests.engine.vllm_server import running_vllm
 
 from bench import arm as arms
 from bench import intervals, machine, native, rounds
-from bench.arm import Target
+from bench.arm import STUB_MODEL, Target
 from bench.gateway import Task, gateway
 from bench.options import Options
 from bench.peers.nginx import nginx
@@ -34,14 +34,14 @@ def run(options: Options, result: Result) -> None:
     """Pairs of direct and through until the interval is narrow."""
     with contextlib.ExitStack() as running:
         with machine.on_core(machine.cores().serving):
-            url = running.enter_context(running_vllm(MODEL, arms.STUB_MODEL))
+            url = running.enter_context(running_vllm(MODEL, STUB_MODEL))
         port = urlsplit(url).port or 80
         ways = {DIRECT: arms.direct(port)}
         core = machine.cores().load
         if options.wants("nginx"):
             ways["nginx"] = running.enter_context(nginx(port, core=core))
         if options.wants("trimtab"):
-            opened = running.enter_context(gateway("engine", {"stub": port}, {"bench": Task()}, core=core))
+            opened = running.enter_context(gateway("engine", {STUB_MODEL: port}, {"bench": Task()}, core=core))
             ways["trimtab"] = opened.arm("trimtab", "bench")
         for way in ways.values():
             measure(way)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from bench import machine, meter, native
-from bench.arm import Arm
+from bench.arm import STUB_MODEL, Arm
 from bench.gateway import Task, gateway
 from bench.options import Options
 from bench.peers.nginx import nginx
@@ -44,7 +44,7 @@ def run(options: Options, result: Result) -> None:
 @contextlib.contextmanager
 def trimtab_arm(port: int) -> Iterator[tuple[Arm, list[int]]]:
     """One worker that stores bodies in full, and that worker's process id."""
-    with gateway("streams", {"stub": port}, {"bench": Task()}) as running:
+    with gateway("streams", {STUB_MODEL: port}, {"bench": Task()}) as running:
         yield running.arm("trimtab", "bench"), running.pids("gateway")
 
 

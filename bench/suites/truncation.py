@@ -11,77 +11,71 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
-from bench import arm as arms
-from bench import children, client, machine
+from bench import client
 from bench.arm import Target
 from bench.gateway import Task, gateway
+from bench.lanes import LANES, Fault, Scripted, lane, scripted_upstream, spread
 from bench.options import Options
 from bench.peers.nginx import nginx
 from bench.report import Result
 
 CUTS = 10_000
-AT_ONCE = 50
 ANSWER_CHUNKS = 12
 KINDS = (("fin", True), ("rst", True), ("tidy", True), ("error", True), ("fin", False), ("rst", False))
 ONE_ATTEMPT = 'deadline = { connect = "5s", first_token = "60s", gap = "60s" }\nretry = { attempts = 1 }'
-
-
-@contextlib.contextmanager
-def scripted_upstream() -> Iterator[int]:
-    """bench.scripted on the load core; gives its port."""
-    port = children.free_port()
-    command = [sys.executable, "-m", "bench.scripted", port]
-    with children.running(command, "scripted", machine.cores().load, port):
-        yield port
 
 
 def run(options: Options, result: Result) -> None:
     """The same seeded cuts on each arm."""
     cuts = options.size(CUTS, 300)
     with contextlib.ExitStack() as running:
-        port = running.enter_context(scripted_upstream())
-        ways = {"direct": arms.direct(port)}
+        upstream = running.enter_context(scripted_upstream())
+        ways = {"direct": [Target(port) for port in upstream.ports]}
         if options.wants("nginx"):
-            ways["nginx"] = running.enter_context(nginx(port))
+            ways["nginx"] = [running.enter_context(nginx(upstream.ports[0])).target] * LANES
         if options.wants("trimtab"):
-            opened = running.enter_context(gateway("truncation", {"stub": port}, {"bench": Task(settings=ONE_ATTEMPT)}))
-            ways["trimtab"] = opened.arm("trimtab", "bench")
-        for name, way in ways.items():
-            seen = asyncio.run(inject(way.target, cuts, options.seed))
-            silent = sum(count for (_, ending), count in seen.items() if ending == "silent")
-            result.raw[name] = {f"{kind}: {ending}": count for (kind, ending), count in sorted(seen.items())}
-            what = f"{name}: silent truncations"
-            if name == "trimtab":
-                result.equal(what, silent, 0, n=cuts)
-            else:
-                result.tell_value(what, silent, n=cuts)
-            result.remarks.append(f"{name}: " + ", ".join(f"{k} {v:,}" for k, v in result.raw[name].items()) + ".")
+            tasks = {lane(i): Task(lane(i), ONE_ATTEMPT) for i in range(LANES)}
+            opened = running.enter_context(gateway("truncation", upstream.models, tasks))
+            ways["trimtab"] = [opened.target(task) for task in tasks]
+        for name, targets in ways.items():
+            report_arm(name, targets, upstream, cuts, options.seed, result)
 
 
-async def inject(target: Target, cuts: int, seed: int) -> Counter[tuple[str, str]]:
-    """Ask for `cuts` answers that will be cut; counts (kind of cut, how it ended for the client)."""
-    chance = random.Random(seed)
-    scripts: list[tuple[dict[str, Any], bool]] = []
-    for number in range(cuts):
-        how, stream = KINDS[number % len(KINDS)]
-        script = {"id": f"cut{number}", "act": "cut", "how": how, "at": chance.randrange(1 << 20)}
-        scripts.append((script | {"chunks": ANSWER_CHUNKS}, stream))
+def report_arm(name: str, targets: Sequence[Target], upstream: Scripted, cuts: int, seed: int, result: Result) -> None:
+    """Inject the cuts on one arm and say how they ended."""
     seen: Counter[tuple[str, str]] = Counter()
-    waiting = iter(scripts)
+    asyncio.run(spread(faults(name, cuts, seed, seen), targets))
+    silent = sum(count for (_, how), count in seen.items() if how == "silent")
+    injected = sum(1 for script in upstream.log() if script.startswith(f"{name}-cut"))
+    result.raw[name] = {f"{kind}: {how}": count for (kind, how), count in sorted(seen.items())}
+    result.remarks.append(f"{name}: " + ", ".join(f"{how} {count:,}" for how, count in result.raw[name].items()) + ".")
+    if name == "trimtab":
+        result.equal(f"{name}: silent truncations", silent, 0, n=injected)
+        result.equal(f"{name}: cuts that reached the upstream", injected, cuts)
+    else:
+        result.tell_value(f"{name}: silent truncations", silent, n=injected)
 
-    async def one_client() -> None:
-        for script, stream in waiting:
+
+def faults(name: str, cuts: int, seed: int, seen: Counter[tuple[str, str]]) -> list[Fault]:
+    """Calls whose answers will be cut; each counts (kind of cut, how it ended for the client) in `seen`."""
+    chance = random.Random(seed)
+
+    def fault(number: int) -> Fault:
+        how, stream = KINDS[number % len(KINDS)]
+        script: dict[str, Any] = {"id": f"{name}-cut{number}", "act": "cut", "how": how, "chunks": ANSWER_CHUNKS}
+        script["at"] = chance.randrange(1 << 20)
+
+        async def cut(target: Target) -> None:
             answer = await client.ask(target, client.scripted(target, script, stream=stream))
-            kind = f"{script['how']} in a {'stream' if stream else 'whole answer'}"
-            seen[kind, ending(answer, stream)] += 1
+            seen[f"{how} in a {'stream' if stream else 'whole answer'}", ending(answer, stream)] += 1
 
-    await asyncio.gather(*(one_client() for _ in range(AT_ONCE)))
-    return seen
+        return cut
+
+    return [fault(number) for number in range(cuts)]
 
 
 def ending(answer: client.Answer, stream: bool) -> str:
