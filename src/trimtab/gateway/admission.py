@@ -96,13 +96,15 @@ class Admission:
         limits, streamed = exchange.task.deadline, exchange.asked.stream
         header = exchange.request.headers.get(b"x-trimtab-deadline-ms")
         asked_s = None if header is None else asked_total_s(header)
+        total_s = total_limit_s(limits.total_s, asked_s, streamed=streamed)
+        exchange.shortened = asked_s is not None and total_s == asked_s
         exchange.clocks = Clocks(
             exchange.began_s,
             streamed=streamed,
             connect_s=limits.connect_s,
             first_token_s=limits.first_token_s,
             gap_s=limits.gap_s,
-            total_s=total_limit_s(limits.total_s, asked_s, streamed=streamed),
+            total_s=total_s,
         )
 
     def admitted(self, exchange: Exchange) -> Admitted:

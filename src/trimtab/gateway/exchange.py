@@ -10,6 +10,7 @@ from trimtab.gateway.surfaces.surface import Asked, Facts, Surface
 if TYPE_CHECKING:
     from trimtab.gateway.http.answer import Answer
     from trimtab.gateway.http.request import Request
+    from trimtab.gateway.relay import Relay
     from trimtab.gateway.routing import Choice
     from trimtab.guard.deadlines import Clocks, Expiry
     from trimtab.policy.snapshot import Snapshot, TaskPolicy
@@ -43,9 +44,11 @@ class Exchange:
         "last_s",
         "outcome",
         "prompt",
+        "relay",
         "request",
         "response_bytes",
         "run",
+        "shortened",
         "snapshot",
         "status",
         "surface",
@@ -69,10 +72,12 @@ class Exchange:
         self.prompt: tuple[bytes, ...] = ()
         self.clocks: Clocks
         self.expiry: Expiry | None = None
+        self.shortened = False
         self.admitted: Admitted | None = None
         self.attempts: list[Attempt] = []
         self.tried: list[Choice] = []
         self.choice: Choice | None = None
+        self.relay: Relay | None = None
         self.capture: Capture | None = None
         self.facts: Facts | None = None
         self.failure: CallError | None = None

@@ -7,6 +7,7 @@ until the first content-bearing event nothing has gone to the client, so a failu
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trimtab.clock import Clock
@@ -44,6 +45,7 @@ class Relay:
         self.facts: Facts | None = None
         self.started = False
         self.stale = False
+        self.answered: Callable[[float], None] | None = None
         self._clock = clock
         self._alarm = alarm
         self._loop = asyncio.get_running_loop()
@@ -102,7 +104,7 @@ class Relay:
         if self._outcome.done():
             return
         if self._refused():
-            content_type = (self._head.get(b"content-type") if self._head else None) or replies.JSON
+            content_type = self._header(b"content-type") or replies.JSON
             body = b"".join(self._error_body)
             self._settle(failures.from_status(self.model, self.status, body, content_type, self.retry_after_s))
         else:
@@ -118,6 +120,15 @@ class Relay:
             self._settle(UpstreamError(replica=f"model {self.model}", detail=failure.detail))
         else:
             self._settle(UpstreamTruncated(replica=f"model {self.model}"))
+
+    def _start(self) -> None:
+        """The client is about to see the answer: from here on nothing is tried again."""
+        self.started = self.exchange.head_sent = True
+        if self.answered is not None:
+            self.answered(self._clock.monotonic())
+
+    def _header(self, name: bytes) -> bytes | None:
+        return None if self._head is None else self._head.get(name)
 
     def _refused(self) -> bool:
         return not 200 <= self.status < 300
@@ -177,11 +188,12 @@ class WholeRelay(Relay):
         except UpstreamSaidError as wrong:
             self._settle(UpstreamError(replica=f"model {self.model}", detail=str(wrong)))
             return
-        get = self._head.get if self._head else {}.get
-        content_type = get(b"content-type") or replies.JSON
+        content_type = self._header(b"content-type") or replies.JSON
         exchange.status = self.status
-        exchange.head_sent = self.started = True
-        exchange.answer.whole(self.status, replies.headers(exchange, content_type, get(b"x-request-id") or b""), body)
+        self._start()
+        exchange.answer.whole(
+            self.status, replies.headers(exchange, content_type, self._header(b"x-request-id") or b""), body
+        )
         self._settle(None)
 
 
@@ -225,11 +237,10 @@ class StreamedRelay(Relay):
 
     def _begin(self, forward: bytes) -> None:
         exchange = self.exchange
-        get = self._head.get if self._head else {}.get
-        content_type = get(b"content-type") or replies.EVENT_STREAM
-        self.started = exchange.head_sent = True
+        content_type = self._header(b"content-type") or replies.EVENT_STREAM
+        self._start()
         exchange.status = self.status
-        exchange.answer.head(self.status, replies.headers(exchange, content_type, get(b"x-request-id") or b""))
+        exchange.answer.head(self.status, replies.headers(exchange, content_type, self._header(b"x-request-id") or b""))
         if self._withheld:
             forward = b"".join((*self._withheld, forward))
             self._withheld.clear()

@@ -1,0 +1,55 @@
+"""What a gateway is built from, and one snapshot made ready to serve under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trimtab.clock import Clock
+from trimtab.gateway import enforce, replies
+from trimtab.gateway.admission import Admission, FindKey
+from trimtab.gateway.routing import Choice, Router
+from trimtab.gateway.upstreams.pool import Pool
+from trimtab.ids import IdSource
+from trimtab.policy.snapshot import Snapshot
+from trimtab.record.bodies import Bodies
+from trimtab.record.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a pipeline is built from; `router` makes one for a snapshot over the shared board."""
+
+    clock: Clock
+    ids: IdSource
+    random: Callable[[], float]
+    recorder: Recorder
+    bodies: Bodies
+    pool: Pool
+    router: Callable[[Snapshot], Router]
+    find_key: FindKey
+    read_secret: enforce.ReadSecret
+    worker: str
+
+
+class Serving:
+    """One snapshot made ready to serve under; a call keeps the one it began with."""
+
+    def __init__(self, snapshot: Snapshot, parts: Parts) -> None:
+        self.snapshot = snapshot
+        self.admission = Admission(snapshot, parts.find_key, parts.worker)
+        self.router = parts.router(snapshot)
+        self.models_list = replies.models_list(snapshot)
+        self.targets = {
+            (model.name, url): enforce.Target(model, url)
+            for model in snapshot.models.values()
+            for url in model.replicas
+        }
+
+    def target(self, choice: Choice) -> enforce.Target:
+        """The chosen replica; one that came with a later snapshot is made as it is needed."""
+        place = choice.model, choice.replica
+        found = self.targets.get(place)
+        if found is None:
+            found = self.targets[place] = enforce.Target(self.snapshot.models[choice.model], choice.replica)
+        return found
