@@ -124,8 +124,14 @@ class Relay:
     def _start(self) -> None:
         """The client is about to see the answer: from here on nothing is tried again."""
         self.started = self.exchange.head_sent = True
+        self.exchange.status = self.status
         if self.answered is not None:
             self.answered(self._clock.monotonic())
+
+    def _headers(self, content_type: bytes) -> bytes:
+        """The header block for the client; `content_type` is used where the replica gave none."""
+        given = self._header(b"content-type") or content_type
+        return replies.headers(self.exchange, given, self._header(b"x-request-id") or b"")
 
     def _header(self, name: bytes) -> bytes | None:
         return None if self._head is None else self._head.get(name)
@@ -189,7 +195,6 @@ class WholeRelay(Relay):
             self._settle(UpstreamError(replica=f"model {self.model}", detail=str(wrong)))
             return
         content_type = self._header(b"content-type") or replies.JSON
-        exchange.status = self.status
         self._start()
         exchange.answer.whole(
             self.status, replies.headers(exchange, content_type, self._header(b"x-request-id") or b""), body
@@ -237,10 +242,8 @@ class StreamedRelay(Relay):
 
     def _begin(self, forward: bytes) -> None:
         exchange = self.exchange
-        content_type = self._header(b"content-type") or replies.EVENT_STREAM
         self._start()
-        exchange.status = self.status
-        exchange.answer.head(self.status, replies.headers(exchange, content_type, self._header(b"x-request-id") or b""))
+        exchange.answer.head(self.status, self._headers(replies.EVENT_STREAM))
         if self._withheld:
             forward = b"".join((*self._withheld, forward))
             self._withheld.clear()
