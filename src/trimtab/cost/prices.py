@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -22,3 +24,22 @@ class Rate(Struct, frozen=True):
     cache_write: int | None = None
     reasoning: int | None = None
     from_day: date | None = None
+
+
+def rate_on(rates: Sequence[Rate], day: date) -> Rate | None:
+    """The rate in force on `day`: the one that began last, of two that began together the later listed.
+
+    None when none had begun by then.
+    """
+    if len(rates) == 1 and rates[0].from_day is None:
+        return rates[0]
+    begun = [rate for rate in rates if rate.from_day is None or rate.from_day <= day]
+    return max(reversed(begun), key=lambda rate: rate.from_day or date.min, default=None)
+
+
+def pusd_per_token(usd: Decimal, per_tokens: int) -> int:
+    """Picodollars for one token at `usd` for `per_tokens` tokens; ValueError where that is no whole number of them."""
+    pusd, rest = divmod(usd * PUSD_PER_USD, per_tokens)
+    if rest:
+        raise ValueError(f"{usd} USD for {per_tokens} tokens is no whole number of picodollars (1e-12 USD) a token")
+    return int(pusd)
