@@ -1,9 +1,10 @@
 """The board: what all gateway workers of a host know together of themselves and of their replicas.
 
-Each worker claims a row and writes only that; all read all. A replica has a column under a hash of (model, url), so
-that a new snapshot neither moves nor confuses them. Positions of breakers and health checks are stamped with the time
-they were made at, and the newest counts, whichever row it lies in. What one worker alone may do (a half-open trial,
-the health checks) is claimed by a lock on a byte, which the kernel frees if the worker dies.
+Each worker claims a row, writes its own load and votes there and reads everybody's. A replica has a column under a
+hash of (model, url), so that a new snapshot neither moves nor confuses them. Of the replica itself three words are
+shared: the breaker's position, the latest health check and the time of the latest success, each written whole by
+whoever found it out (an open breaker is moved only by the holder of its trial, checks are made by one worker). What
+one worker alone may do is claimed by a lock on a byte, which the kernel frees if that worker dies.
 
 Times are seconds of CLOCK_MONOTONIC, which all processes of a host share, kept as microseconds.
 """
@@ -26,12 +27,10 @@ from trimtab.gateway.board_table import (
     DRAINING,
     EPOCH,
     EPOCH_WORDS,
-    FIELDS,
     HEARTBEAT,
     IN_FLIGHT,
     KEY,
     LAST_OK,
-    LASTING,
     NAME,
     NAME_WORDS,
     OPEN_CALLS,
@@ -49,8 +48,9 @@ from trimtab.gateway.bytelocks import ByteLocks
 from trimtab.guard import breaker
 from trimtab.guard.breaker import Check, Position, Rules, Votes
 
-ROWS_PER_SLOT: Final = 4
-"""A restarted worker's predecessors keep their rows while they drain."""
+ROWS_PER_SLOT: Final = 2
+SPARE_ROWS: Final = 2
+"""A restarted worker's predecessor keeps its row while it drains."""
 DEFAULT_RULES: Final = Rules()
 LEAST_COLUMNS: Final = 64
 COLUMNS_PER_REPLICA: Final = 4
@@ -85,7 +85,7 @@ class Board:
     @classmethod
     def create(cls, path: Path, slots: int, replicas: int) -> None:
         """Puts an empty board for `slots` workers and about `replicas` replicas at `path`."""
-        BoardTable.create(path, slots * ROWS_PER_SLOT, max(LEAST_COLUMNS, replicas * COLUMNS_PER_REPLICA))
+        BoardTable.create(path, slots * ROWS_PER_SLOT + SPARE_ROWS, max(LEAST_COLUMNS, replicas * COLUMNS_PER_REPLICA))
 
     @classmethod
     def open(cls, path: Path, slot: int, epoch: str, rules: Rules = DEFAULT_RULES) -> Board:
@@ -110,7 +110,7 @@ class Board:
     def close(self) -> None:
         """Gives the row back and leaves the board; calls still in flight there no longer count."""
         if self._row is not None:
-            self._clear_row(self._row)
+            self._table.clear_row(self._row)
             self._row = None
         self._table.close()
 
@@ -135,7 +135,7 @@ class Board:
                 continue
             if table.words[at + PID]:
                 dead.append(table.text(at + EPOCH, EPOCH_WORDS))
-                self._clear_row(row)
+                table.clear_row(row)
             self._locks.free(ROW_LOCKS + row)
         return dead
 
@@ -153,11 +153,11 @@ class Board:
             keys = [_key(model, url) for model, url in replicas]
             kept = {known[key] for key in keys if key in known}
             for column in range(self._table.columns):
-                words[self._table.cell(column, BOUND) + row] = column in kept
+                words[self._table.field(column, BOUND) + row] = column in kept
             for key, (model, url) in zip(keys, replicas, strict=True):
                 if key not in known:
                     known[key] = self._allot(key, model, url)
-                    words[self._table.cell(known[key], BOUND) + row] = 1
+                    words[self._table.field(known[key], BOUND) + row] = 1
         return [known[key] for key in keys]
 
     def _allot(self, key: int, model: str, url: str) -> int:
@@ -170,31 +170,29 @@ class Board:
         column = min(unused, key=lambda column: table.words[table.entry(column) + KEY] != 0)
         entry = table.entry(column)
         table.words[entry + KEY] = 0
-        for field in range(FIELDS):
-            for row in range(table.rows):
-                table.words[table.cell(column, field) + row] = 0
+        table.clear_replica(column)
         table.put_text(entry + NAME, NAME_WORDS, f"{model}\t{url}")
         table.words[entry + KEY] = key
         return column
 
     def _used(self, column: int) -> bool:
-        return self._table.newest(column, BOUND) > 0 or self._table.total(column, IN_FLIGHT) > 0
+        return self._table.total(column, BOUND) > 0 or self._table.total(column, IN_FLIGHT) > 0
 
     # Load
 
     def acquire(self, column: int, tokens: int) -> None:
         """Counts a call of about `tokens` tokens that goes to a replica."""
-        at = self._table.cell(column, 0) + self._own_row()
         words, rows = self._table.words, self._table.rows
-        words[at + IN_FLIGHT * rows] += 1
-        words[at + TOKENS * rows] += tokens
+        at = self._table.field(column, IN_FLIGHT) + self._own_row()
+        words[at] += 1
+        words[at + rows] += tokens
 
     def release(self, column: int, tokens: int) -> None:
         """Takes back what `acquire` counted, with the same `tokens`."""
-        at = self._table.cell(column, 0) + self._own_row()
         words, rows = self._table.words, self._table.rows
-        words[at + IN_FLIGHT * rows] -= 1
-        words[at + TOKENS * rows] -= tokens
+        at = self._table.field(column, IN_FLIGHT) + self._own_row()
+        words[at] -= 1
+        words[at + rows] -= tokens
 
     def outstanding_tokens(self, column: int) -> int:
         """Tokens of all calls that are under way at a replica."""
@@ -204,20 +202,24 @@ class Board:
         """Calls that are under way at a replica."""
         return self._table.total(column, IN_FLIGHT)
 
+    def busy_since(self, column: int, now: float, seconds: float) -> bool:
+        """Whether a replica has a call under way, or answered one well within the last `seconds`."""
+        return self.in_flight(column) > 0 or self._replica_word(column, LAST_OK) >= _micros(now - seconds)
+
     # Breaker
 
     def closed(self, column: int) -> bool:
         """Whether the breaker of a replica is closed; the quick way to the usual answer."""
-        return not self._table.newest(column, POSITION) & COUNT_MASK
+        return not self._replica_word(column, POSITION) & COUNT_MASK
 
     def position(self, column: int) -> Position:
         """Where the breaker of a replica stands."""
-        word = self._table.newest(column, POSITION)
+        word = self._replica_word(column, POSITION)
         return Position(word & COUNT_MASK, (word >> COUNT_BITS) / 1e6)
 
     def check(self, column: int) -> Check | None:
         """The latest health check of a replica."""
-        word = self._table.newest(column, CHECK)
+        word = self._replica_word(column, CHECK)
         if not word:
             return None
         return Check(
@@ -234,14 +236,12 @@ class Board:
     def votes(self, column: int, now: float) -> Votes:
         """What all workers have seen of a replica since its breaker last moved."""
         table = self._table
-        moved = table.newest(column, POSITION) >> COUNT_BITS
-        since = max(moved, table.newest(column, LAST_OK))
-        at = table.cell(column, RUN)
-        runs = table.words[at : at + table.rows]
-        in_a_row = sum(run & COUNT_MASK for run in runs if run >> COUNT_BITS > since)
+        since = self._quiet_since(column)
+        at = table.field(column, RUN)
+        in_a_row = sum(run & COUNT_MASK for run in table.words[at : at + table.rows] if run >> COUNT_BITS > since)
         last = int(now / self._bucket_s)
-        first = max(last - BUCKET_COUNT, int(moved / 1e6 / self._bucket_s)) + 1
-        at = table.cell(column, BUCKETS)
+        first = max(last - BUCKET_COUNT, int(self.position(column).since / self._bucket_s)) + 1
+        at = table.field(column, BUCKETS)
         failures = works = 0
         for bucket in table.words[at : at + BUCKET_COUNT * table.rows]:
             if first <= bucket >> (2 * TALLY_BITS) <= last:
@@ -251,22 +251,19 @@ class Board:
 
     def failed(self, column: int, now: float, *, trial: bool) -> None:
         """Votes against a replica, and moves its breaker if that is enough."""
-        table, row = self._table, self._own_row()
-        since = max(table.newest(column, POSITION) >> COUNT_BITS, table.newest(column, LAST_OK))
-        at = table.cell(column, RUN) + row
-        run = table.words[at]
-        if run >> COUNT_BITS <= since:
-            table.words[at] = _micros(now) << COUNT_BITS | 1
-        elif run & COUNT_MASK < COUNT_MASK:
-            table.words[at] = run + 1
+        words = self._table.words
+        at = self._table.field(column, RUN) + self._own_row()
+        if words[at] >> COUNT_BITS <= self._quiet_since(column):
+            words[at] = _micros(now) << COUNT_BITS | 1
+        elif words[at] & COUNT_MASK < COUNT_MASK:
+            words[at] += 1
         self._tally(column, now, TALLY_BITS)
         before = self.position(column)
         self._move(column, before, breaker.after_failure(before, self.votes(column, now), now, self.rules, trial=trial))
 
     def worked(self, column: int, now: float, *, trial: bool) -> None:
         """Votes for a replica; the success of a trial closes its breaker."""
-        table = self._table
-        table.words[table.cell(column, LAST_OK) + self._own_row()] = _micros(now)
+        self._table.words[self._table.replica(column) + LAST_OK] = _micros(now)
         self._tally(column, now, 0)
         if trial:
             before = self.position(column)
@@ -279,31 +276,33 @@ class Board:
         failed = 0 if passed else min(failed_before + 1, CHECK_FAILED)
         known = CHECK_KNOWN if passed or (before is not None and before.known) else 0
         recovered = CHECK_RECOVERED if passed and failed_before else 0
-        word = _micros(now) << COUNT_BITS | known | recovered | failed
-        self._table.words[self._table.cell(column, CHECK) + self._own_row()] = word
-        check = self.check(column)
+        words, at = self._table.words, self._table.replica(column) + CHECK
+        words[at] = _micros(now) << COUNT_BITS | known | recovered | failed
+        check, position = self.check(column), self.position(column)
         if check is not None:
-            position = self.position(column)
             self._move(column, position, breaker.after_check(position, check, self.rules))
-
-    def busy_since(self, column: int, now: float, seconds: float) -> bool:
-        """Whether a replica has a call under way, or answered one well within the last `seconds`."""
-        return self.in_flight(column) > 0 or self._table.newest(column, LAST_OK) >= _micros(now - seconds)
 
     def _move(self, column: int, before: Position, after: Position) -> None:
         if after == before:
             return
         table, row = self._table, self._own_row()
         opens = min(after.opens, COUNT_MASK)
-        newer = (table.newest(column, POSITION) >> COUNT_BITS) + 1
-        table.words[table.cell(column, POSITION) + row] = max(_micros(after.since), newer) << COUNT_BITS | opens
+        table.words[table.replica(column) + POSITION] = _micros(after.since) << COUNT_BITS | opens
         if opens:
-            table.words[table.cell(column, OPENINGS) + row] += 1
+            table.words[table.field(column, OPENINGS) + row] += 1
+
+    def _quiet_since(self, column: int) -> int:
+        """When failures in a row begin to count: the latest success or move of the breaker, in microseconds."""
+        at = self._table.replica(column)
+        return max(self._table.words[at + POSITION] >> COUNT_BITS, self._table.words[at + LAST_OK])
+
+    def _replica_word(self, column: int, word: int) -> int:
+        return self._table.words[self._table.replica(column) + word]
 
     def _tally(self, column: int, now: float, shift: int) -> None:
         """Counts a vote in the bucket of `now`: a success at bit 0, a failure at bit `TALLY_BITS`."""
         number = int(now / self._bucket_s)
-        at = self._table.cell(column, BUCKETS + number % BUCKET_COUNT) + self._own_row()
+        at = self._table.field(column, BUCKETS + number % BUCKET_COUNT) + self._own_row()
         bucket = self._table.words[at]
         if bucket >> (2 * TALLY_BITS) != number:
             bucket = number << (2 * TALLY_BITS)
@@ -404,7 +403,7 @@ class Board:
         table = self._table
         for row in range(table.rows):
             if self._locks.claim(ROW_LOCKS + row):
-                self._clear_row(row)
+                table.clear_row(row)
                 at = table.worker(row)
                 table.words[at + SLOT] = slot
                 table.put_text(at + EPOCH, EPOCH_WORDS, epoch)
@@ -412,15 +411,6 @@ class Board:
                 self._row = row
                 return
         raise StoreError(store="board", detail=f"all {table.rows} rows for workers are taken")
-
-    def _clear_row(self, row: int) -> None:
-        table = self._table
-        for field in range(FIELDS):
-            if field not in LASTING:
-                for column in range(table.columns):
-                    table.words[table.cell(column, field) + row] = 0
-        for place in range(EPOCH):
-            table.words[table.worker(row) + place] = 0
 
     @contextmanager
     def _directory(self) -> Iterator[None]:

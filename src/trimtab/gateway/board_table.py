@@ -3,9 +3,9 @@
     page 0     magic, version, rows, columns
     workers    for each row: its fields and its epoch
     directory  for each column: its key, its model and url
-    cells      for each column and field: one value for each row
+    cells      for each column: what is known of the replica, then for each field one value for each row
 
-A value is written by one process and in one store: a reader sees the old or the new one, never half of each.
+A value is written in one store: a reader sees the old or the new one, never half of each.
 """
 
 from __future__ import annotations
@@ -31,17 +31,20 @@ KEY, NAME = 0, 1
 NAME_WORDS: Final = 32
 DIRECTORY_WORDS: Final = NAME + NAME_WORDS
 
-IN_FLIGHT, TOKENS, POSITION, CHECK, LAST_OK, RUN, OPENINGS, BOUND, BUCKETS = range(9)
+POSITION, CHECK, LAST_OK = range(3)
+REPLICA_WORDS: Final = 3
+"""Of the replica itself: the newest, by whichever worker found it out."""
+
+IN_FLIGHT, TOKENS, RUN, OPENINGS, BOUND, BUCKETS = range(6)
 BUCKET_COUNT: Final = 10
 FIELDS: Final = BUCKETS + BUCKET_COUNT
-LASTING: Final = frozenset({POSITION, CHECK, LAST_OK, OPENINGS})
-"""Fields that stay when the worker of their row dies: they tell of the replica, not of that worker's calls."""
+"""Of each worker's calls there: a value for each row, which only the row's owner writes."""
 
 
 class BoardTable:
     """The mapped file. `words` is the whole of it; `worker`, `entry` and `cell` tell where in it a thing begins."""
 
-    __slots__ = ("_cells", "_directory", "_map", "_view", "columns", "fd", "rows", "words")
+    __slots__ = ("_cells", "_directory", "_map", "_stride", "_view", "columns", "fd", "rows", "words")
 
     def __init__(self, path: Path) -> None:
         """Maps the board at `path`; raises `FormatError` if it is none, `OSError` if it cannot be opened."""
@@ -56,6 +59,7 @@ class BoardTable:
         self.words = self._view.cast("q")
         self._directory = PAGE // 8 + self.rows * WORKER_WORDS
         self._cells = self._directory + self.columns * DIRECTORY_WORDS
+        self._stride = REPLICA_WORDS + FIELDS * self.rows
 
     @staticmethod
     def create(path: Path, rows: int, columns: int) -> None:
@@ -83,19 +87,33 @@ class BoardTable:
         """Where the directory's entry for `column` begins."""
         return self._directory + column * DIRECTORY_WORDS
 
-    def cell(self, column: int, field: int) -> int:
+    def replica(self, column: int) -> int:
+        """Where what is known of the replica in `column` begins."""
+        return self._cells + column * self._stride
+
+    def field(self, column: int, field: int) -> int:
         """Where the values of `field` for `column` begin, one for each row."""
-        return self._cells + (column * FIELDS + field) * self.rows
+        return self._cells + column * self._stride + REPLICA_WORDS + field * self.rows
 
     def total(self, column: int, field: int) -> int:
         """The sum of a field over all rows."""
-        at = self._cells + (column * FIELDS + field) * self.rows
+        at = self._cells + column * self._stride + REPLICA_WORDS + field * self.rows
         return sum(self.words[at : at + self.rows])
 
-    def newest(self, column: int, field: int) -> int:
-        """The greatest value of a field over all rows: the newest, where values are stamped with their time."""
-        at = self._cells + (column * FIELDS + field) * self.rows
-        return max(self.words[at : at + self.rows])
+    def clear_replica(self, column: int) -> None:
+        """Sets all that lies in a column to zero."""
+        at = self.replica(column)
+        for place in range(at, at + self._stride):
+            self.words[place] = 0
+
+    def clear_row(self, row: int) -> None:
+        """Sets all that a worker wrote to zero, but for what its replicas have been through: `OPENINGS`."""
+        for column in range(self.columns):
+            for field in range(FIELDS):
+                if field != OPENINGS:
+                    self.words[self.field(column, field) + row] = 0
+        for place in range(self.worker(row), self.worker(row) + EPOCH):
+            self.words[place] = 0
 
     def text(self, at: int, words: int) -> str:
         """The text that lies in `words` words from `at` on."""
@@ -107,7 +125,7 @@ class BoardTable:
 
 
 def _size(rows: int, columns: int) -> int:
-    words = rows * WORKER_WORDS + columns * (DIRECTORY_WORDS + FIELDS * rows)
+    words = rows * WORKER_WORDS + columns * (DIRECTORY_WORDS + REPLICA_WORDS + FIELDS * rows)
     return PAGE + words * 8
 
 

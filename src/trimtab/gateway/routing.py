@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from trimtab.declare.project import Model
@@ -15,6 +15,7 @@ BYTES_PER_TOKEN: Final = 4
 UNSAID_OUTPUT_TOKENS: Final = 512
 """What an answer is taken to cost a replica when the request does not bound it."""
 LEAST_RETRY_AFTER_S: Final = 1.0
+NOTHING_AVOIDED: Final[tuple[Set[int]]] = (frozenset(),)
 
 
 class Choice(NamedTuple):
@@ -59,10 +60,7 @@ class Router:
         back, and a later one takes only for want of a closed one. When all that may be asked have been tried they are
         asked again, the latest only if there is no other. Raises `CircuitOpen` with the time to wait when none may be.
         """
-        passes = [frozenset[int]()]
-        if tried:
-            passes = [frozenset(choice.column for choice in tried), frozenset({tried[-1].column}), *passes]
-        for avoided in passes:
+        for avoided in _passes(tried):
             for model in models:
                 choice = self._pick(model, avoided, now, trial_first=not tried)
                 if choice is not None:
@@ -102,26 +100,28 @@ class Router:
             board.free_trial(column)
         board.release(column, tokens)
 
-    def _pick(self, model: str, avoided: frozenset[int], now: float, *, trial_first: bool) -> Choice | None:
-        board = self._board
-        best: Choice | None = None
-        least = ties = 0
-        held_back: list[Choice] = []
+    def _pick(self, model: str, avoided: Set[int], now: float, *, trial_first: bool) -> Choice | None:
+        open_: list[Choice] = []
+        closed: list[Choice] = []
         for choice in self._replicas.get(model, ()):
-            if choice.column in avoided:
-                continue
-            if not board.closed(choice.column):
-                held_back.append(choice)
-                continue
-            tokens = board.outstanding_tokens(choice.column)
-            if best is None or tokens < least:
+            if choice.column not in avoided:
+                (closed if self._board.closed(choice.column) else open_).append(choice)
+        if open_ and (trial_first or not closed):
+            trial = self._trial(open_, now)
+            if trial is not None:
+                return trial
+        return self._least_loaded(closed) if len(closed) > 1 else closed[0] if closed else None
+
+    def _least_loaded(self, choices: Sequence[Choice]) -> Choice:
+        best, least, ties = choices[0], -1, 0
+        for choice in choices:
+            tokens = self._board.outstanding_tokens(choice.column)
+            if tokens < least or not ties:
                 best, least, ties = choice, tokens, 1
             elif tokens == least:
                 ties += 1
                 if self._random() * ties < 1:
                     best = choice
-        if held_back and (trial_first or best is None):
-            return self._trial(held_back, now) or best
         return best
 
     def _trial(self, held_back: Sequence[Choice], now: float) -> Choice | None:
@@ -141,3 +141,10 @@ class Router:
         states = {False: "held back", True: "closed"}
         places = (f"{c.model} {c.replica} {states[self._board.closed(c.column)]}" for c in self.replicas)
         return f"Router({'; '.join(places)})"
+
+
+def _passes(tried: Sequence[Choice]) -> Sequence[Set[int]]:
+    """The columns to avoid, first strictly and then less so: all that were tried, the latest, none."""
+    if not tried:
+        return NOTHING_AVOIDED
+    return {choice.column for choice in tried}, {tried[-1].column}, frozenset()
