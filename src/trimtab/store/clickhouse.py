@@ -1,0 +1,251 @@
+"""Telemetry in ClickHouse: chDB inside this process, or a server by URL, with the same statements.
+
+chDB lets one process hold one path, and a process that forks after opening it deadlocks its child: open it in a
+process that was spawned and forks no more.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
+from clickhouse_connect.driver.query import QueryResult
+
+from trimtab.errors import StoreError
+from trimtab.record.events import Change, CostLabel, Settled
+from trimtab.store import rows, statements
+from trimtab.store.telemetry import (
+    DAY_NS,
+    MAX_LEVELS,
+    MEASURES,
+    MINUTE_NS,
+    Batch,
+    CallDetail,
+    CallFilter,
+    CostSum,
+    Counts,
+    Distribution,
+    Figures,
+    ReportQuery,
+    Work,
+)
+
+DATABASE = "trimtab"
+SCHEMA_VERSION = 1
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
+}
+"""The statements that bring the schema from the version before to this one."""
+TABLES = ("calls", "attempts", "changes", "calls_by_minute")
+WINDOWS_MINUTES = (10, 120, 1440, 14_400)
+"""How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""
+TOKEN_CLASSES = {
+    "input": "input",
+    "cache_read": "cache_read",
+    "cache_write": "cache_write",
+    "output": "output_sum",
+    "reasoning": "reasoning",
+}
+BINARY: dict[str, str | dict[str, str]] = dict.fromkeys(rows.CHUNKS, "bytes")
+COST_LABELS: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
+
+
+def open_embedded(path: Path, database: str = DATABASE) -> ClickHouseTelemetry:
+    """Opens chDB on a directory, which is made if need be; raises `StoreError` if another process holds it."""
+    path.mkdir(parents=True, exist_ok=True)
+    where = f"chDB at {path}"
+    with _mapped(where):
+        client = clickhouse_connect.get_client(interface="chdb", path=str(path))
+    return ClickHouseTelemetry(client, database, where)
+
+
+def open_server(url: str, password: str = "", *, compress: bool = True, timeout_s: int = 60) -> ClickHouseTelemetry:
+    """Connects to a server at `http(s)://user@host:port/database`; raises `StoreError` if it does not answer."""
+    parts = urlsplit(url)
+    where = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"
+    with _mapped(where):
+        client = clickhouse_connect.get_client(
+            interface=parts.scheme,
+            host=parts.hostname or "localhost",
+            port=parts.port or (8443 if parts.scheme == "https" else 8123),
+            username=unquote(parts.username or "default"),
+            password=password,
+            compress=compress,
+            connect_timeout=5,
+            send_receive_timeout=timeout_s,
+            autogenerate_session_id=False,
+        )
+    return ClickHouseTelemetry(client, parts.path.strip("/") or DATABASE, where)
+
+
+class ClickHouseTelemetry:
+    """The contract `Telemetry` over one clickhouse-connect client."""
+
+    def __init__(self, client: Client, database: str, where: str) -> None:
+        self._client = client
+        self._database = database
+        self._where = where
+        self._queries = statements.load("queries.sql")
+        self._types: dict[str, dict[str, str]] = {}
+
+    def __repr__(self) -> str:
+        return f"ClickHouseTelemetry({self._where}, database {self._database})"
+
+    def migrate(self) -> None:
+        """Brings the schema to this release's version; raises `StoreError` if a newer release wrote it."""
+        schema = statements.load("schema.sql")
+        with _mapped(self._where):
+            self._client.command(schema["create_database"], {"database": self._database})
+            self._client.database = self._database
+            self._client.command(schema["create_schema_version"])
+            ((version,),) = self._client.query(schema["read_schema_version"]).result_rows
+            if version > SCHEMA_VERSION:
+                detail = f"its schema has version {version}, this release knows {SCHEMA_VERSION}; use a newer release"
+                raise StoreError(store=self._where, detail=detail)
+            for step in range(version + 1, SCHEMA_VERSION + 1):
+                for name in MIGRATIONS[step]:
+                    self._client.command(schema[name])
+                self._client.command(schema["write_schema_version"], {"version": step})
+
+    def insert(self, batch: Batch, token: str) -> None:
+        """Stores the batch exactly once, however often it is sent whole under the same token."""
+        with _mapped(self._where):
+            self._insert("calls", batch.calls, rows.call_columns, token)
+            self._insert("attempts", batch.attempts, rows.attempt_columns, token)
+            self._insert("changes", batch.changes, rows.change_columns, token)
+
+    def count(self) -> Counts:
+        """Counts the base tables and, apart from them, what the roll-up has seen."""
+        ((calls, attempts, changes, rolled_up),) = self._query("count").result_rows
+        return Counts(calls, attempts, changes, rolled_up)
+
+    def report(self, query: ReportQuery) -> tuple[Figures, ...]:
+        """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
+        padded = (*query.levels, *([0.5] * (MAX_LEVELS - len(query.levels))))
+        result = self._query(
+            "report",
+            first_minute=query.since_ns // MINUTE_NS,
+            end_minute=-(-query.until_ns // MINUTE_NS),
+            tasks=list(query.tasks),
+            model=query.model,
+            by_model=query.by_model,
+            **{f"q{place}": level for place, level in enumerate(padded, 1)},
+        )
+        return tuple(_figures(row, len(query.levels)) for row in result.named_results())
+
+    def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
+        """The calls that ended last, newest first, without their chunk delays and lengths."""
+        ((newest,),) = self._query("newest_minute").result_rows
+        oldest = wanted.since_ns // MINUTE_NS
+        found: list[Settled] = []
+        for first in [max(newest - back, oldest) for back in WINDOWS_MINUTES] + [oldest]:
+            result = self._query(
+                "tail",
+                first_minute=first,
+                since_ns=wanted.since_ns,
+                tasks=list(wanted.tasks),
+                model=wanted.model,
+                outcome=wanted.outcome,
+                limit=wanted.limit,
+            )
+            found = [rows.call_of(row) for row in result.named_results()]
+            if len(found) == wanted.limit or first == oldest:
+                break
+        return tuple(found)
+
+    def call(self, call: str) -> CallDetail | None:
+        """One whole call by its id; None if it is not here."""
+        found = list(self._query("call", call=call).named_results())
+        if not found:
+            return None
+        attempts = self._query("attempts_of_call", call=call).named_results()
+        return CallDetail(rows.call_of(found[0]), tuple(rows.attempt_of(row) for row in attempts))
+
+    def changes(self, since_ns: int, until_ns: int, limit: int) -> tuple[Change, ...]:
+        """What took effect in [since, until), newest first."""
+        result = self._query("changes", since_ns=since_ns, until_ns=until_ns, limit=limit)
+        return tuple(rows.change_of(row) for row in result.named_results())
+
+    def retain(self, since_ns: int) -> None:
+        """Drops every whole day (UTC) that ended before `since_ns` from base tables and roll-up alike."""
+        with _mapped(self._where):
+            for table in TABLES:
+                for (partition,) in self._query("days_before", table=table, day=since_ns // DAY_NS).result_rows:
+                    self._client.command(self._queries["drop_day"], {"table": table, "partition": partition})
+
+    def close(self) -> None:
+        """Lets go of the store; no other operation may follow."""
+        with _mapped(self._where):
+            self._client.close()
+
+    def _query(self, name: str, **parameters: Any) -> QueryResult:
+        with _mapped(self._where):
+            return self._client.query(self._queries[name], parameters, column_formats=BINARY)
+
+    def _insert(self, table: str, events: Sequence[Any], columns_of: Callable[[Any], rows.Columns], token: str) -> None:
+        """One insert for each day: a part lies in one day, and one part is stored whole or not at all."""
+        days: defaultdict[int, list[Any]] = defaultdict(list)
+        for event in events:
+            days[min(max(event.at_ns, 0), rows.LARGEST) // DAY_NS].append(event)
+        for day, of_day in days.items():
+            columns = columns_of(of_day)
+            settings = {
+                "insert_deduplication_token": f"{token}/{table}/{day}",
+                "deduplicate_blocks_in_dependent_materialized_views": 1,
+                "async_insert": 0,
+            }
+            try:
+                self._send(table, columns, settings)
+            except DataError:
+                self._send(table, rows.storable(columns), settings)
+
+    def _send(self, table: str, columns: rows.Columns, settings: dict[str, Any]) -> None:
+        types = self._types_of(table)
+        self._client.insert(
+            table,
+            list(columns.values()),
+            column_names=list(columns),
+            column_type_names=[types[name] for name in columns],
+            column_oriented=True,
+            settings=settings,
+        )
+
+    def _types_of(self, table: str) -> dict[str, str]:
+        if table not in self._types:
+            described = self._query("columns", table=table).result_rows
+            self._types[table] = {name: kind for name, kind in described}  # noqa: C416 - rows are sequences, not pairs
+        return self._types[table]
+
+
+@contextmanager
+def _mapped(where: str) -> Iterator[None]:
+    try:
+        yield
+    except ClickHouseError as error:
+        raise StoreError(store=where, detail=" ".join(str(error).split())[:500]) from error
+
+
+def _figures(row: Mapping[str, Any], levels: int) -> Figures:
+    return Figures(
+        task=row["task"],
+        model=row["served_by"],
+        outcomes=dict(row["outcomes"]),
+        distributions={measure: _distribution(row, measure, levels) for measure in MEASURES},
+        tokens={token_class: row[column] for token_class, column in TOKEN_CLASSES.items()},
+        cost={label: CostSum(row[f"{label}_calls"], row[f"{label}_pusd"]) for label in COST_LABELS},
+        prefill=Work(row["prefill_tokens"], row["prefill_s"]),
+        decode=Work(row["decode_tokens"], row["decode_s"]),
+    )
+
+
+def _distribution(row: Mapping[str, Any], measure: str, levels: int) -> Distribution:
+    calls = row[f"{measure}_n"]
+    unit = 1.0 if measure == "output" else 1e-6
+    return Distribution(calls, tuple(value * unit for value in row[f"{measure}_q"][:levels]) if calls else ())

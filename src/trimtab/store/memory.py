@@ -1,0 +1,196 @@
+"""Telemetry in this process's memory: for tests, with exact quantiles. It grows without bound."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from trimtab.errors import StoreError
+from trimtab.record.events import OK, Attempt, Change, CostLabel, Settled, Usage
+from trimtab.store.telemetry import (
+    DAY_NS,
+    MEASURES,
+    MINUTE_NS,
+    Batch,
+    CallDetail,
+    CallFilter,
+    CostSum,
+    Counts,
+    Distribution,
+    Figures,
+    Measure,
+    ReportQuery,
+    Work,
+)
+
+
+@dataclass
+class Cell:
+    """What the roll-up holds of one task and model in one minute."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    labels: Counter[CostLabel] = field(default_factory=Counter)
+    cost: Counter[CostLabel] = field(default_factory=Counter)
+    values: defaultdict[Measure, list[float]] = field(default_factory=lambda: defaultdict(list))
+    prefill: Work = field(default_factory=Work)
+    decode: Work = field(default_factory=Work)
+
+    def add(self, call: Settled) -> None:
+        """Counts one call."""
+        usage = call.usage or Usage()
+        self.outcomes[call.outcome] += 1
+        self.labels[call.cost_label] += 1
+        self.cost[call.cost_label] += call.cost_pusd or 0
+        for token_class in ("input", "cache_read", "cache_write", "output", "reasoning"):
+            self.tokens[token_class] += getattr(usage, token_class)
+        for measure, value in _measured(call):
+            self.values[measure].append(value)
+        if call.usage is not None and call.ttft_s is not None:
+            self.prefill = _more(self.prefill, usage.input, call.ttft_s)
+        if call.tpot_s is not None and call.answer_tokens is not None and call.answer_tokens > 1:
+            self.decode = _more(self.decode, call.answer_tokens - 1, call.tpot_s * (call.answer_tokens - 1))
+
+    def merge(self, other: Cell) -> None:
+        """Takes up another cell."""
+        self.outcomes.update(other.outcomes)
+        self.tokens.update(other.tokens)
+        self.labels.update(other.labels)
+        self.cost.update(other.cost)
+        for measure, values in other.values.items():
+            self.values[measure] += values
+        self.prefill = _more(self.prefill, other.prefill.tokens, other.prefill.seconds)
+        self.decode = _more(self.decode, other.decode.tokens, other.decode.seconds)
+
+
+class MemoryTelemetry:
+    """The contract `Telemetry` over lists."""
+
+    def __init__(self) -> None:
+        self._calls: list[Settled] = []
+        self._attempts: list[Attempt] = []
+        self._changes: list[Change] = []
+        self._tokens: set[str] = set()
+        self._cells: defaultdict[tuple[int, str, str], Cell] = defaultdict(Cell)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"MemoryTelemetry({len(self._calls)} calls)"
+
+    def migrate(self) -> None:
+        """Nothing to bring anywhere: memory has no older release."""
+
+    def insert(self, batch: Batch, token: str) -> None:
+        """Stores the batch exactly once, however often it is sent whole under the same token."""
+        if self._closed:
+            raise StoreError(store=repr(self), detail="it is closed")
+        if token in self._tokens:
+            return
+        self._tokens.add(token)
+        self._calls += batch.calls
+        self._attempts += batch.attempts
+        self._changes += batch.changes
+        for call in batch.calls:
+            self._cells[call.at_ns // MINUTE_NS, call.admitted.task, _model(call)].add(call)
+
+    def count(self) -> Counts:
+        """Counts the lists and, apart from them, what the roll-up has seen."""
+        rolled_up = sum(cell.outcomes.total() for cell in self._cells.values())
+        return Counts(len(self._calls), len(self._attempts), len(self._changes), rolled_up)
+
+    def report(self, query: ReportQuery) -> tuple[Figures, ...]:
+        """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
+        first, end = query.since_ns // MINUTE_NS, -(-query.until_ns // MINUTE_NS)
+        merged: defaultdict[tuple[str, str], Cell] = defaultdict(Cell)
+        for (minute, task, model), cell in self._cells.items():
+            if first <= minute < end and _wanted(task, query.tasks) and query.model in ("", model):
+                merged[task, model if query.by_model else ""].merge(cell)
+        return tuple(_figures(task, model, cell, query.levels) for (task, model), cell in sorted(merged.items()))
+
+    def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
+        """The calls that ended last, newest first, without their chunk delays and lengths."""
+        found = [
+            msgspec.structs.replace(call, chunk_delays_us=b"", chunk_lengths=b"")
+            for call in self._calls
+            if call.at_ns >= wanted.since_ns
+            and _wanted(call.admitted.task, wanted.tasks)
+            and wanted.model in ("", _model(call))
+            and wanted.outcome in ("", call.outcome)
+        ]
+        found.sort(key=lambda call: (call.at_ns, call.admitted.call), reverse=True)
+        return tuple(found[: wanted.limit])
+
+    def call(self, call: str) -> CallDetail | None:
+        """One whole call by its id; None if it is not here."""
+        for found in self._calls:
+            if found.admitted.call == call:
+                attempts = [attempt for attempt in self._attempts if attempt.call == call]
+                return CallDetail(found, tuple(sorted(attempts, key=lambda attempt: (attempt.number, attempt.at_ns))))
+        return None
+
+    def changes(self, since_ns: int, until_ns: int, limit: int) -> tuple[Change, ...]:
+        """What took effect in [since, until), newest first."""
+        found = [change for change in self._changes if since_ns <= change.at_ns < until_ns]
+        return tuple(sorted(found, key=lambda change: change.at_ns, reverse=True)[:limit])
+
+    def retain(self, since_ns: int) -> None:
+        """Drops every whole day (UTC) that ended before `since_ns` from lists and roll-up alike."""
+        first_day = since_ns // DAY_NS
+        self._calls = [call for call in self._calls if call.at_ns // DAY_NS >= first_day]
+        self._attempts = [attempt for attempt in self._attempts if attempt.at_ns // DAY_NS >= first_day]
+        self._changes = [change for change in self._changes if change.at_ns // DAY_NS >= first_day]
+        for key in [key for key in self._cells if key[0] // (DAY_NS // MINUTE_NS) < first_day]:
+            del self._cells[key]
+
+    def close(self) -> None:
+        """Lets go of the store; no other operation may follow."""
+        self._closed = True
+
+
+def _measured(call: Settled) -> Iterable[tuple[Measure, float]]:
+    found: dict[Measure, float | None] = {
+        "ttft": call.ttft_s,
+        "tpot": call.tpot_s,
+        "gap": call.longest_gap_s,
+        "total": call.total_s if call.outcome == OK else None,
+        "output": call.answer_tokens,
+    }
+    return [(measure, value) for measure, value in found.items() if value is not None]
+
+
+def _figures(task: str, model: str, cell: Cell, levels: tuple[float, ...]) -> Figures:
+    return Figures(
+        task=task,
+        model=model,
+        outcomes=dict(cell.outcomes),
+        distributions={measure: _distribution(cell.values[measure], levels) for measure in MEASURES},
+        tokens=dict(cell.tokens),
+        cost={
+            "exact": CostSum(cell.labels["exact"], cell.cost["exact"]),
+            "estimated": CostSum(cell.labels["estimated"], cell.cost["estimated"]),
+            "unknown": CostSum(cell.labels["unknown"], cell.cost["unknown"]),
+        },
+        prefill=cell.prefill,
+        decode=cell.decode,
+    )
+
+
+def _distribution(values: list[float], levels: tuple[float, ...]) -> Distribution:
+    """The lower empirical quantiles: of n sorted values the one at place floor(level * (n - 1))."""
+    ordered = sorted(values)
+    return Distribution(len(ordered), tuple(ordered[int(level * (len(ordered) - 1))] for level in levels if ordered))
+
+
+def _more(work: Work, tokens: int, seconds: float) -> Work:
+    return Work(work.tokens + tokens, work.seconds + seconds)
+
+
+def _wanted(task: str, tasks: tuple[str, ...]) -> bool:
+    return not tasks or task in tasks
+
+
+def _model(call: Settled) -> str:
+    return call.model or call.admitted.model

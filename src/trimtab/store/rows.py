@@ -1,0 +1,106 @@
+"""Events as columns of a table, and rows back as events. Column names and types are those of `sql/schema.sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+from trimtab.record.events import Admitted, Attempt, Change, LogprobSummary, Settled, Usage
+
+LARGEST = (1 << 63) - 1
+
+ADMITTED = {name: name for name in Admitted.__struct_fields__} | {"at_ns": "admitted_ns", "model": "asked_model"}
+SETTLED = {name: name for name in Settled.__struct_fields__ if name not in ("admitted", "usage", "logprobs")} | {
+    "at_ns": "settled_ns",
+    "model": "served_model",
+}
+ATTEMPT = {name: name for name in Attempt.__struct_fields__ if name != "usage"} | {"at_ns": "ended_ns"}
+CHANGE = {name: name for name in Change.__struct_fields__}
+USAGE = {
+    "input": "input_tokens",
+    "cache_read": "cache_read_tokens",
+    "cache_write": "cache_write_tokens",
+    "output": "output_tokens",
+    "reasoning": "reasoning_tokens",
+    "modalities": "modalities",
+}
+LOGPROBS = {"tokens": "logprob_tokens", "mean": "logprob_mean", "lowest": "logprob_lowest"}
+CHUNKS = ("chunk_delays_us", "chunk_lengths")
+
+NO_USAGE = Usage()
+NO_LOGPROBS = LogprobSummary()
+
+Columns = dict[str, list[Any]]
+Row = Mapping[str, Any]
+
+
+def call_columns(calls: Sequence[Settled]) -> Columns:
+    """The columns of table `calls`, one value for each call."""
+    columns = _columns(ADMITTED, [call.admitted for call in calls]) | _columns(SETTLED, calls)
+    columns |= _usage_columns([call.usage for call in calls])
+    columns["logprobs_known"] = [call.logprobs is not None for call in calls]
+    return columns | _columns(LOGPROBS, [call.logprobs or NO_LOGPROBS for call in calls])
+
+
+def attempt_columns(attempts: Sequence[Attempt]) -> Columns:
+    """The columns of table `attempts`."""
+    return _columns(ATTEMPT, attempts) | _usage_columns([attempt.usage for attempt in attempts])
+
+
+def change_columns(changes: Sequence[Change]) -> Columns:
+    """The columns of table `changes`."""
+    return _columns(CHANGE, changes)
+
+
+def storable(columns: Columns) -> Columns:
+    """The same columns with every integer inside 0..2^63-1.
+
+    An engine may claim any count of tokens; one absurd answer must not keep every later record out of the store.
+    """
+    return {name: [_clamped(value) for value in values] for name, values in columns.items()}
+
+
+def call_of(row: Row) -> Settled:
+    """The call a row of `calls` holds; columns that were not asked for are left empty."""
+    admitted = _facts(ADMITTED, row) | {"retrieval_ids": tuple(row["retrieval_ids"])}
+    facts = _facts(SETTLED, row) | {"admitted": Admitted(**admitted), "usage": _usage_of(row)}
+    if row["logprobs_known"]:
+        facts["logprobs"] = LogprobSummary(**_facts(LOGPROBS, row))
+    return Settled(**facts)
+
+
+def attempt_of(row: Row) -> Attempt:
+    """The attempt a row of `attempts` holds."""
+    return Attempt(**_facts(ATTEMPT, row), usage=_usage_of(row))
+
+
+def change_of(row: Row) -> Change:
+    """The change a row of `changes` holds."""
+    return Change(**_facts(CHANGE, row))
+
+
+def _columns(names: Mapping[str, str], structs: Sequence[object]) -> Columns:
+    readers: dict[str, Callable[[object], Any]] = {column: attrgetter(field) for field, column in names.items()}
+    return {column: list(map(read, structs)) for column, read in readers.items()}
+
+
+def _usage_columns(usages: Sequence[Usage | None]) -> Columns:
+    known = [usage is not None for usage in usages]
+    return {"usage_known": known, **_columns(USAGE, [usage or NO_USAGE for usage in usages])}
+
+
+def _facts(names: Mapping[str, str], row: Row) -> dict[str, Any]:
+    return {field: row[column] for field, column in names.items() if column in row}
+
+
+def _usage_of(row: Row) -> Usage | None:
+    return Usage(**_facts(USAGE, row)) if row["usage_known"] else None
+
+
+def _clamped(value: Any) -> Any:
+    if type(value) is int:
+        return min(max(value, 0), LARGEST)
+    if type(value) is dict:
+        return {name: _clamped(count) for name, count in value.items()}
+    return value

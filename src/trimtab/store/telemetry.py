@@ -1,0 +1,173 @@
+"""The contract of the analytical store: named operations, never SQL.
+
+Implementations: `clickhouse` (chDB in this process, or a ClickHouse server) and `memory`. One test suite runs
+against all of them. Every operation blocks, and one thread makes all of them. All raise `StoreError` when the store
+cannot be reached or refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Settled
+
+MINUTE_NS = 60_000_000_000
+DAY_NS = 1440 * MINUTE_NS
+MEASURES: tuple[Measure, ...] = ("ttft", "tpot", "gap", "total", "output")
+RELATIVE_ERROR = 0.01
+"""How far a reported percentile may lie from the exact one, as a part of it."""
+MAX_LEVELS = 8
+"""How many quantile levels one report may ask for."""
+
+Measure = Literal["ttft", "tpot", "gap", "total", "output"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one insert brings: whole calls, their attempts, and changes."""
+
+    calls: tuple[Settled, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Batch:
+        """Sorts events by what they are; `Admitted` is left out, since its `Settled` carries it."""
+        calls: list[Settled] = []
+        attempts: list[Attempt] = []
+        changes: list[Change] = []
+        for event in events:
+            match event:
+                case Settled():
+                    calls.append(event)
+                case Attempt():
+                    attempts.append(event)
+                case Change():
+                    changes.append(event)
+                case Admitted():
+                    pass
+        return cls(tuple(calls), tuple(attempts), tuple(changes))
+
+    def __len__(self) -> int:
+        return len(self.calls) + len(self.attempts) + len(self.changes)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows in the base tables, and the calls the roll-up has counted; `calls == rolled_up` always holds."""
+
+    calls: int = 0
+    attempts: int = 0
+    changes: int = 0
+    rolled_up: int = 0
+
+
+@dataclass(frozen=True)
+class CallFilter:
+    """Which calls `tail` gives; an empty field filters nothing. Times are when a call ended, in ns since 1970."""
+
+    tasks: tuple[str, ...] = ()
+    model: str = ""
+    outcome: str = ""
+    since_ns: int = 0
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class CallDetail:
+    """One call with its attempts in the order they were made."""
+
+    call: Settled
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True)
+class ReportQuery:
+    """A window of whole minutes, [since, until), in ns since 1970, and what to look at in it."""
+
+    since_ns: int
+    until_ns: int
+    tasks: tuple[str, ...] = ()
+    model: str = ""
+    by_model: bool = False
+    levels: tuple[float, ...] = (0.5, 0.95, 0.99)
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.levels) <= MAX_LEVELS:
+            raise ValueError(f"a report takes 1 to {MAX_LEVELS} quantile levels, not {len(self.levels)}")
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """`values` are the quantiles at the query's levels over `n` calls; empty when `n` is 0."""
+
+    n: int = 0
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class CostSum:
+    """How many calls bear one label, and what they cost together in picodollars."""
+
+    calls: int = 0
+    pusd: int = 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens an engine worked through, and the seconds that took as its callers saw it, summed over calls."""
+
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The sums of one task (of one task and model, where the query asked for that) over the window.
+
+    `total` is taken over calls with outcome `ok`; the other measures over the calls that have them. `output` is in
+    tokens, the rest in seconds. `prefill` is the uncached input over the time to the first token; `decode` every
+    output token after the first over the time from the first to the last.
+    """
+
+    task: str
+    model: str = ""
+    outcomes: dict[str, int] = field(default_factory=dict)
+    distributions: dict[Measure, Distribution] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    cost: dict[CostLabel, CostSum] = field(default_factory=dict)
+    prefill: Work = Work()
+    decode: Work = Work()
+
+
+class Telemetry(Protocol):
+    """The analytical store."""
+
+    def migrate(self) -> None:
+        """Brings the schema to this release's version; raises `StoreError` if a newer release wrote it."""
+
+    def insert(self, batch: Batch, token: str) -> None:
+        """Stores the batch exactly once, however often it is sent whole under the same token."""
+
+    def count(self) -> Counts:
+        """Counts the base tables and, apart from them, what the roll-up has seen."""
+
+    def report(self, query: ReportQuery) -> tuple[Figures, ...]:
+        """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
+
+    def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
+        """The calls that ended last, newest first, without their chunk delays and lengths."""
+
+    def call(self, call: str) -> CallDetail | None:
+        """One whole call by its id; None if it is not here."""
+
+    def changes(self, since_ns: int, until_ns: int, limit: int) -> tuple[Change, ...]:
+        """What took effect in [since, until), newest first."""
+
+    def retain(self, since_ns: int) -> None:
+        """Drops every whole day (UTC) that ended before `since_ns` from base tables and roll-up alike."""
+
+    def close(self) -> None:
+        """Lets go of the store; no other operation may follow."""

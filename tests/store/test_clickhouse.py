@@ -1,0 +1,92 @@
+"""What only the ClickHouse stores can get wrong."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+
+from tests.store.conftest import ROOT, databases
+from tests.store.samples import attempt, call
+from trimtab.errors import StoreError
+from trimtab.store import statements
+from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded, open_server
+from trimtab.store.telemetry import Batch, Counts
+
+
+def test_a_newer_schema_is_refused(chdb_path: Path) -> None:
+    """A directory that a newer release wrote is left alone, and the message says which versions differ."""
+    database = next(databases)
+    telemetry = open_embedded(chdb_path, database)
+    telemetry.migrate()
+    beside = clickhouse_connect.get_client(interface="chdb", path=str(chdb_path), database=database)
+    beside.command(f"INSERT INTO schema_version VALUES ({SCHEMA_VERSION + 1})")
+    with pytest.raises(StoreError, match=f"version {SCHEMA_VERSION + 1}, this release knows {SCHEMA_VERSION}"):
+        telemetry.migrate()
+    beside.close()
+    telemetry.close()
+
+
+def test_an_insert_that_died_before_the_roll_up_is_made_whole(chdb_path: Path) -> None:
+    """The base table has the batch and the roll-up has not: sending it again fills the roll-up and counts once."""
+    database = next(databases)
+    telemetry = open_embedded(chdb_path, database)
+    telemetry.migrate()
+    beside = clickhouse_connect.get_client(interface="chdb", path=str(chdb_path), database=database)
+    beside.command("ALTER TABLE calls_by_minute ADD CONSTRAINT broken CHECK task != 'route'")
+    batch = Batch(calls=(call("a"), call("b")), attempts=(attempt("a"),))
+    with pytest.raises(StoreError, match="broken"):
+        telemetry.insert(batch, "t")
+    assert telemetry.count() == Counts(calls=2, attempts=0, rolled_up=0)
+    beside.command("ALTER TABLE calls_by_minute DROP CONSTRAINT broken")
+    for _ in range(2):
+        telemetry.insert(batch, "t")
+        assert telemetry.count() == Counts(calls=2, attempts=1, rolled_up=2)
+    beside.close()
+    telemetry.close()
+
+
+def test_a_server_that_is_not_there_is_a_store_error() -> None:
+    """A refused connection is our own error, with the address and without the password."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        with pytest.raises(StoreError, match=str(port)) as caught:
+            open_server(f"http://someone@127.0.0.1:{port}/trimtab", "hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_directory_another_process_holds_is_refused(chdb_path: Path) -> None:
+    """chDB lets one process hold a directory; a second one gets an error that names it."""
+    second = (
+        "import sys, pathlib\n"
+        "from trimtab.errors import StoreError\n"
+        "from trimtab.store.clickhouse import open_embedded\n"
+        "try:\n    open_embedded(pathlib.Path(sys.argv[1])).migrate()\n"
+        "except StoreError as error:\n    print(error)\n"
+    )
+    command = [sys.executable, "-c", second, str(chdb_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert str(chdb_path) in done.stdout
+
+
+def test_values_never_become_statements(embedded: ClickHouseTelemetry) -> None:
+    """A call id made of SQL is an id like any other."""
+    name = "a' OR 1=1; DROP TABLE calls; --\\"
+    embedded.insert(Batch(calls=(call(name), call("b"))), "it's a 'token'\\")
+    found = embedded.call(name)
+    assert found is not None
+    assert found.call.admitted.call == name
+    assert embedded.count().calls == 2
+
+
+@pytest.mark.parametrize("file", ["schema.sql", "queries.sql"])
+def test_statements_are_named_and_explained(file: str) -> None:
+    """Every statement has a name of its own, a purpose, and no comment or semicolon left in it."""
+    loaded = statements.load(file)
+    assert loaded
+    assert all(text and "--" not in text and not text.endswith(";") for text in loaded.values())
