@@ -7,6 +7,7 @@
     |  |- StorageFull           also a CallError: what the client of a refused call sees
     |  `- FormatError           bytes on disk that are not what their header says
     |- ControlUnreachable
+    |- KeyNameInvalid, KeyUnknown
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
@@ -15,6 +16,7 @@
        |- RateLimited, Overloaded, CircuitOpen, Draining
        |- DeadlineConnect, DeadlineFirstToken, DeadlineGap, DeadlineTotal
        |- UpstreamError, UpstreamTruncated
+       |  `- SecretMissing
        `- Internal
 
 The docstring of a class is its message. Names in braces are the facts handed to the constructor; the last clause
@@ -57,6 +59,14 @@ class FormatError(StoreError):
 
 class ControlUnreachable(TrimtabError):
     """Control does not answer on {socket} ({detail}); start it with `trimtab up` in this project."""
+
+
+class KeyNameInvalid(TrimtabError):
+    """{name!r} is no name for a key or task; use 1 to 64 of a-z 0-9 . _ - that do not look like an id."""
+
+
+class KeyUnknown(TrimtabError):
+    """There is no live key {name!r}; `trimtab key list` shows names and ids."""
 
 
 class EngineRefusal(TrimtabError):
@@ -236,6 +246,10 @@ class UpstreamError(CallError):
 
     code = "upstream_error"
     status = 502
+
+
+class SecretMissing(UpstreamError):
+    """The secret {place} cannot be used ({detail}); put it right where `trimtab up` runs, it is then read again."""
 
 
 class UpstreamTruncated(CallError):
