@@ -11,24 +11,24 @@ from trimtab.demo.weights import Array
 
 
 class KvCache:
-    """Keys and values shaped (layers, slots, kv heads, positions, width); memory is touched only as it fills."""
+    """Keys and values shaped (slots, layers, kv heads, positions, width); memory is touched only as it fills."""
 
-    def __init__(self, layers: int, slots: int, kv_heads: int, positions: int, width: int) -> None:
+    def __init__(self, slots: int, layers: int, kv_heads: int, positions: int, width: int) -> None:
         self.slots = slots
-        self._keys = np.zeros((layers, slots, kv_heads, positions, width), np.float32)
+        self._keys = np.zeros((slots, layers, kv_heads, positions, width), np.float32)
         self._values = np.zeros_like(self._keys)
 
-    def append(self, layer: int, slot: int, start: int, keys: Array, values: Array) -> tuple[Array, Array]:
+    def append(self, slot: int, layer: int, start: int, keys: Array, values: Array) -> tuple[Array, Array]:
         """Add rows shaped (rows, kv heads, width) at position `start`; gives all up to there, positions second."""
         end = start + len(keys)
-        self._keys[layer, slot, :, start:end] = keys.transpose(1, 0, 2)
-        self._values[layer, slot, :, start:end] = values.transpose(1, 0, 2)
-        return self._keys[layer, slot, :, :end], self._values[layer, slot, :, :end]
+        self._keys[slot, layer, :, start:end] = keys.transpose(1, 0, 2)
+        self._values[slot, layer, :, start:end] = values.transpose(1, 0, 2)
+        return self._keys[slot, layer, :, :end], self._values[slot, layer, :, :end]
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Give slot `target` the first `tokens` positions of slot `source`."""
         for stored in (self._keys, self._values):
-            stored[:, target, :, :tokens] = stored[:, source, :, :tokens]
+            stored[target, :, :, :tokens] = stored[source, :, :, :tokens]
 
 
 class Taken(NamedTuple):

@@ -13,6 +13,7 @@ from trimtab.demo.llama import Llama
 from trimtab.demo.scheduler import Answer, Order, Piece, Scheduler
 from trimtab.demo.template import ChatTemplate
 from trimtab.demo.text import Vocabulary
+from trimtab.demo.weights import Array
 from trimtab.errors import EngineRefusal
 
 Command = Callable[[], None]
@@ -87,6 +88,7 @@ class Engine:
         }
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._streams: dict[Answer, Stream] = {}
+        self._embeddings: set[asyncio.Future[list[Array]]] = set()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -122,6 +124,32 @@ class Engine:
         for answer in stream.answers:
             if self._streams.pop(answer, None):
                 self._commands.put(partial(self._schedulers[stream.model].abort, answer))
+
+    async def embed(self, model: str, inputs: Sequence[Sequence[int]]) -> list[Array]:
+        """One vector for each input; EngineRefusal (400) for one that does not fit, (503) if too many wait."""
+        served = self.models[model]
+        for ids in inputs:
+            if not 0 < len(ids) <= served.network.context_tokens or max(ids) >= len(served.vocabulary) or min(ids) < 0:
+                detail = f"an input has 1 to {served.network.context_tokens} known tokens; one here has {len(ids)}"
+                raise EngineRefusal(400, detail, param="input")
+        if self.failure:
+            raise _failed(self.failure)
+        if len(self._embeddings) >= self.bounds.waiting:
+            raise EngineRefusal(503, f"{self.bounds.waiting} embeddings wait; try again in a second", code="overloaded")
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[list[Array]] = loop.create_future()
+
+        def work() -> None:
+            if not result.cancelled():
+                vectors = [served.network.embed(ids) for ids in inputs]
+                loop.call_soon_threadsafe(_resolve, result, vectors)
+
+        self._embeddings.add(result)
+        self._commands.put(work)
+        try:
+            return await result
+        finally:
+            self._embeddings.discard(result)
 
     def open_answers(self, model: str) -> int:
         """How many answers of a model are running or waiting."""
@@ -161,10 +189,18 @@ class Engine:
         self.failure = cause
         for stream in set(self._streams.values()):
             stream.put(_failed(cause))
+        for waiting in self._embeddings:
+            if not waiting.done():
+                waiting.set_exception(_failed(cause))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{name}: {self.open_answers(name)}" for name in self.models)
         return f"Engine(open answers {counts})"
+
+
+def _resolve(result: asyncio.Future[list[Array]], vectors: list[Array]) -> None:
+    if not result.done():
+        result.set_result(vectors)
 
 
 def _failed(cause: str) -> EngineRefusal:

@@ -50,8 +50,8 @@ class Llama:
     def new_cache(self, slots: int, context_tokens: int | None = None) -> KvCache:
         """Room for the keys and values of `slots` sequences."""
         shape = self.shape
-        width = (shape.num_hidden_layers, slots, shape.num_key_value_heads)
-        return KvCache(*width, context_tokens or self.context_tokens, shape.head_dim)
+        positions = context_tokens or self.context_tokens
+        return KvCache(slots, shape.num_hidden_layers, shape.num_key_value_heads, positions, shape.head_dim)
 
     def forward(
         self, token_ids: Sequence[Sequence[int]], slots: Sequence[int], starts: Sequence[int], cache: KvCache
@@ -70,7 +70,7 @@ class Llama:
             query, key, value = self._heads(mixed, cos, sin)
             attended = np.empty_like(query)
             for span, (slot, start) in enumerate(zip(slots, starts, strict=True)):
-                keys, values = cache.append(index, slot, start, key[span], value[span])
+                keys, values = cache.append(slot, index, start, key[span], value[span])
                 attended[span] = _attend(query[span], keys, values)
             x = x + attended.reshape(*x.shape[:2], -1) @ layer.attention_out
             x = x + _gated(self._norm(x, layer.feed_norm) @ layer.gate_up) @ layer.down

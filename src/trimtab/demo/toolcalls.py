@@ -121,7 +121,7 @@ class ToolCallReader:
 
     def _read_arguments(self) -> Iterator[Part]:
         body, closing, _ = self._held.partition(CLOSING)
-        certain = len(body) if closing else len(body) - _blank_or_beginning(body, CLOSING)
+        certain = len(body.rstrip()) if closing else len(body) - _blank_or_beginning(body, CLOSING)
         end = self._scan.find(body[:certain])
         if end is not None or closing:
             certain = min(certain, end if end is not None else certain)

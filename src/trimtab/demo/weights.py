@@ -53,7 +53,7 @@ def read_shape(folder: Path) -> Shape:
     path = folder / "config.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Shape)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(path=path, offset=0, detail=str(error)) from error
 
 
@@ -73,7 +73,7 @@ def read_safetensors(path: Path) -> dict[str, Array]:
         header = msgspec.json.decode(content[8 : 8 + length], type=dict[str, msgspec.Raw])
         header.pop("__metadata__", None)
         tensors = {name: msgspec.json.decode(raw, type=_Tensor) for name, raw in header.items()}
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(path=path, offset=8, detail=str(error)) from error
     return {name: _array(path, content, 8 + length, name, tensor) for name, tensor in tensors.items()}
 

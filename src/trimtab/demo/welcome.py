@@ -1,0 +1,70 @@
+"""The first words a newcomer reads, and the demo project they are about."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+ENGINE_URL = "http://127.0.0.1:8402"
+PROJECT = Path(__file__).parent / "project"
+TICKET = "Where is my parcel?"
+
+
+def welcome(gateway_url: str, key: str | None) -> str:
+    """What to try first, with the gateway at this URL (without `/v1`) and this key, if it wants one.
+
+    Says plainly what the demo models cannot do.
+    """
+    return f"""\
+Trimtab is running. The model gateway answers at {gateway_url}/v1
+
+From the shell:
+
+{curl_line(gateway_url, key)}
+
+From Python (pip install openai):
+
+{python_snippet(gateway_url, key)}
+
+Both ask the task "route" where a ticket belongs; the Python one prints "shipping". Put a sentence of your own in its
+place: the answer is one of billing, shipping, refund, account, technical and sales. The task "extract" takes an input
+"order" ("Please send 12 lamps to Ada in Paris."), the task "assist" an input "question" and the tools of your request.
+
+Then look: trimtab status, trimtab calls tail, trimtab report
+
+What these models cannot do: they are real, but tiny (461,000 parameters, made for this demo), and know three kinds of
+English sentences. "route" does well on plain complaints in words it was trained on; what it does not understand it
+mostly calls "shipping". "extract" and "assist" cannot copy: with names they never saw, "extract" gets 0 of 100 orders
+right and "assist" 5 of 100 calls. They cannot chat, reason, translate or follow instructions. For that, point
+[models] in trimtab.toml at a real server; nothing else changes.
+"""
+
+
+def curl_line(gateway_url: str, key: str | None) -> str:
+    """A call of the task `route` that works as it stands, in a POSIX shell."""
+    authorization = f" -H 'authorization: Bearer {key}'" if key else ""
+    body = {"model": "route", "messages": [], "trimtab": {"inputs": {"ticket": TICKET}}}
+    return (
+        f"curl -s {gateway_url}/v1/chat/completions -H 'content-type: application/json'{authorization} \\\n"
+        f"  -d '{json.dumps(body)}'"
+    )
+
+
+def python_snippet(gateway_url: str, key: str | None) -> str:
+    """The same call with the `openai` client; prints the answer."""
+    return f"""\
+from openai import OpenAI
+
+client = OpenAI(base_url="{gateway_url}/v1", api_key="{key or "none"}")
+answer = client.chat.completions.create(
+    model="route", messages=[], extra_body={{"trimtab": {{"inputs": {{"ticket": "{TICKET}"}}}}}}
+)
+print(answer.choices[0].message.content)"""
+
+
+def write_project(target: Path, engine_url: str = ENGINE_URL) -> None:
+    """Copy the demo project to a folder, its models served at `engine_url`; a file that is there is overwritten."""
+    shutil.copytree(PROJECT, target, dirs_exist_ok=True)
+    declaration = target / "trimtab.toml"
+    declaration.write_text(declaration.read_text(encoding="utf-8").replace(ENGINE_URL, engine_url), encoding="utf-8")
