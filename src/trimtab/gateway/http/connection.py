@@ -1,0 +1,401 @@
+"""One client's connection: bytes in by callback, one task a request, answers out in order.
+
+    data_received -> RequestReader -> one task that runs the handler -> Answer -> write -> the next request
+
+While a call is open the socket is still read, because nothing else shows that the client has left; bytes of pipelined
+requests wait up to a cap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+from math import inf
+from typing import Any, cast
+from weakref import WeakSet
+
+from trimtab.clock import Clock
+from trimtab.declare.project import Limits
+from trimtab.errors import CallError, Internal, Overloaded
+from trimtab.gateway.http.answer import Answer, whole_head
+from trimtab.gateway.http.request import Request, RequestReader
+
+Handler = Callable[[Request, Answer], Coroutine[Any, Any, None]]
+Reject = Callable[[CallError], tuple[int, bytes, bytes]]
+
+MAX_PIPELINED = 256 << 10
+"""Bytes of further requests that wait while one is answered; with more, the connection closes after that answer."""
+LINGER_QUIET_S = 2.0
+LINGER_TOTAL_S = 30.0
+LAST_REQUEST_S = 1.0
+"""How long a draining server leaves an idle connection open, for a request that may already be under way."""
+_MAX_TURNED_AWAY = 256
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+log = logging.getLogger(__name__)
+
+
+class Shared:
+    """What the connections of one server share.
+
+    `opening` are accepted and not made yet (TLS), `buffered` counts the bytes of requests that are not whole yet.
+    """
+
+    def __init__(self, handler: Handler, limits: Limits, clock: Clock, reject: Reject, max_buffered: int) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.clock = clock
+        self.reject = reject
+        self.max_buffered = max_buffered
+        self.loop = asyncio.get_running_loop()
+        self.opening: WeakSet[Connection] = WeakSet()
+        self.connections: set[Connection] = set()
+        self.turned_away: set[Connection] = set()
+        self.calls: dict[Answer, asyncio.Task[None]] = {}
+        self.buffered = 0
+        self.draining = False
+        self.empty = asyncio.Event()
+        self.date_line = b""
+
+    def left(self) -> None:
+        """Something ended: notes whether anything is still open."""
+        if self.draining and not (self.connections or self.turned_away or self.calls or self.opening):
+            self.empty.set()
+
+
+class Connection(asyncio.Protocol):
+    """The state of one connection.
+
+    `busy` from a request's last byte until its answer is written; `closing` once the last answer is. `deadline` is the
+    monotonic time at which the server's sweep has to call `expired`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_answer",
+        "_body_begun",
+        "_busy",
+        "_closing",
+        "_counted",
+        "_keep",
+        "_linger_until",
+        "_overflowed",
+        "_peer",
+        "_pending",
+        "_progress_at",
+        "_reader",
+        "_shared",
+        "_transport",
+        "_unflushed",
+        "_write_paused",
+        "deadline",
+        "write",
+    )
+
+    def __init__(self, shared: Shared) -> None:
+        shared.opening.add(self)
+        self._shared = shared
+        self._reader: RequestReader | None = None
+        self._answer: Answer | None = None
+        self._pending = bytearray()
+        self._busy = self._closing = self._keep = self._overflowed = self._write_paused = self._body_begun = False
+        self._counted = self._unflushed = 0
+        self._progress_at = self._linger_until = 0.0
+        self.deadline = inf
+
+    # What the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the connection in, or turns it away when there are too many."""
+        self._transport = cast(asyncio.Transport, transport)
+        self.write = self._transport.write
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        shared = self._shared
+        shared.opening.discard(self)
+        if len(shared.connections) < shared.limits.max_connections:
+            shared.connections.add(self)
+            self.deadline = shared.clock.monotonic() + shared.limits.idle_timeout_s
+        elif len(shared.turned_away) < _MAX_TURNED_AWAY:
+            shared.turned_away.add(self)
+            self._refuse(Overloaded(limit=shared.limits.max_connections, what="connections", retry_after_s=1.0))
+        else:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._busy:
+            self._hold(data)
+        else:
+            self._read(data)
+
+    def eof_received(self) -> bool:
+        """The client has closed its side: to an open call that is a client that left, as nginx and uvicorn have it."""
+        if self._answer is not None:
+            self._drop()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is no more."""
+        shared = self._shared
+        shared.connections.discard(self)
+        shared.turned_away.discard(self)
+        self.deadline = inf
+        self._busy = self._closing = True
+        self._reader = None
+        self._pending.clear()
+        self._count(0)
+        self._lose()
+        shared.left()
+
+    def pause_writing(self) -> None:
+        """More is waiting to be written than should."""
+        self._write_paused = True
+        self._watch(self._shared.clock.monotonic())
+        if self._answer is not None and not self._answer.ended:
+            self._answer.pause()
+
+    def resume_writing(self) -> None:
+        """Most of it is written."""
+        self._write_paused = False
+        if self._answer is not None:
+            self.deadline = inf
+            if not self._answer.ended:
+                self._answer.resume()
+        elif self._closing:
+            self.deadline = self._shared.clock.monotonic() + LINGER_QUIET_S
+        else:
+            self._rest()
+
+    # What the answer calls (see `Way`)
+
+    @property
+    def date_line(self) -> bytes:
+        """The Date field of an answer given now."""
+        return self._shared.date_line
+
+    def keeps(self) -> bool:
+        """Whether the connection may go on after the current answer."""
+        return self._keep and not self._overflowed and not self._shared.draining
+
+    def answered(self, keep: bool, until_close: bool) -> None:
+        """The answer has ended well; with `until_close` the client waits for the connection's end to know it."""
+        self._answer = None
+        if not (keep and self.keeps()):
+            self._finish(at_once=until_close)
+        elif not self._write_paused:
+            self._rest()
+
+    def cut(self, hard: bool) -> None:
+        """The answer has ended badly."""
+        self._answer = None
+        if hard:
+            self._reset()
+        else:
+            self._finish()
+
+    # What the server calls
+
+    def expired(self, now: float) -> None:
+        """The deadline has passed."""
+        if self._write_paused or self._transport.get_write_buffer_size():
+            self._check_reader(now)
+        elif self._closing:
+            self._drop()
+        elif self._reader is not None:
+            self._refuse(self._reader.late(self._shared.limits))
+        else:
+            self._finish(at_once=True)
+
+    def drain(self, now: float) -> None:
+        """The server is going away: an idle connection has a moment left for one more request."""
+        if not self._busy and self._reader is None:
+            self.deadline = min(self.deadline, now + LAST_REQUEST_S)
+
+    def abort(self) -> None:
+        """Closes at once."""
+        self._drop()
+
+    # Reading
+
+    def _read(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = RequestReader()
+            self._body_begun = False
+            begun = True
+        else:
+            begun = False
+        try:
+            end = reader.feed(data, 0, self._shared.limits)
+        except CallError as fault:
+            self._refuse(fault)
+            return
+        if end < 0:
+            self._await_rest(reader, begun)
+            return
+        self._reader = None
+        self._busy = True
+        if self._counted:
+            self._count(0)
+        if end < len(data):
+            self._hold(data[end:])
+        self._start(reader)
+
+    def _await_rest(self, reader: RequestReader, begun: bool) -> None:
+        shared = self._shared
+        if reader.head_done and not self._body_begun:
+            self._body_begun = True
+            self.deadline = shared.clock.monotonic() + shared.limits.body_timeout_s
+            if reader.expects_continue and not reader.buffered:
+                self.write(_CONTINUE)
+        elif begun:
+            self.deadline = shared.clock.monotonic() + shared.limits.header_timeout_s
+        if not self._count(reader.buffered):
+            self._refuse(Overloaded(limit=shared.max_buffered, what="bytes of unread requests", retry_after_s=1.0))
+
+    def _hold(self, data: bytes) -> None:
+        """Bytes that nobody can take now: of the next request, or of a client that is told to go."""
+        if self._closing:
+            if self._linger_until:
+                self.deadline = min(self._shared.clock.monotonic() + LINGER_QUIET_S, self._linger_until)
+            return
+        if self._overflowed:
+            return
+        self._pending += data
+        if len(self._pending) > MAX_PIPELINED or not self._count(len(self._pending)):
+            self._overflowed = True
+            self._pending.clear()
+            self._count(0)
+
+    def _count(self, size: int) -> bool:
+        """Accounts for `size` buffered bytes; whether that is within what the server may buffer."""
+        self._shared.buffered += size - self._counted
+        self._counted = size
+        return self._shared.buffered <= self._shared.max_buffered
+
+    # Answering
+
+    def _start(self, reader: RequestReader) -> None:
+        shared = self._shared
+        request = Request(
+            reader.method,
+            reader.target,
+            reader.path,
+            reader.headers,
+            reader.body,
+            shared.clock.monotonic(),
+            self._peer,
+            reader.version,
+        )
+        self._keep = reader.keep_alive
+        self.deadline = inf
+        answer = self._answer = Answer(self, reader.method, reader.version)
+        shared.calls[answer] = shared.loop.create_task(self._serve(request, answer))
+
+    async def _serve(self, request: Request, answer: Answer) -> None:
+        shared = self._shared
+        try:
+            await shared.handler(request, answer)
+            if not answer.ended:
+                log.error("%r was left without an end to its answer", request)
+                self._fail(answer, Internal(call="(unknown)"))
+        except CallError as failure:
+            self._fail(answer, failure)
+        except Exception:
+            log.exception("handling %r failed", request)
+            self._fail(answer, Internal(call="(unknown)"))
+        finally:
+            answer.cut()
+            del shared.calls[answer]
+            shared.left()
+
+    def _fail(self, answer: Answer, failure: CallError) -> None:
+        if answer.started:
+            answer.cut()
+        else:
+            answer.whole(*self._shared.reject(failure))
+
+    def _rest(self) -> None:
+        """Between two requests; goes on with what has come already."""
+        self._busy = False
+        self.deadline = self._shared.clock.monotonic() + self._shared.limits.idle_timeout_s
+        if self._pending:
+            data = bytes(self._pending)
+            self._pending.clear()
+            self._count(0)
+            self._read(data)
+        elif self._shared.draining:
+            self.drain(self._shared.clock.monotonic())
+
+    def _refuse(self, fault: CallError) -> None:
+        status, headers, body = self._shared.reject(fault)
+        self.write(whole_head(status, headers, len(body), self._shared.date_line) + body)
+        self._finish()
+
+    # Ending
+
+    def _finish(self, at_once: bool = False) -> None:
+        """Closes without a reset: our side first, then what still comes is read and dropped until the client closes.
+
+        Without that, bytes we had not read would make the kernel reset the connection and with it the answer that the
+        client has not read yet (RFC 9112, section 9.6). A TLS connection cannot be half closed: unless it has to end
+        `at_once`, its client is given the same time to close first.
+        """
+        self._busy = self._closing = True
+        self._reader = None
+        self._pending.clear()
+        self._count(0)
+        transport = self._transport
+        if transport.is_closing():
+            return
+        now = self._shared.clock.monotonic()
+        self._linger_until = now + LINGER_TOTAL_S
+        if transport.can_write_eof():
+            transport.write_eof()
+        elif at_once:
+            transport.close()
+        if transport.get_write_buffer_size():
+            self._watch(now)
+        else:
+            self.deadline = now + LINGER_QUIET_S
+
+    def _watch(self, now: float) -> None:
+        """Begins to look whether the client takes what is waiting for it."""
+        self._unflushed = self._transport.get_write_buffer_size()
+        self._progress_at = now
+        self.deadline = now + self._shared.limits.slow_reader_s / 4
+
+    def _check_reader(self, now: float) -> None:
+        unflushed = self._transport.get_write_buffer_size()
+        if unflushed < self._unflushed:
+            self._progress_at = now
+        self._unflushed = unflushed
+        limit = self._shared.limits.slow_reader_s
+        if now - self._progress_at >= limit:
+            self._drop()
+        else:
+            self.deadline = min(now + limit / 4, self._progress_at + limit)
+
+    def _lose(self) -> None:
+        if self._answer is not None:
+            answer, self._answer = self._answer, None
+            answer.lose()
+
+    def _drop(self) -> None:
+        """Closes at once; an open call learns that its client is gone."""
+        self._busy = self._closing = True
+        self.deadline = inf
+        self._transport.abort()
+        self._lose()
+
+    def _reset(self) -> None:
+        """Closes in a way that no client can take for the end of a body."""
+        client = self._transport.get_extra_info("socket")
+        if client is not None and not self._transport.is_closing():
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._drop()
