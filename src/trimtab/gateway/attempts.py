@@ -123,6 +123,9 @@ class Attempts:
                 return UpstreamError(replica=f"model {target.model.name}", detail=failed.facts["detail"])
             alarm.connected()
             kind = StreamedRelay if exchange.asked.stream else WholeRelay
+            if exchange.capture is not None:
+                exchange.capture.close()
+            exchange.capture = self._parts.bodies.capture(exchange.task.redaction)
             attempt.relay = exchange.relay = relay = kind(exchange, target.model.name, self._clock, alarm)
             if attempt.choice.trial:
                 relay.answered = partial(serving.router.answered, attempt.choice)

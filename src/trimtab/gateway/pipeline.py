@@ -60,6 +60,7 @@ class Pipeline:
         self._serving = Serving(snapshot, parts)
         self.draining = False
         self.open_calls = 0
+        self._flush_waits = False
 
     def switch(self, snapshot: Snapshot) -> None:
         """Puts another snapshot in force; calls that are under way end under the one they began with."""
@@ -75,8 +76,14 @@ class Pipeline:
         serving = self._serving
         exchange = Exchange(request, answer, serving.snapshot, self._parts.ids.new(at_ns), at_ns)
         task = asyncio.current_task()
-        if task is not None and not answer.gone:
-            answer.on_gone = task.cancel
+
+        def leave() -> None:
+            if task is not None:
+                task.cancel()
+
+        answer.on_gone = leave
+        if answer.gone:
+            return
         self.open_calls += 1
         try:
             if self._route(exchange, serving):
@@ -145,7 +152,6 @@ class Pipeline:
         admitted = msgspec.structs.replace(admitted, request_body=refs.body, messages=refs.messages)
         self._recorder.admit(admitted)
         exchange.admitted = admitted
-        exchange.capture = self._bodies.capture(task.redaction, exchange.call)
 
     def _fail(self, exchange: Exchange, failure: CallError) -> None:
         """Tells the client: as a real HTTP error, or after the head as an event and a cut connection."""
@@ -178,8 +184,19 @@ class Pipeline:
             return
         response_body = ""
         if capture is not None:
-            response_body = self._bodies.response(capture, exchange.task.redaction)
+            response_body = self._bodies.response(capture)
         ended_s, at_ns = self._clock.monotonic(), self._clock.wall_ns()
         self._recorder.settle(settlement.settle(exchange, admitted, ended_s, at_ns, response_body))
+        self._flush_soon()
         if capture is not None:
             capture.close()
+
+    def _flush_soon(self) -> None:
+        """Writes what was recorded in this turn of the loop, all at once, at its end."""
+        if not self._flush_waits:
+            self._flush_waits = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_waits = False
+        self._recorder.flush()
