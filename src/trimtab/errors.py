@@ -7,6 +7,8 @@
     |  |- StorageFull           also a CallError: what the client of a refused call sees
     |  `- FormatError           bytes on disk that are not what their header says
     |- ControlUnreachable
+    |- CannotListen, CannotStart
+    |- ChannelBroken            the line between the supervisor and a child
     |- KeyNameInvalid, KeyUnknown
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
@@ -67,6 +69,18 @@ class KeyNameInvalid(TrimtabError):
 
 class KeyUnknown(TrimtabError):
     """There is no live key {name!r}; `trimtab key list` shows names and ids."""
+
+
+class CannotListen(TrimtabError):
+    """Cannot listen on {address}: {detail}; stop what listens there, or change {setting} in trimtab.toml."""
+
+
+class CannotStart(TrimtabError):
+    """{what} does not start: {detail}; the log lines above say why."""
+
+
+class ChannelBroken(TrimtabError):
+    """The channel between the supervisor and a child is broken: {detail}; the child is ended and started again."""
 
 
 class EngineRefusal(TrimtabError):
