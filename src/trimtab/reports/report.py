@@ -1,0 +1,223 @@
+"""What the calls of each task did over a window: the one place where these figures are defined.
+
+Times are seconds, money picodollars, shares lie between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from trimtab.policy.snapshot import TaskPolicy
+from trimtab.statistics.intervals import wilson
+from trimtab.store.telemetry import (
+    MINUTE_NS,
+    RELATIVE_ERROR,
+    CostSum,
+    Distribution,
+    Figures,
+    Measure,
+    ReportQuery,
+    Telemetry,
+    Work,
+)
+
+SHOWN_LEVELS = (0.5, 0.95, 0.99, 1.0)
+OK = "ok"
+CALLERS = frozenset(
+    {"client_gone", "invalid_request", "unknown_task", "unknown_model", "not_found", "method_not_allowed"}
+    | {"request_timeout", "headers_too_large", "payload_too_large", "unauthorized", "forbidden"}
+)
+"""Outcomes that are the caller's doing: they count as requests, but not for or against the rate of success."""
+
+Standing = Literal["met", "missed", "not enough data"]
+
+
+class GoalResult(Struct, frozen=True):
+    """One goal of a task's objective: what was promised, what was seen over `n` calls, and how the two compare."""
+
+    name: str
+    limit: float
+    seen: float | None
+    n: int
+    standing: Standing
+
+
+class Spread(Struct, frozen=True):
+    """A distribution over `n` calls; a percentile is None where fewer than 1/(1-p) calls lie behind it.
+
+    Percentiles come from sketches and lie within `relative_error` of the exact ones.
+    """
+
+    n: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    largest: float | None
+
+
+class SuccessRate(Struct, frozen=True):
+    """`ok` calls among those that did not end by the caller's doing, with its 95 % Wilson interval."""
+
+    succeeded: int
+    n: int
+    rate: float | None
+    low: float
+    high: float
+
+
+class Cost(Struct, frozen=True):
+    """What the calls with one label cost: `exact` from usage the engine told, `estimated` without, or `unknown`."""
+
+    calls: int
+    pusd: int
+
+
+class TaskReport(Struct, frozen=True):
+    """The figures of one task, or of one task on one model where `model` is not empty.
+
+    ttft_s: the request's last byte read to the first content-bearing event written, streamed calls only.
+    tpot_s: (last token - first token) / (output tokens - 1), for streamed answers of at least 2 tokens.
+    longest_gap_s: the longest silence between two content-bearing events of one call.
+    total_s: the request's last byte read to the answer's last byte written, over calls with outcome `ok`.
+    output_tokens: the length of the delivered answer, where the engine told it.
+    prefill_tokens_per_s: uncached input tokens / time to first token, summed over streamed calls with usage. Queueing
+        and network are in it: it is what callers get, not what the engine can do.
+    decode_tokens_per_s: output tokens after the first / time from first to last token, summed likewise: the mean
+        speed of one stream.
+    """
+
+    task: str
+    model: str
+    requests: int
+    success: SuccessRate
+    errors: dict[str, int]
+    ttft_s: Spread
+    tpot_s: Spread
+    longest_gap_s: Spread
+    total_s: Spread
+    output_tokens: Spread
+    objective: tuple[GoalResult, ...]
+    tokens: dict[str, int]
+    cost: dict[str, Cost]
+    prefill_tokens_per_s: float | None
+    decode_tokens_per_s: float | None
+
+
+class Report(Struct, frozen=True):
+    """A window of whole minutes, [since, until) in ns since 1970, and the figures of each task in it."""
+
+    since_ns: int
+    until_ns: int
+    tasks: tuple[TaskReport, ...]
+    relative_error: float = RELATIVE_ERROR
+
+
+class Scope(Struct, frozen=True):
+    """What a report is asked for; an empty field narrows nothing."""
+
+    since_ns: int
+    until_ns: int
+    tasks: tuple[str, ...] = ()
+    model: str = ""
+    by_model: bool = False
+
+
+def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskPolicy]) -> Report:
+    """Reads the figures of a scope and holds them against the objectives of the declared tasks.
+
+    Raises `StoreError` when telemetry cannot be read.
+    """
+    since_ns, until_ns = scope.since_ns // MINUTE_NS * MINUTE_NS, -(-scope.until_ns // MINUTE_NS) * MINUTE_NS
+    levels = _levels(tasks.values())
+    query = ReportQuery(since_ns, until_ns, scope.tasks, scope.model, scope.by_model, levels)
+    found = telemetry.report(query)
+    return Report(since_ns, until_ns, tuple(_task_report(one, levels, tasks.get(one.task)) for one in found))
+
+
+def _levels(tasks: Iterable[TaskPolicy]) -> tuple[float, ...]:
+    """The levels that are always shown and those that goals name; a query takes 8 in all."""
+    named = {goal.quantile for task in tasks for goal in task.objective.goals}
+    return (*SHOWN_LEVELS, *sorted(named - set(SHOWN_LEVELS)))
+
+
+def _task_report(figures: Figures, levels: tuple[float, ...], task: TaskPolicy | None) -> TaskReport:
+    spreads = {measure: _spread(spread, levels) for measure, spread in figures.distributions.items()}
+    success = _success(figures.outcomes)
+    return TaskReport(
+        task=figures.task,
+        model=figures.model,
+        requests=sum(figures.outcomes.values()),
+        success=success,
+        errors={code: figures.outcomes[code] for code in sorted(figures.outcomes) if code != OK},
+        ttft_s=spreads["ttft"],
+        tpot_s=spreads["tpot"],
+        longest_gap_s=spreads["gap"],
+        total_s=spreads["total"],
+        output_tokens=spreads["output"],
+        objective=_objective(figures.distributions, levels, success, task) if task is not None else (),
+        tokens=figures.tokens,
+        cost={label: _cost(found) for label, found in figures.cost.items()},
+        prefill_tokens_per_s=_speed(figures.prefill),
+        decode_tokens_per_s=_speed(figures.decode),
+    )
+
+
+def _objective(
+    distributions: Mapping[Measure, Distribution],
+    levels: tuple[float, ...],
+    success: SuccessRate,
+    task: TaskPolicy,
+) -> tuple[GoalResult, ...]:
+    results = []
+    for goal in task.objective.goals:
+        spread = distributions[goal.measure]
+        seen = _quantile(spread, levels, goal.quantile)
+        standing: Standing = "not enough data" if seen is None else "met" if seen <= goal.limit_s else "missed"
+        name = f"{goal.measure}_p{goal.quantile * 100:g}".replace(".", "")
+        results.append(GoalResult(name, goal.limit_s, seen, spread.n, standing))
+    if task.objective.success is not None:
+        results.append(_success_goal(success, task.objective.success))
+    return tuple(results)
+
+
+def _success_goal(success: SuccessRate, wanted: float) -> GoalResult:
+    """Enough data is one call for each failure that the goal allows, as for a percentile."""
+    seen = success.rate if success.n and _is_enough(success.n, wanted) else None
+    standing: Standing = "not enough data" if seen is None else "met" if seen >= wanted else "missed"
+    return GoalResult("success", wanted, seen, success.n, standing)
+
+
+def _spread(distribution: Distribution, levels: tuple[float, ...]) -> Spread:
+    p50, p95, p99 = (_quantile(distribution, levels, level) for level in (0.5, 0.95, 0.99))
+    largest = distribution.values[levels.index(1.0)] if distribution.n else None
+    return Spread(distribution.n, p50, p95, p99, largest)
+
+
+def _quantile(distribution: Distribution, levels: tuple[float, ...], level: float) -> float | None:
+    if level not in levels or not distribution.n or not _is_enough(distribution.n, level):
+        return None
+    return distribution.values[levels.index(level)]
+
+
+def _is_enough(n: int, level: float) -> bool:
+    """Whether at least one of `n` calls is expected beyond the level."""
+    return level >= 1 or n >= math.ceil(1 / (1 - level) - 1e-9)
+
+
+def _success(outcomes: Mapping[str, int]) -> SuccessRate:
+    succeeded = outcomes.get(OK, 0)
+    n = sum(count for outcome, count in outcomes.items() if outcome not in CALLERS)
+    interval = wilson(succeeded, n)
+    return SuccessRate(succeeded, n, succeeded / n if n else None, interval.low, interval.high)
+
+
+def _cost(found: CostSum) -> Cost:
+    return Cost(found.calls, found.pusd)
+
+
+def _speed(work: Work) -> float | None:
+    return work.tokens / work.seconds if work.seconds > 0 else None
