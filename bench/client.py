@@ -16,7 +16,10 @@ STAMP_DIGITS = 19
 
 @dataclass
 class Answer:
-    """What came back: times are CLOCK_MONOTONIC seconds; `whole` tells whether HTTP framing ended as it should."""
+    """What came back: times are CLOCK_MONOTONIC seconds.
+
+    `whole` tells whether HTTP framing ended as it should, `hangs` that it had not ended when patience did.
+    """
 
     sent_s: float
     ended_s: float = 0.0
@@ -24,6 +27,7 @@ class Answer:
     head: bytes = b""
     body: bytes = b""
     whole: bool = False
+    hangs: bool = False
     arrivals: list[tuple[float, bytes]] = field(default_factory=list)
 
     @property
@@ -84,7 +88,7 @@ def scripted(target: Target, script: dict[str, Any], *, stream: bool = True) -> 
 
 
 async def ask(target: Target, data: bytes, limit_s: float = 120.0) -> Answer:
-    """Send a request and read its answer to the end, or raise TimeoutError."""
+    """Send a request and read its answer to the end, or for `limit_s`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", target.port, limit=1 << 20)
     answer = Answer(sent_s=time.monotonic())
     writer.write(data)
@@ -93,6 +97,8 @@ async def ask(target: Target, data: bytes, limit_s: float = 120.0) -> Answer:
             await read_answer(reader, answer)
     except (ConnectionError, asyncio.IncompleteReadError, ValueError):
         answer.whole = False
+    except TimeoutError:
+        answer.hangs = True
     finally:
         answer.ended_s = time.monotonic()
         writer.transport.abort()

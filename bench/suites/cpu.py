@@ -30,6 +30,7 @@ PEERS = {NGINX: nginx, SGLANG: sglang_router, LITELLM: litellm}
 REDACTION = {DIGEST: "digest", FULL: "full"}
 LITELLM_EVERY = 4
 LAST_FLUSH_S = 0.1  # what a server does shortly after its last answer still belongs to the run
+RUN_S = 1.0  # many short runs tell more than few long ones: what disturbs them lasts
 NARROW = 0.05  # half-width of an interval, relative to its centre, at which rounds end
 LATE = 1.15  # a paced run that takes this much longer than planned has coalesced chunks and looks too cheap
 
@@ -122,7 +123,7 @@ def measure_workload(workload: Workload, arms: dict[str, Arm], options: Options,
     taking_part = [name for name in arms if not (workload.chunks and name == LITELLM)]
     requests = {name: requests_a_run(workload, arms[name], options) for name in taking_part}
     plan = rounds.Plan(
-        least=options.size(20, 2), most=options.size(60, 2), seed=options.seed, every={LITELLM: LITELLM_EVERY}
+        least=options.size(20, 2), most=options.size(100, 2), seed=options.seed, every={LITELLM: LITELLM_EVERY}
     )
     measure: Callable[[str], dict[str, float]] = lambda name: measure_once(workload, arms[name], requests[name])  # noqa: E731
     done = rounds.interleave(taking_part, measure, plan, partial(wide, workload), options.tell)
@@ -131,14 +132,14 @@ def measure_workload(workload: Workload, arms: dict[str, Arm], options: Options,
 
 
 def requests_a_run(workload: Workload, arm: Arm, options: Options) -> int:
-    """As many requests as take about two seconds on this arm, from a warm-up; a paced run has one for each stream."""
+    """As many requests as take about RUN_S on this arm, from a warm-up; a paced run has one for each stream."""
     if workload.planned_s:
         return workload.connections
     warm_up = load(workload, arm, 2 * workload.connections)
     again = load(workload, arm, max(2 * workload.connections, round(warm_up["rps"] * 0.5)))
     arm.settle()
     a_second = float(again["rps"])
-    return max(workload.connections, round(a_second * (0.5 if options.quick else 2.0)))
+    return max(workload.connections, round(a_second * RUN_S * (0.5 if options.quick else 1.0)))
 
 
 def load(workload: Workload, arm: Arm, requests: int) -> dict[str, Any]:

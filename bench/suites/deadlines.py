@@ -26,6 +26,7 @@ from bench.options import Options
 from bench.report import Result
 
 TRIALS = 100
+PATIENCE_S = 10.0  # of the client: a clock that has not fired by then has not fired
 LATE_MS, LATE_SHARE = 50.0, 0.02
 FALLBACK_LIMIT_S, FALLBACK_LATE_MS = 0.5, 100.0
 PATIENT_STREAMS, PATIENT_AT_ONCE, PATIENT_CHUNKS = 10_000, 2_000, 5
@@ -126,10 +127,10 @@ def measure_clock(clock: Clock, opened: Gateway, trials: int, options: Options, 
 
         async def fire(target: Target) -> None:
             await asyncio.sleep(pause_s)  # so that trials do not all end at the same moment
-            answer = await client.ask(target, client.scripted(target, script, stream=clock.stream))
+            answer = await client.ask(target, client.scripted(target, script, stream=clock.stream), PATIENCE_S)
             begin = answer.last_stamp_s if clock.name == "gap" else answer.sent_s
             if begin is None or answer.error_code != f"deadline_{clock.name}":
-                wrong.append(f"{answer.status} {answer.error_code}")
+                wrong.append("hangs" if answer.hangs else f"{answer.status} {answer.error_code}")
             else:
                 late_ms.append((answer.error_s - begin - clock.limit_s) * 1000)
 
@@ -161,7 +162,7 @@ def measure_fallback(opened: Gateway, upstream: Scripted, trials: int, result: R
         async def fall_back(target: Target) -> None:
             first_model = lane(int(target.model.rpartition("-")[2]))
             script = {"id": f"fallback-{number}", "act": "silent", "served": first_model, "chunks": 3}
-            answer = await client.ask(target, client.scripted(target, script))
+            answer = await client.ask(target, client.scripted(target, script), PATIENCE_S)
             if answer.status != 200 or not answer.whole or not answer.done_marker:
                 broken.append(f"{answer.status} {answer.error_code}")
 

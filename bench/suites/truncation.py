@@ -80,6 +80,8 @@ def faults(name: str, cuts: int, seed: int, seen: Counter[tuple[str, str]]) -> l
 
 def ending(answer: client.Answer, stream: bool) -> str:
     """How a cut answer ended for its client: `silent`, or in which loud way."""
+    if answer.hangs:
+        return "hangs"
     if answer.status >= 400:
         return f"status {answer.status}"
     if stream and answer.done_marker:
