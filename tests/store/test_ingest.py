@@ -17,7 +17,6 @@ from trimtab.store.sweep import GRACE_S
 from trimtab.store.telemetry import Batch, CallFilter, Counts
 from trimtab.testing import JumpingClock
 
-
 ROOMY = Bounds()
 
 
