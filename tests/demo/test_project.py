@@ -9,25 +9,45 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.demo.app import DEFAULT_NAMES, MODELS
-from trimtab.demo.jobs import SYSTEM
-from trimtab.demo.welcome import ENGINE_URL, PROJECT, curl_line, python_snippet, welcome, write_project
+from tests.demo.asgi import Call
+from trimtab.clock import SystemClock
+from trimtab.declare.load import load
+from trimtab.demo.app import DEFAULT_NAMES, MODELS, build_app
+from trimtab.demo.engine import ServedModel
+from trimtab.demo.jobs import SYSTEM, Job
+from trimtab.demo.welcome import ENGINE_URL, PROJECT, TICKET, curl_line, python_snippet, welcome, write_project
 
-JOB_OF_TASK = {"route": "route", "extract": "extract", "assist": "tool"}
+JOB_OF_TASK: dict[str, Job] = {"route": "route", "extract": "extract", "assist": "tool"}
+
+
+def test_the_project_is_free_of_mistakes() -> None:
+    """`trimtab check` would find nothing in it; it listens on loopback only and asks for no key."""
+    project = load(PROJECT)
+    assert set(project.tasks) == set(JOB_OF_TASK)
+    assert (project.gateway.listen.host, project.gateway.keys) == ("127.0.0.1", "open")
+    assert project.tasks["route"].fallback == ("mid",)
 
 
 @pytest.mark.parametrize(("task", "job"), JOB_OF_TASK.items())
-def test_a_task_speaks_the_words_its_model_was_trained_on(task: str, job: str) -> None:
-    """The prompt's system text is the job's, and calls that bring that text themselves are mapped by its digest."""
-    folder = PROJECT / "tasks" / task
-    markers = (folder / "prompt.md").read_text().split("\n")
-    assert markers[0] == "system:"
-    assert markers[1] == SYSTEM[job]  # type: ignore[index]
-    assert markers[2] == "user:"
-    declared = tomllib.loads((folder / "task.toml").read_text())
-    digest = hashlib.sha256(SYSTEM[job].encode()).hexdigest()  # type: ignore[index]
-    assert declared["match"]["system_prompt"] == f"sha256:{digest}"
-    assert declared["model"] == "small"
+def test_a_task_speaks_the_words_its_model_was_trained_on(task: str, job: Job) -> None:
+    """The prompt is the job's, and calls that bring its system text themselves are mapped by the text's digest."""
+    declared = load(PROJECT).tasks[task]
+    assert declared.prompt is not None
+    system, user = declared.prompt.turns
+    assert (system.role, system.template, user.role) == ("system", SYSTEM[job], "user")
+    assert declared.match.system_prompt == (f"sha256:{hashlib.sha256(SYSTEM[job].encode()).hexdigest()}",)
+    assert declared.model == "small"
+
+
+async def test_the_first_call_is_answered_as_promised(small: ServedModel) -> None:
+    """The ticket of the welcome, in the prompt of `route`, is for shipping."""
+    messages = [{"role": "system", "content": SYSTEM["route"]}, {"role": "user", "content": TICKET}]
+    app = build_app([small], SystemClock())
+    async with app.router.lifespan_context(app):
+        body = {"model": "jobs-small", "messages": messages, "temperature": 0, "max_tokens": 16}
+        call = await Call(app, "/v1/chat/completions", body).run()
+    assert call.json()["choices"][0]["message"]["content"] == "shipping"
+    assert 'prints "shipping"' in welcome("http://127.0.0.1:8400", None)
 
 
 def test_the_project_is_copied_with_the_engines_url(tmp_path: Path) -> None:

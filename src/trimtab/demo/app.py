@@ -23,7 +23,7 @@ from trimtab.clock import Clock
 from trimtab.demo.chat import ChatExchange
 from trimtab.demo.completions import TextExchange
 from trimtab.demo.engine import Bounds, Engine, ServedModel
-from trimtab.demo.exchange import Exchange, Service
+from trimtab.demo.exchange import Exchange, Service, encoded
 from trimtab.demo.llama import Llama
 from trimtab.demo.replies import Embedding, Embeddings, EmbeddingUsage, Model, Models, error_body, event
 from trimtab.demo.requests import ChatRequest, CompletionRequest, EmbeddingRequest, Generation, read, texts_of
@@ -38,6 +38,7 @@ DEFAULT_NAMES = ("jobs-small", "jobs-mid")
 CONTEXT_TOKENS = 2048
 BODY_LIMIT_BYTES = 8 << 20
 INPUTS_LIMIT = 256
+ROUTES = "POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models and /health"
 CLIENT_GONE = 499  # nobody reads it; some logs know it under this number
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class _Api:
         if body.dimensions not in (None, width):
             raise EngineRefusal(400, f"{model.name} has vectors of {width} dimensions", param="dimensions")
         inputs = [
-            model.vocabulary.encode(text) if isinstance(text, str) else text
+            encoded(model, text) if isinstance(text, str) else text
             for text in texts_of(body.input, "input", INPUTS_LIMIT)
         ]
         vectors = await _unless_gone(request.receive, self._service.engine.embed(model.name, inputs))
@@ -205,6 +206,6 @@ async def _failed(request: Request, error: Exception) -> Response:
                 response.headers["retry-after"] = "1"
             return response
         case HTTPException(status_code=status):
-            message = f"The demo engine does not serve {request.method} {request.url.path}; see the README."
+            message = f"The demo engine does not serve {request.method} {request.url.path}; it has {ROUTES}."
             return _json(error_body(status, message), status)
     return _json(error_body(500, f"The demo engine broke on this request ({error!r}); please report it."), 500)

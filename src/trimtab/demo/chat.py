@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from trimtab.demo.exchange import Exchange, Service, orders_for
+from trimtab.demo.exchange import Exchange, Service, encoded, orders_for
 from trimtab.demo.replies import (
     CalledFunction,
     ChatChoice,
@@ -45,7 +45,7 @@ class ChatExchange(Exchange):
         logprobs = (request.top_logprobs or 0) if request.logprobs else None
         limit = request.max_completion_tokens or request.max_tokens
         seed = service.seeds.getrandbits(62) if request.seed is None else request.seed
-        orders = orders_for(request, model, model.vocabulary.encode(text + beginning), limit, logprobs, seed)
+        orders = orders_for(request, model, encoded(model, text + beginning), limit, logprobs, seed)
         super().__init__(service, request, orders, reply_id)
         self._service = service
         self._named = isinstance(request.tool_choice, ToolChoice)

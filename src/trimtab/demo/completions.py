@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.demo.exchange import Exchange, Service, orders_for
+from trimtab.demo.exchange import Exchange, Service, encoded, orders_for
 from trimtab.demo.replies import TextChoice, text_logprobs
 from trimtab.demo.requests import CompletionRequest, texts_of
 from trimtab.demo.sampling import Drawn
@@ -27,7 +27,7 @@ class TextExchange(Exchange):
         orders: list[Order] = []
         echoes: list[str] = []
         for prompt in texts_of(request.prompt, "prompt", PROMPTS_LIMIT):
-            ids = model.vocabulary.encode(prompt) if isinstance(prompt, str) else prompt
+            ids = encoded(model, prompt) if isinstance(prompt, str) else prompt
             seed = service.seeds.getrandbits(62) if request.seed is None else request.seed
             limit = request.max_tokens or DEFAULT_MAX_TOKENS
             orders += orders_for(request, model, ids, limit, request.logprobs, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -15,6 +16,8 @@ from trimtab.demo.template import ChatTemplate
 from trimtab.demo.text import Vocabulary
 from trimtab.demo.weights import Array
 from trimtab.errors import EngineRefusal
+
+LOG = logging.getLogger("trimtab.demo")
 
 Command = Callable[[], None]
 
@@ -161,7 +164,8 @@ class Engine:
                 pieces = [piece for scheduler in self._schedulers.values() for piece in scheduler.step()]
                 if pieces:
                     loop.call_soon_threadsafe(self._deliver, pieces)
-        except Exception as error:  # noqa: BLE001 - whatever it was, every waiting client must hear of it
+        except Exception as error:  # whatever it was, every waiting client must hear of it
+            LOG.exception("engine failed")
             loop.call_soon_threadsafe(self._fail, repr(error))
 
     def _obey(self) -> bool:

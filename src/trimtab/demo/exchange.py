@@ -122,11 +122,7 @@ def orders_for(
     """
     room = model.network.context_tokens - len(prompt)
     if room < 1 or (max_tokens or 1) > room:
-        detail = (
-            f"{model.name} holds {model.network.context_tokens} tokens; the prompt has {len(prompt)}"
-            f" and the answer may have {max_tokens or 1}: shorten the prompt or lower max_tokens"
-        )
-        raise EngineRefusal(400, detail, param="messages", code="context_length_exceeded")
+        raise _too_long(model, f"the prompt has {len(prompt)} and the answer may have {max_tokens or 1}")
     bias = _bias(request, model)
     ends = {*(request.stop_token_ids or ()), *(() if request.ignore_eos else (model.network.shape.eos_token_id,))}
     _check_ids([*prompt, *bias, *ends], model)
@@ -152,6 +148,18 @@ def orders_for(
         )
         for choice in range(request.n or 1)
     ]
+
+
+def encoded(model: ServedModel, text: str) -> list[int]:
+    """A text's tokens; EngineRefusal (400), without reading it all, if they cannot fit the context."""
+    if len(text) > model.network.context_tokens * model.vocabulary.longest_bytes:
+        raise _too_long(model, f"a prompt of {len(text)} characters has more")
+    return model.vocabulary.encode(text)
+
+
+def _too_long(model: ServedModel, detail: str) -> EngineRefusal:
+    text = f"{model.name} holds {model.network.context_tokens} tokens, {detail}: shorten the prompt or lower max_tokens"
+    return EngineRefusal(400, text, param="messages", code="context_length_exceeded")
 
 
 def _bias(request: Generation, model: ServedModel) -> dict[int, float]:

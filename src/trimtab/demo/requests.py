@@ -174,7 +174,7 @@ def read(kind: type[Body], content: bytes) -> Body:
     """The request in these bytes; EngineRefusal (400) says what is wrong and where."""
     try:
         body = msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         place = re.search(r"\$\.?([^`]*)", str(error))
         raise EngineRefusal(400, f"the body is not valid: {error}", param=place[1] if place else None) from error
     for name, nothing in CANNOT.items():

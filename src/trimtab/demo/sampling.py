@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trimtab.demo.weights import Array
 
@@ -68,7 +69,8 @@ class Sampler:
     def _adjusted(self, scores: Array) -> Array:
         sampling = self._sampling
         adjusted = scores.copy()
-        adjusted[self._bias_ids] += self._bias
+        if sampling.logit_bias:
+            adjusted[self._bias_ids] += self._bias
         if sampling.presence_penalty or sampling.frequency_penalty:
             adjusted -= np.float32(sampling.frequency_penalty) * self._counts
             adjusted -= np.float32(sampling.presence_penalty) * (self._counts > 0)
@@ -79,14 +81,17 @@ class Sampler:
     def _chosen(self, adjusted: Array) -> int:
         sampling = self._sampling
         scaled = (adjusted.astype(np.float64) - adjusted.max()) / sampling.temperature
-        order = np.argsort(-scaled, kind="stable")
-        if sampling.top_k > 0:
-            order = order[: sampling.top_k]
+        if sampling.top_k <= 0 and sampling.top_p >= 1:
+            return self._place(np.exp(scaled).cumsum())
+        order = np.argsort(-scaled, kind="stable")[: sampling.top_k if sampling.top_k > 0 else None]
         mass = np.exp(scaled[order]).cumsum()
-        if sampling.top_p < 1:
-            mass = mass[: int(np.searchsorted(mass, sampling.top_p * mass[-1])) + 1]
+        nucleus = int(np.searchsorted(mass, sampling.top_p * mass[-1])) + 1
+        return int(order[self._place(mass[:nucleus])])
+
+    def _place(self, mass: NDArray[np.float64]) -> int:
+        """A place drawn with the probabilities whose running sum this is, up to a factor."""
         place = int(np.searchsorted(mass, self._random.random() * mass[-1], side="right"))
-        return int(order[min(place, len(mass) - 1)])
+        return min(place, len(mass) - 1)
 
 
 def _reported(token: int, scores: Array, alternatives: int) -> Drawn:

@@ -22,6 +22,7 @@ class Vocabulary:
             for token in range(tokenizer.get_vocab_size())
         ]
         self.special_ids = frozenset(token for token, entry in added.items() if entry.special)
+        self.longest_bytes = max(map(len, self._bytes))
 
     @classmethod
     def read(cls, folder: Path) -> Vocabulary:
