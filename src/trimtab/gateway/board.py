@@ -234,13 +234,13 @@ class Board:
         return breaker.trial_at(self.position(column), self.check(column), now, self.rules)
 
     def votes(self, column: int, now: float) -> Votes:
-        """What all workers have seen of a replica since its breaker last moved."""
+        """What all workers have seen of a replica, as far as it counts: a breaker that closed begins anew."""
         table = self._table
         since = self._quiet_since(column)
         at = table.field(column, RUN)
         in_a_row = sum(run & COUNT_MASK for run in table.words[at : at + table.rows] if run >> COUNT_BITS > since)
         last = int(now / self._bucket_s)
-        first = max(last - BUCKET_COUNT, int(self.position(column).since / self._bucket_s)) + 1
+        first = max(last - BUCKET_COUNT, int(self._closed_at(column) / 1e6 / self._bucket_s)) + 1
         at = table.field(column, BUCKETS)
         failures = works = 0
         for bucket in table.words[at : at + BUCKET_COUNT * table.rows]:
@@ -292,9 +292,13 @@ class Board:
             table.words[table.field(column, OPENINGS) + row] += 1
 
     def _quiet_since(self, column: int) -> int:
-        """When failures in a row begin to count: the latest success or move of the breaker, in microseconds."""
-        at = self._table.replica(column)
-        return max(self._table.words[at + POSITION] >> COUNT_BITS, self._table.words[at + LAST_OK])
+        """When failures in a row begin to count: the latest success or closing of the breaker, in microseconds."""
+        return max(self._closed_at(column), self._replica_word(column, LAST_OK))
+
+    def _closed_at(self, column: int) -> int:
+        """When the breaker closed, in microseconds; 0 while it is open or if it never was."""
+        word = self._replica_word(column, POSITION)
+        return 0 if word & COUNT_MASK else word >> COUNT_BITS
 
     def _replica_word(self, column: int, word: int) -> int:
         return self._table.words[self._table.replica(column) + word]

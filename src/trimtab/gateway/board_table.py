@@ -73,11 +73,13 @@ class BoardTable:
         fresh.replace(path)
 
     def close(self) -> None:
-        """Unmaps the file and closes it, which frees every lock taken through it."""
+        """Unmaps the file and closes it, which frees every lock taken through it; again, does nothing."""
         self.words.release()
         self._view.release()
         self._map.close()
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
     def worker(self, row: int) -> int:
         """Where the fields of the worker in `row` begin."""
