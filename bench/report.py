@@ -108,10 +108,10 @@ def load_saved() -> list[Result]:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, thousands grouped; an absent or infinite bound is a dash."""
+    """Three significant digits (counts whole), thousands grouped; an absent or infinite bound is a dash."""
     if value is None or not math.isfinite(value):
         return "-"
-    if value == 0 or abs(value) >= 100:
+    if float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 

@@ -1,12 +1,12 @@
 """An upstream that does as each request says, and remembers when: `python -m bench.scripted PORT...`.
 
-The text of a request's last message is a script, a JSON object:
+The text of a request's last message is a JSON object that names an act:
 
     {"id": "t1", "act": "stall", "chunks": 3, "every_ms": 20}
 
 | act | what happens after the request has been read |
 |---|---|
-| answer | `chunks` content chunks, finish, usage, [DONE]; whole JSON where no stream was asked for |
+| answer | a whole answer of `chunks` content chunks, streamed or not as asked |
 | silent | nothing at all |
 | role_only | head, a role delta, then a ping comment every `every_ms`, never any content |
 | stall | `chunks` content chunks, then nothing |
@@ -15,8 +15,9 @@ The text of a request's last message is a script, a JSON object:
 
 How a cut ends: `fin` (connection closed), `rst` (connection reset), `tidy` (well-formed end of the HTTP body, but the
 answer is not whole), `error` (an error event, then [DONE], HTTP all well: what a killed vLLM worker leaves behind).
-`served` may restrict a script to one served model; other models answer in full. GET /log gives, for each id, a list of
-{"model", "at_ns", "gone_ns"}: CLOCK_MONOTONIC when a request had been read, and when its connection closed.
+`served` may restrict an act to one served model; other models answer in full. Chunks of `stall` and `trickle` carry the
+CLOCK_MONOTONIC time of their sending (" t=<nanoseconds>"). GET /log gives, for each id, a list of {"model", "at_s",
+"gone_s"} in the same time: when a request had been read, and when its connection went away (or the act was over).
 """
 
 from __future__ import annotations
@@ -27,179 +28,103 @@ import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
-import uvloop
+from trimtab.testing import (
+    Answer,
+    Close,
+    Hang,
+    Received,
+    Repeat,
+    Reset,
+    Script,
+    ScriptedUpstream,
+    Send,
+    Step,
+    Wait,
+    chat_json,
+    chat_stream,
+    chunk,
+    event,
+    head,
+    json_answer,
+)
+from trimtab.testing.answers import DONE
+from trimtab.testing.scripts import LAST_CHUNK, PLAIN
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
-DONE = b"data: [DONE]\n\n"
-FOREVER_S = 3600.0
-
-Script = dict[str, Any]
-
-
-def event(choices: list[dict[str, Any]], **more: Any) -> bytes:
-    """One server-sent event of a chat completion."""
-    body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
-    return b"data: " + json.dumps(body | {"choices": choices} | more).encode() + b"\n\n"
-
-
-def content(number: int) -> bytes:
-    """Content chunk `number`, stamped with the time of its sending."""
-    text = f" {number} t={time.monotonic_ns():019d}"
-    return event([{"index": 0, "delta": {"content": text}, "finish_reason": None}])
-
-
-def events(chunks: int) -> list[bytes]:
-    """All events of a whole streamed answer."""
-    usage = {"prompt_tokens": 7, "completion_tokens": chunks, "total_tokens": 7 + chunks}
-    finish = event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
-    return [content(i) for i in range(chunks)] + [finish, event([], usage=usage), DONE]
+Act = dict[str, Any]
+ENGINE_DIED = event({"error": {"message": "EngineCore died", "type": "InternalServerError", "code": 500}})
+LET_IT_ARRIVE = Wait(0.005)  # a reset overtakes what the other side has not read yet
 
 
-def whole(chunks: int) -> bytes:
-    """A whole answer that is not streamed."""
-    message = {"role": "assistant", "content": " ".join(str(i) for i in range(chunks))}
-    usage = {"prompt_tokens": 7, "completion_tokens": chunks, "total_tokens": 7 + chunks}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "scripted"}
-    return json.dumps(body | {"choices": [choice], "usage": usage}).encode()
-
-
-def framed(data: bytes) -> bytes:
-    """One HTTP chunk."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-class Reader(asyncio.StreamReader):
-    """A reader that tells when the other side has left, without anything being read."""
+class Stamped(Send):
+    """A content chunk that is made when it is sent, with the time of that in it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.gone = asyncio.Event()
+        super().__init__(b"")
 
-    def feed_eof(self) -> None:
-        """The other side closed."""
-        super().feed_eof()
-        self.gone.set()
-
-    def set_exception(self, exc: Exception) -> None:
-        """The other side reset the connection."""
-        super().set_exception(exc)
-        self.gone.set()
+    def __getattribute__(self, name: str) -> Any:
+        if name != "data":
+            return super().__getattribute__(name)
+        return chunk(Answer(pieces=(f" t={time.monotonic_ns():019d}",)).deltas()[0])
 
 
-class Upstream:
-    """Plays scripts; `log` is what GET /log shows."""
-
-    def __init__(self) -> None:
-        self.log: dict[str, list[dict[str, Any]]] = defaultdict(list)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: requests in turn until either side ends it."""
-        assert isinstance(reader, Reader)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while await self.one_request(reader, writer):
-                pass
-        writer.close()
-
-    async def one_request(self, reader: Reader, writer: asyncio.StreamWriter) -> bool:
-        """Read a request and play it; false when the connection is not to be used again."""
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        if head.startswith(b"get"):
-            shown = json.dumps(self.log if b" /log " in head else {"object": "list", "data": []}).encode()
-            writer.write(WHOLE % len(shown) + shown)
-            return True
-        length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        body = json.loads(await reader.readexactly(length))
-        script: Script = json.loads(body["messages"][-1]["content"])
-        if body["model"] != script.get("served", body["model"]):
-            script |= {"act": "answer"}
-        entry = {"model": body["model"], "at_ns": time.monotonic_ns(), "gone_ns": None}
-        self.log[script["id"]].append(entry)
-        try:
-            playing = asyncio.ensure_future(ACTS[script["act"]](script, bool(body.get("stream")), writer))
-            gone = asyncio.ensure_future(reader.gone.wait())
-            await asyncio.wait({playing, gone}, return_when=asyncio.FIRST_COMPLETED)
-            gone.cancel()
-            if not playing.done():
-                playing.cancel()
-                return False
-            return playing.result()
-        finally:
-            entry["gone_ns"] = time.monotonic_ns()
+def answer_of(act: Act) -> Answer:
+    """A whole answer of as many pieces as the act asks for."""
+    pieces = tuple(f" {i}" for i in range(act["chunks"]))
+    return Answer(pieces, usage={"prompt_tokens": 7, "completion_tokens": len(pieces), "total_tokens": 7 + len(pieces)})
 
 
-async def answer(script: Script, stream: bool, writer: asyncio.StreamWriter) -> bool:
+def answer(act: Act, stream: bool) -> Script:
     """A whole answer."""
-    if not stream:
-        body = whole(script["chunks"])
-        writer.write(WHOLE % len(body) + body)
-        return True
-    writer.write(HEAD)
-    for one in events(script["chunks"]):
-        writer.write(framed(one))
-        await asyncio.sleep(script.get("every_ms", 0) / 1000)
-    writer.write(LAST_CHUNK)
-    return True
+    return chat_stream(answer_of(act)) if stream else chat_json(answer_of(act))
 
 
-async def silent(script: Script, stream: bool, writer: asyncio.StreamWriter) -> bool:
+def silent(act: Act, stream: bool) -> Script:
     """Nothing, until the other side goes."""
-    await asyncio.sleep(FOREVER_S)
-    return False
+    return Script((Hang(),))
 
 
-async def role_only(script: Script, stream: bool, writer: asyncio.StreamWriter) -> bool:
+def role_only(act: Act, stream: bool) -> Script:
     """Signs of life that are no token."""
-    writer.write(HEAD + framed(event([{"index": 0, "delta": {"role": "assistant", "content": ""}}])))
-    while True:
-        await asyncio.sleep(script["every_ms"] / 1000)
-        writer.write(framed(b": ping\n\n"))
+    role = PLAIN.steps(Answer().opening())
+    return Script((Send(PLAIN.head()), *role, Repeat((Wait(act["every_ms"] / 1000), Send(chunk(b": ping\n\n"))))))
 
 
-async def stall(script: Script, stream: bool, writer: asyncio.StreamWriter) -> bool:
+def stall(act: Act, stream: bool) -> Script:
     """Some content, then nothing."""
-    writer.write(HEAD)
-    for i in range(script["chunks"]):
-        writer.write(framed(content(i)))
-        await asyncio.sleep(script["every_ms"] / 1000)
-    return await silent(script, stream, writer)
+    return Script((Send(PLAIN.head()), Repeat(paced(act), times=act["chunks"]), Hang()))
 
 
-async def trickle(script: Script, stream: bool, writer: asyncio.StreamWriter) -> bool:
+def trickle(act: Act, stream: bool) -> Script:
     """Content without end."""
-    writer.write(HEAD)
-    for i in range(10**9):
-        writer.write(framed(content(i)))
-        await asyncio.sleep(script["every_ms"] / 1000)
-    return False
+    return Script((Send(PLAIN.head()), Repeat(paced(act))))
 
 
-async def cut(script: Script, stream: bool, writer: asyncio.StreamWriter) -> bool:
-    """An answer that breaks off before byte `at` of its body (taken modulo its length)."""
-    how = script["how"]
-    if stream:
-        wire = [framed(one) for one in events(script["chunks"])]
-        at = script["at"] % sum(len(one) for one in wire[:-1])
-        whole_ones = [one for i, one in enumerate(wire) if sum(map(len, wire[: i + 1])) <= at]
-        if how in ("tidy", "error"):
-            failure = framed(b'data: {"error": {"message": "EngineCore died", "code": 500}}\n\n') + framed(DONE)
-            writer.write(HEAD + b"".join(whole_ones) + (failure if how == "error" else b"") + LAST_CHUNK)
-            return True
-        writer.write(HEAD + b"".join(wire)[:at])
-    else:
-        body = whole(script["chunks"])
-        writer.write(WHOLE % len(body) + body[: script["at"] % len(body)])
-    if how == "rst":
-        await asyncio.sleep(script.get("every_ms", 5) / 1000)  # else the reset overtakes what was sent
-        writer.transport.abort()
-    return False
+def paced(act: Act) -> tuple[Step, ...]:
+    """One stamped chunk and the wait after it."""
+    return (Stamped(), Wait(act["every_ms"] / 1000))
 
 
-ACTS = {
+def cut(act: Act, stream: bool) -> Script:
+    """An answer that breaks off before byte `at` of its body (taken modulo its length, [DONE] left out)."""
+    ending: tuple[Step, ...] = (LET_IT_ARRIVE, Reset()) if act["how"] == "rst" else (Close(),)
+    if not stream:
+        body = json.dumps(answer_of(act).body()).encode()
+        fields = (("content-type", "application/json"), ("content-length", str(len(body))))
+        return Script((Send(head(200, fields) + body[: act["at"] % len(body)]), *ending))
+    wire = [chunk(one) for one in answer_of(act).events()]
+    at = act["at"] % sum(map(len, wire[:-1]))
+    if act["how"] in ("fin", "rst"):
+        return Script((Send(PLAIN.head() + b"".join(wire)[:at]), *ending))
+    whole_events = b"".join(one for one, end in zip(wire, accumulate(map(len, wire)), strict=True) if end <= at)
+    failure = chunk(ENGINE_DIED) + chunk(DONE) if act["how"] == "error" else b""
+    return Script((Send(PLAIN.head() + whole_events + failure + LAST_CHUNK),))
+
+
+ACTS: dict[str, Callable[[Act, bool], Script]] = {
     "answer": answer,
     "silent": silent,
     "role_only": role_only,
@@ -209,17 +134,39 @@ ACTS = {
 }
 
 
+class Director:
+    """Makes a script of each request, and keeps the log."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[tuple[str, Received]]] = defaultdict(list)
+
+    def play(self, request: Received) -> Script:
+        """The script of the act that a request names; a GET gives the log."""
+        if request.method == "GET":
+            return json_answer(self.log())
+        body = json.loads(request.body)
+        act: Act = json.loads(body["messages"][-1]["content"])
+        self._seen[act["id"]].append((body["model"], request))
+        named = act["act"] if act.get("served", body["model"]) == body["model"] else "answer"
+        return ACTS[named](act, bool(body.get("stream")))
+
+    def log(self) -> dict[str, list[dict[str, Any]]]:
+        """What was asked so far, by the id of the act."""
+        return {
+            name: [{"model": model, "at_s": one.at, "gone_s": one.gone_at or one.ended_at} for model, one in asked]
+            for name, asked in self._seen.items()
+        }
+
+
 async def main(ports: list[int]) -> None:
-    """Serve on all ports, with one log, until killed."""
-    upstream = Upstream()
-
-    def protocol() -> asyncio.StreamReaderProtocol:
-        return asyncio.StreamReaderProtocol(Reader(), upstream.serve)
-
-    loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(protocol, "127.0.0.1", port, backlog=4096) for port in ports]
-    await asyncio.gather(*(server.serve_forever() for server in servers))
+    """Serve on all ports, with one log, until killed. The loop's time is CLOCK_MONOTONIC (not so with uvloop)."""
+    director = Director()
+    async with contextlib.AsyncExitStack() as running:
+        for port in ports:
+            upstream = await running.enter_async_context(ScriptedUpstream(port=port))
+            upstream.always(director.play)
+        await asyncio.get_running_loop().create_future()
 
 
 if __name__ == "__main__":
-    uvloop.run(main([int(port) for port in sys.argv[1:]]))
+    asyncio.run(main([int(port) for port in sys.argv[1:]]))

@@ -12,18 +12,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from bench import children, client, native
+from bench import client, native
 from bench.arm import STUB_MODEL, Target
 from bench.gateway import Gateway, Task, gateway
 from bench.lanes import LANES, Fault, Scripted, lane, scripted_upstream, spread
 from bench.options import Options
 from bench.report import Result
+from trimtab.testing import unanswered_port
 
 TRIALS = 100
 PATIENCE_S = 10.0  # of the client: a clock that has not fired by then has not fired
@@ -78,7 +78,7 @@ def run(options: Options, result: Result) -> None:
     trials = options.size(TRIALS, LANES)
     with contextlib.ExitStack() as running:
         upstream = running.enter_context(scripted_upstream())
-        dead = {f"dead-{i}": running.enter_context(unreachable_port()) for i in range(LANES)}
+        dead = {f"dead-{i}": running.enter_context(unanswered_port()) for i in range(LANES)}
         patient_port = running.enter_context(native.stub())
         models = upstream.models | dead | {STUB_MODEL: patient_port}
         opened = running.enter_context(gateway("deadlines", models, tasks()))
@@ -98,20 +98,6 @@ def tasks() -> dict[str, Task]:
         limits = deadline({"connect": 30, "first_token": FALLBACK_LIMIT_S, "gap": 60})
         found[f"fallback-{i}"] = Task(lane(i), f'{limits}\nfallback = ["backup"]\nretry = {{ attempts = 2 }}')
     return found
-
-
-@contextlib.contextmanager
-def unreachable_port() -> Iterator[int]:
-    """A port whose queue of unaccepted connections is full: the kernel drops further SYNs, so connecting hangs."""
-    with contextlib.ExitStack() as held:
-        listener = held.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", children.free_port()))
-        listener.listen(0)
-        for _ in range(4):
-            filler = held.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
 
 
 def measure_clock(clock: Clock, opened: Gateway, trials: int, options: Options, result: Result) -> None:
@@ -171,7 +157,7 @@ def measure_fallback(opened: Gateway, upstream: Scripted, trials: int, result: R
     targets = [opened.target(f"fallback-{i}") for i in range(LANES)]
     asyncio.run(spread([trial(n) for n in range(trials)], targets))
     asked = [upstream.log().get(f"fallback-{n}", []) for n in range(trials)]
-    late_ms = [(two[1]["at_ns"] - two[0]["at_ns"]) / 1e6 - FALLBACK_LIMIT_S * 1000 for two in asked if len(two) == 2]
+    late_ms = [(two[1]["at_s"] - two[0]["at_s"] - FALLBACK_LIMIT_S) * 1000 for two in asked if len(two) == 2]
     result.raw["fallback"] = {"late_ms": late_ms, "broken": broken}
     result.equal("fallback: calls that failed or asked other than two models", trials - len(late_ms), 0, n=trials)
     if late_ms:
