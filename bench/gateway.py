@@ -11,10 +11,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from bench.arm import STUB_MODEL, Arm, Target
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 FOLDER = Path(__file__).resolve().parent / "out" / "projects"
 SETTLE_LIMIT_S = 120.0
+SETTLE_LOOK_S = 0.4
 
 PROJECT = """\
 environment = "bench"
@@ -97,24 +101,21 @@ class Gateway:
         """Calls of `task` as an arm of a comparison."""
         return Arm(name, self.target(task), self.serving, self.aside, self.settle)
 
-    def command(self, *words: str) -> str:
-        """Standard output of a `trimtab` command on this project."""
-        return trimtab(self.folder, *words)
-
     def status(self) -> dict[str, Any]:
-        """`trimtab status --json`."""
-        found: dict[str, Any] = json.loads(self.command("status", "--json"))
+        """What `trimtab status --json` shows, asked of control itself."""
+        with contextlib.closing(UnixConnection(self.folder / "data" / "run" / "control.sock")) as connection:
+            connection.request("GET", "/api/status")
+            found: dict[str, Any] = json.load(connection.getresponse())
         return found
 
-    def spool_lag_bytes(self) -> int:
-        """Bytes in the spool that telemetry does not have yet."""
-        return int(self.status()["spool"]["lag_bytes"])
-
     def settle(self) -> None:
-        """Wait until control has ingested all that was recorded."""
-        children.await_true(
-            lambda: self.spool_lag_bytes() == 0, SETTLE_LIMIT_S, "control catching up with the spool", 0.5
-        )
+        """Wait until control has ingested all that was recorded, and says so twice."""
+
+        def ingested() -> bool:
+            time.sleep(SETTLE_LOOK_S)
+            return int(self.status()["telemetry"]["lag_bytes"]) == 0
+
+        children.await_true(lambda: ingested() and ingested(), SETTLE_LIMIT_S, "control catching up with the spool")
 
     def restart_workers(self) -> None:
         """Ask the supervisor for a rolling restart of the workers; returns at once."""
@@ -126,6 +127,20 @@ class Gateway:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         return pids
+
+
+class UnixConnection(HTTPConnection):
+    """HTTP over the unix socket at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        """Open the socket."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
 
 
 def trimtab(folder: Path, *words: str) -> str:
