@@ -52,11 +52,12 @@ class Limits(Struct, frozen=True):
 
 
 class Gateway(Struct, frozen=True):
-    """The `[gateway]` table."""
+    """The `[gateway]` table; `keys` is "open" only where it listens on loopback."""
 
     listen: Listen
     workers: int
     limits: Limits = Limits()
+    keys: Literal["required", "open"] = "required"
 
 
 class Control(Struct, frozen=True):

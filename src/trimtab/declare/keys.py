@@ -1,0 +1,113 @@
+"""Every key of a declaration, in one list: the checks for unknown keys read it, and the documentation is held to it.
+
+`<name>` in a path stands for a name the project gives, `<measure>_p<N>` for a percentile of a measure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+
+class Key(NamedTuple):
+    """One key: its path, the form of its value, what holds without it ("required" if nothing does) and its meaning."""
+
+    path: str
+    form: str
+    default: str
+    meaning: str
+
+
+PATTERNS: Final = {
+    "<name>": re.compile(r"[a-z0-9._-]{1,64}"),
+    "<measure>_p<N>": re.compile(r"(?P<measure>ttft|tpot|gap|total)_p(?P<percent>[1-9][0-9]?(?:\.[1-9])?)"),
+}
+
+DEADLINE_MEANINGS: Final = (
+    ("connect", "duration", "from the start of an attempt until a connection to the replica stands"),
+    ("first_token", "duration", "from the start of an attempt until its first content (streamed answers)"),
+    ("gap", "duration", "the longest silence between two pieces of content (streamed answers)"),
+    ("total", "duration", "the whole call with all its attempts"),
+)
+DEADLINE_DEFAULTS: Final = ("5s", "120s", "60s", "none; 600s for answers that are not streamed")
+
+PROJECT_KEYS: Final = (
+    Key("environment", "name", "development", "where this project runs, such as production; stands on every record"),
+    Key("gateway.listen", "host:port", "127.0.0.1:8400", "where clients reach the model gateway"),
+    Key("gateway.tls.cert", "path", "none", "certificate chain the gateway serves with, PEM"),
+    Key("gateway.tls.key", "path", "none", "private key of that certificate, PEM"),
+    Key("gateway.workers", "1..64", "2, or the number of cores if that is less", "gateway processes"),
+    Key("gateway.keys", "required, open", "required", "whether clients need a key; open only on a loopback address"),
+    Key("gateway.max_header", "size", "64KiB", "largest head of a request"),
+    Key("gateway.max_body", "size", "32MiB", "largest body of a request"),
+    Key("gateway.max_connections", "1..1000000", "16384", "client connections that one worker holds"),
+    Key("gateway.header_timeout", "duration", "10s", "time in which a request's head must arrive"),
+    Key("gateway.body_timeout", "duration", "60s", "time in which a request's body must arrive"),
+    Key("gateway.idle_timeout", "duration", "120s", "how long a connection may wait for its next request"),
+    Key("gateway.slow_reader", "duration", "30s", "how long a client may take nothing of an answer that waits for it"),
+    Key("gateway.drain", "duration", "30s", "how long open calls may go on after a stop was asked for"),
+    Key("control.listen", "host:port", "127.0.0.1:8401", "where control serves /metrics and the API"),
+    Key("data.directory", "path", ".trimtab", "where records, state and telemetry lie"),
+    Key("data.retention", "duration", "30d", "how long records are kept"),
+    Key("data.fsync_interval", "duration", "50ms", "how much of the latest records a power failure may lose"),
+    Key("data.reserve", "size", "64MiB", "disk space held back so that open calls can always be recorded to their end"),
+    Key(
+        "data.spool_limit",
+        "size",
+        "2GiB",
+        "largest size of the records that wait for telemetry; at it, calls are refused",
+    ),
+    Key("data.telemetry", "chdb, URL", "chdb", "the analytical store: embedded, or a ClickHouse server's URL"),
+    Key("data.telemetry_password", "secret", "none", "password of the ClickHouse server's user"),
+    *(
+        Key(f"defaults.deadline.{name}", form, default, meaning)
+        for (name, form, meaning), default in zip(DEADLINE_MEANINGS, DEADLINE_DEFAULTS, strict=True)
+    ),
+    Key("defaults.retry.attempts", "1..10", "3", "tries of one call over all replicas and fallback models"),
+    Key("defaults.redaction", "full, preview, digest, none", "full", "what is kept of bodies of tasks that do not say"),
+    Key("defaults.undeclared_redaction", "full, preview, digest, none", "digest", "the same for (undeclared) calls"),
+    Key("models.<name>.model", "text", "required", "what the server calls the model"),
+    Key("models.<name>.replicas", "list of URLs", "required", "base URLs of the servers, without /v1"),
+    Key("models.<name>.wire", "openai", "openai", "the wire format the servers speak"),
+    Key("models.<name>.revision", "text", "empty", "the revision that is served, for the record"),
+    Key("models.<name>.api_key", "secret", "none", "the key that is sent to the servers"),
+    Key("models.<name>.ca", "path", "the system's", "certificates to verify the servers with, PEM"),
+    Key("models.<name>.proxy", "URL", "none", "HTTP proxy through which the servers are reached"),
+    Key("models.<name>.passthrough", "list of routes", "empty", "further routes of the server, as METHOD /path"),
+    Key("models.<name>.price.input", "USD", "required", "price of uncached input tokens"),
+    Key("models.<name>.price.output", "USD", "required", "price of output tokens"),
+    Key("models.<name>.price.cache_read", "USD", "not priced", "price of input tokens read from a cache"),
+    Key("models.<name>.price.cache_write", "USD", "not priced", "price of input tokens written to a cache"),
+    Key("models.<name>.price.reasoning", "USD", "that of output", "price of output tokens spent on reasoning"),
+    Key("models.<name>.price.per_tokens", "1..1000000000", "1000000", "how many tokens these prices are for"),
+    Key("models.<name>.price.from", "date", "always", "the first day (UTC) on which they hold"),
+    Key("models.<name>.gpu.kind", "text", "required", "the accelerator a replica runs on"),
+    Key("models.<name>.gpu.count", "1..1024", "required", "how many of them one replica uses"),
+    Key("models.<name>.gpu.usd_per_hour", "USD", "required", "what one of them costs an hour"),
+)
+
+TASK_KEYS: Final = (
+    Key("model", "name", "required", "the model that serves the task"),
+    Key("fallback", "list of names", "empty", "models to try after it, in order"),
+    Key("owner", "text", "empty", "who answers for the task"),
+    Key("class", "interactive, background", "interactive", "whether a person waits for the answer"),
+    Key("match.keys", "list of names", "empty", "client keys whose calls belong to this task"),
+    Key("match.system_prompt", "digest, list of digests", "empty", "sha256 of system prompts whose calls belong to it"),
+    Key("sampling.temperature", "0..2", "the client's", "sampling temperature"),
+    Key("sampling.top_p", "above 0..1", "the client's", "nucleus sampling"),
+    Key("sampling.max_output_tokens", "1..10000000", "the client's", "most tokens of an answer"),
+    Key("sampling.seed", "whole number", "the client's", "seed of the sampler"),
+    Key("sampling.stop", "text, list of texts", "the client's", "where an answer ends, at most 16"),
+    *(Key(f"deadline.{name}", form, f"defaults.deadline.{name}", meaning) for name, form, meaning in DEADLINE_MEANINGS),
+    Key("objective.<measure>_p<N>", "duration", "none", "goal for a percentile of ttft, tpot, gap or total; N 1..99.9"),
+    Key("objective.success", "0..1", "none", "goal for the share of calls that succeed"),
+    Key("objective.window", "duration", "28d", "the time over which the goals are judged"),
+    Key(
+        "retry.attempts", "1..10", "defaults.retry.attempts", "tries of one call over all replicas and fallback models"
+    ),
+    Key("redaction", "full, preview, digest, none", "defaults.redaction", "what is kept of bodies"),
+)
+
+PROJECT_PLANNED: Final = ("alerts", "budget", "control.tls", "keys", "stores", "tools")
+TASK_PLANNED: Final = ("budget", "context", "evals", "output", "review", "tools")
+"""Keys that will come with what enforces them; until then they are refused."""

@@ -1,0 +1,94 @@
+"""Reads a whole project: `trimtab.toml` and the task folders, every mistake at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from trimtab.declare import values
+from trimtab.declare.governance import read_defaults
+from trimtab.declare.host import check_listeners, read_control, read_data, read_gateway
+from trimtab.declare.keys import PROJECT_KEYS, PROJECT_PLANNED, TASK_KEYS, TASK_PLANNED
+from trimtab.declare.mistakes import Mistake, Mistakes
+from trimtab.declare.models import read_model, read_models
+from trimtab.declare.project import Project
+from trimtab.declare.references import check_matches, check_models_of, check_names, check_passthrough
+from trimtab.declare.source import Source, read_toml
+from trimtab.declare.table import Table
+from trimtab.declare.tasks import read_task, read_task_file, task_folders
+from trimtab.declare.unknown import Keys
+from trimtab.errors import DeclarationError
+
+PROJECT_FILE: Final = "trimtab.toml"
+ENVIRONMENT: Final = "development"
+
+
+class Reading(NamedTuple):
+    """What came of reading a project: `project` is None where there are mistakes.
+
+    `data_directory` is given even then, as far as it could be read, so that a broken edit does not lock anybody out
+    of what runs.
+    """
+
+    project: Project | None
+    mistakes: tuple[Mistake, ...]
+    data_directory: Path
+
+
+def load(root: Path, cpus: int | None = None) -> Project:
+    """The project in `root`; raises `DeclarationError`, which lists every mistake as `path:line: what; instead`.
+
+    `cpus` is the number of cores that the default of `gateway.workers` is chosen by; without it, those of this process.
+    """
+    reading = read(root, cpus)
+    if reading.project is None:
+        raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
+    return reading.project
+
+
+def read(root: Path, cpus: int | None = None) -> Reading:
+    """The project in `root`, or its mistakes in the order of files and lines. Raises nothing."""
+    root = root.absolute()
+    mistakes = Mistakes()
+    source = read_toml(root, PROJECT_FILE, mistakes, "write it, or let `trimtab init` do so")
+    files = {name: read_task_file(root, name, mistakes) for name in task_folders(root, mistakes)}
+    _check_keys(source, files, mistakes)
+    tasks = {name: Table.whole(file, mistakes) for name, file in files.items() if file is not None}
+    top = Table.whole(source, mistakes) if source else Table.whole(Source(PROJECT_FILE, {}, {}), Mistakes())
+    models = read_models(top.table("models"))
+    check_names(tasks, models)
+    check_matches(tasks)
+    check_passthrough(models)
+    if source is not None:
+        check_models_of(tasks, models)
+    project = _project(root, top, models, tasks, mistakes, cpus or len(os.sched_getaffinity(0)))
+    found = tuple(mistakes)
+    return Reading(None if found else project, found, Path(project.data.directory))
+
+
+def _check_keys(source: Source | None, files: dict[str, Source | None], mistakes: Mistakes) -> None:
+    if source is not None:
+        Keys(PROJECT_KEYS, PROJECT_PLANNED).check(source, mistakes)
+    of_tasks = Keys(TASK_KEYS, TASK_PLANNED)
+    for file in files.values():
+        if file is not None:
+            of_tasks.check(file, mistakes)
+
+
+def _project(
+    root: Path, top: Table, models: dict[str, Table], tasks: dict[str, Table], mistakes: Mistakes, cpus: int
+) -> Project:
+    gateway, control = read_gateway(top.table("gateway"), root, cpus), read_control(top.table("control"))
+    check_listeners(top.table("gateway"), top.table("control"), gateway, control)
+    defaults = read_defaults(top.table("defaults"))
+    return Project(
+        root=str(root),
+        environment=top.get("environment", values.name, ENVIRONMENT),
+        gateway=gateway,
+        control=control,
+        data=read_data(top.table("data"), root),
+        defaults=defaults,
+        models={name: read_model(name, table, root) for name, table in models.items()},
+        tasks={name: read_task(root, name, table, defaults, mistakes) for name, table in tasks.items()},
+    )

@@ -1,0 +1,106 @@
+"""What `trimtab.toml` says of models: who serves them, how they are reached and what they cost."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Context, Decimal
+from pathlib import Path
+from typing import Final
+
+from trimtab.declare import values
+from trimtab.declare.host import existing_file, placed
+from trimtab.declare.project import Gpu, Model, Price
+from trimtab.declare.table import Table
+
+PUSD_PER_USD: Final = 10**12
+MAX_USD_PER_TOKEN: Final = 1000
+MAX_USD_PER_HOUR: Final = 10_000
+EXAMPLE: Final = 'write [models.small] with model = "Qwen/Qwen3-8B" and replicas = ["http://127.0.0.1:8000"]'
+
+
+def read_models(table: Table) -> dict[str, Table]:
+    """The tables of `[models]` whose names are good, by name; without any there is nothing to serve."""
+    if not len(table):
+        table.wrong("", "no model is declared", EXAMPLE)
+    return {name: table.table(name) for name in table if values.NAME.fullmatch(name)}
+
+
+def read_model(name: str, table: Table, root: Path) -> Model:
+    """One model; what is wrong in it is replaced by something harmless."""
+    if "price" in table and "gpu" in table:
+        table.wrong("gpu", f"{table.name('price')} and gpu are both given", "keep the one that you pay by")
+    return Model(
+        name=name,
+        served_name=table.required("model", values.text, '"Qwen/Qwen3-8B"') or "",
+        replicas=table.each("replicas", values.replica, example='"http://127.0.0.1:8000"'),
+        wire=table.get("wire", values.choice("openai", planned=("anthropic",)), "openai"),
+        revision=table.get("revision", values.text, ""),
+        api_key=placed(table.get("api_key", values.secret, None), root),
+        ca=existing_file(table, "ca", root),
+        proxy=table.get("proxy", values.proxy, None),
+        passthrough=table.each("passthrough", values.route),
+        prices=_read_prices(table),
+        gpu=_read_gpu(table.table("gpu")) if "gpu" in table else None,
+    )
+
+
+def _read_prices(table: Table) -> tuple[Price, ...]:
+    """One price or several, the oldest first; two from the same day contradict each other."""
+    by_day: dict[date, Price] = {}
+    for each in table.tables("price"):
+        price = _read_price(each)
+        day = price.from_day or date.min
+        if day in by_day:
+            since = f"from {day}" if price.from_day else "without `from`"
+            each.wrong("from", f"{each.name('from')}: there are two prices {since}", "give each its own first day")
+        by_day[day] = price
+    return tuple(by_day[day] for day in sorted(by_day))
+
+
+def _read_price(table: Table) -> Price:
+    per_tokens = table.get("per_tokens", values.whole(1, 10**9), 1_000_000)
+    usd = _usd_per_tokens(per_tokens)
+    return Price(
+        input=table.required("input", usd, "0.15") or Decimal(0),
+        output=table.required("output", usd, "0.60") or Decimal(0),
+        cache_read=table.get("cache_read", usd, None),
+        cache_write=table.get("cache_write", usd, None),
+        reasoning=table.get("reasoning", usd, None),
+        per_tokens=per_tokens,
+        from_day=table.get("from", values.day, None),
+    )
+
+
+def _usd_per_tokens(per_tokens: int) -> values.Read[Decimal]:
+    """Money that is a whole number of picodollars for each token, so that no cost is ever rounded."""
+    exact = Context(prec=100)
+
+    def read(value: object) -> Decimal:
+        found = _usd(MAX_USD_PER_TOKEN * per_tokens)(value)
+        if exact.remainder(exact.multiply(found, Decimal(PUSD_PER_USD)), Decimal(per_tokens)):
+            raise values.Wrong(
+                f"{values.show(value)} for {per_tokens} tokens, which is finer than 1e-12 USD a token",
+                "round it to that",
+            )
+        return found
+
+    return read
+
+
+def _usd(most: int) -> values.Read[Decimal]:
+    def read(value: object) -> Decimal:
+        found = values.decimal(value)
+        if not 0 <= found <= most:
+            raise values.Wrong(f"{values.show(value)}, not a price", f"write US dollars from 0 to {most}")
+        return found
+
+    return read
+
+
+def _read_gpu(table: Table) -> Gpu | None:
+    kind = table.required("kind", values.text, '"H100"')
+    count = table.required("count", values.whole(1, 1024), "1")
+    usd_per_hour = table.required("usd_per_hour", _usd(MAX_USD_PER_HOUR), "2.50")
+    if kind is None or count is None or usd_per_hour is None:
+        return None
+    return Gpu(kind, count, usd_per_hour)

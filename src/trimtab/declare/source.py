@@ -1,0 +1,74 @@
+"""The files of a declaration as text and as tables, with the line of every key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trimtab.declare import locate
+from trimtab.declare.mistakes import Mistakes
+
+MAX_FILE_BYTES = 1 << 20
+PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)")
+
+
+class Source(NamedTuple):
+    """A file as it was read: its path in the project, its values and where each of them stands."""
+
+    path: str
+    values: dict[str, Any]
+    lines: dict[locate.Path, int]
+
+    def line(self, path: locate.Path) -> int:
+        """The line of a path or, where it has none, of the nearest table around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def read_text(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> str | None:
+    """A file's text with line ends as `\\n`, or None and a mistake. A file is at most 1 MiB.
+
+    `absent` says what to do when it is not there; with None, its absence is no mistake.
+    """
+    try:
+        with (root / path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        if absent is not None:
+            mistakes.add(path, 1, "there is no such file", absent)
+        return None
+    except (OSError, ValueError) as failure:
+        reason = failure.strerror if isinstance(failure, OSError) else str(failure)
+        mistakes.add(path, 1, f"the file cannot be read ({reason})", "make it a plain file that you may read")
+        return None
+    if len(data) > MAX_FILE_BYTES:
+        mistakes.add(path, 1, f"the file is over {MAX_FILE_BYTES} bytes", "make it smaller")
+        return None
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as wrong:
+        line = data.count(b"\n", 0, wrong.start) + 1
+        mistakes.add(path, line, f"byte {wrong.start} is not UTF-8", "save the file as UTF-8")
+        return None
+
+
+def read_toml(root: Path, path: str, mistakes: Mistakes, absent: str) -> Source | None:
+    """A TOML file as tables, or None and a mistake. Numbers with a point are `Decimal`."""
+    text = read_text(root, path, mistakes, absent)
+    if text is None:
+        return None
+    try:
+        values = tomllib.loads(text, parse_float=Decimal)
+        return Source(path, values, locate.locate(text))
+    except tomllib.TOMLDecodeError as wrong:
+        place = PLACE.search(str(wrong))
+        line = int(place["line"]) if place and place["line"] else max(1, len(text.splitlines()))
+        mistakes.add(path, line, f"this is not TOML: {PLACE.sub('', str(wrong))}", "correct the syntax (toml.io)")
+    except (ValueError, InvalidOperation, RecursionError) as wrong:
+        detail = "nested too deep" if isinstance(wrong, RecursionError) else "a number is too long"
+        mistakes.add(path, 1, f"this cannot be read as TOML: {detail}", "simplify it")
+    return None

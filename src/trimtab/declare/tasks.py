@@ -1,0 +1,92 @@
+"""What a task folder says: `task.toml`, and `prompt.md` where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from trimtab.declare import values
+from trimtab.declare.governance import REDACTION, read_deadlines, read_objective, read_retry
+from trimtab.declare.mistakes import Mistakes
+from trimtab.declare.project import Defaults, Match, Sampling, Task
+from trimtab.declare.prompts import read_prompt
+from trimtab.declare.source import Source, read_toml
+from trimtab.declare.table import Table
+
+FOLDER: Final = "tasks"
+TASK_FILE: Final = "task.toml"
+PROMPT_FILE: Final = "prompt.md"
+MAX_TASKS: Final = 1000
+MAX_STOPS: Final = 16
+SEED_BITS: Final = 63
+
+
+def task_folders(root: Path, mistakes: Mistakes) -> tuple[str, ...]:
+    """The names of the task folders, sorted; hidden folders and plain files in `tasks` are passed over."""
+    folder = root / FOLDER
+    try:
+        found = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_dir())
+    except FileNotFoundError:
+        return ()
+    except OSError as failure:
+        mistakes.add(FOLDER, 1, f"the folder cannot be read ({failure.strerror})", "make it a folder that you may read")
+        return ()
+    if len(found) > MAX_TASKS:
+        mistakes.add(FOLDER, 1, f"there are {len(found)} tasks", f"declare at most {MAX_TASKS}")
+    return tuple(found[:MAX_TASKS])
+
+
+def read_task_file(root: Path, name: str, mistakes: Mistakes) -> Source | None:
+    """A task's table, or None and a mistake."""
+    path = f"{FOLDER}/{name}/{TASK_FILE}"
+    if not values.NAME.fullmatch(name):
+        mistakes.add(path, 1, f"the folder {values.show(name)} is not a name", "use 1 to 64 of a-z 0-9 . _ -")
+    return read_toml(root, path, mistakes, 'write it, with at least model = "..."')
+
+
+def read_task(root: Path, name: str, table: Table, defaults: Defaults, mistakes: Mistakes) -> Task:
+    """One task; what it does not say is as in `[defaults]`."""
+    return Task(
+        name=name,
+        model=table.required("model", values.name, '"small"') or "",
+        owner=table.get("owner", values.text, ""),
+        task_class=table.get("class", values.choice("interactive", "background"), "interactive"),
+        fallback=table.each("fallback", values.name),
+        match=_read_match(table.table("match")),
+        sampling=_read_sampling(table.table("sampling")),
+        deadline=read_deadlines(table.table("deadline"), defaults.deadline),
+        objective=read_objective(table.table("objective")),
+        retry=read_retry(table.table("retry"), defaults.retry),
+        redaction=table.get("redaction", REDACTION, defaults.redaction),
+        prompt=read_prompt(root, f"{FOLDER}/{name}/{PROMPT_FILE}", mistakes),
+    )
+
+
+def _read_match(table: Table) -> Match:
+    return Match(
+        keys=table.each("keys", values.name, single=True),
+        system_prompt=table.each("system_prompt", values.digest, single=True),
+    )
+
+
+def _read_sampling(table: Table) -> Sampling:
+    return Sampling(
+        temperature=table.get("temperature", values.number(0, 2), None),
+        top_p=table.get("top_p", values.number(0, 1, above=True), None),
+        max_output_tokens=table.get("max_output_tokens", values.whole(1, 10_000_000), None),
+        seed=table.get("seed", values.whole(-(2**SEED_BITS), 2**SEED_BITS - 1), None),
+        stop=_read_stop(table),
+    )
+
+
+def _read_stop(table: Table) -> tuple[str, ...] | None:
+    if "stop" not in table:
+        return None
+    return tuple(text for _, text in table.elements("stop", _stop, most=MAX_STOPS, single=True, example='"END"'))
+
+
+def _stop(value: object) -> str:
+    """Any text, line ends too: what a model may write."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 1000:
+        raise values.Wrong(values.show(value), "write a string of 1 to 1,000 characters")
+    return value

@@ -1,0 +1,234 @@
+"""The template language of prompts: Jinja2 in a sandbox, cut down until rendering is bounded by its inputs.
+
+What could run away or reach out is taken away: macros, recursion, inclusion, global state, string formatting, powers
+and repetition; loops draw on a budget of steps. What is left reads inputs, chooses, and repeats over lists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, Template, nodes, pass_context
+from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
+from jinja2.filters import FILTERS
+from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MAX_STEPS: Final = 100_000
+"""Rounds of all loops of one turn together."""
+MAX_RANGE: Final = 10_000
+MAX_CHARACTERS: Final = 8 << 20
+"""Length of one turn, and of what a single filter may make."""
+STEPS: Final = "\0steps"
+FOREIGN_NODES: Final = (
+    nodes.Macro,
+    nodes.CallBlock,
+    nodes.Block,
+    nodes.Extends,
+    nodes.Include,
+    nodes.Import,
+    nodes.FromImport,
+)
+STANDARD_FILTERS: Final = (
+    "abs capitalize count d default dictsort first float groupby int items last length list lower map max min "
+    "reject rejectattr select selectattr sort string title trim truncate unique upper wordcount"
+)
+METHODS: Final = (
+    "count endswith find get index items keys lower lstrip rstrip split splitlines startswith strip title upper "
+    "values cycle changed"
+)
+"""What may be called on a value; none of them makes more than it was given."""
+
+
+class TooLarge(TemplateError):
+    """A rendering that went over one of its bounds."""
+
+
+class PromptEnvironment(ImmutableSandboxedEnvironment):
+    """Jinja2 as prompts have it; without autoescape, as prompts are not HTML."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def __init__(self) -> None:
+        super().__init__(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+        self.globals = {"range": _range}
+        self.filters = {name: FILTERS[name] for name in STANDARD_FILTERS.split()} | OWN_FILTERS
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Products and remainders of numbers that fit 64 bits; no repetition, formatting or powers."""
+        both = (left, right)
+        if operator == "**" or not all(isinstance(side, (int, float)) and abs(side) < 2**63 for side in both):
+            raise SecurityError(f"{operator} is not available in prompts but for * and % of numbers below 2^63")
+        return super().call_binop(context, operator, left, right)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Data, and methods that make no more than they were given."""
+        return super().is_safe_attribute(obj, attr, value) and (not callable(value) or attr in METHODS.split())
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """`order.items` is the order's entry of that name; only without one it is a method."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+def inputs_of(source: str) -> frozenset[str]:
+    """The inputs a template names; raises `TemplateSyntaxError`, with its line, for what no prompt may have."""
+    try:
+        tree = _parsed(source)
+        inputs = find_undeclared_variables(tree)
+        _compiled_tree(tree)
+    except (SyntaxError, RecursionError, MemoryError, OverflowError, ValueError) as failure:
+        raise TemplateSyntaxError("it is nested too deep", 1) from failure
+    return frozenset(inputs)
+
+
+def compiled(source: str) -> Template:
+    """The template, ready to be rendered; raises `TemplateSyntaxError`."""
+    return _compiled_tree(_parsed(source))
+
+
+def render(template: Template, inputs: Mapping[str, Any]) -> str:
+    """The rendered text; raises `TooLarge` at a bound and what Jinja2 and Python raise for unfit inputs."""
+    parts, length = [], 0
+    for part in template.generate({**inputs, STEPS: _Steps(MAX_STEPS)}):
+        length += len(part)
+        if length > MAX_CHARACTERS:
+            raise TooLarge(f"a turn became longer than {MAX_CHARACTERS} characters")
+        parts.append(part)
+    return "".join(parts)
+
+
+class _Steps:
+    """What is left of a rendering's budget of loop rounds."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, values: Iterable[Any]) -> list[Any]:
+        """The values as a list, paid for."""
+        taken = list(islice(values, self.left + 1))
+        if len(taken) > self.left:
+            raise TooLarge(f"the loops of a turn ran for more than {MAX_STEPS} rounds")
+        self.left -= len(taken)
+        return taken
+
+
+@pass_context
+def _paid(context: Context, values: Iterable[Any]) -> list[Any]:
+    steps: _Steps = context[STEPS]
+    return steps.take(values)
+
+
+def _range(*bounds: int) -> range:
+    found = range(*bounds)
+    if len(found) > MAX_RANGE:
+        raise TooLarge(f"range() gives more than {MAX_RANGE} numbers")
+    return found
+
+
+def _tojson(value: Any, indent: int | None = None) -> str:
+    """JSON as it is, unlike Jinja2's own filter, which escapes it for HTML."""
+    if indent is not None and not 0 <= indent <= 8:
+        raise TooLarge("tojson indents by 0 to 8")
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _join(values: Iterable[Any], separator: str = "") -> str:
+    texts = [str(value) for value in values]
+    _check_length(sum(map(len, texts)) + len(str(separator)) * len(texts))
+    return str(separator).join(texts)
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    text, old, new = str(text), str(old), str(new)
+    _check_length(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _indent(text: str, width: int = 4, first: bool = False) -> str:
+    _check_length(len(text) + (text.count("\n") + 1) * width)
+    lines = text.split("\n")
+    return "\n".join(" " * width + line if line and (first or number) else line for number, line in enumerate(lines))
+
+
+def _round(value: float, digits: int = 0) -> float:
+    if not -20 <= digits <= 20:
+        raise TooLarge("round takes -20 to 20 digits")
+    return round(float(value), digits)
+
+
+def _sum(values: Iterable[float]) -> float:
+    """Of numbers only: sums of lists would take quadratic time."""
+    return sum(values)
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_CHARACTERS:
+        raise TooLarge(f"a filter would make more than {MAX_CHARACTERS} characters")
+
+
+OWN_FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "tojson": _tojson,
+    "join": _join,
+    "replace": _replace,
+    "indent": _indent,
+    "round": _round,
+    "sum": _sum,
+    STEPS: _paid,
+}
+
+
+@cache
+def _environment() -> PromptEnvironment:
+    return PromptEnvironment()
+
+
+def _parsed(source: str) -> nodes.Template:
+    tree = _environment().parse(source)
+    for node in tree.find_all(nodes.Node):
+        foreign = _foreign(node)
+        if foreign:
+            raise TemplateSyntaxError(f"{foreign} is not available in prompts", node.lineno)
+    return tree
+
+
+def _foreign(node: nodes.Node) -> str:
+    """What a node asks for that prompts do not have; empty if it is one of theirs."""
+    environment = _environment()
+    if isinstance(node, FOREIGN_NODES):
+        return type(node).__name__.lower()
+    if isinstance(node, nodes.For) and node.recursive:
+        return "a recursive loop"
+    if isinstance(node, nodes.Filter) and node.name not in environment.filters:
+        return f"the filter {node.name}"
+    if isinstance(node, nodes.Test) and node.name not in environment.tests:
+        return f"the test {node.name}"
+    if isinstance(node, nodes.Call):
+        return _foreign_call(node.node)
+    return ""
+
+
+def _foreign_call(called: nodes.Node) -> str:
+    if isinstance(called, nodes.Name):
+        return "" if called.name == "range" else f"{called.name}()"
+    if isinstance(called, nodes.Getattr):
+        return "" if called.attr in METHODS.split() else f"{called.attr}()"
+    return "this call"
+
+
+def _compiled_tree(tree: nodes.Template) -> Template:
+    """The tree with every loop drawing on the budget, as a template."""
+    for loop in tree.find_all(nodes.For):
+        loop.iter = nodes.Filter(loop.iter, STEPS, [], [], None, None, lineno=loop.lineno)
+    environment = _environment()
+    tree.set_environment(environment)
+    code = environment.compile(tree)
+    return Template.from_code(environment, code, environment.make_globals(None))
