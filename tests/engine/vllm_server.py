@@ -48,7 +48,7 @@ FLAGS = (
 
 
 class VllmDiedError(RuntimeError):
-    """vLLM did not come up; the message ends with the last lines of its log."""
+    """vLLM did not come up; the message says why, if need be with the last lines of its log."""
 
 
 def vllm_environment() -> Path:
@@ -59,6 +59,8 @@ def vllm_environment() -> Path:
 @contextlib.contextmanager
 def running_vllm(model: Path, name: str, extra_flags: tuple[str, ...] = ()) -> Iterator[str]:
     """Serve the model directory under `name`; gives the server's URL without `/v1`. Ends the whole process group."""
+    if not (vllm_environment() / "bin" / "vllm").exists():
+        raise VllmDiedError(f"there is no vLLM in {vllm_environment()}: run tests/engine/install_vllm.sh")
     with tempfile.TemporaryDirectory(prefix="trimtab-vllm-") as folder:
         url = f"http://127.0.0.1:{_free_port()}"
         process = _start(model, name, url, Path(folder), extra_flags)
