@@ -126,6 +126,7 @@ async def test_a_stopped_alarm_never_rings():
 async def test_a_limit_of_nothing_fires_at_once():
     """A client that leaves no time at all gets its deadline within a few milliseconds."""
     call = Call(total=0.0)
+    call.alarm.attempt()
     await asyncio.sleep(0.005)
     assert [expiry.code for expiry, _ in call.fired] == ["deadline_total"]
 

@@ -29,8 +29,9 @@ CallAt = Callable[[float, Callable[[], None]], TimerHandle]
 class Alarm:
     """The clocks of a call, joined to an event loop.
 
-    Takes the verbs of `Clocks`. `expired` is called once for a clock that ran out, after which the attempt is at rest:
-    the total clock goes on unless it was the one. `now` and `call_at` must tell the same time (`loop.call_at` does).
+    Takes the verbs of `Clocks`; the first `attempt` sets the timer. `expired` is called once for a clock that ran out,
+    after which the attempt is at rest: the total clock goes on unless it was the one. `now` and `call_at` must tell the
+    same time, as `time.monotonic` and `loop.call_at` do.
     """
 
     __slots__ = ("_call_at", "_expired", "_now", "_ring_at", "_stopped", "_timer", "clocks")
@@ -45,7 +46,6 @@ class Alarm:
         self._ring_at = NEVER
         self._timer: TimerHandle | None = None
         self._stopped = False
-        self._set()
 
     def attempt(self) -> None:
         """An attempt begins."""
@@ -58,8 +58,7 @@ class Alarm:
 
     def progress(self, now: float) -> None:
         """A content-bearing event came at `now`."""
-        self.clocks.progress(now)
-        if self.clocks.next_at() < self._ring_at:
+        if self.clocks.progress(now):
             self._set()
 
     def pause(self) -> None:

@@ -73,6 +73,7 @@ class Clocks:
         "_connect_s",
         "_first_token_at",
         "_first_token_s",
+        "_gap_at",
         "_gap_s",
         "_paused_at",
         "_progress_at",
@@ -98,7 +99,7 @@ class Clocks:
         self._first_token_s = first_token_s
         self._gap_s = gap_s
         self._total_at = NEVER if total_s is None else began_at + total_s
-        self._connect_at = self._first_token_at = NEVER
+        self._connect_at = self._first_token_at = self._gap_at = NEVER
         self._progress_at: float | None = None
         self._paused_at: float | None = None
         self.total_s = total_s
@@ -116,40 +117,49 @@ class Clocks:
         """A connection is ready for the request; on a pooled one, right after `attempt`."""
         self._connect_at = NEVER
 
-    def progress(self, now: float) -> None:
-        """A content-bearing event came: ends the first-token clock, winds the gap clock up again."""
+    def progress(self, now: float) -> bool:
+        """A content-bearing event came: ends the first-token clock, winds the gap clock up again.
+
+        True for the first of an attempt, after which a clock may fire sooner than before.
+        """
         if not self._streamed:
-            return
-        if self._paused_at is not None:
+            return False
+        if self._paused_at is None:
+            self._gap_at = now + self._gap_s
+        else:
             self._end_pause(now)
             self._paused_at = now
-        last = self._progress_at
+        last, self._progress_at = self._progress_at, now
         if last is None:
             self._connect_at = self._first_token_at = NEVER
-        elif now - last > self.longest_gap_s:
-            self.longest_gap_s = now - last
-        self._progress_at = now
+            return True
+        self.longest_gap_s = max(self.longest_gap_s, now - last)
+        return False
 
     def pause(self, now: float) -> None:
         """We stopped reading from the replica; while paused already, changes nothing."""
         if self._paused_at is None:
             self._paused_at = now
+            self._gap_at = NEVER
 
     def resume(self, now: float) -> None:
         """We read from the replica again: what was left of the gap clock goes on from here."""
         if self._paused_at is not None:
             self._end_pause(now)
             self._paused_at = None
+            if self._progress_at is not None:
+                self._gap_at = self._progress_at + self._gap_s
 
     def rest(self, now: float) -> None:
         """The attempt is over: until the next one only the total clock runs."""
-        self.resume(now)
-        self._connect_at = self._first_token_at = NEVER
+        if self._paused_at is not None:
+            self.resume(now)
+        self._connect_at = self._first_token_at = self._gap_at = NEVER
         self._progress_at = None
 
     def next_at(self) -> float:
         """The earliest instant at which a clock can fire as things stand; `NEVER` if none runs."""
-        return min(self._connect_at, self._first_token_at, self._gap_at(), self._total_at)
+        return min(self._connect_at, self._first_token_at, self._gap_at, self._total_at)
 
     def look(self, now: float) -> Expiry | None:
         """The clock that has run out by `now`, the first of them if there are several."""
@@ -160,7 +170,7 @@ class Clocks:
             return Expiry(DeadlineConnect.code, self._connect_s)
         if due_at == self._first_token_at:
             return Expiry(DeadlineFirstToken.code, self._first_token_s)
-        if due_at == self._gap_at():
+        if due_at == self._gap_at:
             self.longest_gap_s = max(self.longest_gap_s, self._gap_s)
             return Expiry(DeadlineGap.code, self._gap_s)
         return Expiry(DeadlineTotal.code, self.total_s or 0.0)
@@ -168,11 +178,6 @@ class Clocks:
     def left_s(self, now: float) -> float | None:
         """Seconds left of the total limit, never below zero; None when there is no limit."""
         return None if self.total_s is None else max(0.0, self._total_at - now)
-
-    def _gap_at(self) -> float:
-        if self._progress_at is None or self._paused_at is not None:
-            return NEVER
-        return self._progress_at + self._gap_s
 
     def _end_pause(self, now: float) -> None:
         paused_at = now if self._paused_at is None else self._paused_at
@@ -184,7 +189,7 @@ class Clocks:
         running = {
             "connect": self._connect_at,
             "first token": self._first_token_at,
-            "gap": self._gap_at(),
+            "gap": self._gap_at,
             "total": self._total_at,
         }
         due = ", ".join(f"{name} at {at:.3f} s" for name, at in running.items() if at < NEVER)
