@@ -278,20 +278,21 @@ def test_what_is_stored_is_not_deleted_while_telemetry_is_down(scene: Scene) -> 
     assert writer.path.exists()
 
 
-def test_the_body_index_is_advanced(tmp_path: Path) -> None:
-    """Each step lets the index of bodies take up what was appended."""
+def test_the_body_index_follows(tmp_path: Path) -> None:
+    """Each step lets the index of bodies take up what was appended, and damage in a pack stops no records."""
 
     class Index:
-        advanced = 0
+        updates = 0
 
-        def advance(self) -> None:
-            self.advanced += 1
+        def update(self) -> None:
+            self.updates += 1
+            raise FormatError(store="pack", path="pack", offset=7, detail="a checksum is wrong")
 
     index = Index()
     ingest = Ingest(tmp_path / "spool", tmp_path / "ingest", MemoryTelemetry(), JumpingClock(), bodies=index)
     ingest.step()
     ingest.step()
-    assert index.advanced == 2
+    assert index.updates == 2
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"done": 3}', b'{"version": 2}'])

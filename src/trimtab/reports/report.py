@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.statistics.intervals import wilson
 from trimtab.store.telemetry import (
+    MAX_LEVELS,
     MINUTE_NS,
     RELATIVE_ERROR,
     CostSum,
@@ -132,16 +134,34 @@ def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskP
     Raises `StoreError` when telemetry cannot be read.
     """
     since_ns, until_ns = scope.since_ns // MINUTE_NS * MINUTE_NS, -(-scope.until_ns // MINUTE_NS) * MINUTE_NS
+    query = ReportQuery(since_ns, until_ns, scope.tasks, scope.model, scope.by_model)
     levels = _levels(tasks.values())
-    query = ReportQuery(since_ns, until_ns, scope.tasks, scope.model, scope.by_model, levels)
-    found = telemetry.report(query)
+    found = _figures(telemetry, query, levels)
     return Report(since_ns, until_ns, tuple(_task_report(one, levels, tasks.get(one.task)) for one in found))
 
 
 def _levels(tasks: Iterable[TaskPolicy]) -> tuple[float, ...]:
-    """The levels that are always shown and those that goals name; a query takes 8 in all."""
+    """The levels that are always shown, and after them those that goals name."""
     named = {goal.quantile for task in tasks for goal in task.objective.goals}
     return (*SHOWN_LEVELS, *sorted(named - set(SHOWN_LEVELS)))
+
+
+def _figures(telemetry: Telemetry, query: ReportQuery, levels: tuple[float, ...]) -> tuple[Figures, ...]:
+    """The figures at all levels, asked for in as many queries as that takes."""
+    found = telemetry.report(replace(query, levels=levels[:MAX_LEVELS]))
+    for start in range(MAX_LEVELS, len(levels), MAX_LEVELS):
+        more = telemetry.report(replace(query, levels=levels[start : start + MAX_LEVELS]))
+        others = {(one.task, one.model): one.distributions for one in more}
+        found = tuple(_widened(one, others.get((one.task, one.model), {})) for one in found)
+    return found
+
+
+def _widened(figures: Figures, others: Mapping[Measure, Distribution]) -> Figures:
+    distributions = {
+        measure: Distribution(spread.n, spread.values + others.get(measure, Distribution()).values)
+        for measure, spread in figures.distributions.items()
+    }
+    return replace(figures, distributions=distributions)
 
 
 def _task_report(figures: Figures, levels: tuple[float, ...], task: TaskPolicy | None) -> TaskReport:
@@ -198,9 +218,10 @@ def _spread(distribution: Distribution, levels: tuple[float, ...]) -> Spread:
 
 
 def _quantile(distribution: Distribution, levels: tuple[float, ...], level: float) -> float | None:
-    if level not in levels or not distribution.n or not _is_enough(distribution.n, level):
+    place = levels.index(level)
+    if place >= len(distribution.values) or not _is_enough(distribution.n, level):
         return None
-    return distribution.values[levels.index(level)]
+    return distribution.values[place]
 
 
 def _is_enough(n: int, level: float) -> bool:

@@ -34,8 +34,8 @@ Piece = tuple[Range, list[Event]]
 class BodyIndex(Protocol):
     """The index of stored bodies, which is built off the path of calls."""
 
-    def advance(self) -> object:
-        """Takes up what was appended to the packs since the last time."""
+    def update(self) -> None:
+        """Takes up what was appended to the packs since the last time; `FormatError` tells of damage in one."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Ingest:
         self._read_to: dict[str, int] = {}
         self._oldest_ns: int | None = None
         self._turn = 0
+        self._damaged_pack = ""
         self._sweep = Sweep(clock)
         for segment in tail.segments(spool):
             self._sweep.follow(name_of(segment), self._stored_part(segment))
@@ -105,8 +106,7 @@ class Ingest:
         else:
             self._store([(part, self._reread(part)) for part in self._positions.pending.ranges])
             more = True
-        if self._bodies is not None:
-            self._bodies.advance()
+        self._index_bodies()
         self._release_spent()
         self.lag = self._measured()
         return more
@@ -188,6 +188,16 @@ class Ingest:
                 yield event
         except FormatError as error:
             log.warning("stored_part_unreadable", extra={"fields": {"detail": str(error)}})
+
+    def _index_bodies(self) -> None:
+        if self._bodies is None:
+            return
+        try:
+            self._bodies.update()
+        except FormatError as error:
+            if str(error) != self._damaged_pack:
+                self._damaged_pack = str(error)
+                log.error("pack_damaged", extra={"fields": {"detail": str(error)}})  # noqa: TRY400 - no trace is wanted
 
     def _release_spent(self) -> None:
         """Deletes the segments nobody needs any more; damaged ones are kept under another name."""

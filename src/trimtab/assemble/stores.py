@@ -1,0 +1,49 @@
+"""The stores of a data directory, joined from their parts: for control, and for the command line while nothing runs."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from trimtab.clock import Clock
+from trimtab.declare.project import Data
+from trimtab.policy.secrets import Secrets
+from trimtab.processes.chores import chores
+from trimtab.processes.desk import Stores
+from trimtab.processes.directory import DataDirectory
+from trimtab.record.index import BodyIndex
+from trimtab.store.clickhouse import ClickHouseTelemetry, open_embedded, open_server
+from trimtab.store.ingest import Ingest, Observer
+
+EMBEDDED = "chdb"
+
+
+def open_stores(places: DataDirectory, data: Data, clock: Clock, observers: tuple[Observer, ...] = ()) -> Stores:
+    """Opens telemetry and what ingests into it; whoever calls holds the directory's lock and forks no more.
+
+    Raises `StoreError` when telemetry cannot be opened or was written by a newer release.
+    """
+    telemetry = _embedded(places) if data.telemetry == EMBEDDED else _server(data)
+    telemetry.migrate()
+    bodies = BodyIndex(places.bodies)
+    ingest = Ingest(places.spool, places.ingest, telemetry, clock, bodies=bodies, observers=observers)
+    return Stores(telemetry, ingest, bodies, chores(telemetry, places.bodies, data.retention_s, clock))
+
+
+def _embedded(places: DataDirectory) -> ClickHouseTelemetry:
+    inserts = places.root / "inserts"
+    _clear(inserts)
+    tempfile.tempdir = str(inserts)
+    return open_embedded(places.telemetry)
+
+
+def _server(data: Data) -> ClickHouseTelemetry:
+    password = Secrets().read(data.telemetry_password) if data.telemetry_password else ""
+    return open_server(data.telemetry, password)
+
+
+def _clear(directory: Path) -> None:
+    """An embedded insert goes through a file, which a process that is killed leaves behind."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.iterdir():
+        left.unlink()

@@ -1,0 +1,37 @@
+"""What control does from time to time so that nothing grows for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trimtab.clock import Clock
+from trimtab.processes.desk import Chore
+from trimtab.record import packs, retention
+from trimtab.record.packs import PACK
+from trimtab.store.telemetry import Telemetry
+
+HOUR_S = 3600.0
+MINUTE_S = 60.0
+
+
+def chores(telemetry: Telemetry, bodies: Path, retention_s: float, clock: Clock) -> Sequence[Chore]:
+    """Retention of telemetry and bodies by age, and the compression of finished packs, one in a minute."""
+
+    def kept_since_ns() -> int:
+        return max(0, clock.wall_ns() - int(retention_s * 1e9))
+
+    shrunk: set[Path] = set()
+
+    def shrink_one_pack() -> None:
+        for path in sorted(bodies.glob(f"*/*{PACK.suffix}")):
+            if path not in shrunk and packs.finished(path):
+                shrunk.add(path)
+                if retention.compact(path):
+                    return
+
+    return (
+        Chore("retain_telemetry", HOUR_S, lambda: telemetry.retain(kept_since_ns())),
+        Chore("retain_bodies", HOUR_S, lambda: retention.delete_packs(bodies, kept_since_ns())),
+        Chore("compact_bodies", MINUTE_S, shrink_one_pack),
+    )

@@ -1,0 +1,172 @@
+"""Control: owns telemetry and nothing on a call's path.
+
+It must be a process of its own that was spawned and forks no more: chDB does not survive a fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from trimtab.clock import Clock
+from trimtab.declare.project import Listen, Project
+from trimtab.errors import CannotListen
+from trimtab.gateway.board_view import BoardView
+from trimtab.policy.snapshot import Snapshot
+from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp_app
+from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.directory import DataDirectory
+from trimtab.processes.logs import event
+from trimtab.processes.metrics import Metrics, Recorded
+from trimtab.store.ingest import Observer
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+OWNER_ONLY = 0o177
+BACKLOG = 128
+
+log = logging.getLogger("trimtab.control")
+
+
+@dataclass(frozen=True)
+class ControlSettings:
+    """What control must know of the declaration; the rest it takes from the snapshot in force."""
+
+    listen: Listen
+    socket: Path
+    run: Path
+    environment: str
+    is_open: bool
+
+    @classmethod
+    def of(cls, project: Project) -> ControlSettings:
+        """The settings of a project. Control is open without a key only where the gateway is, and on loopback."""
+        places = DataDirectory.of(project)
+        listen = project.control.listen
+        is_open = project.gateway.keys == "open" and listen.host in LOOPBACK
+        return cls(listen, places.control_socket, places.run, project.environment, is_open)
+
+
+class Listener(uvicorn.Server):
+    """A server that leaves signals to the process it runs in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing is captured."""
+        yield
+
+
+@dataclass(frozen=True)
+class ControlParts:
+    """What control works with.
+
+    `open_stores` is called in the thread that will use them, again and again while it raises `StoreError`; it makes
+    the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one.
+    """
+
+    clock: Clock
+    open_stores: Callable[[Observer], Stores]
+    snapshot: Callable[[], Snapshot]
+    board: Callable[[], BoardView | None]
+    keys: KeyKeeper
+    key_finder: KeyFinder
+
+
+async def serve_control(
+    settings: ControlSettings, parts: ControlParts, stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Serves until `stop`; then lets requests end, ingests what the spool still holds, and closes the stores.
+
+    `ready` is called once control listens and has tried to open telemetry. Raises `CannotListen`.
+    """
+    recorded = Recorded()
+    desk = Desk(lambda: parts.open_stores(recorded.observe), parts.clock)
+    metrics = Metrics(recorded, parts.board, lambda: (desk.lag, desk.state.up))
+    sources = Sources(
+        parts.clock,
+        settings.environment,
+        settings.run,
+        desk,
+        metrics,
+        parts.snapshot,
+        parts.board,
+        parts.keys,
+        parts.key_finder,
+    )
+    hosts = tuple(LOOPBACK | {settings.listen.host})
+    with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
+        servers = [
+            (_listener(tcp_app(sources, is_open=settings.is_open, hosts=hosts), settings.listen), tcp),
+            (_listener(socket_app(sources)), unix),
+        ]
+        tried = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for server, sock in servers:
+                group.create_task(server.serve(sockets=[sock]))
+            group.create_task(desk.run(stop, tried.set))
+            await tried.wait()
+            event(log, logging.INFO, "ready", host=settings.listen.host, port=tcp.getsockname()[1])
+            ready()
+            await stop.wait()
+            for server, _ in servers:
+                server.should_exit = True
+
+
+def _listener(app: Starlette, listen: Listen | None = None) -> Listener:
+    tls = listen.tls if listen is not None else None
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    return Listener(config)
+
+
+@contextmanager
+def _tcp(listen: Listen) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((listen.host, listen.port))
+            sock.listen(BACKLOG)
+        except OSError as failure:
+            address = f"{listen.host}:{listen.port}"
+            detail = failure.strerror or str(failure)
+            raise CannotListen(address=address, detail=detail, setting="[control] listen") from failure
+        yield sock
+
+
+@contextmanager
+def _unix(path: Path) -> Iterator[socket.socket]:
+    """A socket only the owner may open; one that a process of an earlier life left is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        before = os.umask(OWNER_ONLY)
+        try:
+            sock.bind(str(path))
+        except OSError as failure:
+            detail = failure.strerror or str(failure)
+            raise CannotListen(address=str(path), detail=detail, setting="[data] directory") from failure
+        finally:
+            os.umask(before)
+        sock.listen(BACKLOG)
+        try:
+            yield sock
+        finally:
+            path.unlink(missing_ok=True)

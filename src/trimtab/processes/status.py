@@ -1,0 +1,70 @@
+"""What a host is doing at this moment: the answer to `trimtab status`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from trimtab.errors import StoreError
+from trimtab.gateway.board_view import BoardView
+from trimtab.processes import roster
+from trimtab.processes.inforce import Refusal, Standing
+from trimtab.processes.roster import Member
+
+
+class TelemetryState(Struct, frozen=True):
+    """Whether telemetry takes what it is sent, since when (ns since 1970), and how far it is behind the spool."""
+
+    up: bool
+    since_ns: int
+    detail: str = ""
+    lag_bytes: int = 0
+    lag_s: float = 0.0
+    segments: int = 0
+    set_aside: int = 0
+
+
+class Status(Struct, frozen=True):
+    """A host at `at_ns`. `refused` and `needs_restart` tell what was not taken of the latest edit."""
+
+    at_ns: int
+    environment: str
+    snapshot: str
+    processes: tuple[Member, ...]
+    board: BoardView
+    telemetry: TelemetryState
+    refused: Refusal | None = None
+    needs_restart: tuple[str, ...] = ()
+
+
+def read_status(
+    at_ns: int,
+    environment: str,
+    run: Path,
+    board: Callable[[], BoardView | None],
+    telemetry: TelemetryState,
+) -> Status:
+    """Puts together what supervisor, workers and control each wrote down; raises `StoreError` for unreadable files."""
+    standing = _standing(run / "declaration.json")
+    return Status(
+        at_ns=at_ns,
+        environment=environment,
+        snapshot=standing.digest,
+        processes=roster.read(run / "processes.json"),
+        board=board() or BoardView((), ()),
+        telemetry=telemetry,
+        refused=standing.refused,
+        needs_restart=standing.needs_restart,
+    )
+
+
+def _standing(path: Path) -> Standing:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Standing)
+    except FileNotFoundError:
+        return Standing("", 0)
+    except (OSError, msgspec.DecodeError) as failure:
+        raise StoreError(store=str(path), detail=str(failure)) from failure
