@@ -1,0 +1,115 @@
+"""Control, joined from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from pathlib import Path
+
+import msgspec
+
+from trimtab.access.keys import KeyDirectory, KeyStore
+from trimtab.assemble import loop
+from trimtab.clock import Clock, SystemClock
+from trimtab.database.migrate import open_state
+from trimtab.declare.project import Data
+from trimtab.gateway.board import Board
+from trimtab.ids import IdSource
+from trimtab.policy.secrets import Secrets
+from trimtab.policy.snapshot import Snapshot, decode
+from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
+from trimtab.processes.chores import chores
+from trimtab.processes.control import LOOPBACK, ControlSettings, serve_control
+from trimtab.processes.desk import Stores
+from trimtab.processes.directory import DataDirectory
+from trimtab.processes.logs import event
+from trimtab.processes.metrics import Recorded
+from trimtab.processes.orders import ControlOrders
+from trimtab.record.index import BodyIndex
+from trimtab.store.clickhouse import ClickHouseTelemetry, open_embedded, open_server
+from trimtab.store.ingest import Ingest
+
+log = logging.getLogger("trimtab.control")
+
+
+def run(orders: bytes) -> None:
+    """Does control's work until it is told to end."""
+    ordered = msgspec.json.decode(orders, type=ControlOrders)
+    loop.run(control(ordered, InForce(decode(Path(ordered.snapshot).read_bytes()))))
+
+
+class InForce:
+    """The snapshot in force, as control was last told."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+
+async def control(orders: ControlOrders, in_force: InForce) -> None:
+    """Makes control's parts and lets it work."""
+    clock = SystemClock()
+    directory = DataDirectory(Path(orders.data.directory))
+    channel = await child_end(socket.socket(fileno=orders.channel))
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    board = Board.watch(directory.board)
+    state = open_state(directory.state)
+    listen, snapshot = orders.control.listen, in_force.snapshot
+    is_open = not snapshot.keys_required and listen.host in LOOPBACK
+    settings = ControlSettings(listen, directory.control_socket, directory.run, snapshot.environment, is_open)
+
+    def ready() -> None:
+        channel.send(Ready())
+        channel.send(Using(in_force.snapshot.digest))
+
+    obeying = asyncio.ensure_future(_obey(channel, in_force, stop))
+    try:
+        await serve_control(
+            settings,
+            clock,
+            open_stores=lambda recorded: open_stores(directory, orders.data, clock, recorded),
+            snapshot=lambda: in_force.snapshot,
+            board=lambda: board.view(clock.monotonic()),
+            keys=KeyStore(state, directory.state, clock, IdSource()),
+            key_finder=KeyDirectory(directory.state),
+            stop=stop,
+            ready=ready,
+        )
+    finally:
+        obeying.cancel()
+        state.close()
+        board.close()
+    channel.send(Drained())
+    await channel.close()
+
+
+def open_stores(directory: DataDirectory, data: Data, clock: Clock, recorded: Recorded) -> Stores:
+    """Telemetry and what feeds it; raises `StoreError` while it cannot be opened."""
+    telemetry = open_telemetry(directory, data)
+    bodies = BodyIndex(directory.bodies)
+    ingest = Ingest(directory.spool, directory.ingest, telemetry, clock, bodies=bodies, observers=[recorded.observe])
+    return Stores(telemetry, ingest, bodies, chores(telemetry, directory.bodies, data.retention_s, clock))
+
+
+def open_telemetry(directory: DataDirectory, data: Data) -> ClickHouseTelemetry:
+    """The embedded store, or the server that `[data] telemetry` names; raises `StoreError`."""
+    if data.telemetry == "chdb":
+        return open_embedded(directory.telemetry)
+    secret = data.telemetry_password
+    return open_server(data.telemetry, "" if secret is None else Secrets().read(secret))
+
+
+async def _obey(channel: Channel[Report, Directive], in_force: InForce, stop: asyncio.Event) -> None:
+    while True:
+        match await channel.receive():
+            case UseSnapshot(path):
+                in_force.snapshot = decode(await asyncio.to_thread(Path(path).read_bytes))
+                channel.send(Using(in_force.snapshot.digest))
+            case Drain():
+                stop.set()
+            case None:
+                event(log, logging.WARNING, "supervisor_gone")
+                stop.set()
+                return

@@ -1,0 +1,49 @@
+"""The supervisor's own records: what took effect, when, and by what."""
+
+from __future__ import annotations
+
+import logging
+
+from trimtab.clock import Clock
+from trimtab.errors import StoreError
+from trimtab.processes.logs import event
+from trimtab.record.events import Change
+from trimtab.record.spool import Spool
+
+log = logging.getLogger("trimtab.supervisor")
+
+DETAIL_LIMIT = 2000
+
+
+class Changes:
+    """Writes `Change` events into a spool of the supervisor's own epoch.
+
+    A full disk lets them wait in memory until the next one; a disk that fails is said in the log.
+    """
+
+    def __init__(self, spool: Spool, clock: Clock) -> None:
+        self._spool = spool
+        self._clock = clock
+
+    def note(
+        self, kind: str, subject: str, detail: str = "", *, before: str = "", after: str = "", by: str = "supervisor"
+    ) -> None:
+        """Records that something took effect now; it is on the disk on return, if the disk takes it."""
+        change = Change(self._clock.wall_ns(), kind, subject, before, after, by, detail[:DETAIL_LIMIT])
+        try:
+            self._spool.add(change)
+            self._spool.write()
+            self._spool.sync()
+        except StoreError as failure:
+            event(log, logging.ERROR, "change_not_recorded", kind=kind, subject=subject, error=str(failure))
+
+    def close(self) -> None:
+        """Seals the spool: there is nothing more to record."""
+        try:
+            self._spool.write()
+            self._spool.close()
+        except StoreError as failure:
+            event(log, logging.ERROR, "changes_not_sealed", error=str(failure))
+
+    def __repr__(self) -> str:
+        return f"Changes({self._spool!r})"

@@ -1,0 +1,161 @@
+"""The supervisor: starts the crew, keeps it going, puts edits in force, and ends it in order.
+
+start     demo engine and gateways, then control; what an earlier life left behind is settled meanwhile
+mind      every 250 ms: has the declaration been edited; does a signal ask for something
+stop      gateways drain, control ingests the rest
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+from trimtab.errors import StoreError
+from trimtab.processes.burial import Burial
+from trimtab.processes.changes import Changes
+from trimtab.processes.channel import UseSnapshot
+from trimtab.processes.crew import Crew
+from trimtab.processes.inforce import InForce
+from trimtab.processes.logs import event
+from trimtab.processes.watch import LOOK_EVERY_S, Watch
+
+log = logging.getLogger("trimtab.supervisor")
+
+BURY_EVERY_LOOKS = 20
+
+
+class Supervisor:
+    """One `trimtab up`. SIGTERM and SIGINT stop it, a second one without waiting; SIGHUP reads the declaration again;
+    SIGUSR2 replaces the gateway workers one after another.
+    """
+
+    def __init__(self, in_force: InForce, crew: Crew, burial: Burial, watch: Watch, changes: Changes) -> None:
+        self._in_force = in_force
+        self._crew = crew
+        self._burial = burial
+        self._watch = watch
+        self._changes = changes
+        self._stop = asyncio.Event()
+        self._reload_asked = False
+        self._restart_asked = False
+        self._restarting: asyncio.Task[None] | None = None
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Works until it is told to stop; `started` is called when the gateways answer.
+
+        Raises `CannotStart` when they do not get there; everything is ended then too.
+        """
+        self._listen_to_signals()
+        try:
+            if await self._start():
+                started()
+                await self._mind()
+        finally:
+            await self._end()
+
+    def stop(self) -> None:
+        """Ends everything in order; asked a second time, at once."""
+        if self._stop.is_set():
+            event(log, logging.WARNING, "stopping_at_once")
+            self._crew.kill()
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Reads the declaration again at the next look."""
+        self._reload_asked = True
+
+    def restart_gateways(self) -> None:
+        """Replaces the gateway workers; asked while it is being done, once more afterwards."""
+        self._restart_asked = True
+
+    async def _start(self) -> bool:
+        """Whether the crew got ready before it was told to stop."""
+        snapshot = self._in_force.snapshot
+        self._changes.note("snapshot", snapshot.environment, after=snapshot.digest, by="start")
+        self._crew.changed()
+        start, stop = asyncio.ensure_future(self._crew.start()), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((start, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            start.cancel()
+        if start.done() and not start.cancelled():
+            start.result()
+            return True
+        return False
+
+    async def _mind(self) -> None:
+        looks = 0
+        while not self._stop.is_set():
+            if looks % BURY_EVERY_LOOKS == 0:
+                await self._burial.work()
+            looks += 1
+            edited = self._watch.edited()
+            if edited or self._reload_asked:
+                by, self._reload_asked = "SIGHUP" if self._reload_asked else "edit", False
+                self._renew(by)
+            if self._restart_asked and (self._restarting is None or self._restarting.done()):
+                self._restart_asked = False
+                self._restarting = asyncio.ensure_future(self._restart())
+            await self._pause(LOOK_EVERY_S)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+    def _renew(self, by: str) -> None:
+        """Takes an edit, or says plainly why it is not taken."""
+        try:
+            renewal = self._in_force.renew()
+        except StoreError as failure:
+            event(log, logging.ERROR, "snapshot_not_published", error=str(failure))
+            return
+        environment, text = self._in_force.snapshot.environment, "\n".join(renewal.lines)
+        if renewal.kind == "switched":
+            self._crew.tell(UseSnapshot(str(self._in_force.path)))
+            event(log, logging.INFO, "snapshot_in_force", digest=renewal.after, before=renewal.before, by=by)
+            self._changes.note("snapshot", environment, before=renewal.before, after=renewal.after, by=by)
+        elif renewal.kind == "refused":
+            event(log, logging.ERROR, "edit_refused", keeps=renewal.before, mistakes=renewal.lines)
+            self._changes.note("snapshot_refused", environment, text, before=renewal.before, by=by)
+        elif renewal.kind == "needs_restart":
+            event(log, logging.WARNING, "edit_needs_restart", keeps=renewal.before, settings=renewal.lines)
+            self._changes.note("restart_needed", environment, text, before=renewal.before, by=by)
+        else:
+            event(log, logging.INFO, "declaration_unchanged", digest=renewal.before, by=by)
+
+    async def _restart(self) -> None:
+        event(log, logging.INFO, "rolling_restart")
+        done = await self._crew.restart_gateways()
+        detail = "" if done else "stopped: a successor did not get ready"
+        self._changes.note("rolling_restart", "gateway", detail, by="SIGUSR2")
+        event(log, logging.INFO if done else logging.ERROR, "rolling_restart_ended", complete=done)
+
+    async def _end(self) -> None:
+        self._stop.set()
+        if self._restarting is not None:
+            await self._restarting
+        await self._crew.stop_gateways()
+        await self._burial.work()
+        self._changes.note("stopped", self._in_force.snapshot.environment)
+        self._changes.close()
+        await self._crew.stop_rest()
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number, act in (
+            (signal.SIGTERM, self.stop),
+            (signal.SIGINT, self.stop),
+            (signal.SIGHUP, self.reload),
+            (signal.SIGUSR2, self.restart_gateways),
+        ):
+            loop.add_signal_handler(number, act)
+
+    def __repr__(self) -> str:
+        state = "stopping" if self._stop.is_set() else "minding"
+        return f"Supervisor({state}, {self._in_force!r}, {self._crew!r}, {self._burial!r})"

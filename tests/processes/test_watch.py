@@ -1,0 +1,80 @@
+"""Edits are noticed, once each, when they have come to rest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trimtab.processes.watch import Mark, Watch, look
+
+A, B, C, D = ({"trimtab.toml": Mark(1, size, 0)} for size in range(4))
+
+
+@pytest.mark.parametrize(
+    ("looks", "told"),
+    [
+        ([A, A, A], [False, False, False]),
+        ([B, B, B], [False, True, False]),
+        ([B, C, C, C], [False, False, True, False]),
+        ([B, C, D, A], [False, False, True, False]),
+        ([B, A, A], [False, False, False]),
+        ([B, B, A, A], [False, True, False, True]),
+    ],
+    ids=["nothing", "one edit", "edit in two steps", "restless: told at the third look", "taken back", "back later"],
+)
+def test_edit_is_told_once_when_it_is_quiet(looks: list[dict[str, Mark]], told: list[bool]) -> None:
+    """After the first look at A, each edit is told once: after one quiet look, at the latest at the third."""
+    seen = iter([A, *looks])
+    watch = Watch(lambda: next(seen))
+    assert [watch.edited() for _ in looks] == told
+
+
+def project(root: Path) -> Path:
+    task = root / "tasks" / "triage"
+    task.mkdir(parents=True)
+    (root / "trimtab.toml").write_text("one")
+    (task / "prompt.md").write_text("two")
+    return task
+
+
+def test_look_sees_content_replacement_and_removal(tmp_path: Path) -> None:
+    """Writing in place, replacing by another file of the same size and time, adding and removing all change a look."""
+    task = project(tmp_path)
+    looks = [look(tmp_path)]
+    (task / "prompt.md").write_text("three")
+    looks.append(look(tmp_path))
+    before = (tmp_path / "trimtab.toml").stat()
+    (tmp_path / "fresh").write_text("1ne")
+    os.utime(tmp_path / "fresh", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (tmp_path / "fresh").rename(tmp_path / "trimtab.toml")
+    looks.append(look(tmp_path))
+    (task / "task.toml").write_text("")
+    looks.append(look(tmp_path))
+    (task / "prompt.md").unlink()
+    looks.append(look(tmp_path))
+    assert all(earlier != later for earlier, later in zip(looks, looks[1:], strict=False))
+
+
+def test_look_leaves_out_what_is_no_declaration(tmp_path: Path) -> None:
+    """Hidden files, other folders and the data directory do not count; a project that is gone is an empty look."""
+    task = project(tmp_path)
+    before = look(tmp_path)
+    (task / ".prompt.md.swp").write_text("editor")
+    (tmp_path / ".trimtab").mkdir()
+    (tmp_path / ".trimtab" / "state.db").write_text("data")
+    (tmp_path / "notes.txt").write_text("mine")
+    assert look(tmp_path) == before
+    assert sorted(Path(path).name for path in before) == ["prompt.md", "trimtab.toml"]
+    assert look(tmp_path / "nowhere") == {}
+
+
+def test_links_are_followed_and_dangling_ones_left_out(tmp_path: Path) -> None:
+    """A task folder that is a link is seen with its files (ConfigMaps are mounted so), a link to nothing is not."""
+    task = project(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    task.rename(elsewhere)
+    task.symlink_to(elsewhere, target_is_directory=True)
+    (tmp_path / "tasks" / "gone").symlink_to(tmp_path / "nowhere")
+    assert sorted(Path(path).name for path in look(tmp_path)) == ["prompt.md", "trimtab.toml"]
