@@ -181,10 +181,29 @@ def test_a_spool_over_its_limit_refuses_until_it_is_ingested(tmp_path):
     assert "spool over its limit" in repr(worker.room)
     for segment in tail.segments(tmp_path / "spool"):
         segment.path.unlink()
+    other.recorder.close()
     with pytest.raises(StorageFull):
         worker.recorder.admit(admitted("b"))
     worker.clock.now_s += 1.0
     worker.recorder.admit(admitted("c"))
+
+
+def test_a_spool_over_its_limit_is_no_deadlock(tmp_path):
+    """The segment being written is finished when the limit refuses calls, at most once a second, so that it can go."""
+    worker = Worker(tmp_path, spool_limit_bytes=20_000)
+    for number in range(40):
+        worker.recorder.admit(admitted(f"c{number}", run="r" * 600))
+    worker.clock.now_s += 1.0
+    for number in range(3):
+        with pytest.raises(StorageFull):
+            worker.recorder.admit(admitted("refused"))
+        worker.recorder.settle(settled(f"c{number}"))
+        worker.recorder.flush()
+    found = tail.segments(tmp_path / "spool")
+    assert [tail.finished(segment) for segment in found] == [True, False]
+    found[0].path.unlink()
+    worker.clock.now_s += 1.0
+    worker.recorder.admit(admitted("again"))
 
 
 def test_secrets_in_free_text_do_not_reach_the_disk(tmp_path):

@@ -84,8 +84,10 @@ def test_segments_roll_by_size_and_by_age(tmp_path):
     assert [segment.number for segment in found] == [0, 1, 2]
     assert [tail.finished(segment) for segment in found] == [True, True, False]
     assert [event.call for event in all_events(tmp_path)] == ["a", "b", "c", "d", "e"]
+    clock.now_s = 120.0
+    worker.recorder.flush()
+    assert tail.finished(found[2]) and len(tail.segments(tmp_path / "spool")) == 3
     worker.recorder.close()
-    assert tail.finished(found[2])
 
 
 class ShortWrites(Disk):

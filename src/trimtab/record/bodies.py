@@ -101,6 +101,7 @@ class Bodies:
         """Writes what waits; what a full disk does not take is lost, and the room is told."""
         ends = self._ends
         if len(ends) == 1:
+            self._roll_if_due()
             return
         parts, self._parts, self._ends = self._parts, [], [0]
         kept = 0
@@ -126,7 +127,8 @@ class Bodies:
 
     def _roll_if_due(self) -> None:
         if self._log.due():
-            self.flush()
+            if self._parts:
+                self.flush()
             self._log.roll()
             self._known.clear()
 

@@ -60,20 +60,23 @@ class RollingLog:
         state = "not open" if self._fd < 0 else f"{self.size} bytes"
         return f"RollingLog({self._kind.path(self.directory, self.number)}, {state})"
 
+    @property
+    def age_s(self) -> float:
+        """Seconds since the newest file was begun; 0 without one."""
+        return 0.0 if self._fd < 0 else self._clock.monotonic() - self._opened_s
+
     def due(self) -> bool:
         """Whether the file is at its limit of size or age, or took no more."""
         if self._fd < 0:
             return False
-        return (
-            self._unwritable
-            or self.size >= self._max_bytes
-            or self._clock.monotonic() - self._opened_s >= self._max_age_s
-        )
+        return self._unwritable or self.size >= self._max_bytes or self.age_s >= self._max_age_s
 
     def roll(self) -> None:
-        """Leaves the file as it is; the next append begins another."""
+        """Seals the file, if there is room for that; the next append begins another."""
         if self._fd < 0:
             return
+        if not self._unwritable:
+            self.append((self._kind.seal,), lambda _: 0)
         if len(self._retired) >= MAX_UNSYNCED_FILES:
             self.sync()
         self._retired.append(self._fd)
@@ -184,9 +187,7 @@ class RollingLog:
                 os.close(fd)
 
     def close(self) -> None:
-        """Seals the newest file, syncs and closes; a seal for which there is no room is left to the supervisor."""
-        if self._fd >= 0:
-            self.append([self._kind.seal], lambda _: 0)
+        """Seals the newest file, syncs and closes."""
         self.roll()
         self.sync()
 

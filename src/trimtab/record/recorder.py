@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from trimtab.errors import StorageFull
 from trimtab.record.bodies import Bodies
 from trimtab.record.events import Admitted, Attempt, Change, Settled
 from trimtab.record.redact import scrub
-from trimtab.record.room import SHARE_BYTES, Room
+from trimtab.record.room import LOOK_S, SHARE_BYTES, Room
 from trimtab.record.spool import Spool
 
 WAITING_BYTES = 256 << 10
@@ -43,7 +44,12 @@ class Recorder:
         Raises `StorageFull` when it cannot, and the call must not be made; `StoreError` when the disk fails.
         """
         room, spool = self._room, self._spool
-        room.check(self.open_calls, spool.waiting_bytes)
+        try:
+            room.check(self.open_calls, spool.waiting_bytes)
+        except StorageFull:
+            if room.over_limit:
+                spool.let_go(LOOK_S)
+            raise
         self._bodies.flush()
         if room.full:
             raise room.refusal()

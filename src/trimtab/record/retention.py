@@ -1,63 +1,16 @@
-"""What may be deleted, and packs made smaller: off the path of calls, by control."""
+"""Packs deleted and made smaller: off the path of calls, by control."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from itertools import groupby
 from pathlib import Path
 
 from trimtab.errors import StoreError
-from trimtab.record import fileheader, packs, tail
+from trimtab.record import fileheader, packs
 from trimtab.record.bodies import PACK_AGE_S
-from trimtab.record.events import Admitted, Settled
 from trimtab.record.packs import COMPACTED, DEFLATED, HEAD_BYTES, PACK, Kind
-from trimtab.record.tail import Segment
 
 MIN_DEFLATED_BYTES = 128
-
-
-def spent_segments(spool: Path, ingested: Collection[tuple[str, int]], before_ns: int) -> list[Segment]:
-    """The segments that may be deleted, in order.
-
-    A segment may go when it is ingested to its end (`ingested` holds (epoch, number)), was last written before
-    `before_ns` (since 1970), and neither it nor one before it in its epoch holds a call without an end: that call's
-    `Admitted` is what the supervisor would settle it from. Raises `FormatError` for a damaged segment among them.
-    """
-    spent: list[Segment] = []
-    for _, group in groupby(tail.segments(spool), key=lambda segment: segment.epoch):
-        of_epoch = list(group)
-        old = 0
-        for segment in of_epoch:
-            done = (segment.epoch, segment.number) in ingested and tail.finished(segment)
-            if not done or segment.path.stat().st_mtime_ns >= before_ns:
-                break
-            old += 1
-        spent += of_epoch[: _without_open_calls(of_epoch, old)]
-    return spent
-
-
-def _without_open_calls(segments: list[Segment], old: int) -> int:
-    """How many of the first `old` segments hold no call that has no end in any segment of the epoch."""
-    admitted_in: dict[str, int] = {}
-    for position, segment in enumerate(segments):
-        if position >= old and not admitted_in:
-            break
-        for _, event in tail.read(segment.path, 0):
-            match event:
-                case Admitted() if position < old:
-                    admitted_in[event.call] = position
-                case Settled():
-                    admitted_in.pop(event.admitted.call, None)
-    return min(admitted_in.values(), default=old)
-
-
-def delete_segments(segments: list[Segment]) -> None:
-    """Deletes segments, and the directories of epochs that are empty then."""
-    for segment in segments:
-        segment.path.unlink(missing_ok=True)
-    for directory in {segment.path.parent for segment in segments}:
-        _remove_if_empty(directory)
 
 
 def delete_packs(bodies: Path, before_ns: int) -> int:
@@ -72,13 +25,9 @@ def delete_packs(bodies: Path, before_ns: int) -> int:
                 path.with_suffix(suffix).unlink(missing_ok=True)
             deleted += 1
     for directory in bodies.glob("*/"):
-        _remove_if_empty(directory)
+        if not any(directory.iterdir()):
+            directory.rmdir()
     return deleted
-
-
-def _remove_if_empty(directory: Path) -> None:
-    if not any(directory.iterdir()):
-        directory.rmdir()
 
 
 def compact(path: Path) -> int:

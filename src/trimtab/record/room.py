@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from trimtab.clock import Clock
-from trimtab.errors import StorageFull
+from trimtab.errors import StorageFull, StoreError
 from trimtab.record.disk import NO_ROOM, Disk
 from trimtab.record.spool import spool_bytes
 
@@ -25,13 +25,15 @@ class Room:
     first, then calls are taken.
 
     Calls are also refused while the segments in the spool, which control deletes once it has read them, are over
-    `spool_limit_bytes` together; that too is looked at once a second.
+    `spool_limit_bytes` together; that too is looked at once a second. The recorder then finishes the segment it writes,
+    so that it can be deleted as well.
     """
 
     def __init__(
         self, directory: Path, epoch: str, clock: Clock, disk: Disk, *, reserve_bytes: int, spool_limit_bytes: int
     ) -> None:
         self.full = False
+        self.over_limit = False
         self._directory = directory
         self._clock = clock
         self._disk = disk
@@ -39,15 +41,17 @@ class Room:
         self._step = max(SHARE_BYTES, reserve_bytes // STEPS)
         self._spool = directory / "spool"
         self._spool_limit_bytes = spool_limit_bytes
-        self._over_limit = False
         self._look_at_s = 0.0
         self._held = 0
         self._path = reserve_path(directory, epoch)
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        except OSError as failure:
+            raise StoreError(store=self._path, detail=str(failure)) from failure
         self._hold(reserve_bytes)
 
     def __repr__(self) -> str:
-        state = "full" if self.full else "spool over its limit" if self._over_limit else "open"
+        state = "full" if self.full else "spool over its limit" if self.over_limit else "open"
         return f"Room({state}, {self._held} of {self._wanted} bytes in reserve)"
 
     def check(self, open_calls: int, waiting_bytes: int) -> None:
@@ -59,7 +63,7 @@ class Room:
             self._look(needed)
         if not self.full and needed > self._held:
             self._hold(needed + self._step)
-        if self.full or self._over_limit:
+        if self.full or self.over_limit:
             raise self.refusal()
 
     def refusal(self) -> StorageFull:
@@ -85,7 +89,7 @@ class Room:
         self._path.unlink(missing_ok=True)
 
     def _look(self, needed: int) -> None:
-        self._over_limit = spool_bytes(self._spool) >= self._spool_limit_bytes
+        self.over_limit = spool_bytes(self._spool) >= self._spool_limit_bytes
         if self.full:
             target = max(self._wanted, needed)
             if self._disk.free_bytes(self._directory) >= target - self._held + self._step:
@@ -97,7 +101,7 @@ class Room:
             self._disk.allocate(self._fd, 0, size)
         except OSError as failure:
             if failure.errno not in NO_ROOM:
-                raise
+                raise StoreError(store=self._path, detail=str(failure)) from failure
             self._disk.truncate(self._fd, self._held)
             self.full = True
         else:

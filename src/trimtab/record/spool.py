@@ -39,13 +39,18 @@ class Spool:
     def write(self) -> bool:
         """Writes all that waits; whether it is in the file now. Raises `StoreError`."""
         buffer, log = self._buffer, self._log
-        if not buffer:
-            return True
         if log.due():
             log.roll()
+        if not buffer:
+            return True
         kept = log.append((buffer,), lambda limit: frames.boundary(buffer, limit))
         del buffer[:kept]
         return not buffer
+
+    def let_go(self, age_s: float) -> None:
+        """Finishes the segment if it is so many seconds old, so that it can be deleted when it is ingested."""
+        if self._log.age_s >= age_s:
+            self._log.roll()
 
     def sync_due(self) -> bool:
         """Whether a sync would bring anything to the disk."""
