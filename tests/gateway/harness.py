@@ -39,7 +39,7 @@ FAST = Deadlines(connect_s=2.0, first_token_s=2.0, gap_s=2.0)
 
 
 @dataclass(frozen=True)
-class TestKey:
+class ClientKey:
     name: str = "tester"
     tasks: tuple[str, ...] = ()
 
@@ -115,7 +115,7 @@ class RunningGateway:
         self.directory = directory
         self.clock = clock or SystemClock()
         self.policy = policy
-        self.keys: dict[bytes, TestKey] = {KEY: TestKey()}
+        self.keys: dict[bytes, ClientKey] = {KEY: ClientKey()}
 
     async def __aenter__(self) -> RunningGateway:
         clock, disk, epoch = self.clock, Disk(), "g0-000000000001"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.gateway.surfaces import sse
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, data_of
+from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
 
 STREAM = b'data: {"a":1}\n\n: ping\n\ndata: x\r\ndata: y\r\n\r\nevent: end\ndata: [DONE]\n\n'
 EVENTS = [b'data: {"a":1}\n\n', b": ping\n\n", b"data: x\r\ndata: y\r\n\r\n", b"event: end\ndata: [DONE]\n\n"]
@@ -53,9 +53,15 @@ def test_event_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         (b": a comment\n\n", None),
         (b"event: ping\n\n", None),
         (b"\n\n", None),
-        (b"database: no\n\n", None),
     ],
 )
 def test_data_of_an_event(event: bytes, data: bytes | None) -> None:
     """Data lines are joined, one space after the colon is dropped, everything else has no data."""
     assert data_of(event) == data
+
+
+@pytest.mark.parametrize("event", [b"database: no\n\n", b"<html>\n\n", b'{"error": 1}\n\n', b"\xff\xfe\n\n"])
+def test_what_is_no_event_is_not_passed_over(event: bytes) -> None:
+    """A line that no field of the standard begins means that the server speaks something else."""
+    with pytest.raises(NotAnEvent):
+        data_of(event)

@@ -85,8 +85,7 @@ class Attempts:
     async def _attempt(self, exchange: Exchange, serving: Serving, choice: Choice, alarm: Alarm) -> CallError | None:
         """Asks one replica; None when its answer was delivered. Recorded whichever way it ends."""
         attempt = OpenAttempt(choice, len(exchange.tried), self._clock.monotonic(), self._clock.wall_ns())
-        body = enforce.body_for(exchange, serving.target(choice))
-        attempt.tokens = estimate_tokens(len(body), output_limit(exchange))
+        attempt.tokens = estimate_tokens(len(exchange.request.body), output_limit(exchange))
         exchange.upstream_status = 0
         serving.router.started(choice, attempt.tokens)
         attempt.in_flight = serving.router.in_flight(choice)
@@ -94,7 +93,7 @@ class Attempts:
         failure: CallError | None = None
         outcome = Outcome(Internal.code)
         try:
-            failure = await self._ask(exchange, serving, attempt, body, alarm)
+            failure = await self._ask(exchange, serving, attempt, alarm)
             outcome = outcome_of(exchange, failure)
         except asyncio.CancelledError:
             outcome = Outcome(CLIENT_GONE, client_gone=True)
@@ -105,15 +104,14 @@ class Attempts:
             self._close(exchange, serving, attempt, outcome, failure)
         return failure
 
-    async def _ask(
-        self, exchange: Exchange, serving: Serving, attempt: OpenAttempt, body: bytes, alarm: Alarm
-    ) -> CallError | None:
+    async def _ask(self, exchange: Exchange, serving: Serving, attempt: OpenAttempt, alarm: Alarm) -> CallError | None:
         """Sends the request and waits for the end of the answer.
 
         A pooled connection that turns out to be stale is replaced by a fresh one within the attempt, if nothing of the
         request went out or the call may be sent twice.
         """
         target = serving.target(attempt.choice)
+        body = enforce.body_for(exchange, target)
         while True:
             try:
                 connection = await self._connection(exchange, attempt, target)

@@ -50,6 +50,7 @@ class Relay:
         self._alarm = alarm
         self._loop = asyncio.get_running_loop()
         self._outcome: asyncio.Future[CallError | None] = self._loop.create_future()
+        self._ended = False
         self._linger: asyncio.TimerHandle | None = None
         self._head: Headers | None = None
         self._error_body: list[bytes] = []
@@ -67,7 +68,7 @@ class Relay:
     @property
     def done(self) -> bool:
         """Whether the attempt has ended."""
-        return self._outcome.done()
+        return self._ended
 
     async def outcome(self) -> CallError | None:
         """Waits for the end of the attempt."""
@@ -88,7 +89,7 @@ class Relay:
 
     def on_body(self, data: bytes) -> None:
         """More of the body has come."""
-        if self._outcome.done():
+        if self._ended:
             return
         if self._refused():
             if self._size < MAX_ERROR_BODY:
@@ -101,7 +102,7 @@ class Relay:
         """The body is whole."""
         if self._linger is not None:
             self._linger.cancel()
-        if self._outcome.done():
+        if self._ended:
             return
         if self._refused():
             content_type = self._header(b"content-type") or replies.JSON
@@ -152,9 +153,11 @@ class Relay:
             exchange.capture.add(data, now_s)
 
     def _settle(self, failure: CallError | None, *, abort: bool = False) -> None:
-        if self._outcome.done():
+        if self._ended:
             return
-        self._outcome.set_result(failure)
+        self._ended = True
+        if not self._outcome.done():
+            self._outcome.set_result(failure)
         answer = self.exchange.answer
         answer.on_pause = answer.on_resume = None
         if self.connection is not None and (abort or failure is not None):
@@ -229,7 +232,7 @@ class StreamedRelay(Relay):
             now_s = self._clock.monotonic()
             self._alarm.progress(now_s)
             self.exchange.content_at(now_s)
-        if reader.done and self.connection is not None and not self._outcome.done():
+        if reader.done and self.connection is not None and not self._ended:
             self._linger = self._loop.call_later(LINGER_S, self.connection.abort)
             self._deliver()
 

@@ -81,6 +81,10 @@ class Router:
         """An attempt of about `tokens` tokens goes to the chosen replica."""
         self._board.acquire(choice.column, tokens)
 
+    def in_flight(self, choice: Choice) -> int:
+        """How many attempts all workers have under way at the chosen replica."""
+        return self._board.in_flight(choice.column)
+
     def answered(self, choice: Choice, now: float) -> None:
         """The first content came: a trial has done its work and need not last as long as its answer."""
         if self._board.holds_trial(choice.column, choice.trial):

@@ -14,13 +14,15 @@ from msgspec import Raw, Struct
 
 from trimtab.cost.usage import from_openai
 from trimtab.errors import CallError, InvalidRequest
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, data_of
+from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
 from trimtab.gateway.surfaces.surface import Asked, Edits, Facts, UpstreamSaidError, splice_fields
 from trimtab.record.events import LogprobSummary
 
 LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
 SYSTEM_ROLES = frozenset({"system", "developer"})
 ABSENT = Raw()
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON they should be."""
 
 T = TypeVar("T")
 
@@ -128,7 +130,7 @@ def read_fields(body: bytes) -> dict[str, Raw]:
     """The top-level values of a JSON object as bytes; raises `InvalidRequest`."""
     try:
         return _fields.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+    except NOT_JSON as wrong:
         raise InvalidRequest(detail=f"the body is not a JSON object: {wrong}") from None
 
 
@@ -139,7 +141,7 @@ def field(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[T | N
         return None
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+    except NOT_JSON as wrong:
         raise InvalidRequest(detail=f"`{name}` is not valid: {wrong}") from None
 
 
@@ -175,7 +177,7 @@ def read_messages(asked: Asked) -> None:
         first = _message.decode(asked.messages[0]) if asked.messages else None
         if first is not None and first.role in SYSTEM_ROLES:
             asked.system_prompt = system_prompt_digest(first.content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+    except NOT_JSON as wrong:
         raise InvalidRequest(detail=f"`messages` is not valid: {wrong}") from None
 
 
@@ -235,7 +237,7 @@ def whole_answer(body: bytes) -> Facts:
     """The facts of an answer that came in one piece; raises `UpstreamSaidError`."""
     try:
         answer = _chunk.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+    except NOT_JSON as wrong:
         raise UpstreamSaidError(f"the answer is not what the surface defines: {wrong}") from None
     if answer.error:
         raise UpstreamSaidError(error_text(answer.error))
@@ -332,8 +334,10 @@ class EventReader:
                 self.forward = events[0] if self._passes(events[0]) else b""
             elif events:
                 self.forward = b"".join([event for event in events if self._passes(event)])
-        except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        except NOT_JSON as wrong:
             self.failure = f"an event of the stream is not valid: {wrong}"
+        except NotAnEvent:
+            self.failure = "the stream holds lines that are no server-sent events"
         except EventTooLarge:
             self.failure = "an event of the stream has no end"
 

@@ -5,6 +5,13 @@ from __future__ import annotations
 MAX_EVENT_BYTES = 8 << 20
 
 
+FIELDS = frozenset({b"", b"data", b"event", b"id", b"retry"})
+
+
+class NotAnEvent(Exception):
+    """A line of an event stream begins with no field the standard knows."""
+
+
 class EventTooLarge(Exception):
     """An event ran past `MAX_EVENT_BYTES` without its blank line."""
 
@@ -59,11 +66,18 @@ def _event_end(data: bytes, start: int) -> int:
 
 
 def data_of(event: bytes) -> bytes | None:
-    """The event's data, or None for one that has none (a comment, a ping, a bare `event:` line)."""
+    """The event's data, or None for one that has none (a comment, a ping, a bare `event:` line).
+
+    Raises `NotAnEvent` for a line that is no field of the standard: a browser skips it, but here it means that the
+    server is not speaking what it says.
+    """
     if event.startswith(b"data: ") and event.find(b"\n") >= len(event) - 2:
         return event[6:-2]
     lines = []
     for line in event.splitlines():
-        if line.startswith(b"data:"):
-            lines.append(line[6:] if line[5:6] == b" " else line[5:])
+        name, colon, value = line.partition(b":")
+        if name == b"data" and colon:
+            lines.append(value[1:] if value.startswith(b" ") else value)
+        elif name not in FIELDS:
+            raise NotAnEvent
     return b"\n".join(lines) if lines else None

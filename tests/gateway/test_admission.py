@@ -1,0 +1,145 @@
+"""Who may call, which task a call belongs to, and what is answered without a replica."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.harness import ClientKey, RunningGateway, passing, snapshot, task
+from trimtab.policy.snapshot import Snapshot
+from trimtab.testing import ScriptedUpstream, chat_json, json_answer
+
+MESSAGES = [{"role": "system", "content": "Classify."}, {"role": "user", "content": "hi"}]
+CLASSIFY = "sha256:" + hashlib.sha256(b"Classify.").hexdigest()
+
+
+def mapped(url: str, **more: Any) -> Snapshot:
+    tasks = [task(name, "small") for name in ("by-header", "by-model", "by-prompt", "by-key")]
+    return snapshot(
+        {"small": url},
+        *tasks,
+        task_of_key={"support": "by-key"},
+        task_of_system_prompt={CLASSIFY: "by-prompt"},
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "headers", "messages", "expected"),
+    [
+        ("by-model", {"x_trimtab_task": "by-header"}, MESSAGES, "by-header"),
+        ("by-model", {}, MESSAGES, "by-model"),
+        ("small", {}, MESSAGES, "by-prompt"),
+        ("whatever", {}, MESSAGES, "by-prompt"),
+        ("small", {}, MESSAGES[1:], "by-key"),
+    ],
+)
+async def test_calls_are_mapped_in_the_stated_order(
+    tmp_path: Path, model: str, headers: dict[str, str], messages: list[Any], expected: str
+) -> None:
+    """Header, then model, then system prompt, then key."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
+            gateway.keys[b"tt_test"] = ClientKey("support")
+            response = await gateway.post({"model": model, "messages": messages}, **headers)
+            events = await gateway.events()
+    assert response.status == 200
+    assert [end.admitted.task for end in events.settled] == [expected]
+
+
+async def test_the_rest_is_undeclared_under_the_defaults(tmp_path: Path) -> None:
+    """A call that names a model, or what its server calls it, runs as (undeclared) with bodies as digests only."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
+            for model in ("small", "served-small"):
+                assert (await gateway.post({"model": model, "messages": []})).status == 200
+            unknown = await gateway.post({"model": "nope", "messages": []})
+            events = await gateway.events()
+    assert (unknown.status, unknown.json()["error"]["code"]) == (404, "unknown_model")
+    assert [end.admitted.task for end in events.settled] == ["(undeclared)"] * 2
+    assert all(end.admitted.request_body and not end.admitted.messages for end in events.settled)
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic dHRfdGVzdA==", "tt_test"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/tokenize"])
+async def test_every_route_wants_a_key(tmp_path: Path, authorization: str, path: str) -> None:
+    """Without a valid key nothing is told and nothing is recorded as a call."""
+    async with ScriptedUpstream() as upstream, RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
+        reader, writer = await gateway.send(
+            {"model": "small"}, path, "GET" if path == "/v1/models" else "POST", authorization=authorization
+        )
+        status = (await reader.readline()).split()[1]
+        writer.close()
+        events = await gateway.events()
+    assert status == b"401"
+    assert events.admitted == []
+    assert upstream.requests == []
+
+
+async def test_a_key_bound_to_tasks_may_not_use_another(tmp_path: Path) -> None:
+    """A key's tasks are all it may use; an undeclared call is none of them."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
+            gateway.keys[b"tt_test"] = ClientKey("narrow", ("by-model",))
+            allowed = await gateway.post({"model": "by-model", "messages": []})
+            other = await gateway.post({"model": "by-header", "messages": []})
+            undeclared = await gateway.post({"model": "small", "messages": []})
+    assert [allowed.status, other.status, undeclared.status] == [200, 403, 403]
+    assert other.json()["error"]["code"] == "forbidden"
+
+
+async def test_labels_are_recorded_and_bounded(tmp_path: Path) -> None:
+    """Run, step, conversation and user headers end up in the record; an overlong one is refused."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
+            body = {"model": "by-model", "messages": [], "trimtab": {"retrieval_ids": ["doc-1", "doc-2"]}}
+            trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            good = await gateway.post(
+                body, x_trimtab_run="r1", x_trimtab_step="s1", x_trimtab_user="ana", traceparent=trace
+            )
+            bad = await gateway.post(body, x_trimtab_run="r" * 201)
+            events = await gateway.events()
+    assert (good.status, good.headers["x-trimtab-run"], bad.status) == (200, "r1", 400)
+    [admitted] = events.admitted
+    assert (admitted.run, admitted.step, admitted.end_user) == ("r1", "s1", "ana")
+    assert admitted.retrieval_ids == ("doc-1", "doc-2")
+    assert admitted.trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert b"4bf92f3577b34da6a3ce929d0e0e4736" in (upstream.requests[0].header("traceparent") or b"")
+
+
+async def test_passthrough_only_where_it_is_listed(tmp_path: Path) -> None:
+    """A listed method and path goes through as it is, recorded; anything else of the server is not reachable."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(json_answer({"tokens": [1, 2]}))
+        policy = snapshot({"small": upstream.url}, task("triage", "small"))
+        policy.models["small"] = passing(policy.models["small"], ("POST", "/tokenize"))
+        async with RunningGateway(tmp_path, policy) as gateway:
+            good = await gateway.post(b"any bytes", "/tokenize?x=1")
+            bad = await gateway.post(b"any bytes", "/sleep")
+            events = await gateway.events()
+    assert (good.status, good.json()) == (200, {"tokens": [1, 2]})
+    assert (bad.status, bad.json()["error"]["code"]) == (404, "not_found")
+    [request] = upstream.requests
+    assert (request.target, request.body) == ("/tokenize?x=1", b"any bytes")
+    assert [(end.outcome, end.admitted.surface) for end in events.settled] == [("ok", "passthrough")]
+
+
+async def test_own_routes(tmp_path: Path) -> None:
+    """Health and readiness need no key; the list of models names tasks and models; a wrong method says which."""
+    async with ScriptedUpstream() as upstream, RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
+        statuses = {}
+        for method, path in (("GET", "/health"), ("GET", "/ready"), ("GET", "/v1/chat/completions")):
+            reader, writer = await gateway.send(b"", path, method, authorization="")
+            statuses[path] = int((await reader.readline()).split()[1])
+            writer.close()
+        gateway.pipeline.draining = True
+        draining = await gateway.post({"model": "by-model", "messages": []})
+    assert statuses == {"/health": 200, "/ready": 200, "/v1/chat/completions": 405}
+    assert (draining.status, draining.json()["error"]["code"]) == (503, "draining")
