@@ -35,35 +35,22 @@ from trimtab.record.spool import SEGMENT_AGE_S, SEGMENT_BYTES, Spool
 EPOCH = "g0-0123456789ab"
 ROUNDS = 7
 REDACTIONS: tuple[Redaction, ...] = ("none", "digest", "full")
-WORDS = [
-    "the",
-    "of",
-    "river",
-    "answer",
-    "because",
-    "seventeen",
-    "under",
-    "maybe",
-    "colour",
-    "table",
-    "ran",
-    "green",
-    "however",
-    "it",
-    "is",
-    "was",
-    "to",
-    "order",
-]
+LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
 USAGE = Usage(input=211, cache_read=64, output=128)
 
 
+def words(source: random.Random) -> list[str]:
+    """A vocabulary in which common words are shorter and said more often, as in prose."""
+    known = ["".join(source.choices(LETTERS, k=2 + rank.bit_length() // 2)) for rank in range(2000)]
+    return [word for rank, word in enumerate(known) for _ in range(1 + 400 // (rank + 1))]
+
+
+WORDS = words(random.Random(1))
+
+
 def text(source: random.Random, size: int) -> str:
-    """Words that compress about as well as prose."""
-    said = ""
-    while len(said) < size:
-        said += source.choice(WORDS) + " "
-    return said[:size]
+    """Prose of `size` characters."""
+    return " ".join(source.choices(WORDS, k=size // 3 + 1))[:size]
 
 
 def worker(directory: Path) -> tuple[Recorder, Bodies]:
