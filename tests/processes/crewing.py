@@ -50,7 +50,7 @@ class Bench:
             spawn=self._spawn,
             changed=self._changed,
             bury=self._bury,
-            note=lambda kind, subject, detail: self._note(kind, subject, detail),
+            note=self._note,
         )
 
     def post(self, made: Role, slot: int = 0, *, listening: bool = False) -> Post:

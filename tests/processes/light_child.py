@@ -9,11 +9,12 @@ import os
 import select
 import socket
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     mode, channel, place = sys.argv[1], socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3])
-    if mode == "dies" or os.path.exists(mode):
+    if mode == "dies" or Path(mode).exists():
         sys.exit(3)
     if mode == "babbles":
         channel.sendall(b"what?\n")

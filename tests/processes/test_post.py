@@ -117,7 +117,7 @@ async def test_crash_loop_is_said_and_gives_up_the_start(bench: Bench) -> None:
     """A child that dies again and again before it is ready makes the start fail, with how it died, and a note."""
     post = bench.post(role("dies"))
     await post.open()
-    with pytest.raises(CannotStart, match="gateway 0 does not start: .*exit code 3"):
+    with pytest.raises(CannotStart, match=r"gateway 0 does not start: .*exit code 3"):
         await post.filled()
     assert [note[1:] for note in bench.notes if note[0] == "crash_loop"] == [
         ("gateway 0", "5 deaths in a row, the last with exit code 3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def test_look_sees_content_replacement_and_removal(tmp_path: Path) -> None:
     looks.append(look(tmp_path))
     (task / "prompt.md").unlink()
     looks.append(look(tmp_path))
-    assert all(earlier != later for earlier, later in zip(looks, looks[1:], strict=False))
+    assert all(earlier != later for earlier, later in itertools.pairwise(looks))
 
 
 def test_look_leaves_out_what_is_no_declaration(tmp_path: Path) -> None:

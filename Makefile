@@ -1,0 +1,52 @@
+# Needs python3 (3.11 or newer) with venv, and make. Everything else comes with hashes from requirements/*.lock.
+
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+UP := $(VENV)/.up-installed
+DEV := $(VENV)/.dev-installed
+DECLARED := pyproject.toml src/trimtab/__init__.py
+
+.PHONY: help up test test-engine bench lint format lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+up: $(UP) ## the demo: a tiny engine, the gateway and control, in ./demo
+	@$(VENV)/bin/trimtab up --demo
+
+test: $(DEV) ## every test that needs nothing but this machine
+	$(VENV)/bin/pytest -m "not engine"
+
+test-engine: $(DEV) ## the tests that need a real vLLM (installs one first)
+	tests/engine/install_vllm.sh
+	$(VENV)/bin/pytest -m engine
+
+bench: $(DEV) ## the benchmarks; figures go to bench/RESULTS.md
+	$(MAKE) -C bench
+
+lint: $(DEV) ## style, format and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+format: $(DEV) ## puts the code into its form
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+clean: ## removes the environment, caches and the demo's data; keeps edits of the demo project
+	rm -rf $(VENV) demo/.trimtab build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(UP): requirements/up.lock $(DECLARED) | $(VENV)/bin/python
+	$(PIP) install --quiet --no-compile --require-hashes -r requirements/up.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.lock $(DECLARED) | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(UP)

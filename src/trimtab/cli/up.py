@@ -1,0 +1,76 @@
+"""`trimtab up`: the gateway, control and, with `--demo`, a tiny engine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from trimtab.assemble.up import Started, supervisor
+from trimtab.declare.load import PROJECT_FILE, load
+from trimtab.demo import welcome
+from trimtab.processes import logs
+
+DEMO_FOLDER = Path("demo")
+
+
+@click.command("up")
+@click.option(
+    "--project",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder with trimtab.toml; the current one unless given.",
+)
+@click.option("--demo", is_flag=True, help="Run the demo project, written to ./demo if it is not there yet.")
+@click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON lines.")
+def command(folder: Path | None, demo: bool, as_json: bool) -> None:
+    """Run a project: its model gateway and control.
+
+    Ctrl-C (or SIGTERM) lets open calls end and stops; a second one does not wait. Edits of the project are in force
+    within a second, SIGHUP reads it at once. SIGUSR2 replaces the gateway workers one after another.
+    """
+    if demo:
+        folder = folder or DEMO_FOLDER
+        if not (folder / PROJECT_FILE).exists():
+            welcome.write_project(folder)
+    folder = folder or Path()
+    logs.configure("supervisor")
+    say = _say_json if as_json else _say_demo(folder) if demo else _say
+    asyncio.run(supervisor(load(folder), demo=demo, started=say))
+    if as_json:
+        click.echo(json.dumps({"event": "stopped"}))
+    else:
+        click.echo("Stopped: every call has ended and is recorded.")
+
+
+def _say_json(started: Started) -> None:
+    click.echo(json.dumps({"event": "started", **asdict(started)}))
+
+
+def _say(started: Started) -> None:
+    workers = "1 worker" if started.workers == 1 else f"{started.workers} workers"
+    lines = [f"Trimtab is running: {workers}, snapshot {started.snapshot[:12]}.", ""]
+    lines.append(f"  gateway   {started.gateway}/v1")
+    if started.control:
+        lines.append(f"  control   {started.control}")
+    else:
+        lines.append("  control   not installed (pip install 'trimtab[control]'); records wait in the spool")
+    lines.append("")
+    if started.keys_required:
+        lines.append("Every call needs a key:  trimtab key new NAME")
+    lines.append("Then look:               trimtab status  |  trimtab calls tail  |  trimtab report")
+    lines.append("Edits of trimtab.toml and tasks/ are in force within a second. Ctrl-C stops.")
+    click.echo("\n".join(lines))
+
+
+def _say_demo(folder: Path) -> Callable[[Started], None]:
+    def say(started: Started) -> None:
+        key = None if not started.keys_required else "KEY"
+        click.echo(welcome.welcome(started.gateway, key))
+        click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")
+
+    return say
