@@ -63,7 +63,6 @@ async def test_failures_before_content_are_real_http_errors(
         ("stall_with_pings", "deadline_gap"),
         ("cut_mid_chunk", "upstream_truncated"),
         ("cut_between_chunks", "upstream_truncated"),
-        ("malformed_sse", "upstream_error"),
         ("ended_without_marker", "upstream_truncated"),
         ("reset", "upstream_truncated"),
     ],
@@ -84,17 +83,23 @@ async def test_failures_after_content_end_in_an_error_event_and_a_cut(tmp_path: 
     assert [(end.outcome, end.status) for end in events.settled] == [(code, 200)]
 
 
-async def test_an_error_event_before_done_is_no_success(tmp_path: Path) -> None:
-    """What vLLM sends when its engine dies, an error and then [DONE], ends the client's stream badly."""
-    answer = Answer()
-    error = event({"error": {"message": "EngineCore encountered an issue", "code": 500}})
-    script = sse_answer([answer.deltas()[0], error, event(b"[DONE]")], Framing(gap_s=0.05))
+@pytest.mark.parametrize(
+    "bad",
+    [
+        event({"error": {"message": "EngineCore encountered an issue", "code": 500}}) + event(b"[DONE]"),
+        b"<html>502</html>\n\n" + event(b"[DONE]"),
+        b"data: {nope\n\n" + event(b"[DONE]"),
+    ],
+)
+async def test_done_after_an_error_is_no_success(tmp_path: Path, bad: bytes) -> None:
+    """What vLLM sends when its engine dies, an error and then [DONE], ends the stream badly, as does any nonsense."""
+    script = sse_answer([Answer().deltas()[0], bad], Framing(gap_s=0.05))
     async with ScriptedUpstream() as upstream:
         upstream.always(script)
         async with RunningGateway(tmp_path, snapshot({"small": upstream.url}, task("triage", "small"))) as gateway:
             response = await gateway.post(STREAM)
     assert not response.whole
-    assert "EngineCore encountered an issue" in response.events[-1]
+    assert '"code":"upstream_error"' in response.events[-1]
     assert "[DONE]" not in response.events
 
 
