@@ -12,24 +12,17 @@ import msgspec
 
 from trimtab.access.keys import KeyDirectory, KeyStore
 from trimtab.assemble import loop
-from trimtab.clock import Clock, SystemClock
+from trimtab.assemble.stores import open_stores
+from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
-from trimtab.declare.project import Data
 from trimtab.gateway.board import Board
 from trimtab.ids import IdSource
-from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
-from trimtab.processes.chores import chores
-from trimtab.processes.control import LOOPBACK, ControlSettings, serve_control
-from trimtab.processes.desk import Stores
+from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.logs import event
-from trimtab.processes.metrics import Recorded
 from trimtab.processes.orders import ControlOrders
-from trimtab.record.index import BodyIndex
-from trimtab.store.clickhouse import ClickHouseTelemetry, open_embedded, open_server
-from trimtab.store.ingest import Ingest
 
 log = logging.getLogger("trimtab.control")
 
@@ -60,45 +53,28 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     is_open = not snapshot.keys_required and listen.host in LOOPBACK
     settings = ControlSettings(listen, directory.control_socket, directory.run, snapshot.environment, is_open)
 
+    parts = ControlParts(
+        clock=clock,
+        open_stores=lambda observer: open_stores(directory, orders.data, clock, (observer,)),
+        snapshot=lambda: in_force.snapshot,
+        board=lambda: board.view(clock.monotonic()),
+        keys=KeyStore(state, clock, IdSource()),
+        key_finder=KeyDirectory(directory.state),
+    )
+
     def ready() -> None:
         channel.send(Ready())
         channel.send(Using(in_force.snapshot.digest))
 
     obeying = asyncio.ensure_future(_obey(channel, in_force, stop))
     try:
-        await serve_control(
-            settings,
-            clock,
-            open_stores=lambda recorded: open_stores(directory, orders.data, clock, recorded),
-            snapshot=lambda: in_force.snapshot,
-            board=lambda: board.view(clock.monotonic()),
-            keys=KeyStore(state, directory.state, clock, IdSource()),
-            key_finder=KeyDirectory(directory.state),
-            stop=stop,
-            ready=ready,
-        )
+        await serve_control(settings, parts, stop, ready)
     finally:
         obeying.cancel()
         state.close()
         board.close()
     channel.send(Drained())
     await channel.close()
-
-
-def open_stores(directory: DataDirectory, data: Data, clock: Clock, recorded: Recorded) -> Stores:
-    """Telemetry and what feeds it; raises `StoreError` while it cannot be opened."""
-    telemetry = open_telemetry(directory, data)
-    bodies = BodyIndex(directory.bodies)
-    ingest = Ingest(directory.spool, directory.ingest, telemetry, clock, bodies=bodies, observers=[recorded.observe])
-    return Stores(telemetry, ingest, bodies, chores(telemetry, directory.bodies, data.retention_s, clock))
-
-
-def open_telemetry(directory: DataDirectory, data: Data) -> ClickHouseTelemetry:
-    """The embedded store, or the server that `[data] telemetry` names; raises `StoreError`."""
-    if data.telemetry == "chdb":
-        return open_embedded(directory.telemetry)
-    secret = data.telemetry_password
-    return open_server(data.telemetry, "" if secret is None else Secrets().read(secret))
 
 
 async def _obey(channel: Channel[Report, Directive], in_force: InForce, stop: asyncio.Event) -> None:
