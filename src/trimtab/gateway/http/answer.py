@@ -18,12 +18,12 @@ _JOIN_BELOW = 64 << 10
 class Way(Protocol):
     """What an answer needs of its connection."""
 
+    keep: bool
+    """Whether the connection may go on after this answer."""
+
     @property
     def date_line(self) -> bytes:
-        """The Date field, with its CRLF."""
-
-    def keeps(self) -> bool:
-        """Whether the connection may go on after this answer."""
+        """The Date field of an answer given now, with its CRLF."""
 
     def write(self, data: bytes) -> None:
         """Sends bytes."""
@@ -82,10 +82,11 @@ class Answer:
         if self.ended:
             return
         self._begin()
-        way = self._way
-        keep = way.keeps()
-        head = whole_head(status, headers, len(body), way.date_line, self._connection_line(keep))
         self.ended = True
+        way = self._way
+        keep = way.keep
+        line = _CLOSE if not keep else _KEEP_OLD if self._old else b""
+        head = whole_head(status, headers, len(body), way.date_line, line)
         if self._bodiless or status in _EMPTY_STATUSES:
             way.write(head)
         elif len(body) < _JOIN_BELOW:
@@ -93,7 +94,7 @@ class Answer:
         else:
             way.write(head)
             way.write(body)
-        self._forget()
+        self.on_gone = self.on_pause = self.on_resume = None
         way.answered(keep, until_close=False)
 
     def head(self, status: int, headers: bytes) -> None:
@@ -104,13 +105,13 @@ class Answer:
         self._bodiless = self._bodiless or status in _EMPTY_STATUSES
         self._chunked = not (self._old or self._bodiless)
         self._until_close = not (self._chunked or self._bodiless)
-        self._keep = self._way.keeps() and not self._until_close
+        self._keep = self._way.keep and not self._until_close
         self._held = b"%b%b%b%b%b\r\n" % (
             status_line(status),
             self._way.date_line,
             headers,
             _CHUNKED if self._chunked else b"",
-            self._connection_line(self._keep),
+            _CLOSE if not self._keep else _KEEP_OLD if self._old else b"",
         )
         asyncio.get_running_loop().call_soon(self._flush)
 
@@ -140,7 +141,7 @@ class Answer:
         if data:
             self._way.write(data)
         self._forget()
-        self._way.answered(self._keep, self._until_close)
+        self._way.answered(self._keep and self._way.keep, self._until_close)
 
     def cut(self) -> None:
         """Ends the answer badly: what was written goes out, the end of the body does not, the connection closes.
@@ -183,11 +184,6 @@ class Answer:
             raise RuntimeError("an answer begins once: whole() or head()")
         self.started = True
 
-    def _connection_line(self, keep: bool) -> bytes:
-        if not keep:
-            return _CLOSE
-        return _KEEP_OLD if self._old else b""
-
     def _flush(self) -> None:
         if self._held is not None:
             held, self._held = self._held, None
@@ -209,6 +205,7 @@ def status_line(status: int) -> bytes:
 
 def whole_head(status: int, headers: bytes, size: int, date_line: bytes, connection_line: bytes = _CLOSE) -> bytes:
     """The head of an answer of `size` bytes, through its blank line."""
+    first = _STATUS_LINES.get(status) or status_line(status)
     if status in _EMPTY_STATUSES:
-        return b"%b%b%b%b\r\n" % (status_line(status), date_line, headers, connection_line)
-    return b"%b%b%bcontent-length: %d\r\n%b\r\n" % (status_line(status), date_line, headers, size, connection_line)
+        return b"%b%b%b%b\r\n" % (first, date_line, headers, connection_line)
+    return b"%b%b%bcontent-length: %d\r\n%b\r\n" % (first, date_line, headers, size, connection_line)

@@ -13,14 +13,16 @@ import logging
 import socket
 import struct
 from collections.abc import Callable, Coroutine
+from enum import Enum, auto
 from math import inf
 from typing import Any, cast
 from weakref import WeakSet
 
 from trimtab.clock import Clock
 from trimtab.declare.project import Limits
-from trimtab.errors import CallError, Internal, Overloaded
+from trimtab.errors import CallError, Internal, Overloaded, RequestTimeout
 from trimtab.gateway.http.answer import Answer, whole_head
+from trimtab.gateway.http.head import Head
 from trimtab.gateway.http.request import Request, RequestReader
 
 Handler = Callable[[Request, Answer], Coroutine[Any, Any, None]]
@@ -37,6 +39,12 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 log = logging.getLogger(__name__)
+
+
+class _Awaits(Enum):
+    REQUEST = auto()
+    HEAD = auto()
+    BODY = auto()
 
 
 class Shared:
@@ -77,13 +85,11 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "__weakref__",
         "_answer",
-        "_body_begun",
+        "_awaits",
         "_busy",
         "_closing",
         "_counted",
-        "_keep",
         "_linger_until",
-        "_overflowed",
         "_peer",
         "_pending",
         "_progress_at",
@@ -93,16 +99,19 @@ class Connection(asyncio.Protocol):
         "_unflushed",
         "_write_paused",
         "deadline",
+        "keep",
         "write",
     )
 
     def __init__(self, shared: Shared) -> None:
         shared.opening.add(self)
         self._shared = shared
-        self._reader: RequestReader | None = None
+        self._reader = RequestReader()
         self._answer: Answer | None = None
         self._pending = bytearray()
-        self._busy = self._closing = self._keep = self._overflowed = self._write_paused = self._body_begun = False
+        self._busy = self._closing = self._write_paused = False
+        self._awaits = _Awaits.REQUEST
+        self.keep = True
         self._counted = self._unflushed = 0
         self._progress_at = self._linger_until = 0.0
         self.deadline = inf
@@ -146,7 +155,6 @@ class Connection(asyncio.Protocol):
         shared.turned_away.discard(self)
         self.deadline = inf
         self._busy = self._closing = True
-        self._reader = None
         self._pending.clear()
         self._count(0)
         self._lose()
@@ -178,14 +186,10 @@ class Connection(asyncio.Protocol):
         """The Date field of an answer given now."""
         return self._shared.date_line
 
-    def keeps(self) -> bool:
-        """Whether the connection may go on after the current answer."""
-        return self._keep and not self._overflowed and not self._shared.draining
-
     def answered(self, keep: bool, until_close: bool) -> None:
         """The answer has ended well; with `until_close` the client waits for the connection's end to know it."""
         self._answer = None
-        if not (keep and self.keeps()):
+        if not keep:
             self._finish(at_once=until_close)
         elif not self._write_paused:
             self._rest()
@@ -206,14 +210,15 @@ class Connection(asyncio.Protocol):
             self._check_reader(now)
         elif self._closing:
             self._drop()
-        elif self._reader is not None:
-            self._refuse(self._reader.late(self._shared.limits))
+        elif self._awaits is not _Awaits.REQUEST:
+            self._refuse(self._late())
         else:
             self._finish(at_once=True)
 
     def drain(self, now: float) -> None:
         """The server is going away: an idle connection has a moment left for one more request."""
-        if not self._busy and self._reader is None:
+        self.keep = False
+        if not self._busy and self._awaits is _Awaits.REQUEST:
             self.deadline = min(self.deadline, now + LAST_REQUEST_S)
 
     def abort(self) -> None:
@@ -224,39 +229,44 @@ class Connection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         reader = self._reader
-        if reader is None:
-            reader = self._reader = RequestReader()
-            self._body_begun = False
-            begun = True
-        else:
-            begun = False
         try:
             end = reader.feed(data, 0, self._shared.limits)
         except CallError as fault:
             self._refuse(fault)
             return
         if end < 0:
-            self._await_rest(reader, begun)
+            self._await_rest(reader)
             return
-        self._reader = None
+        head, body = reader.head, reader.body
+        reader.clear()
         self._busy = True
-        if self._counted:
+        if self._awaits is not _Awaits.REQUEST:
+            self._awaits = _Awaits.REQUEST
             self._count(0)
+        if head is not None:
+            self._start(head, body)
         if end < len(data):
             self._hold(data[end:])
-        self._start(reader)
 
-    def _await_rest(self, reader: RequestReader, begun: bool) -> None:
+    def _await_rest(self, reader: RequestReader) -> None:
         shared = self._shared
-        if reader.head_done and not self._body_begun:
-            self._body_begun = True
+        if reader.head is None:
+            if self._awaits is not _Awaits.HEAD:
+                self._awaits = _Awaits.HEAD
+                self.deadline = shared.clock.monotonic() + shared.limits.header_timeout_s
+        elif self._awaits is not _Awaits.BODY:
+            self._awaits = _Awaits.BODY
             self.deadline = shared.clock.monotonic() + shared.limits.body_timeout_s
-            if reader.expects_continue and not reader.buffered:
+            if reader.head.expects_continue and not reader.buffered:
                 self.write(_CONTINUE)
-        elif begun:
-            self.deadline = shared.clock.monotonic() + shared.limits.header_timeout_s
         if not self._count(reader.buffered):
             self._refuse(Overloaded(limit=shared.max_buffered, what="bytes of unread requests", retry_after_s=1.0))
+
+    def _late(self) -> RequestTimeout:
+        limits = self._shared.limits
+        if self._awaits is _Awaits.HEAD:
+            return RequestTimeout(limit_s=limits.header_timeout_s, setting="header_timeout")
+        return RequestTimeout(limit_s=limits.body_timeout_s, setting="body_timeout")
 
     def _hold(self, data: bytes) -> None:
         """Bytes that nobody can take now: of the next request, or of a client that is told to go."""
@@ -264,11 +274,11 @@ class Connection(asyncio.Protocol):
             if self._linger_until:
                 self.deadline = min(self._shared.clock.monotonic() + LINGER_QUIET_S, self._linger_until)
             return
-        if self._overflowed:
+        if not self.keep:
             return
         self._pending += data
         if len(self._pending) > MAX_PIPELINED or not self._count(len(self._pending)):
-            self._overflowed = True
+            self.keep = False
             self._pending.clear()
             self._count(0)
 
@@ -280,21 +290,13 @@ class Connection(asyncio.Protocol):
 
     # Answering
 
-    def _start(self, reader: RequestReader) -> None:
+    def _start(self, head: Head, body: bytes) -> None:
         shared = self._shared
-        request = Request(
-            reader.method,
-            reader.target,
-            reader.path,
-            reader.headers,
-            reader.body,
-            shared.clock.monotonic(),
-            self._peer,
-            reader.version,
-        )
-        self._keep = reader.keep_alive
+        now = shared.clock.monotonic()
+        request = Request(head.method, head.target, head.path, head.headers, body, now, self._peer, head.version)
+        self.keep = head.keep_alive and not shared.draining
         self.deadline = inf
-        answer = self._answer = Answer(self, reader.method, reader.version)
+        answer = self._answer = Answer(self, head.method, head.version)
         shared.calls[answer] = shared.loop.create_task(self._serve(request, answer))
 
     async def _serve(self, request: Request, answer: Answer) -> None:
@@ -310,9 +312,11 @@ class Connection(asyncio.Protocol):
             log.exception("handling %r failed", request)
             self._fail(answer, Internal(call="(unknown)"))
         finally:
-            answer.cut()
+            if not answer.ended:
+                answer.cut()
             del shared.calls[answer]
-            shared.left()
+            if shared.draining:
+                shared.left()
 
     def _fail(self, answer: Answer, failure: CallError) -> None:
         if answer.started:
@@ -347,7 +351,6 @@ class Connection(asyncio.Protocol):
         `at_once`, its client is given the same time to close first.
         """
         self._busy = self._closing = True
-        self._reader = None
         self._pending.clear()
         self._count(0)
         transport = self._transport

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Headers:
     """The fields of one message, names in lower case, values without surrounding whitespace.
 
-    `get` sees a repeated field as one value joined with ", " (RFC 9110, section 5.3); `items` keeps them apart.
+    `get(name)` is the value of the field `name` (lower case), or None; a repeated field is one value joined with ", "
+    (RFC 9110, section 5.3). `items` keeps repeated fields apart.
     """
 
-    __slots__ = ("_fields", "_values")
+    __slots__ = ("_fields", "get")
 
     def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
         self._fields = fields
-        self._values = dict(fields)
-        if len(self._values) != len(fields):
-            self._values = _joined(fields)
-
-    def get(self, name: bytes) -> bytes | None:
-        """The value of the field `name` (lower case), or None."""
-        return self._values.get(name)
+        values = dict(fields)
+        if len(values) != len(fields):
+            values = _joined(fields)
+        self.get: Callable[[bytes], bytes | None] = values.get
 
     def items(self) -> list[tuple[bytes, bytes]]:
         """The fields in the order they came; not to be changed."""

@@ -191,7 +191,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self._reader.keep_alive and self._unsent is None and not self._transport.is_closing():
             self.reused = True
-            self.resume()
+            if self._paused:
+                self.resume()
             self._home.rest(self)
         else:
             self.close()
