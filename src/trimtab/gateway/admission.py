@@ -11,6 +11,7 @@ from trimtab.gateway.exchange import Exchange
 from trimtab.guard.deadlines import Clocks, asked_total_s, total_limit_s
 from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
+from trimtab.record.bodies import RequestRefs
 from trimtab.record.events import Admitted
 
 MAX_LABEL = 200
@@ -107,12 +108,13 @@ class Admission:
             total_s=total_s,
         )
 
-    def admitted(self, exchange: Exchange) -> Admitted:
-        """The call's `Admitted` event, bodies not yet referred to."""
+    def admitted(self, exchange: Exchange, refs: RequestRefs) -> Admitted:
+        """The call's `Admitted` event; `refs` are its bodies."""
         asked, task, snapshot = exchange.asked, exchange.task, self._snapshot
         get = exchange.request.headers.get
         exchange.run = _label(exchange, b"x-trimtab-run") or exchange.call
-        trace = parse_traceparent((get(b"traceparent") or b"").decode("latin-1"))
+        sent_trace = get(b"traceparent")
+        trace = None if sent_trace is None else parse_traceparent(sent_trace.decode("latin-1"))
         model = task.models[0]
         rates = snapshot.rates.get(model)
         limit = asked.max_output_tokens
@@ -141,6 +143,8 @@ class Admission:
             prompt=task.prompt.digest if task.prompt and asked.inputs is not None else "",
             system_prompt=asked.system_prompt or "",
             request_bytes=len(exchange.request.body),
+            request_body=refs.body,
+            messages=refs.messages,
             max_output_tokens=limit,
             step=_label(exchange, b"x-trimtab-step"),
             parent=_label(exchange, b"x-trimtab-parent"),

@@ -27,7 +27,6 @@ from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.settlement import OpenAttempt
 from trimtab.gateway.upstreams.connection import UpstreamConnection
 from trimtab.guard.alarm import Alarm
-from trimtab.guard.deadlines import Expiry
 from trimtab.guard.outcome import Outcome
 from trimtab.guard.retry import decide
 from trimtab.record.events import CLIENT_GONE, OK
@@ -42,14 +41,7 @@ class Attempts:
 
     async def deliver(self, exchange: Exchange, serving: Serving) -> None:
         """Attempts until an answer is delivered; raises the error of the last attempt."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-        def expired(expiry: Expiry) -> None:
-            if task is not None and not (exchange.relay and exchange.relay.done):
-                exchange.expiry = expiry
-                task.cancel()
-
-        alarm = Alarm(exchange.clocks, self._clock.monotonic, loop.call_at, expired)
+        alarm = Alarm(exchange.clocks, self._clock.monotonic, exchange.runner.get_loop().call_at, exchange.expire)
         try:
             while True:
                 choice = serving.router.choose(exchange.task.models, exchange.tried, self._clock.monotonic())
@@ -65,6 +57,7 @@ class Attempts:
             raise self._expiry_error(exchange) from None
         finally:
             alarm.stop()
+            exchange.relay = None
 
     async def _before_next(self, exchange: Exchange, serving: Serving, failure: CallError) -> None:
         """Waits until another attempt may begin; raises `failure` when none may."""
@@ -163,12 +156,11 @@ class Attempts:
 
     def _expiry_error(self, exchange: Exchange) -> CallError:
         """The error of the deadline that cancelled the call's task; a cancellation without one goes on."""
-        expiry, task = exchange.expiry, asyncio.current_task()
+        expiry = exchange.expiry
         if expiry is None or exchange.answer.gone:
             raise asyncio.CancelledError
         exchange.expiry = None
-        if task is not None:
-            task.uncancel()
+        exchange.runner.uncancel()
         model = exchange.choice.model if exchange.choice else exchange.task.models[0]
         return expiry.error(f"model {model}", exchange.task.name)
 

@@ -20,36 +20,42 @@ FORWARDED = (b"content-type", b"accept")
 class Target:
     """A replica as requests are written for it."""
 
-    __slots__ = ("authority", "base_path", "model", "origin", "served_name")
+    __slots__ = ("_base", "_fixed", "model", "origin", "served_name")
 
     def __init__(self, model: Model, url: str) -> None:
         self.model = model
         self.served_name = model.served_name
         self.origin = Origin.parse(url, ca=model.ca, proxy=model.proxy)
-        self.base_path = self.origin.base_path
-        self.authority = self.origin.authority
+        self._base = self.origin.base_path.encode()
+        self._fixed = f" HTTP/1.1\r\nhost: {self.origin.authority}\r\nuser-agent: trimtab\r\nx-request-id: ".encode()
 
     def head(self, exchange: Exchange, body_bytes: int, left_s: float | None, read_secret: ReadSecret) -> bytes:
         """The request's head, ready to be written."""
         request, admitted = exchange.request, exchange.admitted
+        get = request.headers.get
         lines = [
-            f"{request.method} {self.base_path}{request.target.decode('latin-1')} HTTP/1.1",
-            f"host: {self.authority}",
-            f"x-request-id: {exchange.call}",
-            f"content-length: {body_bytes}",
-            "user-agent: trimtab",
+            b"%b %b%b%b%b"
+            % (
+                request.method.encode(),
+                self.origin.base_path.encode(),
+                request.target,
+                self._fixed,
+                exchange.call.encode(),
+            ),
+            b"content-length: %d" % body_bytes,
         ]
-        if self.model.api_key is not None:
-            lines.append(f"authorization: Bearer {read_secret(self.model.api_key)}")
-        if left_s is not None:
-            lines.append(f"x-trimtab-deadline-ms: {max(1, int(left_s * 1000))}")
-        if admitted is not None and admitted.trace_id:
-            lines.append(f"traceparent: 00-{admitted.trace_id}-{exchange.call[16:]}-01")
         for name in FORWARDED:
-            value = request.headers.get(name)
+            value = get(name)
             if value is not None:
-                lines.append(f"{name.decode()}: {value.decode('latin-1')}")
-        return "\r\n".join((*lines, "\r\n")).encode("latin-1")
+                lines.append(b"%b: %b" % (name, value))
+        if self.model.api_key is not None:
+            lines.append(b"authorization: Bearer " + read_secret(self.model.api_key).encode("latin-1"))
+        if left_s is not None:
+            lines.append(b"x-trimtab-deadline-ms: %d" % max(1, int(left_s * 1000)))
+        if admitted is not None and admitted.trace_id:
+            lines.append(f"traceparent: 00-{admitted.trace_id}-{exchange.call[16:]}-01".encode())
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
 
 
 def render_prompt(exchange: Exchange) -> tuple[bytes, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from trimtab.errors import CallError
@@ -48,6 +49,7 @@ class Exchange:
         "request",
         "response_bytes",
         "run",
+        "runner",
         "shortened",
         "snapshot",
         "status",
@@ -57,9 +59,18 @@ class Exchange:
         "upstream_status",
     )
 
-    def __init__(self, request: Request, answer: Answer, snapshot: Snapshot, call: str, at_ns: int) -> None:
+    def __init__(
+        self,
+        request: Request,
+        answer: Answer,
+        runner: asyncio.Task[object],
+        snapshot: Snapshot,
+        call: str,
+        at_ns: int,
+    ) -> None:
         self.request = request
         self.answer = answer
+        self.runner = runner
         self.snapshot = snapshot
         self.call = call
         self.at_ns = at_ns
@@ -89,11 +100,21 @@ class Exchange:
         self.first_s: float | None = None
         self.last_s: float | None = None
 
+    def leave(self) -> None:
+        """The client has gone: the call's task ends."""
+        self.runner.cancel()
+
+    def expire(self, expiry: Expiry) -> None:
+        """A deadline has run out: the call's task is cancelled, unless the answer came in the same turn of the loop."""
+        if self.relay is None or not self.relay.done:
+            self.expiry = expiry
+            self.runner.cancel()
+
     def content_at(self, now_s: float) -> None:
         """A content-bearing event has been written to the client at `now_s`."""
+        self.last_s = now_s
         if self.first_s is None:
             self.first_s = now_s
-        self.last_s = now_s
 
     def __repr__(self) -> str:
         state = self.outcome or ("streaming" if self.head_sent else "open")

@@ -15,8 +15,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from trimtab.errors import (
     CallError,
     Draining,
@@ -74,16 +72,11 @@ class Pipeline:
         """Answers one request; whatever happens, an admitted call is settled."""
         at_ns = self._clock.wall_ns()
         serving = self._serving
-        exchange = Exchange(request, answer, serving.snapshot, self._parts.ids.new(at_ns), at_ns)
-        task = asyncio.current_task()
-
-        def leave() -> None:
-            if task is not None:
-                task.cancel()
-
-        answer.on_gone = leave
-        if answer.gone:
+        runner = asyncio.current_task()
+        if runner is None or answer.gone:
             return
+        exchange = Exchange(request, answer, runner, serving.snapshot, self._parts.ids.new(at_ns), at_ns)
+        answer.on_gone = exchange.leave
         self.open_calls += 1
         try:
             if self._route(exchange, serving):
@@ -146,10 +139,9 @@ class Pipeline:
     def _admit(self, exchange: Exchange, serving: Serving) -> None:
         if self.draining:
             raise Draining
-        task, asked, body = exchange.task, exchange.asked, exchange.request.body
-        admitted = serving.admission.admitted(exchange)
-        refs = self._bodies.request(body, asked.messages, task.redaction)
-        admitted = msgspec.structs.replace(admitted, request_body=refs.body, messages=refs.messages)
+        asked, body = exchange.asked, exchange.request.body
+        refs = self._bodies.request(body, asked.messages, exchange.task.redaction)
+        admitted = serving.admission.admitted(exchange, refs)
         self._recorder.admit(admitted)
         exchange.admitted = admitted
 

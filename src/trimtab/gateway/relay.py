@@ -48,7 +48,7 @@ class Relay:
         self.answered: Callable[[float], None] | None = None
         self._clock = clock
         self._alarm = alarm
-        self._loop = asyncio.get_running_loop()
+        self._loop = exchange.runner.get_loop()
         self._outcome: asyncio.Future[CallError | None] = self._loop.create_future()
         self._ended = False
         self._linger: asyncio.TimerHandle | None = None

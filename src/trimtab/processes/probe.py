@@ -34,7 +34,7 @@ class Probe:
                 connection = await self._pool.connect(target.origin, CONNECT_TIMEOUT_S)
             except ConnectError as failure:
                 raise ConnectionError(str(failure)) from failure
-        head = f"GET {target.base_path}{path} HTTP/1.1\r\nhost: {target.authority}\r\nuser-agent: trimtab\r\n\r\n"
+        head = f"GET {target.origin.base_path}{path} HTTP/1.1\r\nhost: {target.origin.authority}\r\nuser-agent: trimtab\r\n\r\n"
         status = StatusSink(asyncio.get_running_loop().create_future())
         connection.send(head.encode("latin-1"), b"", status)
         try:
