@@ -1,4 +1,4 @@
-"""How a worker asks a replica whether it is well: one GET over the pool that calls use too."""
+"""How a worker asks a replica whether it is well: one GET on a connection of its own, which tries that too."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import asyncio
 from collections.abc import Callable
 
 from trimtab.errors import ConnectError
-from trimtab.gateway.enforce import Target
 from trimtab.gateway.http.headers import Headers
+from trimtab.gateway.upstreams.origin import Origin
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.sink import Failure
 from trimtab.policy.snapshot import Snapshot
 
 CONNECT_TIMEOUT_S = 2.0
+HEADERS = "user-agent: trimtab\r\nconnection: close\r\n"
 
 
 class Probe:
-    """Sends health checks with the CA and proxy of the replica's model, and without its key."""
+    """Sends health checks with the CA and proxy of the replica's model, and without its key.
+
+    Not on a connection that calls left behind: a server may have closed that, which says nothing of its health.
+    """
 
     def __init__(self, pool: Pool, snapshot: Callable[[], Snapshot]) -> None:
         self._pool = pool
@@ -27,14 +31,12 @@ class Probe:
         declared = self._snapshot().models.get(model)
         if declared is None:
             raise ConnectionError(f"{model} is declared no more")
-        target = Target(declared, url)
-        connection = self._pool.idle(target.origin)
-        if connection is None:
-            try:
-                connection = await self._pool.connect(target.origin, CONNECT_TIMEOUT_S)
-            except ConnectError as failure:
-                raise ConnectionError(str(failure)) from failure
-        head = f"GET {target.origin.base_path}{path} HTTP/1.1\r\nhost: {target.origin.authority}\r\nuser-agent: trimtab\r\n\r\n"
+        origin = Origin.parse(url, ca=declared.ca, proxy=declared.proxy)
+        try:
+            connection = await self._pool.connect(origin, CONNECT_TIMEOUT_S)
+        except ConnectError as failure:
+            raise ConnectionError(str(failure)) from failure
+        head = f"GET {origin.base_path}{path} HTTP/1.1\r\nhost: {origin.authority}\r\n{HEADERS}\r\n"
         status = StatusSink(asyncio.get_running_loop().create_future())
         connection.send(head.encode("latin-1"), b"", status)
         try:
