@@ -158,6 +158,36 @@ def test_a_body_with_other_bytes_is_damage(tmp_path):
         index.read(digest)
 
 
+def test_packs_made_smaller_behind_its_back_are_found(tmp_path):
+    """An index that was open when another process compressed a pack, or deleted it, gives the right bytes or none."""
+    worker, digests = filled(tmp_path, pack_bytes=8000)
+    worker.recorder.close()
+    index = BodyIndex(tmp_path / "bodies")
+    index.update()
+    assert index.read(digests[0]) == BODIES[0]
+    first, second, *_ = sorted((tmp_path / "bodies" / EPOCH).glob("*.pack"))
+    assert retention.compact(first) > 0
+    second.unlink()
+    second.with_suffix(".idx").unlink()
+    found = [index.read(digest) for digest in digests]
+    assert found[:5] == BODIES[:5] and found[-1] == BODIES[-1]
+    assert all(body in (None, expected) for body, expected in zip(found, BODIES, strict=True))
+    assert None in found
+
+
+def test_what_is_no_pack_is_left_alone(tmp_path):
+    """Other files among the bodies are neither indexed nor deleted."""
+    worker, digests = filled(tmp_path)
+    worker.recorder.close()
+    (tmp_path / "bodies" / "README").write_text("hello")
+    (tmp_path / "bodies" / EPOCH / "notes.pack").write_text("hello")
+    index = BodyIndex(tmp_path / "bodies")
+    index.update()
+    assert index.read(digests[0]) == BODIES[0]
+    assert retention.delete_packs(tmp_path / "bodies", 2**62) == 1
+    assert (tmp_path / "bodies" / EPOCH / "notes.pack").exists()
+
+
 def test_a_damaged_pack_does_not_hide_the_others(tmp_path):
     """Damage is told, what precedes it and all other packs are found."""
     worker, digests = filled(tmp_path, pack_bytes=1500)
@@ -170,8 +200,10 @@ def test_a_damaged_pack_does_not_hide_the_others(tmp_path):
     index = BodyIndex(tmp_path / "bodies")
     with pytest.raises(FormatError, match="00000003"):
         index.update()
+    index.update()
     found = [index.read(digest) for digest in digests]
     assert 1 <= sum(body is None for body in found) <= 3
+    assert found[found.index(None) - 1] in BODIES
     assert all(body in (None, expected) for body, expected in zip(found, BODIES, strict=True))
 
 

@@ -210,6 +210,35 @@ def test_an_event_over_the_limit_is_refused(tmp_path):
         frames.append(bytearray(), settled("a", detail="x" * (17 << 20)))
 
 
+class CountingDisk(Disk):
+    """A disk that counts its writes."""
+
+    def __init__(self):
+        self.writes = 0
+
+    def writev(self, fd, parts):
+        self.writes += 1
+        return os.writev(fd, parts)
+
+
+def test_a_call_takes_two_writes_at_most(tmp_path):
+    """With bodies as digests a call writes once when it is admitted and once when its end is flushed."""
+    disk = CountingDisk()
+    worker = Worker(tmp_path, disk=disk)
+    worker.recorder.admit(admitted("first"))
+    for number in range(10):
+        before = disk.writes
+        call = f"c{number}"
+        refs = worker.bodies.request(b"{}", None, "digest")
+        worker.recorder.admit(admitted(call, request_body=refs.body))
+        capture = worker.bodies.capture("digest")
+        capture.add(b"answer", 0.0)
+        worker.recorder.attempt(attempt(call))
+        worker.recorder.settle(settled(call, response_body=worker.bodies.response(capture)))
+        worker.recorder.flush()
+        assert disk.writes == before + 2
+
+
 def test_state_is_told(tmp_path):
     """`repr` says what is open, written and waiting."""
     worker = Worker(tmp_path)

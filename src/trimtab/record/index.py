@@ -17,7 +17,7 @@ import msgspec
 from trimtab.errors import FormatError, StoreError
 from trimtab.record import chains, fileheader, packs
 from trimtab.record.fileheader import HEADER_BYTES, FileHeader, FileKind
-from trimtab.record.packs import DIGEST_BYTES, PACK, Kind
+from trimtab.record.packs import DIGEST_BYTES, Kind
 
 INDEX = FileKind(b"TTIX", 1, ".idx", b"")
 MAX_OPEN_INDEXES = 64
@@ -38,8 +38,9 @@ class BodyIndex:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._known: dict[str, Path] = {}
         self._live: dict[Path, _LivePack] = {}
-        self._finished: dict[Path, int] = {}
+        self._finished: dict[Path, None] = {}
         self._open: dict[Path, _SortedIndex] = {}
 
     def __repr__(self) -> str:
@@ -48,16 +49,15 @@ class BodyIndex:
     def update(self) -> None:
         """Indexes new packs and what was added to live ones; raises `FormatError` for a damaged pack, `StoreError`.
 
-        A damaged pack does not keep the others from being indexed, and what precedes the damage is found.
+        Damage is told once. It does not keep other packs from being indexed, nor what precedes it in its own.
         """
-        present = {path: path.stat().st_size for path in self._directory.glob(f"*/*{PACK.suffix}")}
-        for path, size in list(self._finished.items()):
-            if present.get(path) != size:
-                self._forget(path)
-        for path in self._live.keys() - present.keys():
-            del self._live[path]
+        present = packs.files(self._directory)
+        for name in self._known.keys() - present:
+            self._forget(self._known.pop(name))
+        fresh = sorted(present - self._known.keys())
+        self._known.update((name, Path(name)) for name in fresh)
         damage: FormatError | None = None
-        for path in sorted(present.keys() - self._finished.keys()):
+        for path in [path for path, live in self._live.items() if not live.damaged] + [Path(name) for name in fresh]:
             try:
                 self._take(path)
             except FormatError as wrong:
@@ -144,59 +144,82 @@ class BodyIndex:
             if found is not None:
                 return (*found, path)
         for path in reversed(self._finished):
-            offset = self._index(path).find(digest)
-            found = None if offset is None else packs.load(path, offset, digest)
+            found = self._load_from(path, digest)
             if found is not None:
                 self._finished[path] = self._finished.pop(path)
                 return (*found, path)
         return None
 
+    def _load_from(self, path: Path, digest: bytes) -> tuple[Kind, bytes] | None:
+        """A frame of a finished pack; one that was made smaller meanwhile is indexed again."""
+        try:
+            offset = self._index(path).find(digest)
+            found = None if offset is None else packs.load(path, offset, digest)
+            if found is None and offset is not None and path.exists():
+                self._close(path)
+                self._take(path)
+                offset = self._index(path).find(digest)
+                found = None if offset is None else packs.load(path, offset, digest)
+        except FileNotFoundError:
+            return None
+        else:
+            return found
+
     def _take(self, path: Path) -> None:
         """Indexes a pack: for good if nothing will be added to it, else as far as it is written."""
         try:
-            if not packs.finished(path):
-                self._live.setdefault(path, _LivePack()).follow(path)
-                return
+            done = packs.finished(path)
             size = path.stat().st_size
-            if not _SortedIndex.is_of(path, size):
-                live = self._live.get(path) or _LivePack()
+            if not (done and _SortedIndex.is_of(path, size)):
+                live = self._live.setdefault(path, _LivePack())
                 live.follow(path)
+                if not done:
+                    return
                 _SortedIndex.write(path, size, live.offsets)
         except FileNotFoundError:
             return
         except OSError as failure:
             raise StoreError(store=path, detail=str(failure)) from failure
         self._live.pop(path, None)
-        self._finished[path] = size
+        self._finished[path] = None
 
     def _index(self, path: Path) -> _SortedIndex:
         index = self._open.pop(path, None) or _SortedIndex(path)
         self._open[path] = index
         if len(self._open) > MAX_OPEN_INDEXES:
-            self._open.pop(next(iter(self._open))).close()
+            self._close(next(iter(self._open)))
         return index
 
-    def _forget(self, path: Path) -> None:
-        self._finished.pop(path, None)
+    def _close(self, path: Path) -> None:
         index = self._open.pop(path, None)
         if index is not None:
             index.close()
+
+    def _forget(self, path: Path) -> None:
+        self._live.pop(path, None)
+        self._finished.pop(path, None)
+        self._close(path)
 
 
 class _LivePack:
     """Where the frames of a pack begin that is still being written."""
 
-    __slots__ = ("offsets", "reached")
+    __slots__ = ("damaged", "offsets", "reached")
 
     def __init__(self) -> None:
+        self.damaged = False
         self.reached = 0
         self.offsets: dict[bytes, int] = {}
 
     def follow(self, path: Path) -> None:
-        for entry in packs.scan(path, self.reached):
-            if entry.kind is not Kind.END:
-                self.offsets.setdefault(entry.digest, entry.offset)
-            self.reached = entry.end
+        try:
+            for entry in packs.scan(path, self.reached):
+                if entry.kind is not Kind.END:
+                    self.offsets.setdefault(entry.digest, entry.offset)
+                self.reached = entry.end
+        except FormatError:
+            self.damaged = True
+            raise
 
 
 class _SortedIndex:

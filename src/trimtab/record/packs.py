@@ -77,6 +77,24 @@ class Entry(NamedTuple):
         return self.offset + HEAD_BYTES + self.length
 
 
+def files(bodies: Path) -> set[str]:
+    """The paths of all packs of all epochs; listed without asking for more, since there may be thousands."""
+    return {
+        entry.path
+        for epoch in _entries(bodies)
+        for entry in _entries(epoch.path)
+        if entry.name.endswith(PACK.suffix) and entry.name.removesuffix(PACK.suffix).isdecimal()
+    }
+
+
+def _entries(directory: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def read_header(path: Path) -> FileHeader | None:
     """The pack's header, None while it is not whole; raises `FormatError` and `StoreError`."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -19,13 +20,13 @@ def delete_packs(bodies: Path, before_ns: int) -> int:
     A pack is referred to by the calls of the hour (`PACK_AGE_S`) in which it is written at most.
     """
     deleted = 0
-    for path in sorted(bodies.glob(f"*/*{PACK.suffix}")):
+    for path in map(Path, sorted(packs.files(bodies))):
         if packs.finished(path) and path.stat().st_mtime_ns + int(PACK_AGE_S * 1e9) < before_ns:
             for suffix in (PACK.suffix, ".idx", ".compacting"):
                 path.with_suffix(suffix).unlink(missing_ok=True)
             deleted += 1
     for directory in bodies.glob("*/"):
-        if not any(directory.iterdir()):
+        with contextlib.suppress(OSError):  # not empty, as most are
             directory.rmdir()
     return deleted
 
