@@ -23,7 +23,7 @@ test-engine: $(DEV) ## the tests that need a real vLLM (installs one first)
 	$(VENV)/bin/pytest -m engine
 
 bench: $(DEV) ## the benchmarks; figures go to bench/RESULTS.md
-	$(MAKE) -C bench
+	$(VENV)/bin/python -m bench all
 
 lint: $(DEV) ## style, format and types
 	$(VENV)/bin/ruff check

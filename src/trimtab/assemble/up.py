@@ -21,7 +21,7 @@ from trimtab.declare.project import Listen, Project
 from trimtab.errors import CannotStart, TrimtabError
 from trimtab.gateway.board import Board
 from trimtab.ids import IdSource
-from trimtab.processes import listeners, logs
+from trimtab.processes import files, listeners, logs
 from trimtab.processes.burial import Burial
 from trimtab.processes.changes import Changes
 from trimtab.processes.child import Child, Launch, Role
@@ -115,6 +115,7 @@ class House:
     async def run(self, *, demo: bool, started: Callable[[Started], None]) -> None:
         """Opens the listeners, fills the crew and supervises it."""
         gateway = self.project.gateway
+        allow_files(gateway.limits.max_connections)
         opened = listeners.open_listeners(gateway.listen, gateway.workers, "[gateway] listen")
         for slot, listener in enumerate(opened):
             self.held.callback(listener.close)
@@ -184,6 +185,15 @@ class House:
             return Member("supervisor", 0, os.getpid(), self.epoch, started_at, 0, "ready", digest)
 
         return me
+
+
+def allow_files(max_connections: int) -> None:
+    """Lets the workers open what their connections need, or says what they will have to do with."""
+    wanted = files.wanted(max_connections)
+    allowed = files.allow(wanted)
+    if allowed < wanted:
+        facts = {"allowed": allowed, "wanted": wanted, "remedy": "raise the hard limit (ulimit -Hn), or lower"}
+        logs.event(log, logging.WARNING, "few_open_files", **facts, setting="[gateway] max_connections")
 
 
 def changes(directory: DataDirectory, epoch: str, clock: Clock) -> Changes:
