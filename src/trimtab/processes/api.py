@@ -26,6 +26,7 @@ from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.metrics import Metrics
 from trimtab.processes.status import read_status
+from trimtab.record.events import Settled
 from trimtab.reports.report import Scope, compile_report
 from trimtab.reports.window import since_ns
 from trimtab.store.telemetry import CallFilter
@@ -279,9 +280,12 @@ def _decoded(body: bytes) -> NewKey:
 
 def _bodies(stores: Stores, name: str) -> dict[str, str | None] | None:
     detail = stores.telemetry.call(name)
-    if detail is None:
-        return None
-    digests = {"request": detail.call.admitted.request_body, "response": detail.call.response_body}
+    return kept_bodies(stores, detail.call) if detail is not None else None
+
+
+def kept_bodies(stores: Stores, call: Settled) -> dict[str, str | None]:
+    """The request and the response of a call as text; None where they were not kept."""
+    digests = {"request": call.admitted.request_body, "response": call.response_body}
     found = {part: stores.bodies.read(digest) if stores.bodies and digest else None for part, digest in digests.items()}
     return {part: body.decode("utf-8", "replace") if body is not None else None for part, body in found.items()}
 

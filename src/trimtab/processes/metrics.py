@@ -80,11 +80,11 @@ class Histogram:
 
 
 class Counter:
-    """A whole number for each set of labels, and what it is multiplied by when it is told."""
+    """A whole number for each set of labels, and what it is divided by when it is told."""
 
-    def __init__(self, of: Metric, unit: float = 1.0) -> None:
+    def __init__(self, of: Metric, divisor: int = 1) -> None:
         self.of = of
-        self._unit = unit
+        self._divisor = divisor
         self._counts: dict[Labels, int] = {}
 
     def add(self, labels: Labels, count: int = 1) -> None:
@@ -95,7 +95,7 @@ class Counter:
         """The counts as Prometheus wants them."""
         family = CounterMetricFamily(self.of.name, self.of.says, labels=self.of.labels)
         for labels, count in self._counts.items():
-            family.add_metric(labels, count * self._unit)
+            family.add_metric(labels, count / self._divisor)
         return family
 
 
@@ -112,7 +112,7 @@ class Recorded:
         self._calls = Counter(metric.CALLS)
         self._attempts = Counter(metric.ATTEMPTS)
         self._tokens = Counter(metric.TOKENS)
-        self._cost_pusd = Counter(metric.COST, unit=1e-12)
+        self._cost_pusd = Counter(metric.COST, divisor=10**12)
         self._rows = Counter(metric.INGESTED)
         self._waiting: dict[str, list[Attempt]] = {}
         self._task, self._asked, self._served, self._told, self._replica, self._end = (Bounded() for _ in range(6))

@@ -1,0 +1,214 @@
+"""Who answers `status`, `calls` and `report`: control over its socket, or this process while nothing else runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from trimtab.assemble.stores import open_stores
+from trimtab.cli.control_client import ControlClient
+from trimtab.clock import Clock, SystemClock
+from trimtab.declare.load import load
+from trimtab.declare.project import Project
+from trimtab.errors import DirectoryInUse, TrimtabError
+from trimtab.gateway.board_view import BoardView
+from trimtab.policy.compile import compile as compile_policy
+from trimtab.processes.api import DEFAULT_WINDOW, kept_bodies
+from trimtab.processes.desk import Stores
+from trimtab.processes.directory import DataDirectory
+from trimtab.processes.status import Status, TelemetryState
+from trimtab.record.events import Attempt, Settled
+from trimtab.reports.report import Report, Scope, compile_report
+from trimtab.reports.window import since_ns
+from trimtab.store.telemetry import CallDetail, CallFilter
+
+
+class Wanted(Struct, frozen=True):
+    """What a verb was asked for; an empty field narrows nothing."""
+
+    task: tuple[str, ...] = ()
+    model: str = ""
+    outcome: str = ""
+    since: str = ""
+    limit: int = 0
+    by_model: bool = False
+
+    def query(self) -> str:
+        """The same as parameters of control's routes."""
+        given = [("task", task) for task in self.task]
+        given += [(name, getattr(self, name)) for name in ("model", "outcome", "since") if getattr(self, name)]
+        given += [("limit", str(self.limit))] if self.limit else []
+        given += [("by_model", "true")] if self.by_model else []
+        return "?" + urlencode(given) if given else ""
+
+
+class CallList(Struct, frozen=True):
+    """The answer to /api/calls."""
+
+    calls: tuple[Settled, ...]
+
+
+Bodies = dict[str, str | None]
+
+
+class CallShown(Struct, frozen=True):
+    """One call as `calls show --json` gives it."""
+
+    call: Settled
+    attempts: tuple[Attempt, ...]
+    bodies: Bodies
+
+
+class ErrorFacts(Struct, frozen=True):
+    """What an error says."""
+
+    code: str
+    message: str
+
+
+class ErrorAnswer(Struct, frozen=True):
+    """The one shape of control's errors."""
+
+    error: ErrorFacts
+
+
+class Refused(TrimtabError):
+    """{detail}"""
+
+
+class Answers(Protocol):
+    """What the verbs ask; every operation raises `TrimtabError` where there is no answer."""
+
+    is_live: bool
+
+    def status(self) -> Status:
+        """What the host is doing."""
+
+    def calls(self, wanted: Wanted) -> tuple[Settled, ...]:
+        """The calls that ended last, newest first."""
+
+    def call(self, call: str) -> CallDetail:
+        """One call with its attempts."""
+
+    def bodies(self, call: str) -> Bodies:
+        """What was said in one call, as far as it was kept."""
+
+    def report(self, wanted: Wanted) -> Report:
+        """The figures of each task."""
+
+
+@contextmanager
+def answers(root: Path) -> Iterator[Answers]:
+    """Whoever can answer for the project in `root`.
+
+    Raises `DeclarationError` for a project that cannot be read; what is asked then raises `ControlUnreachable` when
+    something runs there but does not answer.
+    """
+    project = load(root)
+    places = DataDirectory.of(project)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(places.hold())
+        except DirectoryInUse:
+            yield AskedAnswers(ControlClient(places.control_socket))
+        else:
+            own = OwnAnswers(project, places, SystemClock())
+            stack.callback(own.close)
+            yield own
+
+
+class AskedAnswers:
+    """Control answers."""
+
+    is_live = True
+
+    def __init__(self, client: ControlClient) -> None:
+        self._client = client
+
+    def status(self) -> Status:
+        """What the host is doing."""
+        return msgspec.json.decode(self._get("/api/status"), type=Status)
+
+    def calls(self, wanted: Wanted) -> tuple[Settled, ...]:
+        """The calls that ended last, newest first."""
+        return msgspec.json.decode(self._get(f"/api/calls{wanted.query()}"), type=CallList).calls
+
+    def call(self, call: str) -> CallDetail:
+        """One call with its attempts."""
+        return msgspec.json.decode(self._get(f"/api/calls/{quote(call, safe='')}"), type=CallDetail)
+
+    def bodies(self, call: str) -> Bodies:
+        """What was said in one call, as far as it was kept."""
+        return msgspec.json.decode(self._get(f"/api/calls/{quote(call, safe='')}/bodies"), type=Bodies)
+
+    def report(self, wanted: Wanted) -> Report:
+        """The figures of each task."""
+        return msgspec.json.decode(self._get(f"/api/report{wanted.query()}"), type=Report)
+
+    def _get(self, target: str) -> bytes:
+        status, body = self._client.ask("GET", target)
+        if status != 200:
+            raise Refused(detail=msgspec.json.decode(body, type=ErrorAnswer).error.message)
+        return body
+
+
+class OwnAnswers:
+    """This process answers, under the directory's lock, from stores it opens when it is first asked."""
+
+    is_live = False
+
+    def __init__(self, project: Project, places: DataDirectory, clock: Clock) -> None:
+        self._project = project
+        self._places = places
+        self._clock = clock
+        self._stores: Stores | None = None
+
+    def close(self) -> None:
+        """Lets go of the stores."""
+        if self._stores is not None:
+            self._stores.telemetry.close()
+
+    def status(self) -> Status:
+        """That nothing runs."""
+        now_ns = self._clock.wall_ns()
+        state = TelemetryState(up=False, since_ns=now_ns, detail="nothing runs here")
+        return Status(now_ns, self._project.environment, "", (), BoardView((), ()), state)
+
+    def calls(self, wanted: Wanted) -> tuple[Settled, ...]:
+        """The calls that ended last, newest first."""
+        since = since_ns(wanted.since, self._clock.wall_ns()) if wanted.since else 0
+        narrowed = CallFilter(wanted.task, wanted.model, wanted.outcome, since, wanted.limit or CallFilter.limit)
+        return self._open().telemetry.tail(narrowed)
+
+    def call(self, call: str) -> CallDetail:
+        """One call with its attempts."""
+        detail = self._open().telemetry.call(call)
+        if detail is None:
+            raise Refused(detail=f"there is no call {call} here; `trimtab calls tail` lists the latest")
+        return detail
+
+    def bodies(self, call: str) -> Bodies:
+        """What was said in one call, as far as it was kept."""
+        return kept_bodies(self._open(), self.call(call).call)
+
+    def report(self, wanted: Wanted) -> Report:
+        """The figures of each task."""
+        now_ns = self._clock.wall_ns()
+        scope = Scope(
+            since_ns(wanted.since or DEFAULT_WINDOW, now_ns), now_ns, wanted.task, wanted.model, wanted.by_model
+        )
+        return compile_report(self._open().telemetry, scope, compile_policy(self._project).tasks)
+
+    def _open(self) -> Stores:
+        """The stores, with everything in them that the spool holds."""
+        if self._stores is None:
+            self._stores = open_stores(self._places, self._project.data, self._clock)
+            while self._stores.ingest.step():
+                pass
+        return self._stores

@@ -1,0 +1,63 @@
+"""What the verbs share in speaking to a person: the console, options, and the last line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from trimtab.reports.window import since_ns
+
+PIPED_WIDTH = 160
+"""Columns where nobody's terminal says how many there are."""
+
+
+def _checked(context: click.Context, option: click.Parameter, value: str) -> str:
+    """The time as it was given, once it is known to be one."""
+    try:
+        since_ns(value or "1h", time.time_ns())
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), context, option) from wrong
+    return value
+
+
+SINCE: Callable[[click.Context, click.Parameter, str], str] = _checked
+PROJECT = click.option(
+    "--project",
+    default=".",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of trimtab.toml; this one unless given.",
+)
+TASKS = click.option("--task", multiple=True, metavar="NAME", help="Only this task; may be given several times.")
+
+
+def console() -> Console:
+    """Standard output: colours and its own width on a terminal, neither when piped."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
+
+
+def say(what: RenderableType) -> None:
+    """Prints something for a person."""
+    console().print(what)
+
+
+def say_json(document: bytes) -> None:
+    """Prints one JSON document for a machine."""
+    click.echo(msgspec.json.format(document, indent=2).decode())
+
+
+def next_verb(verb: str) -> None:
+    """Ends the output with what is useful next."""
+    say(Text(f"\nNext: {verb}", style="dim"))
+
+
+def plain(value: Any) -> str:
+    """A value as one JSON line."""
+    return msgspec.json.encode(value).decode()

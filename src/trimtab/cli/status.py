@@ -1,0 +1,125 @@
+"""`trimtab status`: who runs, what the replicas are doing, and whether records arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trimtab.cli.answers import answers
+from trimtab.cli.screen import PROJECT, next_verb, say, say_json
+from trimtab.gateway.board_view import BoardView
+from trimtab.processes.status import Status, TelemetryState
+from trimtab.reports.numbers import NONE, three_digits, whole
+from trimtab.reports.window import clock_text
+
+GOOD, BAD, QUIET = "green", "red", "dim"
+BREAKER = {"closed": GOOD, "half_open": "yellow", "open": BAD}
+NOTHING_RUNS = 3
+
+
+@click.command(
+    epilog="Exit status: 0 something runs, 1 it does not answer, 2 the command was not understood, 3 nothing runs."
+)
+@PROJECT
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
+@click.pass_context
+def command(context: click.Context, project: Path, as_json: bool) -> None:
+    """Processes, workers, replicas and their breakers, calls in flight, and how far records are behind."""
+    with answers(project) as source:
+        status, is_live = source.status(), source.is_live
+    if as_json:
+        say_json(msgspec.json.encode(status))
+    else:
+        say(status_text(status, is_live=is_live))
+        next_verb(_next(status, is_live=is_live))
+    if not is_live:
+        context.exit(NOTHING_RUNS)
+
+
+def status_text(status: Status, *, is_live: bool) -> RenderableType:
+    """The status of a host for a terminal."""
+    head = Text.assemble((status.environment, "bold"), f"   {clock_text(status.at_ns)}   snapshot ")
+    head.append(status.snapshot[:12] or NONE)
+    if not is_live:
+        return Group(head, Text("Nothing runs here."))
+    return Group(head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry))
+
+
+def _warnings(status: Status) -> Iterator[Text]:
+    if status.refused is not None:
+        yield Text("! the latest edit was refused; what was in force stays in force:", style=BAD)
+        yield from (Text(f"    {mistake}") for mistake in status.refused.mistakes)
+    for line in status.needs_restart:
+        yield Text(f"! takes effect at the next start of `trimtab up`: {line}", style=BAD)
+
+
+def _processes(status: Status) -> Table:
+    """Every process, and of a gateway worker what it wrote on the board."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("process", "state"):
+        table.add_column(name)
+    for name in ("pid", "restarts", "up s", "open calls", "connections", "heartbeat s"):
+        table.add_column(name, justify="right")
+    workers = {worker.epoch: worker for worker in status.board.workers}
+    for member in status.processes:
+        worker = workers.get(member.epoch) if member.epoch else None
+        heartbeat = worker.heartbeat_age_s if worker else None
+        table.add_row(
+            f"{member.role} {member.slot}" if member.role == "gateway" else member.role,
+            Text(member.state, GOOD if member.state == "ready" else "yellow"),
+            str(member.pid),
+            str(member.restarts),
+            whole(max(0, round(status.at_ns / 1e9 - member.started_at))),
+            whole(worker.open_calls) if worker else NONE,
+            whole(worker.open_connections) if worker else NONE,
+            three_digits(heartbeat),
+        )
+    return table
+
+
+def _replicas(board: BoardView) -> RenderableType:
+    if not board.replicas:
+        return Text("no replica has been asked yet", style=QUIET)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("model", "replica", "breaker", "health"):
+        table.add_column(name, overflow="fold")
+    for name in ("in flight", "tokens out", "failures", "retry in s"):
+        table.add_column(name, justify="right")
+    for replica in board.replicas:
+        table.add_row(
+            replica.model,
+            replica.url,
+            Text(replica.state.replace("_", " "), BREAKER[replica.state]),
+            NONE if replica.healthy is None else "well" if replica.healthy else Text("ill", BAD),
+            whole(replica.in_flight),
+            whole(replica.outstanding_tokens),
+            f"{replica.window_failures} of {replica.window_votes}",
+            three_digits(replica.retry_in_s),
+        )
+    return table
+
+
+def _telemetry(state: TelemetryState) -> Text:
+    lag = f"spool {whole(state.lag_bytes)} bytes, {three_digits(state.lag_s)} s behind, {state.segments} segments"
+    text = Text.assemble(("\ntelemetry  ", "bold"), ("up" if state.up else "down", GOOD if state.up else BAD))
+    text.append(f" since {clock_text(state.since_ns)}   {lag}")
+    if state.detail:
+        text.append(f"\n{state.detail}", style=BAD)
+    if state.set_aside:
+        text.append(f"\n! {state.set_aside} damaged segments are set aside as *.seg.aside in the spool", style=BAD)
+    return text
+
+
+def _next(status: Status, *, is_live: bool) -> str:
+    if not is_live:
+        return "trimtab up"
+    if status.refused is not None:
+        return "trimtab check"
+    return "trimtab report --since 1h"

@@ -1,0 +1,182 @@
+"""What Prometheus is told is what was recorded, under OpenTelemetry's names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.control.conftest import BOARD
+from tests.store.samples import attempt, call
+from trimtab.processes.catalogue import (
+    CATALOGUE,
+    DURATION_BUCKETS_S,
+    TOKEN_BUCKETS,
+    TPOT_BUCKETS_S,
+    TTFT_BUCKETS_S,
+)
+from trimtab.processes.metrics import MAX_VALUES, OTHER, Metrics, Recorded
+from trimtab.record.events import Attempt, Settled, Usage
+from trimtab.store.ingest import Lag
+from trimtab.store.telemetry import Batch
+
+DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+class Scraped:
+    """Metrics as Prometheus reads them."""
+
+    def __init__(self) -> None:
+        self.recorded = Recorded()
+        self.metrics = Metrics(self.recorded, lambda: BOARD, lambda: (Lag(700, 2.5, 3, 1), True))
+
+    def observe(self, *events: Settled | Attempt) -> None:
+        self.recorded.observe(Batch.of(events))
+
+    def samples(self) -> list[Sample]:
+        text, _ = self.metrics.scrape("text/plain")
+        return [sample for family in text_string_to_metric_families(text.decode()) for sample in family.samples]
+
+    def value(self, name: str, **labels: str) -> float:
+        """The one sample of that name with at least these labels."""
+        found = [
+            sample.value for sample in self.samples() if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        assert len(found) == 1, f"{name} {labels}: {found}"
+        return found[0]
+
+    def has(self, name: str) -> bool:
+        return any(sample.name == name for sample in self.samples())
+
+
+@pytest.fixture
+def scraped() -> Scraped:
+    return Scraped()
+
+
+def test_buckets_are_the_conventions_own() -> None:
+    """The bounds of OpenTelemetry's semantic conventions 1.41, written out."""
+    assert (
+        *(1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864),
+    ) == TOKEN_BUCKETS
+    assert (
+        pytest.approx((0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92))
+        == DURATION_BUCKETS_S
+    )
+    assert TPOT_BUCKETS_S == (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+    assert (
+        *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+    ) == TTFT_BUCKETS_S
+
+
+def test_a_call_is_counted_in_every_metric_it_has(scraped: Scraped) -> None:
+    """Durations, tokens and money of one streamed call land where they belong."""
+    usage = Usage(input=90, cache_read=10, output=7, reasoning=2)
+    scraped.observe(
+        attempt("a", replica="http://10.0.0.1:8000", duration_s=0.7),
+        call(
+            "a", total_s=0.8, ttft_s=0.05, tpot_s=0.02, usage=usage, cost=("exact", 2_500_000_000), upstream_model="Q"
+        ),
+    )
+    chat = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "openai", "trimtab_task": "route"}
+    asked = chat | {"gen_ai_request_model": "small", "gen_ai_response_model": "Q"}
+    assert scraped.value("gen_ai_client_token_usage_sum", **asked, gen_ai_token_type="input") == 100
+    assert scraped.value("gen_ai_client_token_usage_sum", **asked, gen_ai_token_type="output") == 7
+    assert scraped.value("gen_ai_server_request_duration_seconds_sum", **asked, error_type="") == 0.8
+    assert scraped.value("gen_ai_server_time_to_first_token_seconds_sum", **asked) == 0.05
+    assert scraped.value("gen_ai_server_time_to_first_token_seconds_bucket", **asked, le="0.04") == 0
+    assert scraped.value("gen_ai_server_time_to_first_token_seconds_bucket", **asked, le="0.06") == 1
+    assert scraped.value("gen_ai_server_time_per_output_token_seconds_count", **asked) == 1
+    replica = {"server_address": "10.0.0.1", "server_port": "8000"}
+    assert scraped.value("gen_ai_client_operation_duration_seconds_sum", **asked, **replica) == 0.7
+    mine = {"task": "route", "model": "small"}
+    assert scraped.value("trimtab_calls_total", **mine, outcome="ok") == 1
+    assert scraped.value("trimtab_cost_usd_total", **mine, label="exact") == 0.0025
+    assert scraped.value("trimtab_tokens_total", **mine, **{"class": "cache_read"}) == 10
+    assert scraped.value("trimtab_attempts_total", model="small", cause="ok") == 1
+    assert scraped.value("trimtab_ingested_rows_total", table="calls") == 1
+
+
+def test_what_a_call_has_not_is_not_counted(scraped: Scraped) -> None:
+    """No first token, no usage, no price: nothing is taken for zero."""
+    scraped.observe(call("a", usage=None, cost=("unknown", None), outcome="deadline_connect", total_s=1.0))
+    for absent in ("time_to_first_token_seconds", "time_per_output_token_seconds"):
+        assert not scraped.has(f"gen_ai_server_{absent}_count")
+    assert not scraped.has("gen_ai_client_token_usage_count")
+    assert not scraped.has("trimtab_cost_usd_total")
+    assert scraped.value("gen_ai_server_request_duration_seconds_count", error_type="deadline_connect") == 1
+
+
+def test_an_attempt_waits_for_its_call(scraped: Scraped) -> None:
+    """A failed try stored in an earlier batch gets the operation and task of the call it belonged to."""
+    scraped.observe(attempt("a", 1, cause="upstream_error", duration_s=0.1))
+    assert not scraped.has("gen_ai_client_operation_duration_seconds_count")
+    embedding = call("a", task="find")
+    embedding = msgspec.structs.replace(
+        embedding, admitted=msgspec.structs.replace(embedding.admitted, surface="embeddings")
+    )
+    scraped.observe(attempt("a", 2, duration_s=0.2), embedding)
+    found = {"gen_ai_operation_name": "embeddings", "trimtab_task": "find"}
+    name = "gen_ai_client_operation_duration_seconds_sum"
+    assert scraped.value(name, **found, error_type="upstream_error") == 0.1
+    assert scraped.value(name, **found, error_type="") == 0.2
+
+
+def test_labels_are_bounded(scraped: Scraped) -> None:
+    """A client that asks for ever new models fills no more than the bound."""
+    scraped.observe(*(call(f"c{number}", model=f"model-{number}") for number in range(MAX_VALUES + 50)))
+    models = {sample.labels["model"] for sample in scraped.samples() if sample.name == "trimtab_calls_total"}
+    assert len(models) == MAX_VALUES + 1
+    assert scraped.value("trimtab_calls_total", model=OTHER) == 50
+
+
+def test_gauges_are_read_from_board_and_lag(scraped: Scraped) -> None:
+    """Breakers, work in flight and lag are what they are at this moment; a slot counts all its workers."""
+    replica = {"model": "small", "replica": "http://127.0.0.1:9"}
+    assert scraped.value("trimtab_calls_in_flight", **replica) == 4
+    assert scraped.value("trimtab_outstanding_tokens", **replica) == 900
+    states = {state: scraped.value("trimtab_breaker_state", **replica, state=state) for state in ("closed", "open")}
+    assert states == {"closed": 0, "open": 1}
+    assert scraped.value("trimtab_breaker_openings_total", **replica) == 2
+    assert scraped.value("trimtab_replica_healthy", **replica) == 0
+    assert scraped.value("trimtab_worker_open_calls", slot="0") == 4
+    assert scraped.value("trimtab_worker_open_connections", slot="0") == 7
+    assert scraped.value("trimtab_spool_lag_bytes") == 700
+    assert scraped.value("trimtab_spool_lag_seconds") == 2.5
+    assert scraped.value("trimtab_spool_segments_set_aside") == 1
+    assert scraped.value("trimtab_telemetry_up") == 1
+
+
+def test_openmetrics_is_spoken_too(scraped: Scraped) -> None:
+    """A scraper that accepts OpenMetrics gets it, with its end marker."""
+    text, content_type = scraped.metrics.scrape("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert text.endswith(b"# EOF\n")
+
+
+def test_what_is_exposed_is_the_catalogue(scraped: Scraped) -> None:
+    """Every metric with its labels is in the catalogue, and everything in the catalogue is exposed."""
+    scraped.observe(attempt("a"), call("a", total_s=1.0, ttft_s=0.1, tpot_s=0.1))
+    text, _ = scraped.metrics.scrape("text/plain")
+    exposed = {
+        (re.sub(r"_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name)
+        + str(sorted(set(sample.labels) - {"le"}))
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+    assert exposed == {of.name + str(sorted(of.labels)) for of in CATALOGUE}
+
+
+def test_the_documentation_lists_every_metric_and_no_other() -> None:
+    """docs/metrics.md has a row for each metric, with its kind and labels."""
+    rows = re.findall(r"^\| `((?:gen_ai|trimtab)_\w+)` \| (\w+)[^|]*\| ([^|]*)\|", DOCS.read_text(), re.MULTILINE)
+    documented = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    shared = {"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"}
+    shared |= {"trimtab_task"}
+    assert documented == {of.name: (of.kind, set(of.labels) - shared) for of in CATALOGUE}
+    for label in shared:
+        assert f"`{label}`" in DOCS.read_text()
