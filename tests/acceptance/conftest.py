@@ -5,17 +5,22 @@ To add a target: a session fixture that gives a `Target`, and its name (with `-`
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
+from tests.acceptance.running import free_port, running_trimtab
 from tests.demo.running import running_demo
 
 TARGETS = [
     "demo-direct",
+    "demo-gateway",
     pytest.param("vllm-direct", marks=pytest.mark.engine),
+    pytest.param("vllm-gateway", marks=pytest.mark.engine),
 ]
 
 
@@ -43,6 +48,47 @@ def demo_direct() -> Iterator[Target]:
 def vllm_direct(vllm_url: str) -> Target:
     """vLLM itself."""
     return Target(vllm_url + "/v1", "none", "jobs-small", embeddings=False)
+
+
+PROJECT = """\
+environment = "test"
+[gateway]
+listen = "127.0.0.1:{gateway}"
+keys = "open"
+workers = 1
+[control]
+listen = "127.0.0.1:{control}"
+[data]
+directory = ".trimtab"
+[models.jobs-small]
+wire = "openai"
+model = "jobs-small"
+replicas = ["{replica}"]
+"""
+
+
+@contextlib.contextmanager
+def gateway_before(replica: str, folder: Path, *, embeddings: bool) -> Iterator[Target]:
+    """A gateway, with control beside it, that knows one model and no task."""
+    text = PROJECT.format(gateway=free_port(), control=free_port(), replica=replica)
+    (folder / "trimtab.toml").write_text(text)
+    with running_trimtab(folder) as running:
+        yield Target(running.url + "/v1", "none", "jobs-small", embeddings=embeddings)
+
+
+@pytest.fixture(scope="session")
+def demo_gateway(demo_direct: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The demo engine through the gateway."""
+    replica = demo_direct.base_url.removesuffix("/v1")
+    with gateway_before(replica, tmp_path_factory.mktemp("demo-gateway"), embeddings=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def vllm_gateway(vllm_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """VLLM through the gateway."""
+    with gateway_before(vllm_url, tmp_path_factory.mktemp("vllm-gateway"), embeddings=False) as made:
+        yield made
 
 
 @pytest.fixture(scope="session", params=TARGETS)

@@ -78,6 +78,8 @@ class Admission:
 
     def _task(self, exchange: Exchange) -> TaskPolicy:
         snapshot, asked = self._snapshot, exchange.asked
+        if exchange.request.headers.get(b"x-trimtab-replay") is not None:
+            raise InvalidRequest(detail="x-trimtab-replay is not available yet; leave it out")
         named = exchange.request.headers.get(b"x-trimtab-task")
         if named is not None:
             name = named.decode("latin-1")
