@@ -1,0 +1,144 @@
+"""From a declaration to the snapshot that gateways serve under."""
+
+import os
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.declare.projects import MODEL, TASK, write
+from trimtab.cost.prices import Rate
+from trimtab.declare.load import load
+from trimtab.declare.project import Deadlines, Gpu, Model, Objective, Price, Project, Retry, Sampling
+from trimtab.policy.compile import compile as compile_policy
+from trimtab.policy.compile import digest
+from trimtab.policy.snapshot import TaskPolicy, decode, encode
+
+LARGE = '[models.large]\nmodel = "l"\nreplicas = ["http://b"]\n'
+TRIAGE = f"""\
+model = "small"
+owner = "support"
+fallback = ["large"]
+match = {{ keys = ["app", "web"], system_prompt = "sha256:{"a" * 64}" }}
+sampling = {{ temperature = 0.5 }}
+retry = {{ attempts = 2 }}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return load(write(tmp_path, MODEL + LARGE, triage=TRIAGE, plain=TASK), cpus=2)
+
+
+def with_model(project: Project, **changes: object) -> Project:
+    model = msgspec.structs.replace(project.models["small"], **changes)
+    return msgspec.structs.replace(project, models={**project.models, "small": model})
+
+
+def test_tasks(project: Project) -> None:
+    """A task's policy has its model before its fallbacks and the defaults filled in."""
+    snapshot = compile_policy(project)
+    assert snapshot.tasks["triage"] == TaskPolicy(
+        name="triage",
+        owner="support",
+        task_class="interactive",
+        models=("small", "large"),
+        sampling=Sampling(temperature=0.5),
+        deadline=Deadlines(5.0, 120.0, 60.0, None),
+        objective=Objective(),
+        retry=Retry(2),
+        redaction="full",
+        prompt=None,
+    )
+    assert snapshot.tasks["plain"].models == ("small",)
+
+
+def test_mapping(project: Project) -> None:
+    """Keys and system prompts lead to their task."""
+    snapshot = compile_policy(project)
+    assert snapshot.task_of_key == {"app": "triage", "web": "triage"}
+    assert snapshot.task_of_system_prompt == {"sha256:" + "a" * 64: "triage"}
+
+
+def test_keys_required(project: Project) -> None:
+    """Calls need a key unless the gateway is declared open."""
+    assert compile_policy(project).keys_required
+    gateway = msgspec.structs.replace(project.gateway, keys="open")
+    assert not compile_policy(msgspec.structs.replace(project, gateway=gateway)).keys_required
+
+
+def test_rates(project: Project) -> None:
+    """Prices become whole picodollars for a token: 0.15 USD a million tokens is 150,000."""
+    prices = (
+        Price(Decimal("0.15"), Decimal("0.60"), Decimal("0.075"), None, Decimal("1.2")),
+        Price(Decimal("0.000000000001"), Decimal(1000), per_tokens=1, from_day=date(2026, 9, 1)),
+        Price(Decimal("0.123456789012345678"), Decimal("999999999.999999"), per_tokens=1_000_000),
+    )
+    snapshot = compile_policy(with_model(project, prices=prices))
+    assert snapshot.rates == {
+        "small": (
+            Rate(150_000, 600_000, 75_000, None, 1_200_000),
+            Rate(1, 10**15, from_day=date(2026, 9, 1)),
+            Rate(123_456, 999_999_999_999_999),
+        )
+    }
+
+
+def test_gpu(project: Project) -> None:
+    """Two GPUs at 2.50 USD an hour cost 5e12 / 3600 = 1388888888.9 picodollars a second, rounded to the nearest."""
+    snapshot = compile_policy(with_model(project, gpu=Gpu("H100", 2, Decimal("2.50"))))
+    assert snapshot.gpu_pusd_per_s == {"small": 1_388_888_889}
+    assert snapshot.rates == {}
+
+
+def test_digest_is_the_same_in_any_order(project: Project) -> None:
+    """The order in which models and tasks were declared does not change the digest."""
+    turned = msgspec.structs.replace(
+        project, models=dict(reversed(project.models.items())), tasks=dict(reversed(project.tasks.items()))
+    )
+    assert compile_policy(turned) == compile_policy(project)
+
+
+def test_digest_tells_any_change(project: Project) -> None:
+    """Whatever changes in what gateways serve under changes the digest; what they do not see does not."""
+    first = compile_policy(project).digest
+    other = with_model(project, served_name="other")
+    assert compile_policy(other).digest != first
+    assert compile_policy(msgspec.structs.replace(project, environment="other")).digest != first
+    data = msgspec.structs.replace(project.data, retention_s=1.0)
+    assert compile_policy(msgspec.structs.replace(project, data=data)).digest == first
+
+
+def test_digest_is_the_same_in_another_process(project: Project) -> None:
+    """Another interpreter with another hash seed comes to the same digest."""
+    code = (
+        "import sys, pathlib\n"
+        "from trimtab.declare.load import load\n"
+        "from trimtab.policy.compile import compile\n"
+        "print(compile(load(pathlib.Path(sys.argv[1]), cpus=2)).digest)\n"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    told = subprocess.run([sys.executable, "-c", code, project.root], env=environment, capture_output=True, check=True)
+    assert told.stdout.decode().strip() == compile_policy(project).digest
+
+
+def test_a_snapshot_survives_its_encoding(project: Project) -> None:
+    """What a worker decodes is what was compiled, digest and all."""
+    prices = (Price(Decimal("0.15"), Decimal("0.60"), from_day=date(2026, 9, 1)),)
+    snapshot = compile_policy(with_model(project, prices=prices))
+    decoded = decode(encode(snapshot))
+    assert decoded == snapshot
+    assert digest(decoded) == snapshot.digest
+
+
+def test_no_secret_is_in_a_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot names where a secret lies and does not hold it."""
+    monkeypatch.setenv("SMALL_KEY", "geheim")
+    snapshot = compile_policy(load(write(tmp_path, f'{MODEL}api_key = "env:SMALL_KEY"\n')))
+    assert isinstance(snapshot.models["small"], Model)
+    assert b"SMALL_KEY" in encode(snapshot)
+    assert b"geheim" not in encode(snapshot)
