@@ -8,7 +8,6 @@ from trimtab.cost import gpu, meter
 from trimtab.cost.meter import Cost
 from trimtab.cost.usage import estimate
 from trimtab.record.events import CLIENT_GONE, OK, Admitted, Attempt, CostLabel, Settled, Usage
-from trimtab.record.redact import scrub
 
 if TYPE_CHECKING:
     from trimtab.gateway.exchange import Exchange
@@ -57,7 +56,7 @@ def close_attempt(exchange: Exchange, attempt: OpenAttempt, ended_s: float, caus
         status=relay.status if relay else 0,
         reused_connection=attempt.reused,
         retry_after_s=relay.retry_after_s if relay else None,
-        detail=scrub(detail),
+        detail=detail,
         usage=used,
         cost_pusd=cost.pusd,
         cost_label=cost.label,
@@ -128,7 +127,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         chunk_delays_us=capture.delays_us if capture else b"",
         chunk_lengths=capture.lengths if capture else b"",
         paused_s=exchange.clocks.paused_s,
-        detail=scrub(str(exchange.failure)) if exchange.failure else "",
+        detail=str(exchange.failure) if exchange.failure else "",
     )
 
 
