@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from trimtab.errors import CallError
 from trimtab.gateway.surfaces.surface import Asked, Facts, Surface
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ class Exchange:
         "capture",
         "choice",
         "clocks",
+        "detail",
         "expiry",
         "facts",
-        "failure",
         "first_s",
         "head_sent",
         "key",
@@ -91,7 +90,7 @@ class Exchange:
         self.relay: Relay | None = None
         self.capture: Capture | None = None
         self.facts: Facts | None = None
-        self.failure: CallError | None = None
+        self.detail = ""
         self.outcome = ""
         self.status = 0
         self.upstream_status = 0

@@ -147,7 +147,7 @@ class Pipeline:
 
     def _fail(self, exchange: Exchange, failure: CallError) -> None:
         """Tells the client: as a real HTTP error, or after the head as an event and a cut connection."""
-        exchange.failure, exchange.outcome = failure, failure.code
+        exchange.detail, exchange.outcome = str(failure), failure.code
         answer = exchange.answer
         if answer.gone:
             return

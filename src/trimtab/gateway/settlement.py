@@ -127,7 +127,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         chunk_delays_us=capture.delays_us if capture else b"",
         chunk_lengths=capture.lengths if capture else b"",
         paused_s=exchange.clocks.paused_s,
-        detail=str(exchange.failure) if exchange.failure else "",
+        detail=exchange.detail,
     )
 
 
