@@ -60,7 +60,7 @@ class Scene:
 
     async def until_up(self) -> None:
         while not self.desk.state.up:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(10)
 
 
 @pytest.fixture

@@ -31,10 +31,14 @@ def report_text(report: Report) -> RenderableType:
 
 def _task(one: TaskReport) -> RenderableType:
     name = f"{one.task} on {one.model}" if one.model else one.task
-    head = Text.assemble(("\n" + name, "bold"), f"   {whole(one.requests)} calls   success {_success(one.success)}")
+    head = Text.assemble(("\n" + name, "bold"), f"   {_calls(one.requests)}   success {_success(one.success)}")
     lines = [line for line in (_errors(one), _tokens(one), _cost(one), _speeds(one)) if line]
     success = [goal for goal in one.objective if goal.name == "success"]
     return Group(head, *(_goal_line(goal) for goal in success), _times(one), *map(Text, lines))
+
+
+def _calls(count: int) -> str:
+    return f"{whole(count)} call" + ("" if count == 1 else "s")
 
 
 def _success(rate: SuccessRate) -> str:
