@@ -3,21 +3,25 @@
     python -m tests.store.clickhouse_http DIRECTORY PORT    (port 0: one that is free; the address is printed)
 
 It speaks as much of ClickHouse's HTTP interface as clickhouse-connect uses for queries, commands and inserts: no
-authentication, no compression, bodies in memory.
+authentication, answers uncompressed, bodies in memory.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
 import sys
 import tempfile
 import threading
 import uuid
+import zlib
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import chdb
+import lz4.frame
 
 TRANSPORT = frozenset(
     {"query", "database", "session_id", "query_id", "compress", "decompress", "enable_http_compression", "role", "user"}
@@ -25,6 +29,12 @@ TRANSPORT = frozenset(
     | {"client_protocol_version", "cancel_http_readonly_queries_on_client_close", "session_timeout", "buffer_size"}
     | {"default_format", "quota_key", "password"}
 )
+DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "identity": bytes,
+    "lz4": lz4.frame.decompress,
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+}
 INSERT = re.compile(
     r"INSERT\s+INTO\s+(?P<table>\S+)\s*\((?P<columns>[^)]*)\)\s*FORMAT\s+(?P<format>\w+)", re.IGNORECASE | re.DOTALL
 )
@@ -67,15 +77,17 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, answer)
 
     def body(self) -> bytes:
-        """The whole request body, chunked or not."""
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
+        """The whole request body, chunked or not, decompressed."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
             self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
+            sent = b"".join(parts)
+        else:
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        return DECOMPRESS[self.headers.get("Content-Encoding", "identity")](sent)
 
     def run(self, args: dict[str, str], body: bytes) -> bytes:
         """The answer's body."""

@@ -56,7 +56,7 @@ def open_again(request: pytest.FixtureRequest) -> Callable[[], Telemetry]:
             return lambda: open_embedded(path, database)
         case "http":
             url = request.getfixturevalue("clickhouse_url")
-            return lambda: open_server(f"{url}/{database}", compress=False)
+            return lambda: open_server(f"{url}/{database}")
     memory = MemoryTelemetry()
     return lambda: memory
 

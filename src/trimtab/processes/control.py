@@ -18,13 +18,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from trimtab.clock import Clock
-from trimtab.declare.project import Listen, Project
+from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp_app
 from trimtab.processes.desk import Desk, Stores
-from trimtab.processes.directory import DataDirectory
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Metrics, Recorded
 from trimtab.store.ingest import Observer
@@ -38,21 +37,16 @@ log = logging.getLogger("trimtab.control")
 
 @dataclass(frozen=True)
 class ControlSettings:
-    """What control must know of the declaration; the rest it takes from the snapshot in force."""
+    """What control must know of the declaration; the rest it takes from the snapshot in force.
+
+    `is_open` lets TCP in without a key: only where the gateway does too, and on loopback.
+    """
 
     listen: Listen
     socket: Path
     run: Path
     environment: str
     is_open: bool
-
-    @classmethod
-    def of(cls, project: Project) -> ControlSettings:
-        """The settings of a project. Control is open without a key only where the gateway is, and on loopback."""
-        places = DataDirectory.of(project)
-        listen = project.control.listen
-        is_open = project.gateway.keys == "open" and listen.host in LOOPBACK
-        return cls(listen, places.control_socket, places.run, project.environment, is_open)
 
 
 class Listener(uvicorn.Server):

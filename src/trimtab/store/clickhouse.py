@@ -38,6 +38,8 @@ from trimtab.store.telemetry import (
 )
 
 DATABASE = "trimtab"
+CONNECT_S = 5
+ANSWER_S = 60
 SCHEMA_VERSION = 1
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
@@ -66,7 +68,7 @@ def open_embedded(path: Path, database: str = DATABASE) -> ClickHouseTelemetry:
     return ClickHouseTelemetry(client, database, where)
 
 
-def open_server(url: str, password: str = "", *, compress: bool = True, timeout_s: int = 60) -> ClickHouseTelemetry:
+def open_server(url: str, password: str = "") -> ClickHouseTelemetry:
     """Connects to a server at `http(s)://user@host:port/database`; raises `StoreError` if it does not answer."""
     parts = urlsplit(url)
     where = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"
@@ -77,9 +79,8 @@ def open_server(url: str, password: str = "", *, compress: bool = True, timeout_
             port=parts.port or (8443 if parts.scheme == "https" else 8123),
             username=unquote(parts.username or "default"),
             password=password,
-            compress=compress,
-            connect_timeout=5,
-            send_receive_timeout=timeout_s,
+            connect_timeout=CONNECT_S,
+            send_receive_timeout=ANSWER_S,
             autogenerate_session_id=False,
         )
     return ClickHouseTelemetry(client, parts.path.strip("/") or DATABASE, where)
