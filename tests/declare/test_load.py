@@ -293,10 +293,12 @@ def test_a_mark_of_the_byte_order_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_data_directory_of_a_broken_project(tmp_path: Path) -> None:
-    """The data directory is known in spite of mistakes elsewhere, so that keys can still be revoked."""
+    """The data directory is known in spite of mistakes elsewhere, unless the file that names it is no TOML."""
     reading = read(write(tmp_path, f'{MODEL}[data]\ndirectory = "here"\nretention = 1\n'))
     assert (reading.project, reading.data_directory) == (None, tmp_path / "here")
-    assert read(tmp_path / "nowhere").data_directory == tmp_path / "nowhere" / ".trimtab"
+    (tmp_path / "trimtab.toml").write_text("[data")
+    assert read(tmp_path).data_directory is None
+    assert read(tmp_path / "nowhere").data_directory is None
 
 
 @given(st.binary(max_size=200))

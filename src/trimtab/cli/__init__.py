@@ -1,1 +1,104 @@
-"""The command line: one file for each verb."""
+"""The command line: one file for each verb, loaded when it is asked for.
+
+Exit status: 0 done, 1 it could not be done and the message says why, 2 the command was not understood, 130 stopped by
+the keyboard. A verb that has another says so in its own help.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final, NamedTuple
+
+import click
+
+from trimtab import __version__
+from trimtab.errors import TrimtabError
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+
+
+class Verb(NamedTuple):
+    """Where a verb's `command` lies, and what it does in a line."""
+
+    module: str
+    help: str
+
+
+VERBS: Final = {
+    "init": Verb("trimtab.cli.init", "Write a new project, ready to be changed."),
+    "check": Verb("trimtab.cli.check", "Tell every mistake in a project."),
+    "up": Verb("trimtab.cli.up", "Run a project: its gateway and control."),
+    "key": Verb("trimtab.cli.key", "Make, list and revoke the keys of clients."),
+    "status": Verb("trimtab.cli.status", "Show processes, replicas, and whether records arrive."),
+    "calls": Verb("trimtab.cli.calls", "Show the calls that were made."),
+    "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
+}
+
+
+class Verbs(click.Group):
+    """The verbs; listing them loads none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order a newcomer needs them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb, loaded now."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        command: click.Command = import_module(verb.module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the verbs and their lines into the help."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that the first argument names; an unknown one is told which was probably meant."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(f"there is no verb {args[0]!r}{_meant(args[0])}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Verbs,
+    epilog="Exit status: 0 done, 1 it could not be done, 2 the command was not understood, 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="trimtab")
+def verbs() -> None:
+    """Run LLM applications and agents reliably, cheaply and observably."""
+
+
+def main() -> None:
+    """The `trimtab` command; does not return."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carries out one command and returns its exit status; messages of failure go to standard error."""
+    try:
+        status = verbs.main(list(arguments), prog_name="trimtab", standalone_mode=False)
+    except click.ClickException as failure:
+        failure.show()
+        return failure.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except TrimtabError as failure:
+        click.echo(f"trimtab: {failure}", err=True)
+        return FAILED
+    return status if isinstance(status, int) else 0
+
+
+def _meant(word: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistyped verb needs it
+
+    close = get_close_matches(word, VERBS, n=1)
+    return f"; did you mean {close[0]}?" if close else "; `trimtab --help` lists them"

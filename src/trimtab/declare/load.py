@@ -27,13 +27,13 @@ ENVIRONMENT: Final = "development"
 class Reading(NamedTuple):
     """What came of reading a project: `project` is None where there are mistakes.
 
-    `data_directory` is given even then, as far as it could be read, so that a broken edit does not lock anybody out
-    of what runs.
+    `data_directory` is given even then, so that a broken edit does not keep anybody from revoking a key; it is None
+    only where `trimtab.toml` could not be read at all.
     """
 
     project: Project | None
     mistakes: tuple[Mistake, ...]
-    data_directory: Path
+    data_directory: Path | None
 
 
 def load(root: Path, cpus: int | None = None) -> Project:
@@ -64,7 +64,7 @@ def read(root: Path, cpus: int | None = None) -> Reading:
         check_models_of(tasks, models)
     project = _project(root, top, models, tasks, mistakes, cpus or len(os.sched_getaffinity(0)))
     found = tuple(mistakes)
-    return Reading(None if found else project, found, Path(project.data.directory))
+    return Reading(None if found else project, found, Path(project.data.directory) if source else None)
 
 
 def _check_keys(source: Source | None, files: dict[str, Source | None], mistakes: Mistakes) -> None:

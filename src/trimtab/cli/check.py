@@ -1,0 +1,157 @@
+"""`trimtab check`: every mistake in a project, or what it declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+from msgspec import Struct
+from rich import box
+from rich.table import Table
+
+from trimtab.cli.screen import PROJECT, next_verb, say, say_json
+from trimtab.declare.load import read
+from trimtab.declare.mistakes import Mistake
+from trimtab.declare.project import Model, Project, Secret, Task
+from trimtab.errors import SecretMissing
+from trimtab.policy.compile import compile as compile_policy
+from trimtab.policy.secrets import Secrets
+
+MISTAKEN = 1
+
+
+class ModelFacts(Struct, frozen=True):
+    """What a model is, in words."""
+
+    name: str
+    served_name: str
+    replicas: tuple[str, ...]
+    cost: str
+    extras: tuple[str, ...]
+
+
+class TaskFacts(Struct, frozen=True):
+    """What a task is, in words."""
+
+    name: str
+    models: tuple[str, ...]
+    extras: tuple[str, ...]
+
+
+class Found(Struct, frozen=True):
+    """The result as `--json` gives it. Notes are no mistakes: they may be right where `trimtab up` runs."""
+
+    ok: bool
+    mistakes: tuple[dict[str, str | int], ...] = ()
+    environment: str = ""
+    snapshot: str = ""
+    gateway: str = ""
+    models: tuple[ModelFacts, ...] = ()
+    tasks: tuple[TaskFacts, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@click.command(epilog="Exit status: 0 the project can be used, 1 it has mistakes, 2 the command was not understood.")
+@PROJECT
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
+@click.pass_context
+def command(context: click.Context, project: Path, as_json: bool) -> None:
+    """Tell every mistake in a project, each with its file and line, or sum up what it declares."""
+    reading = read(project)
+    if as_json:
+        found = _found(reading.project) if reading.project else Found(False, tuple(map(_plain, reading.mistakes)))
+        say_json(msgspec.json.encode(found))
+    elif reading.project:
+        _sum_up(_found(reading.project))
+    else:
+        for mistake in reading.mistakes:
+            click.echo(str(mistake))
+        count = len(reading.mistakes)
+        click.echo(f"\n{count} mistake{'s' if count > 1 else ''}.")
+        next_verb("trimtab check")
+    if reading.mistakes:
+        context.exit(MISTAKEN)
+
+
+def _plain(mistake: Mistake) -> dict[str, str | int]:
+    return mistake._asdict()
+
+
+def _found(project: Project) -> Found:
+    gateway = project.gateway
+    workers = "1 worker" if gateway.workers == 1 else f"{gateway.workers} workers"
+    keys = "every call needs a key" if gateway.keys == "required" else "open to this machine without a key"
+    return Found(
+        ok=True,
+        environment=project.environment,
+        snapshot=compile_policy(project).digest[:12],
+        gateway=f"{gateway.listen.host} port {gateway.listen.port}, {workers}, {keys}",
+        models=tuple(map(_model, project.models.values())),
+        tasks=tuple(map(_task, project.tasks.values())),
+        notes=_notes(project),
+    )
+
+
+def _model(model: Model) -> ModelFacts:
+    cost = "by price" if model.prices else "by GPU" if model.gpu else "unknown"
+    extras = {
+        "key": model.api_key is not None,
+        "own certificates": model.ca is not None,
+        "proxy": model.proxy is not None,
+        f"{len(model.passthrough)} further routes": bool(model.passthrough),
+    }
+    return ModelFacts(model.name, model.served_name, model.replicas, cost, _given(extras))
+
+
+def _task(task: Task) -> TaskFacts:
+    extras = {
+        task.task_class: True,
+        f"prompt with {len(task.prompt.inputs)} inputs" if task.prompt else "": task.prompt is not None,
+        "sampling": any(getattr(task.sampling, field) is not None for field in task.sampling.__struct_fields__),
+        f"total {task.deadline.total_s:g} s" if task.deadline.total_s else "": task.deadline.total_s is not None,
+        "objectives": bool(task.objective.goals) or task.objective.success is not None,
+        f"keys {', '.join(task.match.keys)}": bool(task.match.keys),
+        "system prompt": bool(task.match.system_prompt),
+        f"redaction {task.redaction}": task.redaction != "full",
+    }
+    return TaskFacts(task.name, (task.model, *task.fallback), _given(extras))
+
+
+def _given(extras: dict[str, bool]) -> tuple[str, ...]:
+    return tuple(extra for extra, given in extras.items() if given)
+
+
+def _notes(project: Project) -> tuple[str, ...]:
+    secrets = Secrets()
+    places = [(f"models.{model.name}.api_key", model.api_key) for model in project.models.values()]
+    places.append(("data.telemetry_password", project.data.telemetry_password))
+    return tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
+
+
+def _secret_note(secrets: Secrets, key: str, secret: Secret) -> str:
+    try:
+        secrets.read(secret)
+    except SecretMissing as missing:
+        return f"{key}: {missing.facts['place']} cannot be used here ({missing.facts['detail']})"
+    return ""
+
+
+def _sum_up(found: Found) -> None:
+    click.echo(
+        f"No mistakes. Environment {found.environment}, snapshot {found.snapshot}; gateway on {found.gateway}.\n"
+    )
+    models = Table("model", "served as", "replicas", "cost", "with", box=box.SIMPLE_HEAD, pad_edge=False)
+    for model in found.models:
+        models.add_row(model.name, model.served_name, str(len(model.replicas)), model.cost, ", ".join(model.extras))
+    say(models)
+    if found.tasks:
+        tasks = Table("task", "models in order", "with", box=box.SIMPLE_HEAD, pad_edge=False)
+        for task in found.tasks:
+            tasks.add_row(task.name, ", ".join(task.models), ", ".join(task.extras))
+        say(tasks)
+    else:
+        click.echo("No task yet: calls run as (undeclared), under [defaults]. Add tasks/NAME/task.toml.")
+    for note in found.notes:
+        click.echo(f"Note: {note}")
+    next_verb("trimtab up")

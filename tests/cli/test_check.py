@@ -1,0 +1,77 @@
+"""`trimtab check`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.declare.projects import MODEL, TASK, write
+from trimtab.cli import run
+
+
+def test_a_good_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A project without mistakes is summed up, status 0, with the next verb."""
+    write(tmp_path, MODEL, triage=f'{TASK}objective.ttft_p95 = "1s"\n')
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("No mistakes. Environment development, snapshot ")
+    assert all(
+        word in shown for word in ("small", "triage", "objectives", "every call needs a key", "Next: trimtab up")
+    )
+
+
+def test_a_bad_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every mistake is one line of standard output, status 1."""
+    write(tmp_path, f"{MODEL}[gatway]\n", triage="model = 'smal'\n")
+    assert run(["check", "--project", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        'tasks/triage/task.toml:1: there is no model "smal"; did you mean small?',
+        'trimtab.toml:4: "gatway" is an unknown key; did you mean gateway?',
+    ]
+    assert "2 mistakes." in lines
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As JSON, mistakes come apart into path, line, what and instead; without any, the summary is there."""
+    write(tmp_path, f"{MODEL}[gatway]\n")
+    assert run(["check", "--json", "--project", str(tmp_path)]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["ok"], answer["models"]) == (False, [])
+    assert answer["mistakes"] == [
+        {"path": "trimtab.toml", "line": 4, "what": '"gatway" is an unknown key', "instead": "did you mean gateway?"}
+    ]
+    (tmp_path / "trimtab.toml").write_text(MODEL)
+    assert run(["check", "--json", "--project", str(tmp_path)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["ok"], answer["mistakes"], answer["models"][0]["name"]) == (True, [], "small")
+
+
+def test_a_secret_that_is_not_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret that cannot be read here is a note and no mistake: it may be there where `trimtab up` runs."""
+    monkeypatch.delenv("SMALL_KEY", raising=False)
+    write(tmp_path, f'{MODEL}api_key = "env:SMALL_KEY"\n')
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    assert "Note: models.small.api_key: env:SMALL_KEY cannot be used here (the variable is not set)" in (
+        capsys.readouterr().out
+    )
+    monkeypatch.setenv("SMALL_KEY", "geheim")
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Note" not in shown
+    assert "geheim" not in shown
+
+
+def test_no_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a folder without a project, the message says how to begin."""
+    assert run(["check", "--project", str(tmp_path)]) == 1
+    assert "`trimtab init`" in capsys.readouterr().out
+
+
+def test_brackets_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Text in [brackets] is not taken for styles."""
+    (tmp_path / "trimtab.toml").write_text("")
+    run(["check", "--project", str(tmp_path)])
+    assert "write [models.small] with" in capsys.readouterr().out

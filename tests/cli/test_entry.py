@@ -1,0 +1,122 @@
+"""The command as a whole: help, unknown verbs, exit statuses and how fast it starts."""
+
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.declare.projects import write
+from trimtab import __version__
+from trimtab.cli import VERBS, run
+
+HEAVY = (
+    "rich",
+    "jinja2",
+    "msgspec",
+    "asyncio",
+    "chdb",
+    "clickhouse_connect",
+    "numpy",
+    "starlette",
+    "uvloop",
+    "http.client",
+)
+
+
+def trimtab(*arguments: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *flags, "-m", "trimtab", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help shows each verb with its line and the exit statuses."""
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name, verb in VERBS.items():
+        assert f"  {name} " in shown
+        assert verb.help in shown
+    assert "Exit status: 0 done" in shown
+
+
+def test_help_is_quick() -> None:
+    """`trimtab --help` loads nothing heavy and takes under 300 ms (the best of five, on a machine that is shared)."""
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        told = trimtab("--help", flags=("-X", "importtime"))
+        times.append(time.monotonic() - began)
+        loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+        assert not loaded & set(HEAVY)
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_loads(verb: str) -> None:
+    """Each verb's module has a command whose help says its exit statuses; those that report take --json."""
+    command = import_module(VERBS[verb].module).command
+    assert isinstance(command, click.Command)
+    commands = list(command.commands.values()) if isinstance(command, click.Group) else [command]
+    for each in commands:
+        assert each.help
+        assert any("--json" in parameter.opts for parameter in each.params), f"{verb} {each.name}"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is the package's."""
+    assert run(["--version"]) == 0
+    assert __version__ in capsys.readouterr().out
+
+
+def test_unknown_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown verb is status 2, and the nearest one is named."""
+    assert run(["chek"]) == 2
+    assert "there is no verb 'chek'; did you mean check?" in capsys.readouterr().err
+    assert run(["zzz"]) == 2
+    assert "`trimtab --help` lists them" in capsys.readouterr().err
+
+
+def test_unknown_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown option is status 2 and leaves standard output alone."""
+    assert run(["check", "--jsn"]) == 2
+    caught = capsys.readouterr()
+    assert (caught.out, "--json" in caught.err) == ("", True)
+
+
+def test_failures_are_told_without_a_traceback(tmp_path: Path) -> None:
+    """An error of ours is status 1, one message on standard error and nothing on standard output."""
+    (tmp_path / "file").write_text("")
+    told = trimtab("key", "list", "--data", str(tmp_path / "file" / "data"))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("trimtab: The store ")
+    assert "Traceback" not in told.stderr
+
+
+def test_no_colour_when_piped(tmp_path: Path) -> None:
+    """Output that is piped has no escape sequences, even where a terminal is promised."""
+    write(tmp_path)
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    told = subprocess.run(
+        [sys.executable, "-m", "trimtab", "check", "--project", tmp_path],
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    assert b"\x1b" not in told.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+    """When the reader goes away, the command ends without a word."""
+    write(tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "trimtab", "check", "--project", tmp_path]
+    told = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert b"Traceback" not in told.stderr
