@@ -48,28 +48,37 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running_trimtab(project: Path, *flags: str) -> Iterator[RunningTrimtab]:
     """Starts a project with `trimtab up --json`, waits until its gateway answers, and stops it at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trimtab", "up", "--json", *flags],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=(project / "up.log").open("w"),
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    lines: Queue[str] = Queue()
+    with (
+        (project / "up.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "trimtab", "up", "--json", *flags],
+            cwd=project,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        ) as process,
+    ):
+        lines: Queue[str] = Queue()
+        reading = threading.Thread(target=_read, args=(process, lines))
+        reading.start()
+        running = RunningTrimtab("", project, process)
+        try:
+            while not running.url:
+                try:
+                    line = lines.get(timeout=PATIENCE_S)
+                except Empty:
+                    raise AssertionError(f"not up in {PATIENCE_S} s:\n{(project / 'up.log').read_text()}") from None
+                running.printed.append(line)
+                running.url = json.loads(line).get("gateway", "")
+            yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_S)
+            reading.join(PATIENCE_S)
+
+
+def _read(process: subprocess.Popen[str], lines: Queue[str]) -> None:
     assert process.stdout is not None
-    threading.Thread(target=lambda out: [lines.put(line) for line in out], args=(process.stdout,), daemon=True).start()
-    running = RunningTrimtab("", project, process)
-    try:
-        while not running.url:
-            try:
-                line = lines.get(timeout=PATIENCE_S)
-            except Empty:
-                raise AssertionError(f"not up in {PATIENCE_S} s:\n{(project / 'up.log').read_text()}") from None
-            running.printed.append(line)
-            told = json.loads(line)
-            running.url = told.get("gateway", "")
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE_S)
+    for line in process.stdout:
+        lines.put(line)
