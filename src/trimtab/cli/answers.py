@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from trimtab.assemble.stores import open_stores
-from trimtab.cli.control_client import ControlClient
+from trimtab.cli.control_client import ControlClient, refusal
 from trimtab.clock import Clock, SystemClock
-from trimtab.declare.load import load
+from trimtab.declare.load import Reading, read
 from trimtab.declare.project import Project
-from trimtab.errors import DirectoryInUse, TrimtabError
+from trimtab.errors import DeclarationError, DirectoryInUse, TrimtabError
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.processes.api import DEFAULT_WINDOW, kept_bodies
@@ -65,19 +65,6 @@ class CallShown(Struct, frozen=True):
     bodies: Bodies
 
 
-class ErrorFacts(Struct, frozen=True):
-    """What an error says."""
-
-    code: str
-    message: str
-
-
-class ErrorAnswer(Struct, frozen=True):
-    """The one shape of control's errors."""
-
-    error: ErrorFacts
-
-
 class Refused(TrimtabError):
     """{detail}"""
 
@@ -105,22 +92,30 @@ class Answers(Protocol):
 
 @contextmanager
 def answers(root: Path) -> Iterator[Answers]:
-    """Whoever can answer for the project in `root`.
+    """Whoever can answer for the project in `root`, also where its latest edit has mistakes.
 
-    Raises `DeclarationError` for a project that cannot be read; what is asked then raises `ControlUnreachable` when
-    something runs there but does not answer.
+    Raises `DeclarationError` for a project of which not even the data directory can be told. What is asked raises
+    `ControlUnreachable` when something runs there but does not answer.
     """
-    project = load(root)
-    places = DataDirectory.of(project)
+    reading = read(root)
+    if reading.data_directory is None:
+        raise _mistaken(root, reading)
+    places = DataDirectory(reading.data_directory)
     with ExitStack() as stack:
         try:
             stack.enter_context(places.hold())
         except DirectoryInUse:
             yield AskedAnswers(ControlClient(places.control_socket))
         else:
-            own = OwnAnswers(project, places, SystemClock())
+            if reading.project is None:
+                raise _mistaken(root, reading)
+            own = OwnAnswers(reading.project, places, SystemClock())
             stack.callback(own.close)
             yield own
+
+
+def _mistaken(root: Path, reading: Reading) -> DeclarationError:
+    return DeclarationError(str(root), tuple(map(str, reading.mistakes)))
 
 
 class AskedAnswers:
@@ -154,7 +149,7 @@ class AskedAnswers:
     def _get(self, target: str) -> bytes:
         status, body = self._client.ask("GET", target)
         if status != 200:
-            raise Refused(detail=msgspec.json.decode(body, type=ErrorAnswer).error.message)
+            raise Refused(detail=refusal(body).message)
         return body
 
 

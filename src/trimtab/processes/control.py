@@ -147,20 +147,25 @@ def _tcp(listen: Listen) -> Iterator[socket.socket]:
 
 @contextmanager
 def _unix(path: Path) -> Iterator[socket.socket]:
-    """A socket only the owner may open; one that a process of an earlier life left is replaced."""
+    """A socket only the owner may open; one that a process of an earlier life left is replaced.
+
+    It is bound through its open folder, since a socket's address holds no more than 107 bytes (unix(7)).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        before = os.umask(OWNER_ONLY)
-        try:
-            sock.bind(str(path))
-        except OSError as failure:
-            detail = failure.strerror or str(failure)
-            raise CannotListen(address=str(path), detail=detail, setting="[data] directory") from failure
-        finally:
-            os.umask(before)
-        sock.listen(BACKLOG)
-        try:
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    before = os.umask(OWNER_ONLY)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            try:
+                sock.bind(f"/proc/self/fd/{folder}/{path.name}")
+                sock.listen(BACKLOG)
+            except OSError as failure:
+                detail = failure.strerror or str(failure)
+                raise CannotListen(address=str(path), detail=detail, setting="[data] directory") from failure
+            finally:
+                os.umask(before)
+                os.close(folder)
             yield sock
-        finally:
-            path.unlink(missing_ok=True)
+    finally:
+        path.unlink(missing_ok=True)
