@@ -290,7 +290,11 @@ PROJECT_RULES = {
         'gateway.tls.key is "no.pem", where there is no file',
         "one that exists",
     ),
-    "planned tls": (f"{MODEL}[control]\ntls = {{}} #!", '"control.tls" is not available yet', "take it out"),
+    "control's tls without cert": (
+        f'{MODEL}[control.tls] #!\nkey = "trimtab.toml"',
+        "control.tls has no `cert`",
+        'cert = "tls/cert.pem"',
+    ),
     "duration": (f'{MODEL}[gateway]\ndrain = "soon" #!', 'gateway.drain is "soon", not a duration', '"5s" or "250ms"'),
     "duration without unit": (
         f"{MODEL}[gateway]\ndrain = 30 #!",

@@ -23,19 +23,17 @@ DATA_DIRECTORY: Final = ".trimtab"
 
 def read_gateway(table: Table, root: Path, cpus: int) -> Gateway:
     """The `[gateway]` table; without `workers` there are two, or one on a machine with one core."""
-    listen = table.get("listen", values.listen, GATEWAY_LISTEN)
-    tls = _read_tls(table.table("tls"), root) if "tls" in table else None
     return Gateway(
-        listen=Listen(listen.host, listen.port, tls),
+        listen=_read_listen(table, root, GATEWAY_LISTEN),
         workers=table.get("workers", values.whole(1, MAX_WORKERS), min(DEFAULT_WORKERS, cpus)),
         limits=_read_limits(table),
         keys=table.get("keys", values.choice("required", "open"), "required"),
     )
 
 
-def read_control(table: Table) -> Control:
+def read_control(table: Table, root: Path) -> Control:
     """The `[control]` table."""
-    return Control(table.get("listen", values.listen, CONTROL_LISTEN))
+    return Control(_read_listen(table, root, CONTROL_LISTEN))
 
 
 def read_data(table: Table, root: Path) -> Data:
@@ -103,6 +101,11 @@ def existing_file(table: Table, key: str, root: Path) -> str | None:
         table.wrong(key, f"{table.name(key)} is {values.show(written)}, where there is no file", "name one that exists")
         return None
     return str(path)
+
+
+def _read_listen(table: Table, root: Path, usual: Listen) -> Listen:
+    listen = table.get("listen", values.listen, usual)
+    return Listen(listen.host, listen.port, _read_tls(table.table("tls"), root) if "tls" in table else None)
 
 
 def _read_tls(table: Table, root: Path) -> Tls | None:

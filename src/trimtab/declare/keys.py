@@ -10,13 +10,16 @@ from typing import Final, NamedTuple
 
 
 class Key(NamedTuple):
-    """One key: its path, the form of its value, what holds without it ("required" if nothing does) and its meaning."""
+    """One key: its path, the form of its value, what holds without it, and its meaning."""
 
     path: str
     form: str
     default: str
     meaning: str
 
+
+REQUIRED: Final = "must be given"
+"""In place of a default, where nothing holds without the key (and the table around it is given)."""
 
 PATTERNS: Final = {
     "<name>": re.compile(r"[a-z0-9._-]{1,64}"),
@@ -47,15 +50,17 @@ PROJECT_KEYS: Final = (
     Key("gateway.slow_reader", "duration", "30s", "how long a client may take nothing of an answer that waits for it"),
     Key("gateway.drain", "duration", "30s", "how long open calls may go on after a stop was asked for"),
     Key("control.listen", "host:port", "127.0.0.1:8401", "where control serves /metrics and the API"),
+    Key("control.tls.cert", "path", "none", "certificate chain control serves with, PEM"),
+    Key("control.tls.key", "path", "none", "private key of that certificate, PEM"),
     Key("data.directory", "path", ".trimtab", "where records, state and telemetry lie"),
     Key("data.retention", "duration", "30d", "how long records are kept"),
     Key("data.fsync_interval", "duration", "50ms", "how much of the latest records a power failure may lose"),
-    Key("data.reserve", "size", "64MiB", "disk space held back so that open calls can always be recorded to their end"),
+    Key("data.reserve", "size", "64MiB", "disk space each worker holds back, to record open calls to their end"),
     Key(
         "data.spool_limit",
         "size",
         "2GiB",
-        "largest size of the records that wait for telemetry; at it, calls are refused",
+        "most that may wait for telemetry; at it, calls are refused",
     ),
     Key("data.telemetry", "chdb, URL", "chdb", "the analytical store: embedded, or a ClickHouse server's URL"),
     Key("data.telemetry_password", "secret", "none", "password of the ClickHouse server's user"),
@@ -66,28 +71,28 @@ PROJECT_KEYS: Final = (
     Key("defaults.retry.attempts", "1..10", "3", "tries of one call over all replicas and fallback models"),
     Key("defaults.redaction", "full, preview, digest, none", "full", "what is kept of bodies of tasks that do not say"),
     Key("defaults.undeclared_redaction", "full, preview, digest, none", "digest", "the same for (undeclared) calls"),
-    Key("models.<name>.model", "text", "required", "what the server calls the model"),
-    Key("models.<name>.replicas", "list of URLs", "required", "base URLs of the servers, without /v1"),
+    Key("models.<name>.model", "text", REQUIRED, "what the server calls the model"),
+    Key("models.<name>.replicas", "list of URLs", REQUIRED, "base URLs of the servers, without /v1"),
     Key("models.<name>.wire", "openai", "openai", "the wire format the servers speak"),
     Key("models.<name>.revision", "text", "empty", "the revision that is served, for the record"),
     Key("models.<name>.api_key", "secret", "none", "the key that is sent to the servers"),
     Key("models.<name>.ca", "path", "the system's", "certificates to verify the servers with, PEM"),
     Key("models.<name>.proxy", "URL", "none", "HTTP proxy through which the servers are reached"),
     Key("models.<name>.passthrough", "list of routes", "empty", "further routes of the server, as METHOD /path"),
-    Key("models.<name>.price.input", "USD", "required", "price of uncached input tokens"),
-    Key("models.<name>.price.output", "USD", "required", "price of output tokens"),
+    Key("models.<name>.price.input", "USD", REQUIRED, "price of uncached input tokens"),
+    Key("models.<name>.price.output", "USD", REQUIRED, "price of output tokens"),
     Key("models.<name>.price.cache_read", "USD", "not priced", "price of input tokens read from a cache"),
     Key("models.<name>.price.cache_write", "USD", "not priced", "price of input tokens written to a cache"),
     Key("models.<name>.price.reasoning", "USD", "that of output", "price of output tokens spent on reasoning"),
     Key("models.<name>.price.per_tokens", "1..1000000000", "1000000", "how many tokens these prices are for"),
     Key("models.<name>.price.from", "date", "always", "the first day (UTC) on which they hold"),
-    Key("models.<name>.gpu.kind", "text", "required", "the accelerator a replica runs on"),
-    Key("models.<name>.gpu.count", "1..1024", "required", "how many of them one replica uses"),
-    Key("models.<name>.gpu.usd_per_hour", "USD", "required", "what one of them costs an hour"),
+    Key("models.<name>.gpu.kind", "text", REQUIRED, "the accelerator a replica runs on"),
+    Key("models.<name>.gpu.count", "1..1024", REQUIRED, "how many of them one replica uses"),
+    Key("models.<name>.gpu.usd_per_hour", "USD", REQUIRED, "what one of them costs an hour"),
 )
 
 TASK_KEYS: Final = (
-    Key("model", "name", "required", "the model that serves the task"),
+    Key("model", "name", REQUIRED, "the model that serves the task"),
     Key("fallback", "list of names", "empty", "models to try after it, in order"),
     Key("owner", "text", "empty", "who answers for the task"),
     Key("class", "interactive, background", "interactive", "whether a person waits for the answer"),
@@ -108,6 +113,6 @@ TASK_KEYS: Final = (
     Key("redaction", "full, preview, digest, none", "defaults.redaction", "what is kept of bodies"),
 )
 
-PROJECT_PLANNED: Final = ("alerts", "budget", "control.tls", "keys", "stores", "tools")
+PROJECT_PLANNED: Final = ("alerts", "budget", "keys", "stores", "tools")
 TASK_PLANNED: Final = ("budget", "context", "evals", "output", "review", "tools")
 """Keys that will come with what enforces them; until then they are refused."""

@@ -79,7 +79,7 @@ def _check_keys(source: Source | None, files: dict[str, Source | None], mistakes
 def _project(
     root: Path, top: Table, models: dict[str, Table], tasks: dict[str, Table], mistakes: Mistakes, cpus: int
 ) -> Project:
-    gateway, control = read_gateway(top.table("gateway"), root, cpus), read_control(top.table("control"))
+    gateway, control = read_gateway(top.table("gateway"), root, cpus), read_control(top.table("control"), root)
     check_listeners(top.table("gateway"), top.table("control"), gateway, control)
     defaults = read_defaults(top.table("defaults"))
     return Project(

@@ -1,0 +1,95 @@
+"""The list of keys, the readers and the documentation say the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.declare.projects import MODEL, TASK, write
+from trimtab.declare import templates
+from trimtab.declare.keys import PROJECT_KEYS, PROJECT_PLANNED, REQUIRED, TASK_KEYS, TASK_PLANNED, Key
+from trimtab.declare.load import load, read
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+PROSE = {REQUIRED, "none", "empty", "not priced", "the client's", "always", "the system's", "that of output"}
+"""Defaults that are not values."""
+
+
+def documented(part: str) -> list[Key]:
+    return [Key(*row) for row in ROW.findall(part)]
+
+
+def test_every_key_is_documented() -> None:
+    """The tables of the documentation hold exactly the keys of the code: form, default and meaning too."""
+    project, task = DOCUMENT.split("## tasks/NAME/task.toml")
+    assert documented(project) == list(PROJECT_KEYS)
+    assert sorted(documented(task)) == sorted(TASK_KEYS)
+
+
+def test_every_planned_key_is_documented() -> None:
+    """What is not available yet is listed as such, and nothing else is."""
+    project, task = re.findall(r"^- in `[a-z]+\.toml`: (.*)$", DOCUMENT, re.MULTILINE)
+    assert re.findall(r"`([a-z.]+)`", project.partition(", and")[0]) == list(PROJECT_PLANNED)
+    assert re.findall(r"`([a-z.]+)`", task) == list(TASK_PLANNED)
+
+
+def test_every_filter_is_documented() -> None:
+    """The filters of prompts are those in the documentation."""
+    listed = set(re.findall(r"`([a-z]+)`", DOCUMENT.partition("\nFilters: ")[2]))
+    assert listed == {*templates.STANDARD_FILTERS.split(), *templates.OWN_FILTERS} - {templates.STEPS}
+
+
+def in_toml(path: str, value: str) -> str:
+    return f"{path.replace('<name>', 'small').replace('<measure>_p<N>', 'ttft_p95')} = {value}\n"
+
+
+@pytest.mark.parametrize("key", PROJECT_KEYS, ids=lambda key: key.path)
+def test_every_project_key_is_read(tmp_path: Path, key: Key) -> None:
+    """No key is passed over: a value of the wrong kind is a mistake at its line, whatever the key."""
+    toml = in_toml(key.path, "true") + in_toml("models.<name>.other", "true")
+    [first, *_] = read(write(tmp_path, toml)).mistakes
+    assert (first.line, "unknown" in first.what) == (1, False), first
+
+
+@pytest.mark.parametrize("key", TASK_KEYS, ids=lambda key: key.path)
+def test_every_task_key_is_read(tmp_path: Path, key: Key) -> None:
+    """The same for tasks."""
+    [first, *_] = read(write(tmp_path, MODEL, triage=in_toml(key.path, "true"))).mistakes
+    assert (first.line, "unknown" in first.what) == (1, False), first
+
+
+def literal(key: Key) -> str:
+    return key.default if key.default.isdigit() else f'"{key.default}"'
+
+
+def stated(keys: tuple[Key, ...]) -> list[Key]:
+    return [key for key in keys if key.default not in PROSE and "," not in key.default and ";" not in key.default]
+
+
+@pytest.mark.parametrize("key", stated(PROJECT_KEYS), ids=lambda key: key.path)
+def test_project_defaults_are_true(tmp_path: Path, key: Key) -> None:
+    """Writing a key with its documented default changes nothing."""
+    priced = MODEL + "price.input = 1\nprice.output = 1\n"
+    base = load(write(tmp_path, priced))
+    of_model = key.path.removeprefix("models.<name>.")
+    toml = (
+        in_toml(key.path, literal(key)) + priced if of_model == key.path else priced + in_toml(of_model, literal(key))
+    )
+    (tmp_path / "trimtab.toml").write_text(toml)
+    assert load(tmp_path) == base
+
+
+@pytest.mark.parametrize("key", stated(TASK_KEYS), ids=lambda key: key.path)
+def test_task_defaults_are_true(tmp_path: Path, key: Key) -> None:
+    """The same for tasks; a default that is another key is that key's value."""
+    defaults = {
+        f"defaults.{each.path.partition('.')[2]}": each for each in PROJECT_KEYS if each.path.startswith("defaults.")
+    }
+    source = defaults.get(key.default, key)
+    base = load(write(tmp_path, MODEL, triage=TASK))
+    if source.default.startswith("none"):
+        assert base.tasks["triage"].deadline.total_s is None
+        return
+    (tmp_path / "tasks" / "triage" / "task.toml").write_text(in_toml(key.path, literal(source)) + TASK)
+    assert load(tmp_path) == base
