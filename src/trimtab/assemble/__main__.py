@@ -1,4 +1,7 @@
-"""`python -m trimtab.assemble ROLE ORDERS`: a child of `trimtab up`. Each role imports its own parts only."""
+"""`python -m trimtab.assemble ROLE ORDERS`: a child of `trimtab up`. Each role imports its own parts only.
+
+On a terminal it logs only what somebody should look at.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def main(arguments: list[str]) -> int:
     role, orders = arguments
     for number in NOT_FOR_CHILDREN:
         signal.signal(number, signal.SIG_IGN)
-    logs.configure(role)
+    logs.configure(role, level=logging.WARNING if sys.stderr.isatty() else logging.INFO)
     try:
         importlib.import_module(f"trimtab.assemble.{role}").run(orders.encode())
     except TrimtabError as failure:

@@ -26,9 +26,14 @@ from trimtab.processes.orders import ControlOrders
 
 log = logging.getLogger("trimtab.control")
 
+LIBRARIES = {"uvicorn": logging.WARNING, "urllib3": logging.ERROR, "clickhouse_connect": logging.CRITICAL}
+"""From which level on libraries are heard: their other news we tell ourselves (`ready`, `telemetry_down`)."""
+
 
 def run(orders: bytes) -> None:
     """Does control's work until it is told to end."""
+    for name, level in LIBRARIES.items():
+        logging.getLogger(name).setLevel(level)
     ordered = msgspec.json.decode(orders, type=ControlOrders)
     loop.run(control(ordered, InForce(decode(Path(ordered.snapshot).read_bytes()))))
 

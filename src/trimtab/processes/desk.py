@@ -94,13 +94,14 @@ class Desk:
     async def run(self, stop: asyncio.Event, tried: Callable[[], None]) -> None:
         """Ingests until `stop`, then what is left of the spool, then closes.
 
-        Calls `tried` once the first pass is over, whether or not telemetry took it.
+        Calls `tried` once the first pass is over, whether or not telemetry took it, or at `stop` if that comes first.
         """
         try:
             while not stop.is_set():
                 delay_s = await self._turn()
                 tried()
                 await _wait(stop, delay_s)
+            tried()
             await self._finish()
         finally:
             stores, self._stores, self._detail = self._stores, None, "it is closed"

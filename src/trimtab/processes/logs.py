@@ -1,4 +1,4 @@
-"""The log of our own processes: one JSON object a line on standard error.
+"""The log of our own processes: one JSON object a line on standard error, or a line for people on a terminal.
 
 `{"ts": "2026-11-23T10:00:00.123Z", "level": "info", "process": "control", "event": "ready", "fields": {...}}`. A module
 of any room logs with the standard library: the message is the event's name, `extra={"fields": {...}}` its facts.
@@ -41,10 +41,27 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=repr).decode()
 
 
+class PlainLines(logging.Formatter):
+    """Formats a record as one line for a person: `10:00:00 gateway  draining  reason=stop open_calls=2`."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end; a warning or an error says so."""
+        at = datetime.fromtimestamp(record.created).astimezone()
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname} "
+        fields: dict[str, object] = getattr(record, "fields", {})
+        facts = " ".join(f"{name}={_shown(value)}" for name, value in fields.items())
+        line = f"{at:%H:%M:%S} {self._process:<10} {level}{scrub(record.getMessage())}  {facts}".rstrip()
+        return f"{line}\n{scrub(self.formatException(record.exc_info))}" if record.exc_info else line
+
+
 def configure(process: str, stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Sends all logs of this process to a stream (standard error unless told) as JSON lines. Once a process."""
+    """Sends all logs of this process to a stream (standard error unless told). Once a process."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
-    handler.setFormatter(JsonLines(process))
+    handler.setFormatter(PlainLines(process) if handler.stream.isatty() else JsonLines(process))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -57,4 +74,12 @@ def event(logger: logging.Logger, level: int, name: str, **fields: object) -> No
 
 
 def _clean(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_clean(each) for each in value]
     return scrub(value) if isinstance(value, str) else value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "".join(f"\n    {_clean(each)}" for each in value)
+    return str(_clean(value))

@@ -1,0 +1,246 @@
+"""`trimtab up` for real: workers that die, restarts, edits, stops. One upstream follows a script in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.harness import Response
+from tests.processes.upping import Up, write_project, write_task
+from trimtab.errors import DirectoryInUse
+from trimtab.processes.directory import DataDirectory
+from trimtab.record.events import ABANDONED, OK, Admitted, Settled
+from trimtab.testing import Hang, Script, ScriptedUpstream, Send, WaitFor, chat_json
+from trimtab.testing.answers import HELLO
+from trimtab.testing.scripts import PLAIN
+
+BEGUN = (Send(PLAIN.head()), *PLAIN.steps([*HELLO.opening(), *HELLO.deltas()[:2]]))
+CHAT = "/v1/chat/completions"
+REST = (*PLAIN.steps([*HELLO.deltas()[2:], *HELLO.closing()]), *PLAIN.end())
+
+
+@pytest.fixture
+async def replica() -> AsyncIterator[ScriptedUpstream]:
+    """An upstream that answers whole."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        yield upstream
+
+
+def opened(event: asyncio.Event) -> Script:
+    """A stream that goes on when the event is set."""
+    return Script((*BEGUN, WaitFor(event), *REST))
+
+
+async def begin_stream(up: Up) -> asyncio.StreamReader:
+    """A streamed call whose first content has come."""
+    reader = await up.open(stream=True)
+    async with asyncio.timeout(30):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    return reader
+
+
+async def rest_of(reader: asyncio.StreamReader) -> bytes:
+    """What is left of a stream, to the end of its connection, however that ends."""
+    rest = b""
+    async with asyncio.timeout(30):
+        try:
+            while data := await reader.read(65536):
+                rest += data
+        except ConnectionResetError:
+            return rest
+    return rest
+
+
+async def test_killed_worker_is_replaced_and_its_calls_settled(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """SIGKILL of the only worker amid a stream: the client's stream breaks, the call is settled as abandoned, and the
+    next call, made at once, is answered by the successor.
+    """
+    write_project(tmp_path, replica.url)
+    replica.add(Script((*BEGUN, Hang())), path=CHAT)
+    async with Up(tmp_path) as up:
+        stream = await begin_stream(up)
+        (worker,) = up.members("gateway")
+        os.kill(worker.pid, signal.SIGKILL)
+        assert (await up.call()).status == 200
+        assert not (await rest_of(stream)).endswith(b"0\r\n\r\n")
+        await up.logged("orphans_settled")
+        (after,) = up.members("gateway")
+        assert (after.restarts, after.slot) == (1, 0)
+        assert after.epoch != worker.epoch
+    settled = [event for event in up.events() if isinstance(event, Settled)]
+    assert sorted(event.outcome for event in settled) == [ABANDONED, OK]
+    assert [change.subject for change in up.changes("worker_died")] == ["gateway 0"]
+
+
+async def test_rolling_restarts_lose_no_connection_and_no_stream(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """5 rolling restarts of 2 workers under load, a connection for each call: no call fails, and a stream that was
+    open before the first restart ends well after the last.
+    """
+    write_project(tmp_path, replica.url, workers=2)
+    go_on = asyncio.Event()
+    replica.add(opened(go_on), path=CHAT)
+    async with Up(tmp_path) as up:
+        stream = await begin_stream(up)
+        done = asyncio.Event()
+        answers: list[Response] = []
+
+        async def load() -> None:
+            while not done.is_set():
+                answers.append(await up.call())
+
+        loading = [asyncio.ensure_future(load()) for _ in range(4)]
+        first = {member.pid for member in up.members("gateway")}
+        for number in range(5):
+            if number == 1:
+                go_on.set()  # a slot waits for its predecessor's streams before it is restarted again
+                assert (await rest_of(stream)).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+            up.signal(signal.SIGUSR2)
+            assert (await up.logged("rolling_restart_ended", number + 1))["complete"]
+        done.set()
+        await asyncio.gather(*loading)
+        assert {answer.status for answer in answers} == {200}
+        assert all(answer.whole for answer in answers)
+        assert not first & {member.pid for member in up.members("gateway")}
+    settled = [event for event in up.events() if isinstance(event, Settled)]
+    assert {event.outcome for event in settled} == {OK}
+    assert len(settled) == len(answers) + 1
+
+
+async def test_edit_is_in_force_within_a_second_and_drops_no_stream(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """A changed task is in force within 1 s, recorded as a change; the stream that was open goes on to its end."""
+    write_project(tmp_path, replica.url)
+    go_on = asyncio.Event()
+    replica.add(opened(go_on), path=CHAT)
+    async with Up(tmp_path) as up:
+        stream = await begin_stream(up)
+        before = up.standing()["digest"]
+        write_task(tmp_path, first_token="19s")
+        assert await up.until(lambda: up.members("gateway")[0].snapshot != before, limit_s=5) < 1.0
+        after = up.standing()["digest"]
+        assert (await up.call()).headers["x-trimtab-snapshot"] == after[:12]
+        go_on.set()
+        assert (await rest_of(stream)).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        (start, edit) = up.changes("snapshot")
+        assert (start.by, start.after) == ("start", before)
+        assert (edit.by, edit.before, edit.after) == ("edit", before, after)
+        admitted = [event for event in up.events() if isinstance(event, Admitted)]
+        assert [event.snapshot for event in admitted] == [before, after]
+
+
+async def test_bad_edit_keeps_what_was_in_force_and_says_so(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """An edit with a mistake changes nothing: log, record and standing tell file and line, until it is mended."""
+    write_project(tmp_path, replica.url)
+    async with Up(tmp_path) as up:
+        before = up.standing()["digest"]
+        task = tmp_path / "tasks" / "chat" / "task.toml"
+        task.write_text('owner = "team"\nmodel = "large"\n')
+        (mistake,) = (await up.logged("edit_refused"))["mistakes"]
+        assert mistake.startswith("tasks/chat/task.toml:2: ")
+        assert up.standing()["digest"] == before
+        assert up.standing()["refused"]["mistakes"] == [mistake]
+        await up.until(lambda: [change.detail for change in up.changes("snapshot_refused")] == [mistake])
+        assert (await up.call()).status == 200
+        write_task(tmp_path)
+        await up.until(lambda: up.standing()["refused"] is None)
+        assert up.standing()["digest"] == before
+
+
+async def test_edit_that_needs_a_restart_is_held_back_whole(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """Workers are fixed at the start: an edit of them is not taken, nor what was edited with it, and both are told."""
+    write_project(tmp_path, replica.url)
+    async with Up(tmp_path) as up:
+        before = up.standing()["digest"]
+        declaration = tmp_path / "trimtab.toml"
+        text = declaration.read_text()
+        declaration.write_text(text.replace("workers = 1", "workers = 2").replace('"test"', '"prod"'))
+        assert (await up.logged("edit_needs_restart"))["settings"] == ["[gateway] workers: 1 -> 2"]
+        assert up.standing()["needs_restart"] == ["[gateway] workers: 1 -> 2"]
+        assert up.standing()["digest"] == before
+        declaration.write_text(text)
+        await up.until(lambda: up.standing()["needs_restart"] == [])
+        up.signal(signal.SIGHUP)
+        assert (await up.logged("declaration_unchanged", 2))["by"] == "SIGHUP"
+
+
+async def test_stop_lets_streams_end_and_refuses_a_second_life_meanwhile(
+    replica: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """After SIGTERM an open stream goes on to its end, nobody else gets the directory until then, and the exit is 0
+    with every call settled and the roster empty.
+    """
+    write_project(tmp_path, replica.url)
+    go_on = asyncio.Event()
+    replica.add(opened(go_on), path=CHAT)
+    async with Up(tmp_path) as up:
+        stream = await begin_stream(up)
+        up.signal(signal.SIGTERM)
+        await up.logged("draining")
+        with (
+            pytest.raises(DirectoryInUse, match=f"is held by process {up.process.pid};"),
+            DataDirectory(tmp_path / ".trimtab").hold(),
+        ):
+            raise AssertionError("held twice")
+        go_on.set()
+        assert (await rest_of(stream)).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert await up.ended() == 0
+        assert [event.outcome for event in up.events() if isinstance(event, Settled)] == [OK]
+        assert up.members("gateway") == []
+        assert len(up.changes("stopped")) == 1
+
+
+async def test_second_signal_does_not_wait(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """A second SIGINT ends what is still open at once; the call that was cut is settled as abandoned."""
+    write_project(tmp_path, replica.url)
+    replica.add(Script((*BEGUN, Hang())), path=CHAT)
+    async with Up(tmp_path) as up:
+        await begin_stream(up)
+        up.signal(signal.SIGINT)
+        await up.logged("draining")
+        up.signal(signal.SIGINT)
+        assert await up.ended() == 0
+        assert [event.outcome for event in up.events() if isinstance(event, Settled)] == [ABANDONED]
+
+
+async def test_children_of_a_killed_supervisor_finish_and_the_next_life_takes_over(
+    replica: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """SIGKILL of the supervisor: its worker ends the open stream well and goes; a `trimtab up` started meanwhile
+    waits for that and then answers.
+    """
+    write_project(tmp_path, replica.url)
+    go_on = asyncio.Event()
+    replica.add(opened(go_on), path=CHAT)
+    async with Up(tmp_path) as first:
+        stream = await begin_stream(first)
+        first.signal(signal.SIGKILL)
+        await first.logged("supervisor_gone")
+        second = Up(tmp_path)
+        starting = asyncio.ensure_future(second.__aenter__())
+        go_on.set()
+        assert (await rest_of(stream)).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        await starting
+        try:
+            assert (await second.call()).status == 200
+        finally:
+            await second.__aexit__()
+    assert {event.outcome for event in second.events() if isinstance(event, Settled)} == {OK}
+
+
+async def test_port_that_is_taken_is_said_and_nothing_is_left(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """A gateway address in use ends `trimtab up` with a sentence that names it, and the directory is free again."""
+    write_project(tmp_path, replica.url)
+    declaration = tmp_path / "trimtab.toml"
+    declaration.write_text(declaration.read_text().replace("127.0.0.1:0", f"127.0.0.1:{replica.port}", 1))
+    up = Up(tmp_path)
+    await up.spawn()
+    assert await up.ended() != 0
+    said = "\n".join(str(line) for line in up.log)
+    assert f"Cannot listen on 127.0.0.1:{replica.port}: another process listens there" in said
+    with DataDirectory(tmp_path / ".trimtab").hold():
+        pass
