@@ -100,7 +100,7 @@ def test_calls_show(say) -> None:  # type: ignore[no-untyped-def]
     """One call with its attempts over time, tokens, money with its label, and bodies that were not kept."""
     said = say("calls", "show", ID)
     assert said.status == 0
-    for part in (f"call {ID} ok", "task route", "1 small http://127.0.0.1:9 ok", "(exact)", "request: not kept"):
+    for part in (f"call {ID} ok", "task route", "1 ok +", "small http://127.0.0.1:9", "(exact)", "request: not kept"):
         assert part in said.words
     shown = msgspec.json.decode(say("calls", "show", ID, "--json").out, type=CallShown)
     assert (shown.call.admitted.call, len(shown.attempts)) == (ID, 1)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,35 +15,54 @@ from trimtab.reports.window import clock_text
 from trimtab.store.telemetry import CallDetail
 
 GOOD, BAD, QUIET = "green", "red", "dim"
-BAR_CELLS = 40
-
-
-def calls_table(calls: Sequence[Settled], *, head: bool = True) -> Table:
-    """Calls, one a line, as `calls tail` shows them."""
-    table = Table(box=box.SIMPLE_HEAD if head else None, show_header=head, pad_edge=False)
-    for name, width in (("ended", 19), ("call", 32), ("task", 12), ("model", 10), ("outcome", 8)):
-        table.add_column(name, no_wrap=True, min_width=width)
-    for name, width in (("tries", 5), ("ttft ms", 7), ("total ms", 8), ("tokens out", 10), ("USD", 8)):
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    for call in calls:
-        table.add_row(
-            clock_text(call.at_ns)[:19],
-            call.admitted.call,
-            call.admitted.task,
-            call.model or call.admitted.model,
-            Text(call.outcome, "" if call.outcome == OK else BAD),
-            str(call.attempts),
-            milliseconds(call.ttft_s),
-            milliseconds(call.total_s),
-            NONE if call.usage is None else whole(call.usage.output),
-            _money(call),
-        )
-    return table
+BAR_CELLS = 24
+WIDE = 110
 
 
 def _money(call: Settled) -> str:
     mark = "~" if call.cost_label == "estimated" else ""
     return NONE if call.cost_pusd is None else mark + usd(call.cost_pusd)
+
+
+class Column(NamedTuple):
+    """A column of the list of calls, and how wide the terminal must be for it to be shown."""
+
+    name: str
+    from_width: int
+    width: int
+    is_number: bool
+    cell: Callable[[Settled], str]
+
+
+COLUMNS = (
+    Column("ended", WIDE, 19, False, lambda call: clock_text(call.at_ns)[:19]),
+    Column("ended", 0, 8, False, lambda call: clock_text(call.at_ns)[11:19]),
+    Column("call", 0, 32, False, lambda call: call.admitted.call),
+    Column("task", 0, 12, False, lambda call: call.admitted.task),
+    Column("model", 130, 12, False, lambda call: call.model or call.admitted.model),
+    Column("outcome", 0, 15, False, lambda call: call.outcome),
+    Column("tries", 140, 5, True, lambda call: str(call.attempts)),
+    Column("ttft ms", 88, 7, True, lambda call: milliseconds(call.ttft_s)),
+    Column("total ms", 0, 8, True, lambda call: milliseconds(call.total_s)),
+    Column("tokens", 120, 6, True, lambda call: NONE if call.usage is None else whole(call.usage.output)),
+    Column("USD", 100, 9, True, _money),
+)
+
+
+def calls_table(calls: Sequence[Settled], width: int, *, head: bool = True) -> Table:
+    """Calls, one a line, in as many columns as `width` has room for; ids are never cut."""
+    shown = [column for column in COLUMNS if width >= column.from_width]
+    if shown[0].name == shown[1].name:
+        del shown[1]
+    table = Table(box=None, show_header=head, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for column in shown:
+        justify: JustifyMethod = "right" if column.is_number else "left"
+        most = column.width if width < WIDE and not column.is_number else None
+        table.add_column(column.name, justify=justify, min_width=column.width, max_width=most, no_wrap=True)
+    for call in calls:
+        style = None if call.outcome == OK else BAD
+        table.add_row(*(column.cell(call) for column in shown), style=style)
+    return table
 
 
 def call_text(detail: CallDetail) -> RenderableType:
@@ -52,6 +71,7 @@ def call_text(detail: CallDetail) -> RenderableType:
     return Group(
         Text.assemble((f"call {call.admitted.call}   ", "bold"), (call.outcome, GOOD if call.outcome == OK else BAD)),
         _facts(call),
+        Text(),
         _waterfall(call, detail.attempts),
     )
 
@@ -95,25 +115,27 @@ def _usage(call: Settled) -> str:
 def _waterfall(call: Settled, attempts: Sequence[Attempt]) -> RenderableType:
     """Each attempt as a bar on the call's own time; `+` is the wait for its first token, `=` what came after."""
     if not attempts:
-        return Text("\nno attempt was made", style=QUIET)
+        return Text("no attempt was made", style=QUIET)
     began_ns = call.admitted.at_ns
     end_ns = max([call.at_ns, *(tried.at_ns for tried in attempts)])
     span_s = max((end_ns - began_ns) / 1e9, 1e-9)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("attempt", "replica", "cause", f"0 to {milliseconds(span_s)} ms"):
-        table.add_column(name, no_wrap=name != "replica")
-    for name in ("connect ms", "ttft ms", "duration ms"):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("try", justify="right")
+    table.add_column("cause", no_wrap=True)
+    table.add_column(f"0 to {milliseconds(span_s)} ms", no_wrap=True)
+    for name in ("connect ms", "ttft ms", "ms"):
         table.add_column(name, justify="right")
+    table.add_column("replica", overflow="fold")
     for tried in attempts:
         start_s = (tried.at_ns - began_ns) / 1e9 - tried.duration_s
         table.add_row(
             str(tried.number),
-            f"{tried.model} {tried.replica}",
             Text(tried.cause, GOOD if tried.cause == OK else BAD),
             _bar(start_s / span_s, tried.duration_s / span_s, (tried.ttft_s or tried.duration_s) / span_s),
             milliseconds(tried.connect_s),
             milliseconds(tried.ttft_s),
             milliseconds(tried.duration_s),
+            f"{tried.model} {tried.replica}",
         )
     return table
 

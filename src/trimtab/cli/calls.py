@@ -16,7 +16,7 @@ from rich.text import Text
 
 from trimtab.cli.answers import Answers, Bodies, CallShown, Wanted, answers
 from trimtab.cli.call_text import call_text, calls_table
-from trimtab.cli.screen import PROJECT, SINCE, TASKS, next_verb, plain, say, say_json
+from trimtab.cli.screen import PROJECT, SINCE, TASKS, console, next_verb, plain, say, say_json
 from trimtab.record.events import Settled
 
 EXIT = "Exit status: 0 done, 1 nobody could answer or there is no such call, 2 the command was not understood."
@@ -51,10 +51,10 @@ def tail(follow: bool, as_json: bool, project: Path, **asked: object) -> None:
         if as_json:
             _say_lines(first)
         elif first or not follow:
-            say(calls_table(first) if first else Text("No such call has ended."))
+            say(calls_table(first, console().width) if first else Text("No such call has ended."))
         if follow:
             for fresh in followed(source, wanted, first, time.sleep):
-                _say_lines(fresh) if as_json else say(calls_table(fresh, head=False))
+                _say_lines(fresh) if as_json else say(calls_table(fresh, console().width, head=False))
     if not as_json:
         next_verb(f"trimtab calls show {first[-1].admitted.call}" if first else "trimtab status")
 
