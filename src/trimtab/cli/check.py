@@ -107,7 +107,7 @@ def _model(model: Model) -> ModelFacts:
 def _task(task: Task) -> TaskFacts:
     extras = {
         task.task_class: True,
-        f"prompt with {len(task.prompt.inputs)} inputs" if task.prompt else "": task.prompt is not None,
+        f"prompt ({len(task.prompt.inputs)} to fill in)" if task.prompt else "": task.prompt is not None,
         "sampling": any(getattr(task.sampling, field) is not None for field in task.sampling.__struct_fields__),
         f"total {task.deadline.total_s:g} s" if task.deadline.total_s else "": task.deadline.total_s is not None,
         "objectives": bool(task.objective.goals) or task.objective.success is not None,
