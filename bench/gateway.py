@@ -79,10 +79,14 @@ class Gateway:
     key: str
     supervisor: subprocess.Popen[bytes]
 
+    def processes(self) -> list[dict[str, Any]]:
+        """Everybody in the crew: what the supervisor keeps in its data directory."""
+        found: list[dict[str, Any]] = json.loads((self.folder / "data" / "run" / "processes.json").read_text())
+        return found
+
     def pids(self, role: str) -> list[int]:
-        """The processes of a role, as the supervisor keeps them in its data directory."""
-        listed = json.loads((self.folder / "data" / "run" / "processes.json").read_text())
-        return [process["pid"] for process in listed if process["role"] == role]
+        """The processes of a role that are ready."""
+        return [one["pid"] for one in self.processes() if one["role"] == role and one["state"] == "ready"]
 
     def serving(self) -> list[int]:
         """Supervisor and workers: the whole tree but control, whose work is off the path of a call."""
@@ -178,4 +182,6 @@ def gateway(
     key = json.loads(trimtab(folder, "key", "new", "bench", "--json"))["secret"]
     place = machine.cores().serving if core is None else core
     with children.running([TRIMTAB, "up"], f"trimtab-{name}", place, port, cwd=folder) as child:
-        yield Gateway(folder, port, control_port, key, child)
+        opened = Gateway(folder, port, control_port, key, child)
+        children.await_true(lambda: bool(opened.pids("control")), children.READY_LIMIT_S, "control of trimtab up")
+        yield opened
