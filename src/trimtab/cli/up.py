@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -69,8 +72,20 @@ def _say(started: Started) -> None:
 
 def _say_demo(folder: Path) -> Callable[[Started], None]:
     def say(started: Started) -> None:
-        key = None if not started.keys_required else "KEY"
-        click.echo(welcome.welcome(started.gateway, key))
+        program = _as_typed(Path(sys.argv[0]))
+        look = " | ".join(f"{program} {verb} --project {folder}" for verb in ("status", "calls tail", "report"))
+        python = f"Python ({_as_typed(Path(sys.executable))})" if find_spec("openai") else welcome.WITH_CLIENT
+        key = "KEY" if started.keys_required else None
+        click.echo(welcome.welcome(started.gateway, key, python, look))
         click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")
 
     return say
+
+
+def _as_typed(program: Path) -> str:
+    """A program as one would type it here: by its name where the shell finds it, else by its path."""
+    found = shutil.which(program.name)
+    if found is not None and Path(found).samefile(program):
+        return program.name
+    here = Path.cwd()
+    return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)

@@ -11,10 +11,15 @@ PROJECT = Path(__file__).parent / "project"
 TICKET = "Where is my parcel?"
 
 
-def welcome(gateway_url: str, key: str | None) -> str:
+WITH_CLIENT = "Python (pip install openai)"
+LOOK = "trimtab status | trimtab calls tail | trimtab report"
+
+
+def welcome(gateway_url: str, key: str | None, python: str = WITH_CLIENT, look: str = LOOK) -> str:
     """What to try first, with the gateway at this URL (without `/v1`) and this key, if it wants one.
 
-    Says plainly what the demo models cannot do.
+    `python` says which Python has the client, `look` how to see what happened. Says plainly what the demo models
+    cannot do.
     """
     return f"""\
 Trimtab is running. The model gateway answers at {gateway_url}/v1
@@ -23,7 +28,7 @@ From the shell:
 
 {curl_line(gateway_url, key)}
 
-From Python (pip install openai):
+From {python}:
 
 {python_snippet(gateway_url, key)}
 
@@ -31,7 +36,7 @@ Both ask the task "route" where a ticket belongs; the Python one prints "shippin
 place: the answer is one of billing, shipping, refund, account, technical and sales. The task "extract" takes an input
 "order" ("Please send 12 lamps to Ada in Paris."), the task "assist" an input "question" and the tools of your request.
 
-Then look: trimtab status, trimtab calls tail, trimtab report
+Then look: {look}
 
 What these models cannot do: they are real, but tiny (461,000 parameters, made for this demo), and know three kinds of
 English sentences. "route" does well on plain complaints in words it was trained on; what it does not understand it
