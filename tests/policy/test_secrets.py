@@ -20,12 +20,13 @@ def at(file: Path) -> Secret:
 
 
 def test_environment() -> None:
-    """A variable is read as it is now."""
-    environment = {"KEY": "first"}
+    """A variable that is set is read; one that cannot be used yet is looked at again."""
+    environment = {"KEY": ""}
     secrets = Secrets(environment)
+    with pytest.raises(SecretMissing, match="it is empty"):
+        secrets.read(Secret("env", "KEY"))
+    environment["KEY"] = "first"
     assert secrets.read(Secret("env", "KEY")) == "first"
-    environment["KEY"] = "second"
-    assert secrets.read(Secret("env", "KEY")) == "second"
 
 
 def test_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,5 +100,5 @@ def test_repr_tells_no_secret(file: Path) -> None:
     secrets = Secrets({"KEY": "geheim"})
     file.write_text("geheim")
     secrets.read(at(file))
-    assert repr(secrets) == "Secrets(1 files read)"
+    assert repr(secrets) == "Secrets(0 variables and 1 files read)"
     assert "geheim" not in repr(vars(secrets)["_files"])

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Final, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
+from trimtab.declare.keys import PATTERNS
 from trimtab.declare.mistakes import nearest, one_of
 from trimtab.declare.project import Listen, Route, Secret
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
 Read = Callable[[object], T]
 
-NAME: Final = re.compile(r"[a-z0-9._-]{1,64}")
+NAME: Final = PATTERNS["<name>"]
 DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 SIZE: Final = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB|TiB)")
 ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")

@@ -17,7 +17,7 @@ HEADER_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 class Secrets:
-    """The secrets of this process. A file is read again when it has changed.
+    """The secrets of this process. A variable is read once, a file again when it has changed.
 
     While a file is missing, empty or unfit, the value it had before stays in force: whoever replaces it may take a
     moment. A process that has not read it yet gets `SecretMissing`.
@@ -25,19 +25,25 @@ class Secrets:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
+        self._variables: dict[str, str] = {}
         self._files: dict[str, _Held] = {}
 
     def read(self, secret: Secret) -> str:
         """The secret, without the line end a file may close with. Raises `SecretMissing`."""
         if secret.kind == "file":
             return self._of_file(secret.place)
-        value = self._environment.get(secret.place)
-        if value is None:
-            raise SecretMissing(place=f"env:{secret.place}", detail="the variable is not set")
-        return _fit(value, f"env:{secret.place}")
+        known = self._variables.get(secret.place)
+        return known if known is not None else self._of_variable(secret.place)
 
     def __repr__(self) -> str:
-        return f"Secrets({len(self._files)} files read)"
+        return f"Secrets({len(self._variables)} variables and {len(self._files)} files read)"
+
+    def _of_variable(self, place: str) -> str:
+        value = self._environment.get(place)
+        if value is None:
+            raise SecretMissing(place=f"env:{place}", detail="the variable is not set")
+        found = self._variables[place] = _fit(value, f"env:{place}")
+        return found
 
     def _of_file(self, place: str) -> str:
         held = self._files.get(place)
