@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -27,9 +29,11 @@ OTHER = "(other)"
 MAX_VALUES = 200
 """Distinct values of one label; what comes after them is counted as `(other)`."""
 MAX_WAITING = 10_000
+MAX_REMEMBERED = 10_000
 BREAKER_STATES = ("closed", "open", "half_open")
 
 Labels = tuple[str, ...]
+T = TypeVar("T")
 
 
 class Bounded:
@@ -49,54 +53,87 @@ class Bounded:
         return value
 
 
+class Count:
+    """A whole number that grows."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
+class Buckets:
+    """How many values fell below each bound, and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Counts one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
 class Histogram:
-    """Counts in buckets for each set of labels."""
+    """Buckets for each set of labels; those nothing fell into are not told."""
 
     def __init__(self, of: Metric) -> None:
         self.of = of
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: dict[Labels, float] = {}
+        self._series: dict[Labels, Buckets] = {}
 
-    def add(self, labels: Labels, value: float) -> None:
-        """Counts one value."""
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * (len(self.of.buckets) + 1)
-            self._sums[labels] = 0.0
-        counts[bisect_left(self.of.buckets, value)] += 1
-        self._sums[labels] += value
+    def series(self, *labels: str) -> Buckets:
+        """The buckets with these labels."""
+        return self._series.setdefault(labels, Buckets(self.of.buckets))
 
     def family(self) -> HistogramMetricFamily:
         """The counts as Prometheus wants them, cumulated."""
         family = HistogramMetricFamily(self.of.name, self.of.says, labels=self.of.labels)
         bounds = [*map(floatToGoString, self.of.buckets), "+Inf"]
-        for labels, counts in self._counts.items():
-            total, buckets = 0, []
-            for bound, count in zip(bounds, counts, strict=True):
-                total += count
-                buckets.append((bound, total))
-            family.add_metric(labels, buckets, sum_value=self._sums[labels])
+        for labels, series in self._series.items():
+            cumulated = list(accumulate(series.counts))
+            if cumulated[-1]:
+                family.add_metric(labels, list(zip(bounds, cumulated, strict=True)), sum_value=series.total)
         return family
 
 
 class Counter:
-    """A whole number for each set of labels, and what it is divided by when it is told."""
+    """A count for each set of labels, and what it is divided by when it is told; zeros are not told."""
 
     def __init__(self, of: Metric, divisor: int = 1) -> None:
         self.of = of
         self._divisor = divisor
-        self._counts: dict[Labels, int] = {}
+        self._series: dict[Labels, Count] = {}
 
-    def add(self, labels: Labels, count: int = 1) -> None:
-        """Adds to one of them."""
-        self._counts[labels] = self._counts.get(labels, 0) + count
+    def series(self, *labels: str) -> Count:
+        """The count with these labels."""
+        return self._series.setdefault(labels, Count())
 
     def family(self) -> CounterMetricFamily:
         """The counts as Prometheus wants them."""
         family = CounterMetricFamily(self.of.name, self.of.says, labels=self.of.labels)
-        for labels, count in self._counts.items():
-            family.add_metric(labels, count / self._divisor)
+        for labels, count in self._series.items():
+            if count.value:
+                family.add_metric(labels, count.value / self._divisor)
         return family
+
+
+class OfCall(NamedTuple):
+    """Everything that calls of one kind are counted in; found once for all calls that are alike."""
+
+    gen_ai: Labels
+    task: str
+    calls: Count
+    request: Buckets
+    ttft: Buckets
+    tpot: Buckets
+    input: Buckets
+    output: Buckets
+    tokens: tuple[Count, Count, Count, Count, Count]
+    cost_pusd: Count
 
 
 class Recorded:
@@ -115,14 +152,16 @@ class Recorded:
         self._cost_pusd = Counter(metric.COST, divisor=10**12)
         self._rows = Counter(metric.INGESTED)
         self._waiting: dict[str, list[Attempt]] = {}
+        self._of_calls: dict[Labels, OfCall] = {}
+        self._of_attempts: dict[Labels, Buckets] = {}
         self._task, self._asked, self._served, self._told, self._replica, self._end = (Bounded() for _ in range(6))
 
     def observe(self, batch: Batch) -> None:
         """Counts a batch that was stored."""
         with self._lock:
-            self._rows.add(("calls",), len(batch.calls))
-            self._rows.add(("attempts",), len(batch.attempts))
-            self._rows.add(("changes",), len(batch.changes))
+            self._rows.series("calls").value += len(batch.calls)
+            self._rows.series("attempts").value += len(batch.attempts)
+            self._rows.series("changes").value += len(batch.changes)
             for attempt in batch.attempts:
                 self._hold(attempt)
             for call in batch.calls:
@@ -137,44 +176,85 @@ class Recorded:
 
     def _hold(self, attempt: Attempt) -> None:
         """Keeps an attempt until its call tells surface and task; past the bound the oldest get no duration."""
-        self._attempts.add((self._served(attempt.model), self._replica(attempt.replica), self._end(attempt.cause)))
+        labels = (self._served(attempt.model), self._replica(attempt.replica), self._end(attempt.cause))
+        self._attempts.series(*labels).value += 1
         self._waiting.setdefault(attempt.call, []).append(attempt)
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
 
     def _count(self, call: Settled) -> None:
+        of = self._of_call(call)
+        of.calls.value += 1
+        if call.total_s is not None:
+            of.request.add(call.total_s)
+        if call.ttft_s is not None:
+            of.ttft.add(call.ttft_s)
+        if call.tpot_s is not None:
+            of.tpot.add(call.tpot_s)
+        if call.cost_pusd is not None:
+            of.cost_pusd.value += call.cost_pusd
+        usage = call.usage
+        if usage is not None:
+            of.input.add(usage.input + usage.cache_read + usage.cache_write)
+            of.output.add(usage.output)
+            classes = (usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning)
+            for counted, tokens in zip(of.tokens, classes, strict=True):
+                counted.value += tokens
+        for attempt in self._waiting.pop(call.admitted.call, ()):
+            self._of_attempt(attempt, of).add(attempt.duration_s)
+
+    def _of_call(self, call: Settled) -> OfCall:
         admitted = call.admitted
-        task, model = self._task(admitted.task), self._served(call.model or admitted.model)
+        served = call.model or admitted.model
+        alike = (
+            *(admitted.task, admitted.surface, admitted.model, served),
+            *(call.upstream_model, call.outcome, call.cost_label),
+        )
+        found = self._of_calls.get(alike)
+        if found is not None:
+            return found
+        task, model, end = self._task(admitted.task), self._served(served), self._end(call.outcome)
         operation = OPERATIONS.get(admitted.surface, admitted.surface)
         gen_ai = (operation, PROVIDER, self._asked(admitted.model), self._told(call.upstream_model))
-        error = "" if call.outcome == OK else self._end(call.outcome)
-        self._calls.add((task, model, self._end(call.outcome)))
-        if call.total_s is not None:
-            self._request.add((*gen_ai, error, task), call.total_s)
-        if call.ttft_s is not None:
-            self._ttft.add((*gen_ai, task), call.ttft_s)
-        if call.tpot_s is not None:
-            self._tpot.add((*gen_ai, task), call.tpot_s)
-        if call.cost_pusd is not None:
-            self._cost_pusd.add((task, model, call.cost_label), call.cost_pusd)
-        self._count_tokens(call, gen_ai, task, model)
-        for attempt in self._waiting.pop(admitted.call, ()):
-            self._count_attempt(attempt, gen_ai, task)
+        made = OfCall(
+            gen_ai=gen_ai,
+            task=task,
+            calls=self._calls.series(task, model, end),
+            request=self._request.series(*gen_ai, "" if end == OK else end, task),
+            ttft=self._ttft.series(*gen_ai, task),
+            tpot=self._tpot.series(*gen_ai, task),
+            input=self._token_usage.series(*gen_ai, "input", task),
+            output=self._token_usage.series(*gen_ai, "output", task),
+            tokens=(
+                self._tokens.series(task, model, "input"),
+                self._tokens.series(task, model, "cache_read"),
+                self._tokens.series(task, model, "cache_write"),
+                self._tokens.series(task, model, "output"),
+                self._tokens.series(task, model, "reasoning"),
+            ),
+            cost_pusd=self._cost_pusd.series(task, model, call.cost_label),
+        )
+        _remember(self._of_calls, alike, made)
+        return made
 
-    def _count_tokens(self, call: Settled, gen_ai: Labels, task: str, model: str) -> None:
-        usage = call.usage
-        if usage is None:
-            return
-        self._token_usage.add((*gen_ai, "input", task), usage.input + usage.cache_read + usage.cache_write)
-        self._token_usage.add((*gen_ai, "output", task), usage.output)
-        for name in ("input", "cache_read", "cache_write", "output", "reasoning"):
-            self._tokens.add((task, model, name), getattr(usage, name))
-
-    def _count_attempt(self, attempt: Attempt, gen_ai: Labels, task: str) -> None:
+    def _of_attempt(self, attempt: Attempt, of: OfCall) -> Buckets:
+        alike = (*of.gen_ai, of.task, attempt.replica, attempt.cause)
+        found = self._of_attempts.get(alike)
+        if found is not None:
+            return found
         parts = urlsplit(self._replica(attempt.replica))
         port = parts.port or (443 if parts.scheme == "https" else 80)
         error = "" if attempt.cause == OK else self._end(attempt.cause)
-        self._operation.add((*gen_ai, parts.hostname or OTHER, str(port), error, task), attempt.duration_s)
+        made = self._operation.series(*of.gen_ai, parts.hostname or OTHER, str(port), error, of.task)
+        _remember(self._of_attempts, alike, made)
+        return made
+
+
+def _remember(known: dict[Labels, T], alike: Labels, made: T) -> None:
+    """Keeps what was found, and begins anew when too much is kept."""
+    if len(known) >= MAX_REMEMBERED:
+        known.clear()
+    known[alike] = made
 
 
 class Metrics(Collector):

@@ -6,6 +6,7 @@ process that was spawned and forks no more.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ TOKEN_CLASSES = {
     "reasoning": "reasoning",
 }
 BINARY: dict[str, str | dict[str, str]] = dict.fromkeys(rows.CHUNKS, "bytes")
+PLAIN = re.compile(r"LowCardinality\((\w+)\)")
 COST_LABELS: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
@@ -219,9 +221,10 @@ class ClickHouseTelemetry:
         )
 
     def _types_of(self, table: str) -> dict[str, str]:
+        """What each column is sent as: the store makes dictionaries of plain strings itself, and faster."""
         if table not in self._types:
             described = self._query("columns", table=table).result_rows
-            self._types[table] = {name: kind for name, kind in described}  # noqa: C416 - rows are sequences, not pairs
+            self._types[table] = {name: PLAIN.sub(r"\1", kind) for name, kind in described}
         return self._types[table]
 
 
