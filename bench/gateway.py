@@ -81,7 +81,8 @@ class Gateway:
 
     def processes(self) -> list[dict[str, Any]]:
         """Everybody in the crew: what the supervisor keeps in its data directory."""
-        found: list[dict[str, Any]] = json.loads((self.folder / "data" / "run" / "processes.json").read_text())
+        roster = self.folder / "data" / "run" / "processes.json"
+        found: list[dict[str, Any]] = json.loads(roster.read_text()) if roster.exists() else []
         return found
 
     def pids(self, role: str) -> list[int]:

@@ -40,6 +40,7 @@ def main(data: Path) -> None:
     from trimtab.store.telemetry import ReportQuery  # noqa: PLC0415
 
     store = open_embedded(data / "telemetry")
+    store.migrate()
     counts = store.count()
     outcomes: Counter[str] = Counter()
     for figures in store.report(ReportQuery(since_ns=0, until_ns=time.time_ns() + 3600 * 10**9)):

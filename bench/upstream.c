@@ -13,7 +13,8 @@
  * Two fields of the request body steer a stream (a proxy must pass both on unchanged):
  *
  *     "max_tokens": N                     content chunks to send (also "max_completion_tokens"); 10 unless given
- *     "seed": S                           microseconds between chunks; 0 or absent = as fast as the socket takes them
+ *     "seed": S                           microseconds between chunks, also before the finish chunk, which usage and
+ *                                         [DONE] follow at once; 0 or absent = as fast as the socket takes them
  *
  * A paced chunk carries the CLOCK_MONOTONIC time of its sending (" t=<nanoseconds, 19 digits>"), from which `load`
  * computes how long it was under way; an unpaced chunk carries its number there, so that bodies can be compared.
@@ -337,7 +338,8 @@ static Fate after_event(Connection *c) {
 static Fate send_next_event(Connection *c) {
     dequeue(c);
     c->out_used = compose_event(c, c->out, c->sent++);
-    c->due_ns = c->pace_us ? c->due_ns + c->pace_us * 1000 : now_ns();
+    bool paced = c->pace_us && c->sent <= c->total; /* usage and [DONE] follow the finish chunk at once */
+    c->due_ns = paced ? c->due_ns + c->pace_us * 1000 : now_ns();
     if (flush_output(c) == DROP)
         return DROP;
     return c->out_used ? KEEP : after_event(c); /* if the socket is full, EPOLLOUT goes on */

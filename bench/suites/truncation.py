@@ -38,7 +38,7 @@ def run(options: Options, result: Result) -> None:
         if options.wants("nginx"):
             ways["nginx"] = [running.enter_context(nginx(upstream.ports[0])).target] * LANES
         if options.wants("trimtab"):
-            tasks = {lane(i): Task(lane(i), ONE_ATTEMPT) for i in range(LANES)}
+            tasks = {f"cut-{i}": Task(lane(i), ONE_ATTEMPT) for i in range(LANES)}
             opened = running.enter_context(gateway("truncation", upstream.models, tasks))
             ways["trimtab"] = [opened.target(task) for task in tasks]
         for name, targets in ways.items():
