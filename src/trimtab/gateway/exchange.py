@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from trimtab.gateway.surfaces.surface import Asked, Facts, Surface
 
 if TYPE_CHECKING:
     from trimtab.gateway.http.answer import Answer
     from trimtab.gateway.http.request import Request
-    from trimtab.gateway.relay import Relay
     from trimtab.gateway.routing import Choice
     from trimtab.guard.deadlines import Clocks, Expiry
     from trimtab.policy.snapshot import Snapshot, TaskPolicy
     from trimtab.record.capture import Capture
     from trimtab.record.events import Admitted, Attempt
+
+
+class UnderWay(Protocol):
+    """The answer of an attempt, while it may still come."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
 
 
 class Exchange:
@@ -87,7 +94,7 @@ class Exchange:
         self.attempts: list[Attempt] = []
         self.tried: list[Choice] = []
         self.choice: Choice | None = None
-        self.relay: Relay | None = None
+        self.relay: UnderWay | None = None
         self.capture: Capture | None = None
         self.facts: Facts | None = None
         self.detail = ""
