@@ -30,6 +30,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SUITES)}; all; or results")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: shows that it works, no figures")
     parser.add_argument("--arms", help="only these arms, separated by commas")
+    parser.add_argument("--rounds", type=int, help="this many rounds; else 20 and more until the interval is narrow")
     parser.add_argument("--seed", type=int, default=1, help="of the order of arms and of injected faults (1)")
     return parser.parse_args(arguments)
 
@@ -73,6 +74,7 @@ def main(arguments: list[str]) -> int:
         seed=asked.seed,
         arms=frozenset(asked.arms.split(",")) if asked.arms else None,
         tell=tell,
+        rounds=asked.rounds,
     )
     extra = [word for word in arguments if word not in asked.names]
     results = [run_suite(name, options, shlex.join(["python", "-m", "bench", name, *extra])) for name in names]

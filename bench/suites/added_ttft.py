@@ -35,7 +35,7 @@ def run(options: Options, result: Result) -> None:
         if options.wants("trimtab"):
             opened = running.enter_context(gateway("ttft", {STUB_MODEL: port}, {"bench": Task()}))
             ways["trimtab"] = opened.arm("trimtab", "bench")
-        plan = rounds.Plan(least=options.size(20, 2), most=options.size(60, 2), seed=options.seed)
+        plan = options.plan(most=60)
         done = rounds.interleave(list(ways), lambda name: measure(ways[name]), plan, wide, options.tell)
     result.raw = {"rounds": done.done}
     result.show(f"{DIRECT}: TTFT p50", intervals.mean(done.values(DIRECT, "ttft_p50_ms")), "ms")

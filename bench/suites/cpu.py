@@ -122,9 +122,7 @@ def measure_workload(workload: Workload, arms: dict[str, Arm], options: Options,
     options.tell(f"cpu: {workload.name}")
     taking_part = [name for name in arms if not (workload.chunks and name == LITELLM)]
     requests = {name: requests_a_run(workload, arms[name], options) for name in taking_part}
-    plan = rounds.Plan(
-        least=options.size(20, 2), most=options.size(100, 2), seed=options.seed, every={LITELLM: LITELLM_EVERY}
-    )
+    plan = options.plan(most=100, every={LITELLM: LITELLM_EVERY})
     measure: Callable[[str], dict[str, float]] = lambda name: measure_once(workload, arms[name], requests[name])  # noqa: E731
     done = rounds.interleave(taking_part, measure, plan, partial(wide, workload), options.tell)
     result.raw[workload.name] = {"rounds": done.done, "repeated": done.repeated, "requests": requests}

@@ -45,7 +45,7 @@ def run(options: Options, result: Result) -> None:
             ways["trimtab"] = opened.arm("trimtab", "bench")
         for way in ways.values():
             measure(way)
-        plan = rounds.Plan(least=options.size(20, 2), most=options.size(120, 2), seed=options.seed)
+        plan = options.plan(most=120)
         done = rounds.interleave(list(ways), lambda name: measure(ways[name]), plan, wide, options.tell)
     result.raw = {"rounds": done.done}
     for name in ways:
