@@ -7,6 +7,9 @@ UP := $(VENV)/.up-installed
 DEV := $(VENV)/.dev-installed
 DECLARED := pyproject.toml src/trimtab/__init__.py
 
+RESOLVE := uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+
 .PHONY: help up test test-engine bench lint format lock clean
 
 help: ## this list
@@ -33,6 +36,10 @@ lint: $(DEV) ## style, format and types
 format: $(DEV) ## puts the code into its form
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+lock: ## resolves the versions of requirements/*.lock anew (needs uv)
+	$(RESOLVE) --all-extras --group dev --output-file requirements/dev.lock
+	$(RESOLVE) --extra control --extra demo --group build --group client --output-file requirements/up.lock
 
 clean: ## removes the environment, caches and the demo's data; keeps edits of the demo project
 	rm -rf $(VENV) demo/.trimtab build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ from trimtab.record.events import Change, Event
 
 LIMIT_S = 60.0
 LOOK_S = 0.02
-UP = [sys.executable, "-c", "from trimtab.cli.up import command; command()", "--json"]
+UP = [sys.executable, "-m", "trimtab", "up", "--json"]
 
 PROJECT = """\
 environment = "test"

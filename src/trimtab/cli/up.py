@@ -21,7 +21,10 @@ from trimtab.processes import logs
 DEMO_FOLDER = Path("demo")
 
 
-@click.command("up")
+@click.command(
+    "up",
+    epilog="Exit status: 0 stopped when told to, 1 it could not start or go on, 2 the command was not understood.",
+)
 @click.option(
     "--project",
     "folder",
