@@ -10,7 +10,7 @@ import pytest
 
 from tests.gateway.harness import ClientKey, RunningGateway, passing, snapshot, task
 from trimtab.policy.snapshot import Snapshot
-from trimtab.testing import ScriptedUpstream, chat_json, json_answer
+from trimtab.testing import ScriptedUpstream, chat_json, error_answer, json_answer
 
 MESSAGES = [{"role": "system", "content": "Classify."}, {"role": "user", "content": "hi"}]
 CLASSIFY = "sha256:" + hashlib.sha256(b"Classify.").hexdigest()
@@ -125,7 +125,7 @@ async def test_a_header_that_is_not_available_yet_is_refused(tmp_path: Path) -> 
 async def test_passthrough_only_where_it_is_listed(tmp_path: Path) -> None:
     """A listed method and path goes through as it is, recorded; anything else of the server is not reachable."""
     async with ScriptedUpstream() as upstream:
-        upstream.always(json_answer({"tokens": [1, 2]}))
+        upstream.always(json_answer({"tokens": [1, 2]}, headers=[("x-model-version", "7"), ("server", "uvicorn")]))
         policy = snapshot({"small": upstream.url}, task("triage", "small"))
         policy.models["small"] = passing(policy.models["small"], ("POST", "/tokenize"))
         async with RunningGateway(tmp_path, policy) as gateway:
@@ -133,10 +133,26 @@ async def test_passthrough_only_where_it_is_listed(tmp_path: Path) -> None:
             bad = await gateway.post(b"any bytes", "/sleep")
             events = await gateway.events()
     assert (good.status, good.json()) == (200, {"tokens": [1, 2]})
+    assert (good.headers["x-model-version"], "server" in good.headers) == ("7", False)
     assert (bad.status, bad.json()["error"]["code"]) == (404, "not_found")
     [request] = upstream.requests
     assert (request.target, request.body) == ("/tokenize?x=1", b"any bytes")
     assert [(end.outcome, end.admitted.surface) for end in events.settled] == [("ok", "passthrough")]
+
+
+async def test_what_passes_through_is_sent_once(tmp_path: Path) -> None:
+    """A POST whose effect nobody knows is not tried again; a GET is."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(error_answer(503, "busy"))
+        policy = snapshot({"small": upstream.url}, task("triage", "small"))
+        policy.models["small"] = passing(policy.models["small"], ("POST", "/load"), ("GET", "/version"))
+        async with RunningGateway(tmp_path, policy) as gateway:
+            await gateway.post(b"", "/load")
+            sent_by_post = len(upstream.requests)
+            _, writer = await gateway.send(b"", "/version", "GET")
+            await upstream.received(3)
+            writer.close()
+    assert sent_by_post == 1
 
 
 async def test_own_routes(tmp_path: Path) -> None:

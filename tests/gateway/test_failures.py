@@ -140,9 +140,12 @@ async def test_what_the_client_did_wrong_passes_with_status_and_body(tmp_path: P
         upstream.always(error_answer(status, "too long"))
         async with RunningGateway(tmp_path, snapshot({"small": upstream.url}, task("triage", "small"))) as gateway:
             response = await gateway.post(HELLO)
+            again = await gateway.post(HELLO)
     assert (response.status, response.json()["error"]["message"]) == (status, "too long")
+    assert again.status == status
+    assert upstream.connections == 1, "the connection was good and is used again"
     assert response.headers["x-should-retry"] == "false"
-    assert len(upstream.requests) == 1
+    assert len(upstream.requests) == 2
 
 
 @pytest.mark.parametrize("status", [401, 403])

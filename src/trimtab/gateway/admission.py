@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from trimtab.cost import meter
+from trimtab.declare.project import Retry
 from trimtab.errors import Forbidden, InvalidRequest, Unauthorized, UnknownModel, UnknownTask
 from trimtab.gateway.exchange import Exchange
 from trimtab.guard.deadlines import Clocks, asked_total_s, total_limit_s
@@ -15,6 +18,7 @@ from trimtab.record.bodies import RequestRefs
 from trimtab.record.events import Admitted
 
 MAX_LABEL = 200
+SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class KnownKey(Protocol):
@@ -70,10 +74,16 @@ class Admission:
         return self._passthrough.get((method, path))
 
     def resolve_passthrough(self, exchange: Exchange, key: KnownKey | None, model: str) -> None:
-        """Sets the exchange's task for a route that passes through; a key bound to tasks may not use it."""
+        """Sets the exchange's task for a route that passes through; a key bound to tasks may not use it.
+
+        What an unknown route does is unknown, so only a safe method is ever sent twice.
+        """
         if key is not None and key.tasks:
             raise Forbidden(key=key.name, what=f"{exchange.request.method} {exchange.request.path}")
-        exchange.task = self._undeclared[model]
+        task = self._undeclared[model]
+        if exchange.request.method not in SAFE_METHODS:
+            task = replace(task, retry=Retry(attempts=1))
+        exchange.task = task
         self._set_deadline(exchange)
 
     def _task(self, exchange: Exchange) -> TaskPolicy:

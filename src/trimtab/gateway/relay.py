@@ -99,9 +99,8 @@ class Relay:
             self._take(data)
 
     def on_end(self) -> None:
-        """The body is whole."""
-        if self._linger is not None:
-            self._linger.cancel()
+        """The body is whole; the connection is the pool's again."""
+        self._part_from_connection()
         if self._ended:
             return
         if self._refused():
@@ -113,14 +112,18 @@ class Relay:
 
     def on_broken(self, failure: Failure) -> None:
         """The connection failed before the body was whole."""
-        if self._linger is not None:
-            self._linger.cancel()
+        self._part_from_connection()
         repeatable = self.exchange.surface.repeatable or self.exchange.request.method == "GET"
         self.stale = failure.reused and not failure.received and (repeatable or not failure.sent)
         if self.first_byte_s is None:
             self._settle(UpstreamError(replica=f"model {self.model}", detail=failure.detail))
         else:
             self._settle(UpstreamTruncated(replica=f"model {self.model}"))
+
+    def _part_from_connection(self) -> None:
+        self.connection = None
+        if self._linger is not None:
+            self._linger.cancel()
 
     def _start(self) -> None:
         """The client is about to see the answer: from here on nothing is tried again."""
@@ -132,7 +135,10 @@ class Relay:
     def _headers(self, content_type: bytes) -> bytes:
         """The header block for the client; `content_type` is used where the replica gave none."""
         given = self._header(b"content-type") or content_type
-        return replies.headers(self.exchange, given, self._header(b"x-request-id") or b"")
+        block = replies.headers(self.exchange, given, self._header(b"x-request-id") or b"")
+        if self._head is not None and self.exchange.surface.forwards_headers:
+            block += replies.forwarded(self._head.items())
+        return block
 
     def _header(self, name: bytes) -> bytes | None:
         return None if self._head is None else self._head.get(name)
@@ -197,11 +203,8 @@ class WholeRelay(Relay):
         except UpstreamSaidError as wrong:
             self._settle(UpstreamError(replica=f"model {self.model}", detail=str(wrong)))
             return
-        content_type = self._header(b"content-type") or replies.JSON
         self._start()
-        exchange.answer.whole(
-            self.status, replies.headers(exchange, content_type, self._header(b"x-request-id") or b""), body
-        )
+        exchange.answer.whole(self.status, self._headers(replies.JSON), body)
         self._settle(None)
 
 

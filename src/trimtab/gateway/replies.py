@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
@@ -14,6 +15,11 @@ from trimtab.policy.snapshot import Snapshot
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 DEFAULT_RETRY_AFTER_S = 1.0
+NOT_FORWARDED = frozenset(
+    b"alt-svc connection content-length content-type date keep-alive proxy-authenticate server set-cookie "
+    b"strict-transport-security te trailer transfer-encoding upgrade x-request-id".split()
+)
+"""Hop-by-hop fields (RFC 9110, section 7.6.1), what our own server writes, and what is about another origin."""
 
 
 def headers(exchange: Exchange, content_type: bytes, upstream_request_id: bytes = b"") -> bytes:
@@ -28,6 +34,17 @@ def headers(exchange: Exchange, content_type: bytes, upstream_request_id: bytes 
     if upstream_request_id:
         block += b"x-request-id: %b\r\n" % upstream_request_id
     return b"content-type: %b\r\n%b" % (content_type, block)
+
+
+def forwarded(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A replica's own header fields for the client: all but what belongs to its connection, its server or to us."""
+    return b"".join(
+        [
+            b"%b: %b\r\n" % (name, value)
+            for name, value in fields
+            if name not in NOT_FORWARDED and not name.startswith(b"x-trimtab-")
+        ]
+    )
 
 
 def error_headers(failure: CallError) -> bytes:

@@ -14,6 +14,7 @@ class ChatCompletions:
     method = "POST"
     path = "/v1/chat/completions"
     repeatable = False
+    forwards_headers = False
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its messages included."""

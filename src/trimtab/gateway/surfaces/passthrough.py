@@ -39,6 +39,7 @@ class Passthrough:
     method = ""
     path = ""
     repeatable = False
+    forwards_headers = True
 
     def read(self, body: bytes) -> Asked:
         """Nothing is read; the answer is streamed as it comes."""

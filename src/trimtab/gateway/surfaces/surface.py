@@ -83,6 +83,8 @@ class Surface(Protocol):
     path: str
     repeatable: bool
     """Whether the same request may be sent twice without another effect or cost worth speaking of."""
+    forwards_headers: bool
+    """Whether the client sees the replica's header fields, not only the content type and the request id."""
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for; raises `InvalidRequest` on anything the path cannot work with."""
