@@ -60,7 +60,7 @@ def test_a_line_stays_one_line(log: Log) -> None:
 def test_an_exception_comes_with_its_trace(log: Log) -> None:
     """The trace is part of the line."""
     try:
-        raise ValueError("no such thing")
+        int("no such thing")
     except ValueError:
         log.logger.exception("failed")
     (line,) = log.lines()
@@ -73,7 +73,7 @@ def test_keys_never_reach_the_log(log: Log, secret: str) -> None:
     """Not in the event, not in a fact, not in a trace."""
     event(log.logger, logging.ERROR, f"sent Bearer {secret}", header=f"authorization: Bearer {secret}")
     try:
-        raise ValueError(f"refused {secret}")
+        int(secret)
     except ValueError:
         log.logger.exception("failed")
     assert secret not in log.stream.getvalue()

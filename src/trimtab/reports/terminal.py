@@ -61,14 +61,19 @@ def _times(one: TaskReport) -> Table:
     )
     for label, measure, spread in rows:
         goals = [goal for goal in one.objective if goal.name.startswith(f"{measure}_")]
-        table.add_row(label, *_cells(spread, 1000), _goals(goals))
-    table.add_row("output tokens", *_cells(one.output_tokens, 1), "")
+        table.add_row(label, *_time_cells(spread), _goals(goals))
+    table.add_row("output tokens", *_token_cells(one.output_tokens), "")
     return table
 
 
-def _cells(spread: Spread, scale: int) -> list[str]:
+def _time_cells(spread: Spread) -> list[str]:
     values = (spread.p50, spread.p95, spread.p99, spread.largest)
-    return [whole(spread.n), *(three_digits(None if value is None else value * scale) for value in values)]
+    return [whole(spread.n), *map(milliseconds, values)]
+
+
+def _token_cells(spread: Spread) -> list[str]:
+    values = (spread.p50, spread.p95, spread.p99, spread.largest)
+    return [whole(spread.n), *(three_digits(None if value is None else round(value)) for value in values)]
 
 
 def _goals(goals: Iterable[GoalResult]) -> Text:

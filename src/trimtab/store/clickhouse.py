@@ -41,6 +41,7 @@ from trimtab.store.telemetry import (
 DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
+EXACT_BELOW_TOKENS = 50
 SCHEMA_VERSION = 1
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
@@ -251,5 +252,14 @@ def _figures(row: Mapping[str, Any], levels: int) -> Figures:
 
 def _distribution(row: Mapping[str, Any], measure: str, levels: int) -> Distribution:
     calls = row[f"{measure}_n"]
-    unit = 1.0 if measure == "output" else 1e-6
-    return Distribution(calls, tuple(value * unit for value in row[f"{measure}_q"][:levels]) if calls else ())
+    values = row[f"{measure}_q"][:levels] if calls else ()
+    return Distribution(calls, tuple(map(_tokens if measure == "output" else _seconds, values)))
+
+
+def _seconds(sketched_us: float) -> float:
+    return sketched_us * 1e-6
+
+
+def _tokens(sketched: float) -> float:
+    """Below 50 the error is less than half a token, so that the nearest whole number is the true one."""
+    return round(sketched) if sketched < EXACT_BELOW_TOKENS else sketched
