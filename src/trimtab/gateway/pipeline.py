@@ -86,7 +86,7 @@ class Pipeline:
         except asyncio.CancelledError:
             self._left(exchange)
         except Exception:
-            log.exception("internal error", extra={"call": exchange.call})
+            log.exception("internal_error", extra={"fields": {"call": exchange.call}})
             self._fail(exchange, Internal(call=exchange.call))
         finally:
             answer.on_gone = None
