@@ -46,14 +46,16 @@ clean: ## removes the environment, caches and the demo's data; keeps edits of th
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(UP): requirements/up.lock $(DECLARED) | $(VENV)/bin/python
-	$(PIP) install --quiet --no-compile --require-hashes -r requirements/up.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Setting up $(VENV): once, about a minute."
+	@$(PIP) install --quiet --no-compile --require-hashes -r requirements/up.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): requirements/dev.lock $(DECLARED) | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes -r requirements/dev.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Setting up $(VENV) for development: once, a minute or two."
+	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(UP)

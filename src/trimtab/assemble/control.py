@@ -26,6 +26,8 @@ from trimtab.processes.orders import ControlOrders
 
 log = logging.getLogger("trimtab.control")
 
+ALONE_S = 60
+"""How long control may go on after the supervisor died; then SIGALRM ends it, because it holds the directory."""
 LIBRARIES = {"uvicorn": logging.WARNING, "urllib3": logging.ERROR, "clickhouse_connect": logging.CRITICAL}
 """From which level on libraries are heard: their other news we tell ourselves (`ready`, `telemetry_down`)."""
 
@@ -92,5 +94,6 @@ async def _obey(channel: Channel[Report, Directive], in_force: InForce, stop: as
                 stop.set()
             case None:
                 event(log, logging.WARNING, "supervisor_gone")
+                signal.alarm(ALONE_S)
                 stop.set()
                 return

@@ -68,7 +68,7 @@ def _say(started: Started) -> None:
     lines.append("")
     if started.keys_required:
         lines.append("Every call needs a key:  trimtab key new NAME")
-    lines.append("Then look:               trimtab status  |  trimtab calls tail  |  trimtab report")
+    lines.append("Then look:               trimtab status, trimtab calls tail, trimtab report")
     lines.append("Edits of trimtab.toml and tasks/ are in force within a second. Ctrl-C stops.")
     click.echo("\n".join(lines))
 
@@ -76,7 +76,7 @@ def _say(started: Started) -> None:
 def _say_demo(folder: Path) -> Callable[[Started], None]:
     def say(started: Started) -> None:
         program = _as_typed(Path(sys.argv[0]))
-        look = " | ".join(f"{program} {verb} --project {folder}" for verb in ("status", "calls tail", "report"))
+        look = [f"{program} {verb} --project {folder}" for verb in ("status", "calls tail", "report")]
         python = f"Python ({_as_typed(Path(sys.executable))})" if find_spec("openai") else welcome.WITH_CLIENT
         key = "KEY" if started.keys_required else None
         click.echo(welcome.welcome(started.gateway, key, python, look))

@@ -138,10 +138,10 @@ def duration(low_s: float = 0.001, high_s: float = LONGEST_S) -> Read[float]:
         match = DURATION.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise Wrong(f"{show(value)}, not a duration", DURATION_GRAMMAR)
-        seconds = Decimal(match[1]) * SECONDS[match[2]]
+        seconds = float(Decimal(match[1]) * SECONDS[match[2]])
         if not low_s <= seconds <= high_s:
             raise Wrong(f"{show(value)}, which is out of bounds", f"write from {low_s:g}s to {high_s:.10g}s")
-        return float(seconds)
+        return seconds
 
     return read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 ENGINE_URL = "http://127.0.0.1:8402"
@@ -12,15 +13,16 @@ TICKET = "Where is my parcel?"
 
 
 WITH_CLIENT = "Python (pip install openai)"
-LOOK = "trimtab status | trimtab calls tail | trimtab report"
+LOOK = ("trimtab status", "trimtab calls tail", "trimtab report")
 
 
-def welcome(gateway_url: str, key: str | None, python: str = WITH_CLIENT, look: str = LOOK) -> str:
+def welcome(gateway_url: str, key: str | None, python: str = WITH_CLIENT, look: Sequence[str] = LOOK) -> str:
     """What to try first, with the gateway at this URL (without `/v1`) and this key, if it wants one.
 
-    `python` says which Python has the client, `look` how to see what happened. Says plainly what the demo models
-    cannot do.
+    `python` says which Python has the client, `look` the commands that show what happened. Says plainly what the demo
+    models cannot do.
     """
+    newline = "\n"
     return f"""\
 Trimtab is running. The model gateway answers at {gateway_url}/v1
 
@@ -36,7 +38,9 @@ Both ask the task "route" where a ticket belongs; the Python one prints "shippin
 place: the answer is one of billing, shipping, refund, account, technical and sales. The task "extract" takes an input
 "order" ("Please send 12 lamps to Ada in Paris."), the task "assist" an input "question" and the tools of your request.
 
-Then look: {look}
+Then look, in another terminal:
+
+{newline.join(look)}
 
 What these models cannot do: they are real, but tiny (461,000 parameters, made for this demo), and know three kinds of
 English sentences. "route" does well on plain complaints in words it was trained on; what it does not understand it

@@ -47,6 +47,8 @@ from trimtab.record.recorder import Recorder
 log = logging.getLogger("trimtab.gateway")
 
 BEAT_S = 0.25
+ALONE_MARGIN_S = 15
+"""Beyond the drain, how long a worker may go on after the supervisor died; then SIGALRM ends it."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ class GatewayWorker:
                     self.leave(reason)
                 case None:
                     event(log, logging.WARNING, "supervisor_gone")
+                    signal.alarm(int(self.snapshot.gateway.limits.drain_s) + ALONE_MARGIN_S)
                     self.leave("stop")
                     return
 
