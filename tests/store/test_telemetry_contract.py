@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -200,6 +201,18 @@ def test_report_gives_no_quantile_of_nothing(telemetry: Telemetry) -> None:
     put(telemetry, call("a"))
     (figures,) = telemetry.report(HOUR)
     assert figures.distributions["ttft"] == Distribution(0, ())
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_stored_and_not_measured(telemetry: Telemetry, odd: float) -> None:
+    """One odd time neither keeps its row and its neighbours out of the store nor spoils a figure."""
+    timed = {"ttft_s": odd, "tpot_s": odd, "longest_gap_s": odd, "total_s": odd}
+    put(telemetry, call("a", **timed, answer_tokens=5), call("b", ttft_s=0.5))
+    assert telemetry.count() == Counts(calls=2, rolled_up=2)
+    (figures,) = telemetry.report(HOUR)
+    assert [figures.distributions[measure].n for measure in ("ttft", "tpot", "gap", "total")] == [1, 0, 0, 0]
+    assert figures.prefill.seconds == 0.5
+    assert figures.decode.tokens == 0
 
 
 def test_report_throughput(telemetry: Telemetry) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -47,12 +47,14 @@ class Cell:
         self.cost[call.cost_label] += call.cost_pusd or 0
         for token_class in ("input", "cache_read", "cache_write", "output", "reasoning"):
             self.tokens[token_class] += getattr(usage, token_class)
-        for measure, value in _measured(call):
+        measured = _measured(call)
+        for measure, value in measured.items():
             self.values[measure].append(value)
-        if call.usage is not None and call.ttft_s is not None:
-            self.prefill = _more(self.prefill, usage.input, call.ttft_s)
-        if call.tpot_s is not None and call.answer_tokens is not None and call.answer_tokens > 1:
-            self.decode = _more(self.decode, call.answer_tokens - 1, call.tpot_s * (call.answer_tokens - 1))
+        if call.usage is not None and "ttft" in measured:
+            self.prefill = _more(self.prefill, usage.input, measured["ttft"])
+        if "tpot" in measured and measured.get("output", 0) > 1:
+            after_first = int(measured["output"]) - 1
+            self.decode = _more(self.decode, after_first, measured["tpot"] * after_first)
 
     def merge(self, other: Cell) -> None:
         """Takes up another cell."""
@@ -150,7 +152,8 @@ class MemoryTelemetry:
         self._closed = True
 
 
-def _measured(call: Settled) -> Iterable[tuple[Measure, float]]:
+def _measured(call: Settled) -> dict[Measure, float]:
+    """The measures a call has; what is not finite is not measured."""
     found: dict[Measure, float | None] = {
         "ttft": call.ttft_s,
         "tpot": call.tpot_s,
@@ -158,7 +161,7 @@ def _measured(call: Settled) -> Iterable[tuple[Measure, float]]:
         "total": call.total_s if call.outcome == OK else None,
         "output": call.answer_tokens,
     }
-    return [(measure, value) for measure, value in found.items() if value is not None]
+    return {measure: value for measure, value in found.items() if value is not None and math.isfinite(value)}
 
 
 def _figures(task: str, model: str, cell: Cell, levels: tuple[float, ...]) -> Figures:
