@@ -87,8 +87,7 @@ def _say_demo(folder: Path) -> Callable[[Started], None]:
 
 def _as_typed(program: Path) -> str:
     """A program as one would type it here: by its name where the shell finds it, else by its path."""
-    found = shutil.which(program.name)
-    if found is not None and Path(found).samefile(program):
-        return program.name
-    here = Path.cwd()
-    return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
+    path = Path.cwd() / program
+    if shutil.which(path.name) == str(path):
+        return path.name
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
