@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from tests.control.asgi import ask
 from tests.control.conftest import BOARD, Scene
@@ -17,6 +21,7 @@ from trimtab.record.events import Attempt, Settled
 from trimtab.reports.report import Report
 from trimtab.store.telemetry import CallDetail
 
+DOCS = Path(__file__).parents[2] / "docs" / "control.md"
 GUARDED = ["/metrics", "/api/status", "/api/calls", "/api/calls/a", "/api/report"]
 
 
@@ -233,3 +238,17 @@ async def test_a_question_to_a_closed_desk(closed_desk: Desk) -> None:
     """Nothing is asked of a store that is not open."""
     with pytest.raises(StoreError, match="not open yet"):
         await closed_desk.ask(lambda stores: stores.telemetry.count())
+
+
+async def test_the_documentation_lists_every_route_and_no_other(scene: Scene) -> None:
+    """docs/control.md has a row for each route, with its method and the listeners it is on."""
+    rows = re.findall(r"^\| `(\w+) (/\S*)` \| (both|socket) \|", DOCS.read_text(), re.MULTILINE)
+    documented = {(method, path): where for method, path, where in rows}
+
+    def routes(app: Starlette) -> set[tuple[str, str]]:
+        found = [(route.methods or {"GET"}, route.path) for route in app.routes if isinstance(route, Route)]
+        return {(method, path) for methods, path in found for method in methods - {"HEAD"}}
+
+    on_tcp, on_socket = routes(scene.tcp), routes(scene.socket)
+    assert on_tcp < on_socket
+    assert documented == {route: "both" if route in on_tcp else "socket" for route in on_socket}

@@ -147,6 +147,18 @@ def test_a_long_outage_loses_nothing(scene: Scene) -> None:
     assert (scene.ingest.lag.size_bytes, scene.ingest.lag.age_s) == (0, 0)
 
 
+def test_a_disk_that_fails_loses_nothing(scene: Scene) -> None:
+    """Where positions cannot be written nothing is sent; once they can, everything is stored once."""
+    SegmentWriter(scene.spool).write(call("a"))
+    elsewhere = scene.directory.rename(scene.directory.with_name("gone"))
+    with pytest.raises(StoreError, match="positions"):
+        scene.ingest.step()
+    assert scene.telemetry.tokens == []
+    elsewhere.rename(scene.directory)
+    scene.drain()
+    assert scene.telemetry.count() == Counts(calls=1, rolled_up=1)
+
+
 def test_batches_are_bounded(scene: Scene) -> None:
     """No batch holds more events or bytes than its bound, workers take turns, and a cut batch says that more waits."""
     scene.start(Bounds(events=3))

@@ -31,6 +31,8 @@ from trimtab.store.ingest import Observer
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 OWNER_ONLY = 0o177
 BACKLOG = 128
+MAX_CONNECTIONS = 256
+"""Open on one listener; a request over them is answered 503."""
 
 log = logging.getLogger("trimtab.control")
 
@@ -123,6 +125,7 @@ def _listener(app: Starlette, listen: Listen | None = None) -> Listener:
         access_log=False,
         server_header=False,
         ws="none",
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=5,
         ssl_certfile=tls.cert if tls else None,
         ssl_keyfile=tls.key if tls else None,

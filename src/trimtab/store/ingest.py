@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trimtab.clock import Clock
-from trimtab.errors import FormatError
+from trimtab.errors import FormatError, StoreError
 from trimtab.record import tail
 from trimtab.record.events import Change, Event
 from trimtab.record.tail import Segment
@@ -95,28 +95,38 @@ class Ingest:
     def step(self) -> bool:
         """Stores one batch of what waits; True if more may wait, so that the next step should follow at once.
 
-        Raises `StoreError` while telemetry does not take it; the next step then sends the same batch again.
+        Raises `StoreError` while telemetry does not take it or the disk fails; the next step then sends the same batch
+        again.
         """
-        if self._positions.pending is None:
+        try:
+            more = self._pass()
+        except OSError as failure:
+            raise StoreError(store=self._directory, detail=str(failure)) from failure
+        finally:
+            self.lag = self._measured()
+        return more
+
+    def _pass(self) -> bool:
+        pending = self._positions.pending
+        if pending is None:
             gathered = self._gather()
-            if gathered.pieces or gathered.asides:
+            is_empty = not gathered.pieces and not gathered.asides
+            if not is_empty:
                 self._write(self._positions.begin(gathered.pending()))
+            self._read_to |= gathered.read_to
+            if not is_empty:
                 self._store(gathered.pieces)
-            more = gathered.full
         else:
-            self._store([(part, self._reread(part)) for part in self._positions.pending.ranges])
-            more = True
+            self._store([(part, self._reread(part)) for part in pending.ranges])
         self._index_bodies()
         self._release_spent()
-        self.lag = self._measured()
-        return more
+        return pending is not None or gathered.full
 
     def _store(self, pieces: list[Piece]) -> None:
         """Sends the pending batch and notes that it is done."""
         pending = self._positions.pending or Pending(())
         events = [event for _, of_piece in pieces for event in of_piece]
         self._oldest_ns = min((event.at_ns for event in events), default=None)
-        self.lag = self._measured()
         batch = Batch.of([*events, *map(_change_of, pending.aside)])
         self._telemetry.insert(batch, pending.token)
         self._write(self._positions.finish())
@@ -161,7 +171,7 @@ class Ingest:
         except FormatError as error:
             gathered.asides.append(Aside(name, end, str(error.facts["detail"]), self._clock.wall_ns()))
         if not gathered.reaches(len(events), end - start):
-            self._read_to[name] = size
+            gathered.read_to[name] = size
         if events:
             gathered.add(Range(name, start, end), events)
 
@@ -241,12 +251,13 @@ class Ingest:
 
 @dataclass
 class Gathered:
-    """One batch as it fills up, in pieces by segment."""
+    """One batch as it fills up, in pieces by segment; `read_to` is the size of each segment read to its end."""
 
     events_left: int
     bytes_left: int
     pieces: list[Piece] = field(default_factory=list)
     asides: list[Aside] = field(default_factory=list)
+    read_to: dict[str, int] = field(default_factory=dict)
 
     @property
     def full(self) -> bool:
