@@ -8,7 +8,7 @@ import ssl
 import struct
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from trimtab.testing.scripts import Close, Cut, Hang, Repeat, Reset, Script, Send, Step, Wait, WaitFor, error_answer
 
@@ -155,9 +155,8 @@ class _Connection(asyncio.Protocol):
         self._task: asyncio.Task[None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - tells the type checker
-        self._transport = transport
-        transport.set_write_buffer_limits(0)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self._transport.set_write_buffer_limits(0)
         self._upstream._connections.add(self)
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
