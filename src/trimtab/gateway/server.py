@@ -10,10 +10,11 @@ import socket
 import ssl
 from collections.abc import Awaitable
 from email.utils import formatdate
+from math import inf
 
 from trimtab.clock import Clock
 from trimtab.declare.project import Limits
-from trimtab.gateway.http.connection import Connection, Handler, Reject, Shared
+from trimtab.gateway.http.connection import LAST_REQUEST_S, Connection, Handler, Reject, Shared
 
 _BACKLOG = 2048
 _SWEEP_AT_MOST_S = 0.5
@@ -41,13 +42,14 @@ class Server:
         self._max_buffered = max_buffered
         self._shared: Shared | None = None
         self._listening: asyncio.AbstractServer | None = None
-        self._sweep: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._draining_since = inf
 
     async def start(self, sock: socket.socket, ssl_context: ssl.SSLContext | None = None) -> None:
         """Accepts on a duplicate of `sock`, which stays open and the caller's; with `ssl_context`, over TLS."""
         shared = Shared(self._handler, self._limits, self._clock, self._reject, self._max_buffered)
         self._shared = shared
-        self._sweep_now()
+        self._sweep_again()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit it
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_S)
         self._listening = await shared.loop.create_server(
@@ -96,7 +98,7 @@ class Server:
         if shared is None:
             return 0
         shared.draining = True
-        now = self._clock.monotonic()
+        now = self._draining_since = self._clock.monotonic()
         for connection in shared.connections:
             connection.drain(now)
         shared.left()
@@ -120,11 +122,12 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _sweep_now(self) -> None:
+    def sweep(self) -> None:
+        """Finds what has timed out; also runs by its own timer."""
         shared = self._shared
         if shared is None:
             return
@@ -134,8 +137,13 @@ class Server:
         for connection in (*shared.connections, *shared.turned_away):
             if connection.deadline <= now:
                 connection.expired(now)
+        if shared.draining and now >= self._draining_since + LAST_REQUEST_S:
+            shared.opening.clear()
         shared.left()
-        self._sweep = shared.loop.call_later(self._sweep_interval_s(), self._sweep_now)
+
+    def _sweep_again(self) -> None:
+        self.sweep()
+        self._timer = asyncio.get_running_loop().call_later(self._sweep_interval_s(), self._sweep_again)
 
     def _sweep_interval_s(self) -> float:
         limits = self._limits

@@ -28,8 +28,8 @@ class Way(Protocol):
     def write(self, data: bytes) -> None:
         """Sends bytes."""
 
-    def answered(self, keep: bool, until_close: bool) -> None:
-        """The answer has ended well; the connection goes on if `keep`. `until_close`: its end is the body's end."""
+    def answered(self, keep: bool) -> None:
+        """The answer has ended well; the connection goes on if `keep`."""
 
     def cut(self, hard: bool) -> None:
         """The answer has ended badly; `hard` when only a reset can tell the client so."""
@@ -95,7 +95,7 @@ class Answer:
             way.write(head)
             way.write(body)
         self.on_gone = self.on_pause = self.on_resume = None
-        way.answered(keep, until_close=False)
+        way.answered(keep)
 
     def head(self, status: int, headers: bytes) -> None:
         """Begins a streamed answer; the head leaves with the first chunk, or else at the end of this loop turn."""
@@ -141,7 +141,7 @@ class Answer:
         if data:
             self._way.write(data)
         self._forget()
-        self._way.answered(self._keep and self._way.keep, self._until_close)
+        self._way.answered(self._keep and self._way.keep)
 
     def cut(self) -> None:
         """Ends the answer badly: what was written goes out, the end of the body does not, the connection closes.

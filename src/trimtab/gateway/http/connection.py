@@ -50,7 +50,7 @@ class _Awaits(Enum):
 class Shared:
     """What the connections of one server share.
 
-    `opening` are accepted and not made yet (TLS), `buffered` counts the bytes of requests that are not whole yet.
+    `opening` are accepted and not made yet, some for good (TLS that failed); `buffered` counts the bytes of requests that are not whole yet.
     """
 
     def __init__(self, handler: Handler, limits: Limits, clock: Clock, reject: Reject, max_buffered: int) -> None:
@@ -186,11 +186,11 @@ class Connection(asyncio.Protocol):
         """The Date field of an answer given now."""
         return self._shared.date_line
 
-    def answered(self, keep: bool, until_close: bool) -> None:
-        """The answer has ended well; with `until_close` the client waits for the connection's end to know it."""
+    def answered(self, keep: bool) -> None:
+        """The answer has ended well."""
         self._answer = None
         if not keep:
-            self._finish(at_once=until_close)
+            self._finish()
         elif not self._write_paused:
             self._rest()
 
@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
         elif self._awaits is not _Awaits.REQUEST:
             self._refuse(self._late())
         else:
-            self._finish(at_once=True)
+            self._finish()
 
     def drain(self, now: float) -> None:
         """The server is going away: an idle connection has a moment left for one more request."""
@@ -339,16 +339,16 @@ class Connection(asyncio.Protocol):
     def _refuse(self, fault: CallError) -> None:
         status, headers, body = self._shared.reject(fault)
         self.write(whole_head(status, headers, len(body), self._shared.date_line) + body)
-        self._finish()
+        self._finish(unread=True)
 
     # Ending
 
-    def _finish(self, at_once: bool = False) -> None:
+    def _finish(self, unread: bool = False) -> None:
         """Closes without a reset: our side first, then what still comes is read and dropped until the client closes.
 
         Without that, bytes we had not read would make the kernel reset the connection and with it the answer that the
-        client has not read yet (RFC 9112, section 9.6). A TLS connection cannot be half closed: unless it has to end
-        `at_once`, its client is given the same time to close first.
+        client has not read yet (RFC 9112, section 9.6). A TLS connection cannot be half closed: if part of the request
+        is `unread`, its client is given the same time to close first.
         """
         self._busy = self._closing = True
         self._pending.clear()
@@ -360,7 +360,7 @@ class Connection(asyncio.Protocol):
         self._linger_until = now + LINGER_TOTAL_S
         if transport.can_write_eof():
             transport.write_eof()
-        elif at_once:
+        elif not unread:
             transport.close()
         if transport.get_write_buffer_size():
             self._watch(now)
