@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ def pytest_asyncio_loop_factories(config, item):
 
 @dataclass(frozen=True)
 class Certificates:
-    """A CA of our own, and a server certificate for localhost and 127.0.0.1 under it."""
+    """A CA of our own, and a server certificate for localhost under it."""
 
     ca: str
     server: ssl.SSLContext
@@ -70,6 +69,5 @@ def _certificate(
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         builder = builder.add_extension(usage, critical=True)
     else:
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
     return builder.sign(signer, hashes.SHA256())

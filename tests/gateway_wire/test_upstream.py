@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.gateway_wire.wire import GUARD_S, Recorded, until
+from tests.gateway_wire.wire import GUARD_S, Recorded, turns, until
 from trimtab.clock import SystemClock
 from trimtab.gateway.upstreams.origin import Origin
 from trimtab.gateway.upstreams.pool import Pool
@@ -19,25 +19,39 @@ from trimtab.testing import Close, Hang, Reset, Script, ScriptedUpstream, Send, 
 OK = b"HTTP/1.1 200 OK\r\n"
 SHORT = OK + b"Content-Length: 2\r\n\r\nok"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+SILENT = "closed the connection without an answer"
+AMID = "closed the connection amid its answer"
+RESET = " (Connection reset by peer)"
+NOT_HTTP = "sent what is not HTTP/1.1: "
 FAULTS = {
-    "nothing, then the end": ((Close(),), "closed the connection without an answer", "", b""),
-    "nothing, then a reset": ((Reset(),), "closed the connection without an answer (Connection reset by peer)", "", b""),
-    "half a head": ((Send(OK + b"Content-"), Close()), "closed the connection amid its answer", "", b""),
-    "half a body": ((Send(SHORT[:-1]), Close()), "closed the connection amid its answer", "head body", b"o"),
+    "nothing, then the end": ((Close(),), SILENT, "", b""),
+    "nothing, then a reset": (
+        (Reset(),),
+        "closed the connection without an answer (Connection reset by peer)",
+        "",
+        b"",
+    ),
+    "half a head": ((Send(OK + b"Content-"), Close()), AMID, "", b""),
+    "half a body": ((Send(SHORT[:-1]), Close()), AMID, "head body", b"o"),
     "reset amid the body": (
         (Send(SHORT[:-1]), Send(b""), Reset()),
-        "closed the connection amid its answer (Connection reset by peer)",
+        AMID + RESET,
         "head body",
         b"o",
     ),
-    "half a chunk": ((Send(CHUNKED + b"5\r\nabc"), Close()), "closed the connection amid its answer", "head body", b"abc"),
-    "no last chunk": (
-        (Send(CHUNKED + b"3\r\nabc\r\n"), Close()),
-        "closed the connection amid its answer",
+    "half a chunk": (
+        (Send(CHUNKED + b"5\r\nabc"), Close()),
+        AMID,
         "head body",
         b"abc",
     ),
-    "no HTTP": ((Send(b"SSH-2.0-OpenSSH_9.2\r\n"),), "sent what is not HTTP/1.1: ", "", b""),
+    "no last chunk": (
+        (Send(CHUNKED + b"3\r\nabc\r\n"), Close()),
+        AMID,
+        "head body",
+        b"abc",
+    ),
+    "no HTTP": ((Send(b"SSH-2.0-OpenSSH_9.2\r\n"),), NOT_HTTP, "", b""),
     "HTTP/0.9": ((Send(b"HTTP/0.9 200 OK\r\n\r\n"),), "answered with a status line that is not HTTP/1.1", "", b""),
     "HTTP/2.0": ((Send(b"HTTP/2.0 200 OK\r\n\r\n"),), "answered with a status line that is not HTTP/1.1", "", b""),
     "status 999": (
@@ -46,10 +60,15 @@ FAULTS = {
         "",
         b"",
     ),
-    "two lengths": ((Send(OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),), "sent what is not HTTP/1.1: ", "", b""),
+    "two lengths": (
+        (Send(OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),),
+        NOT_HTTP,
+        "",
+        b"",
+    ),
     "length and coding": (
         (Send(OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),),
-        "sent what is not HTTP/1.1: ",
+        NOT_HTTP,
         "",
         b"",
     ),
@@ -65,14 +84,14 @@ FAULTS = {
         "",
         b"",
     ),
-    "bad chunk size": ((Send(CHUNKED + b"zz\r\n"),), "sent what is not HTTP/1.1: ", "head", b""),
+    "bad chunk size": ((Send(CHUNKED + b"zz\r\n"),), NOT_HTTP, "head", b""),
     "good chunk, then a bad one": (
         (Send(CHUNKED + b"3\r\nabc\r\nzz\r\n"),),
-        "sent what is not HTTP/1.1: ",
+        NOT_HTTP,
         "head body",
         b"abc",
     ),
-    "bare LF": ((Send(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),), "sent what is not HTTP/1.1: ", "", b""),
+    "bare LF": ((Send(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),), NOT_HTTP, "", b""),
     "switching protocols": (
         (Send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc"),),
         "switched to another protocol",
@@ -280,7 +299,7 @@ async def test_abort_may_come_from_within_a_callback(event: str) -> None:
         sink = Recorded(lambda told, it: it.abort() if told == event else None, connection)
         connection.send(*post(), sink)
         await until(lambda: event in sink.events)
-        await asyncio.sleep(0.01)
+        await turns()
         assert sink.events == ["head", "body", "end"][: ["head", "body", "end"].index(event) + 1]
         assert pool.open == (1 if event == "end" else 0)
 
@@ -295,7 +314,7 @@ async def test_a_paused_connection_is_not_read_and_loses_nothing() -> None:
         connection.send(*post(), sink)
         await until(lambda: sink.status == 200)
         size = len(sink.body)
-        await asyncio.sleep(0.05)
+        await turns()
         assert len(sink.body) == size < 1 << 20
         assert replica.requests[0].ended_at is None
         connection.resume()

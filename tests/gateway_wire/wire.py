@@ -202,6 +202,12 @@ class Recorded:
             await self.over.wait()
 
 
+async def turns(count: int = 100) -> None:
+    """Lets the loop turn, so that whatever could happen by now has happened."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Lets the loop turn until something holds."""
     async with asyncio.timeout(GUARD_S):

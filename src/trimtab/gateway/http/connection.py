@@ -35,6 +35,7 @@ LINGER_TOTAL_S = 30.0
 LAST_REQUEST_S = 1.0
 """How long a draining server leaves an idle connection open, for a request that may already be under way."""
 _MAX_TURNED_AWAY = 256
+_HIGH_WATER = 64 << 10
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -50,7 +51,8 @@ class _Awaits(Enum):
 class Shared:
     """What the connections of one server share.
 
-    `opening` are accepted and not made yet, some for good (TLS that failed); `buffered` counts the bytes of requests that are not whole yet.
+    `opening` are accepted and not made yet, some for good (a TLS handshake that failed). `buffered` counts the bytes of
+    requests that are not whole yet.
     """
 
     def __init__(self, handler: Handler, limits: Limits, clock: Clock, reject: Reject, max_buffered: int) -> None:
@@ -121,6 +123,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the connection in, or turns it away when there are too many."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(_HIGH_WATER)
         self.write = self._transport.write
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
@@ -348,7 +351,8 @@ class Connection(asyncio.Protocol):
 
         Without that, bytes we had not read would make the kernel reset the connection and with it the answer that the
         client has not read yet (RFC 9112, section 9.6). A TLS connection cannot be half closed: if part of the request
-        is `unread`, its client is given the same time to close first.
+        is `unread`, its client is given the same time to close first; else it is closed in TLS, and has the time of a
+        slow reader for it, because what lies in the socket below cannot be seen from here.
         """
         self._busy = self._closing = True
         self._pending.clear()
@@ -358,14 +362,14 @@ class Connection(asyncio.Protocol):
             return
         now = self._shared.clock.monotonic()
         self._linger_until = now + LINGER_TOTAL_S
+        self.deadline = now + LINGER_QUIET_S
         if transport.can_write_eof():
             transport.write_eof()
         elif not unread:
             transport.close()
+            self.deadline = now + self._shared.limits.slow_reader_s
         if transport.get_write_buffer_size():
             self._watch(now)
-        else:
-            self.deadline = now + LINGER_QUIET_S
 
     def _watch(self, now: float) -> None:
         """Begins to look whether the client takes what is waiting for it."""
