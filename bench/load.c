@@ -5,7 +5,8 @@
  *
  *     -p PORT      of the server, on 127.0.0.1
  *     -u PATH      request path; /v1/chat/completions unless given
- *     -b FILE      request body (JSON)
+ *     -b FILE      request body (JSON); "@@@@@@@@@@" in it is replaced by the request's number in ten digits, so that no
+ *                  two bodies are the same and nothing that stores bodies by their digest has an easy time
  *     -k KEY       sent as "Authorization: Bearer KEY"
  *     -H HEADER    one more header line, "name: value"; may be repeated
  *     -c N         connections, each kept alive and used for one request at a time (at most 20,000)
@@ -62,6 +63,7 @@ enum {
     MAX_STATUS = 600,
     STAMP_DIGITS = 19,
     MAX_FAILURES = 20000,
+    NUMBER_DIGITS = 10,
 };
 
 typedef enum { IN_HEAD, IN_LENGTH, IN_CHUNK_SIZE, IN_CHUNK, AFTER_CHUNK, IN_TRAILER, UNTIL_CLOSE } State;
@@ -108,7 +110,7 @@ typedef struct {
 } Tally;
 
 static Tally tally;
-static char *request;
+static char *request, *request_number; /* the number's place within the request, or NULL */
 static size_t request_bytes;
 static int port, poller, connections;
 static bool connection_each;
@@ -180,6 +182,14 @@ static void broken_connection(Connection *c, int error) {
 
 /* ---- sending ---- */
 
+static void write_number(void) {
+    char digits[2 * NUMBER_DIGITS + 4];
+    if (request_number) {
+        snprintf(digits, sizeof digits, "%0*ld", NUMBER_DIGITS, tally.issued % 10000000000L);
+        memcpy(request_number, digits, NUMBER_DIGITS);
+    }
+}
+
 static void send_request(Connection *c) {
     while (c->sent < request_bytes) {
         ssize_t r = send(c->fd, request + c->sent, request_bytes - c->sent, MSG_NOSIGNAL);
@@ -217,6 +227,7 @@ static void start_request(Connection *c) {
     c->stamp = (Finder){.word = " t="};
     c->usage = (Finder){.word = "\"completion_tokens\":"};
     c->done = (Finder){.word = "data: [DONE]"};
+    write_number();
     c->start_ns = now_ns();
     send_request(c);
 }
@@ -549,6 +560,7 @@ static void compose_request(const char *path, const char *key, const char *heade
     request = malloc(request_bytes);
     memcpy(request, head, (size_t)n);
     memcpy(request + n, body, body_bytes);
+    request_number = memmem(request + n, body_bytes, "@@@@@@@@@@", NUMBER_DIGITS);
     free(head);
     free(body);
 }

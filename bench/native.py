@@ -32,15 +32,19 @@ def stub() -> Iterator[int]:
 def chat_body(
     model: str, *, size_bytes: int = 0, chunks: int = 0, pace_us: int = 0, fields: dict[str, Any] | None = None
 ) -> Path:
-    """A chat request as a file: about `size_bytes` long, a stream of `chunks` every `pace_us` if `chunks` is given."""
+    """A chat request as a file: about `size_bytes` long, a stream of `chunks` every `pace_us` if `chunks` is given.
+
+    `load` puts the number of the request into its text.
+    """
     body: dict[str, Any] = {"model": model, "temperature": 0.2, **(fields or {})}
     if chunks:
         body |= {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": chunks, "seed": pace_us}
     user = {"role": "user", "content": ""}
     body["messages"] = [{"role": "system", "content": "You sort support requests. Answer with one word."}, user]
+    number = "Request @@@@@@@@@@. "
     words = "Since the update my invoice shows the wrong address and the export button does nothing. "
     missing = max(0, size_bytes - len(json.dumps(body)))
-    user["content"] = (words * (missing // len(words) + 1))[: missing or len(words)]
+    user["content"] = (number + words * (missing // len(words) + 1))[: missing or len(number + words)]
     folder = OUT / "bodies"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{model.replace('/', '-')}-{size_bytes}-{chunks}-{pace_us}.json"

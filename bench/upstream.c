@@ -5,7 +5,7 @@
  *
  * It speaks just enough HTTP/1.1 for proxies and model clients (keep-alive, Content-Length, chunked requests):
  *
- *     GET anything                        200, a fixed chat completion of about 1 KB
+ *     GET anything                        200, a chat completion of about 1 KB, its id the answer's number
  *     POST without "stream":true          the same
  *     POST with "stream":true             server-sent events, one HTTP chunk and one send(2) for each event:
  *                                         N content chunks, a finish chunk, a usage chunk, [DONE]
@@ -43,6 +43,7 @@ enum {
     MAX_CONNECTIONS = 20000,
     EVENTS_A_ROUND = 512,
     NOT_QUEUED = -1,
+    NUMBER_DIGITS = 29,
 };
 
 typedef enum { KEEP, DROP } Fate;
@@ -63,6 +64,8 @@ typedef struct {
 static int poller;
 static char completion[4096];
 static size_t completion_bytes;
+static char *completion_number; /* the number's place within it */
+static unsigned long long answers;
 
 static long long now_ns(void) {
     struct timespec t;
@@ -143,7 +146,7 @@ static void compose_completion(void) {
         content[i] = words[i % (sizeof words - 1)];
     char body[2048];
     int n = snprintf(body, sizeof body,
-                     "{\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"chat.completion\","
+                     "{\"id\":\"chatcmpl-00000000000000000000000000000\",\"object\":\"chat.completion\","
                      "\"created\":1741569952,\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"message\":"
                      "{\"role\":\"assistant\",\"content\":\"%s\",\"refusal\":null},\"logprobs\":null,"
                      "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":211,\"completion_tokens\":128,"
@@ -157,6 +160,14 @@ static void compose_completion(void) {
                                 "x-request-id: req_0123456789abcdef0123456789\r\n"
                                 "content-length: %d\r\n\r\n%s",
                                 n, body);
+    completion_number = strstr(completion, "chatcmpl-") + sizeof "chatcmpl-" - 1;
+}
+
+/* No two answers are the same, so that nothing that stores bodies by their digest has an easy time. */
+static void number_completion(void) {
+    char digits[2 * NUMBER_DIGITS + 4];
+    snprintf(digits, sizeof digits, "%0*llu", NUMBER_DIGITS, ++answers);
+    memcpy(completion_number, digits, NUMBER_DIGITS);
 }
 
 /* Writes event number `i` of a stream to `o` as one HTTP chunk and returns its length. */
@@ -262,6 +273,7 @@ static Fate answer(Connection *c, const char *body, size_t body_bytes) {
         c->pace_us = json_number(body, body_bytes, "\"seed\"");
         return start_stream(c);
     }
+    number_completion();
     if (send(c->fd, completion, completion_bytes, MSG_NOSIGNAL) != (ssize_t)completion_bytes)
         return DROP;
     return c->close_after ? DROP : KEEP;
