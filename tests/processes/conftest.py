@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway_wire.conftest import certificates
 from tests.processes.crewing import Bench
+
+__all__ = ["certificates"]
 
 
 @pytest.fixture

@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.harness import Response
+from tests.gateway_wire.conftest import Certificates
 from tests.processes.upping import Up, write_project, write_task
+from trimtab.access.keys import KeyStore
+from trimtab.clock import SystemClock
+from trimtab.database.migrate import open_state
 from trimtab.errors import DirectoryInUse
+from trimtab.ids import IdSource
 from trimtab.processes.directory import DataDirectory
 from trimtab.record.events import ABANDONED, OK, Admitted, Settled
-from trimtab.testing import Hang, Script, ScriptedUpstream, Send, WaitFor, chat_json
+from trimtab.testing import Hang, Script, ScriptedUpstream, Send, WaitFor, chat_json, chat_stream
 from trimtab.testing.answers import HELLO
 from trimtab.testing.scripts import PLAIN
 
@@ -79,7 +84,7 @@ async def test_killed_worker_is_replaced_and_its_calls_settled(replica: Scripted
 
 
 async def test_rolling_restarts_lose_no_connection_and_no_stream(replica: ScriptedUpstream, tmp_path: Path) -> None:
-    """5 rolling restarts of 2 workers under load, a connection for each call: no call fails, and a stream that was
+    """3 rolling restarts of 2 workers under load, a connection for each call: no call fails, and a stream that was
     open before the first restart ends well after the last.
     """
     write_project(tmp_path, replica.url, workers=2)
@@ -94,9 +99,9 @@ async def test_rolling_restarts_lose_no_connection_and_no_stream(replica: Script
             while not done.is_set():
                 answers.append(await up.call())
 
-        loading = [asyncio.ensure_future(load()) for _ in range(4)]
+        loading = [asyncio.ensure_future(load()) for _ in range(2)]
         first = {member.pid for member in up.members("gateway")}
-        for number in range(5):
+        for number in range(3):
             if number == 1:
                 go_on.set()  # a slot waits for its predecessor's streams before it is restarted again
                 assert (await rest_of(stream)).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
@@ -244,3 +249,77 @@ async def test_port_that_is_taken_is_said_and_nothing_is_left(replica: ScriptedU
     assert f"Cannot listen on 127.0.0.1:{replica.port}: another process listens there" in said
     with DataDirectory(tmp_path / ".trimtab").hold():
         pass
+
+
+def edit(root: Path, old: str, new: str) -> None:
+    """Changes the project's trimtab.toml."""
+    declaration = root / "trimtab.toml"
+    text = declaration.read_text()
+    assert old in text
+    declaration.write_text(text.replace(old, new))
+
+
+async def test_keys_hold_within_a_second(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """With keys required a call without one is refused; a key works within 1 s of being made, and within 1 s of being
+    revoked it does not.
+    """
+    write_project(tmp_path, replica.url)
+    edit(tmp_path, 'keys = "open"', 'keys = "required"')
+    async with Up(tmp_path) as up:
+        assert (await up.call()).status == 401
+        keys = KeyStore(open_state(tmp_path / ".trimtab" / "state.db"), SystemClock(), IdSource())
+        _, up.key = keys.new("app")
+        assert await seconds_until(up, 200) < 1.0
+        keys.revoke("app")
+        assert await seconds_until(up, 401) < 1.0
+
+
+async def seconds_until(up: Up, status: int) -> float:
+    """How long it takes until a call ends with this status."""
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(30):
+        while (await up.call()).status != status:
+            await asyncio.sleep(0.02)
+    return asyncio.get_running_loop().time() - began
+
+
+async def test_gateway_serves_tls(replica: ScriptedUpstream, tmp_path: Path, certificates: Certificates) -> None:
+    """With [gateway] tls a worker and its successor answer over TLS, and the URL that is told says https."""
+    write_project(tmp_path, replica.url)
+    place = Path(certificates.ca).parent
+    tls = f'tls = {{ cert = "{place}/cert.pem", key = "{place}/key.pem" }}'
+    edit(tmp_path, 'keys = "open"', f'keys = "open"\n{tls}')
+    async with Up(tmp_path) as up:
+        assert up.started["gateway"].startswith("https://")
+        up.tls = certificates.client
+        assert (await up.call()).status == 200
+        up.signal(signal.SIGUSR2)
+        await up.logged("rolling_restart_ended")
+        assert (await up.call()).status == 200
+
+
+HIDE_UVLOOP = """
+import sys
+
+class NoUvloop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "uvloop":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoUvloop())
+"""
+
+
+async def test_worker_runs_on_asyncios_own_loop(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """Without uvloop the worker serves whole answers and streams on the standard loop."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(HIDE_UVLOOP)
+    root = tmp_path / "project"
+    write_project(root, replica.url)
+    replica.add(chat_stream(), path=CHAT)
+    async with Up(root, path=hidden) as up:
+        (worker,) = up.members("gateway")
+        assert "uvloop" not in Path(f"/proc/{worker.pid}/maps").read_text()
+        assert (await rest_of(await begin_stream(up))).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert (await up.call()).status == 200

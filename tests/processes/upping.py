@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -65,12 +66,15 @@ def write_task(root: Path, *, first_token: str = "20s") -> None:
 class Up:
     """`trimtab up` in a process of its own; stopped in order when the block ends, unless the test has done that."""
 
-    def __init__(self, root: Path, *more: str) -> None:
+    def __init__(self, root: Path, *, path: Path | None = None) -> None:
+        """On the project in `root`; with `path` as PYTHONPATH for supervisor and children."""
         self.root = root
+        self.tls: ssl.SSLContext | None = None
+        self.key = ""
         self.run = root / ".trimtab" / "run"
         self.started: dict[str, Any] = {}
         self.log: list[dict[str, Any]] = []
-        self._command = [*UP, "--project", str(root), *more]
+        self._environment = os.environ if path is None else {**os.environ, "PYTHONPATH": str(path)}
         self._logged = asyncio.Event()
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -87,7 +91,14 @@ class Up:
     async def spawn(self) -> None:
         """Starts the process without waiting for it to answer."""
         self.process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=-1, stderr=-1, start_new_session=True
+            *UP,
+            "--project",
+            str(self.root),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=-1,
+            stderr=-1,
+            env=self._environment,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         self._out = self.process.stdout
@@ -157,9 +168,11 @@ class Up:
         return reader
 
     async def _send(self, body: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        name = None if self.tls is None else "localhost"
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=name)
         data = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "hi"}], **body}).encode()
         head = "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n"
+        head += f"authorization: Bearer {self.key}\r\n" if self.key else ""
         writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
         return reader, writer
 

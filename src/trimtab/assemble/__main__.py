@@ -33,6 +33,9 @@ def main(arguments: list[str]) -> int:
     except TrimtabError as failure:
         logs.event(log, logging.ERROR, "ended", error=str(failure))
         return 1
+    except Exception:
+        log.exception("crashed")
+        return 1
     return 0
 
 

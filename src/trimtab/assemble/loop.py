@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Runs to the end of `work`."""
-    factory = import_module("uvloop").new_event_loop if find_spec("uvloop") else None
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=_factory()) as runner:
         runner.run(work)
+
+
+def _factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        found: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
+    except ImportError:
+        return asyncio.new_event_loop
+    return found
