@@ -140,6 +140,6 @@ def write_calls(directory: Path, count: int, epoch: str = "g0-0123456789ab") -> 
 
 
 def counted(directory: Path) -> Counts:
-    command = [sys.executable, "-m", "tests.store.ingest_process", str(data_of(directory)), "1000", "rest"]
+    command = [sys.executable, "-m", "tests.store.ingest_process", str(data_of(directory))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=GUARD_S)
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Counts)

@@ -1,53 +1,50 @@
-"""Ingests a data directory into chDB until it is killed, and tells on standard output where it is.
+"""Ingests a data directory into chDB in a process of its own, and tells where it is.
 
-python -m tests.store.ingest_process DIRECTORY EVENTS_A_BATCH
-python -m tests.store.ingest_process DIRECTORY EVENTS_A_BATCH rest     # until nothing waits, then prints the counts
+python -m tests.store.ingest_process DIRECTORY    # until nothing waits, then prints the counts
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from trimtab.clock import SystemClock
 from trimtab.store.clickhouse import open_embedded
 from trimtab.store.ingest import Bounds, Ingest
-from trimtab.store.telemetry import Batch, Telemetry
+from trimtab.store.telemetry import Batch, Counts, Telemetry
 
-
-def say(word: str) -> None:
-    print(word, flush=True)
+Say = Callable[[str], object]
 
 
 class Telling:
     """A store that tells when an insert begins and when it has returned."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, say: Say) -> None:
         self._telemetry = telemetry
+        self._say = say
 
     def insert(self, batch: Batch, token: str) -> None:
-        say("sending")
+        self._say("sending")
         self._telemetry.insert(batch, token)
-        say("sent")
+        self._say("sent")
 
 
-def main() -> None:
-    directory, events = Path(sys.argv[1]), int(sys.argv[2])
+def ingest(directory: Path, events_a_batch: int, say: Say) -> Counts:
+    """Stores what the spool holds; what the store holds then."""
     telemetry = open_embedded(directory / "telemetry")
     telemetry.migrate()
-    telling = Telling(telemetry)
-    ingest = Ingest(directory / "spool", directory / "ingest", telling, SystemClock(), bounds=Bounds(events))  # type: ignore[arg-type]
-    while ingest.step():
+    telling = cast(Telemetry, Telling(telemetry, say))
+    run = Ingest(directory / "spool", directory / "ingest", telling, SystemClock(), bounds=Bounds(events_a_batch))
+    while run.step():
         say("done")
-    if sys.argv[3:] == ["rest"]:
-        print(msgspec.json.encode(telemetry.count()).decode())
-        telemetry.close()
-    else:
-        say("idle")
-        sys.stdin.read()
+    counts = telemetry.count()
+    telemetry.close()
+    return counts
 
 
 if __name__ == "__main__":
-    main()
+    print(msgspec.json.encode(ingest(Path(sys.argv[1]), 1000, lambda word: None)).decode())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-import msgspec
-
-from tests.store.conftest import ROOT
+from tests.store.ingest_process import ingest
 from tests.store.samples import NOON_NS, SECOND_NS, attempt, call
 from tests.store.spools import SegmentWriter
 from trimtab.store.telemetry import Counts
@@ -17,37 +17,57 @@ from trimtab.store.telemetry import Counts
 KILLS = 15
 EVENTS_A_BATCH = 40
 CALLS_A_ROUND = 150
+GUARD_S = 60.0
+
+fresh = multiprocessing.get_context("forkserver")
+"""Each process is forked from one that has imported all but chDB, which does not survive a fork."""
+fresh.set_forkserver_preload(["__main__", "tests.store.ingest_process"])
 
 
-def ingest(directory: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.store.ingest_process", str(directory), str(EVENTS_A_BATCH), *more]
-    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def work(directory: Path, pipe: Connection) -> None:
+    """The process that is killed, or tells the counts when nothing waits."""
+    counts = ingest(directory, EVENTS_A_BATCH, pipe.send)
+    pipe.send(counts)
+    pipe.recv()
 
 
-def kill_after(process: subprocess.Popen[str], words: int) -> list[str]:
-    """Ends the process by SIGKILL as soon as it has said so many words; what it had said by then."""
-    assert process.stdout is not None
-    with process:
-        said = [process.stdout.readline().strip() for _ in range(words)]
+@contextmanager
+def ingesting(directory: Path) -> Iterator[Connection]:
+    """A process that ingests, and what it says; it is killed at the end."""
+    ours, theirs = fresh.Pipe()
+    process = fresh.Process(target=work, args=(directory, theirs))
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
         process.kill()
-    return said
+        process.join(GUARD_S)
+        ours.close()
+
+
+def heard(pipe: Connection) -> str | Counts:
+    assert pipe.poll(GUARD_S), "the process says nothing"
+    word: str | Counts = pipe.recv()
+    return word
 
 
 def test_kills_at_any_moment_count_each_record_once(tmp_path: Path) -> None:
     """After 15 kills between and amid inserts, base tables and roll-up hold what the spool held: nothing twice."""
     moments = random.Random(20_261_123)
     writers = [SegmentWriter(tmp_path / "spool", f"g{slot}-0123456789ab") for slot in range(2)]
-    written, said = 0, []
+    written = 0
+    said: set[str | Counts] = set()
     for _ in range(KILLS):
-        for number in range(CALLS_A_ROUND):
-            name = f"c{written + number:06}"
-            ended_ns = NOON_NS + (written + number) * SECOND_NS
+        for number in range(written, written + CALLS_A_ROUND):
+            name, ended_ns = f"c{number:06}", NOON_NS + number * SECOND_NS
             writer = moments.choice(writers)
             writer.write(call(name, ended_ns).admitted, attempt(name, 1, ended_ns), call(name, ended_ns))
         written += CALLS_A_ROUND
-        said += kill_after(ingest(tmp_path), moments.randrange(1, 18))
-    assert {"sending", "sent", "done"} <= set(said)
-    with ingest(tmp_path, "rest") as last:
-        told, _ = last.communicate(timeout=60)
-    counts = msgspec.json.decode(told.splitlines()[-1], type=Counts)
-    assert counts == Counts(calls=written, attempts=written, rolled_up=written)
+        with ingesting(tmp_path) as pipe:
+            said |= {heard(pipe) for _ in range(moments.randrange(1, 18))}
+    assert said == {"sending", "sent", "done"}
+    with ingesting(tmp_path) as pipe:
+        while not isinstance(last := heard(pipe), Counts):
+            continue
+    assert last == Counts(calls=written, attempts=written, rolled_up=written)
