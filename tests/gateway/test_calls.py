@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.gateway.harness import RunningGateway, snapshot, task
 from trimtab.record.events import Usage
-from trimtab.testing import ScriptedUpstream, chat_json, chat_stream
+from trimtab.testing import Answer, ScriptedUpstream, chat_json, chat_stream
 
 HELLO = {"model": "triage", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -44,3 +44,14 @@ async def test_a_stream_ends_with_done_and_without_our_usage_event(tmp_path: Pat
     assert settled.usage == Usage(input=9, output=4)
     assert settled.answer_tokens == 4
     assert settled.ttft_s is not None
+
+
+async def test_an_answer_in_one_event_has_no_time_per_token(tmp_path: Path) -> None:
+    """Without a second event there is nothing to measure a gap or a time per token by, so there is no figure."""
+    async with ScriptedUpstream() as upstream:
+        upstream.add(chat_stream(Answer(pieces=("shipping",))))
+        async with RunningGateway(tmp_path, snapshot({"small": upstream.url}, task("triage", "small"))) as gateway:
+            await gateway.post({**HELLO, "stream": True})
+            [settled] = (await gateway.events()).settled
+    assert settled.ttft_s is not None
+    assert (settled.answer_tokens, settled.tpot_s, settled.longest_gap_s) == (4, None, None)

@@ -93,11 +93,9 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
     """The whole call as one event; cost and tokens are those of all its attempts."""
     facts, capture, choice = exchange.facts, exchange.capture, exchange.choice
     answered = facts.usage if facts else None
-    first_s, last_s = exchange.first_s, exchange.last_s
-    streamed = admitted.stream and first_s is not None and last_s is not None
-    tpot_s = None
-    if streamed and first_s is not None and last_s is not None and answered is not None and answered.output > 1:
-        tpot_s = (last_s - first_s) / (answered.output - 1)
+    ttft_s = None if exchange.first_s is None or not admitted.stream else exchange.first_s - exchange.began_s
+    spread_s = _spread(exchange) if admitted.stream else None
+    tokens_after_first = answered.output - 1 if answered else 0
     cost = _total_cost(exchange.attempts)
     return Settled(
         admitted=admitted,
@@ -108,9 +106,9 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         model=choice.model if choice else "",
         replica=choice.replica if choice else "",
         total_s=ended_s - exchange.began_s,
-        ttft_s=first_s - exchange.began_s if streamed and first_s is not None else None,
-        tpot_s=tpot_s,
-        longest_gap_s=exchange.clocks.longest_gap_s if streamed else None,
+        ttft_s=ttft_s,
+        tpot_s=spread_s / tokens_after_first if spread_s and tokens_after_first > 0 else None,
+        longest_gap_s=exchange.clocks.longest_gap_s if spread_s else None,
         finish_reason=facts.finish_reason if facts else "",
         usage=_total_usage(exchange.attempts),
         answer_tokens=answered.output if answered else None,
@@ -129,6 +127,12 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         paused_s=exchange.clocks.paused_s,
         detail=exchange.detail,
     )
+
+
+def _spread(exchange: Exchange) -> float | None:
+    """Seconds from the first content-bearing event to the last; None where fewer than two came."""
+    first_s, last_s = exchange.first_s, exchange.last_s
+    return None if first_s is None or last_s is None or last_s <= first_s else last_s - first_s
 
 
 def _total_cost(attempts: list[Attempt]) -> Cost:
