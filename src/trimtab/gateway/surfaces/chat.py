@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimtab.errors import CallError
-from trimtab.gateway.surfaces import openai
+from trimtab.gateway.surfaces import openai, openai_answers
 from trimtab.gateway.surfaces.surface import Asked, Edits, Facts, Reader
 
 
@@ -18,9 +18,7 @@ class ChatCompletions:
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its messages included."""
-        asked = openai.read_request(body)
-        openai.read_messages(asked)
-        return asked
+        return openai.read_chat(body)
 
     def splice(self, asked: Asked, edits: Edits) -> bytes:
         """The body for the replica."""
@@ -28,11 +26,11 @@ class ChatCompletions:
 
     def reader(self, asked: Asked) -> Reader:
         """A reader of this answer's events."""
-        return openai.EventReader(wants_usage=asked.wants_usage)
+        return openai_answers.EventReader(wants_usage=asked.wants_usage)
 
     def whole(self, body: bytes) -> Facts:
         """The facts of an answer in one piece."""
-        return openai.whole_answer(body)
+        return openai_answers.whole_answer(body)
 
     def error(self, failure: CallError) -> bytes:
         """An error in OpenAI's shape."""

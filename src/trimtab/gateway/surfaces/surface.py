@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import Raw, Struct
 
 from trimtab.declare.project import Sampling
@@ -23,7 +22,8 @@ class Asked(Struct):
     model: str
     stream: bool = False
     wants_usage: bool = False
-    messages: list[Raw] | None = None
+    stream_options: dict[str, Raw] = {}
+    messages: tuple[Raw, ...] = ()
     system_prompt: str | None = None
     inputs: dict[str, Any] | None = None
     retrieval_ids: tuple[str, ...] = ()
@@ -107,17 +107,3 @@ class Surface(Protocol):
 
 class UpstreamSaidError(Exception):
     """An answer with a good status that holds an error, or is no answer at all; the text says which."""
-
-
-def splice_fields(fields: dict[str, Raw], edits: dict[str, bytes | None]) -> bytes:
-    """The JSON object with `edits` put in place (None takes a field out); every other value keeps its bytes."""
-    parts: list[bytes | Raw] = []
-    for name, value in fields.items():
-        edit = edits.get(name, value)
-        if edit is not None:
-            parts += (b"," if parts else b"{", msgspec.json.encode(name), b":", edit)
-    for name, added in edits.items():
-        if added is not None and name not in fields:
-            parts += (b"," if parts else b"{", msgspec.json.encode(name), b":", added)
-    parts.append(b"}" if parts else b"{}")
-    return b"".join(parts)

@@ -1,0 +1,219 @@
+"""Answers, as the OpenAI surfaces share them: whole ones, and streams of events.
+
+Source: the OpenAI API reference (chat completions, completions, embeddings) and what vLLM, SGLang, DeepSeek and
+others add to it (`reasoning_content`, `reasoning`, usage in every chunk, error events before `[DONE]`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from trimtab.cost.usage import from_openai
+from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
+from trimtab.gateway.surfaces.surface import Facts, UpstreamSaidError
+from trimtab.record.events import LogprobSummary
+
+ABSENT = Raw()
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON they should be."""
+
+
+class ToolFunction(Struct):
+    """The part of a tool call that grows."""
+
+    arguments: str | None = None
+
+
+class ToolCall(Struct):
+    """Which tool call a fragment belongs to, and what it adds."""
+
+    index: int | None = None
+    function: ToolFunction | None = None
+
+
+class Said(Struct):
+    """A whole message, or what a chunk adds to one; whatever is truthy is content."""
+
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    refusal: Any = None
+    function_call: Any = None
+    audio: Any = None
+    tool_calls: list[ToolCall] | None = None
+
+
+class TokenLogprob(Struct):
+    """The log probability of one token."""
+
+    logprob: float | None = None
+
+
+class Logprobs(Struct):
+    """Log probabilities: `content` is chat's list, `token_logprobs` the list of completions."""
+
+    content: list[TokenLogprob] | None = None
+    token_logprobs: list[float | None] | None = None
+
+
+class Choice(Struct):
+    """One choice of a chunk or of a whole answer, of chat or of completions."""
+
+    index: int = 0
+    delta: Said | None = None
+    message: Said | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class Chunk(Struct):
+    """One event of a stream, or a whole answer."""
+
+    id: str = ""
+    model: str = ""
+    system_fingerprint: str | None = None
+    choices: list[Choice] = []
+    usage: Raw = ABSENT
+    error: Any = None
+
+
+_chunk = msgspec.json.Decoder(Chunk)
+
+
+def error_text(error: Any) -> str:
+    """What an upstream's `error` value says, in at most 500 characters."""
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message or error)[:500]
+
+
+def whole_answer(body: bytes) -> Facts:
+    """The facts of an answer that came in one piece; raises `UpstreamSaidError`."""
+    try:
+        answer = _chunk.decode(body)
+    except NOT_JSON as wrong:
+        raise UpstreamSaidError(f"the answer is not what the surface defines: {wrong}") from None
+    if answer.error:
+        raise UpstreamSaidError(error_text(answer.error))
+    gather = _Gatherer()
+    gather.take(answer)
+    return gather.facts()
+
+
+class _Gatherer:
+    """Adds up the facts of an answer over its chunks."""
+
+    __slots__ = ("_choices", "_facts", "_logprobs", "_tools")
+
+    def __init__(self) -> None:
+        self._facts = Facts()
+        self._choices: set[int] = set()
+        self._tools: set[tuple[int, int]] = set()
+        self._logprobs: list[float] = []
+
+    def take(self, chunk: Chunk) -> bool:
+        """Adds one chunk; whether it bore content."""
+        facts = self._facts
+        if not facts.upstream_id:
+            facts.upstream_id, facts.upstream_model = chunk.id, chunk.model
+            facts.system_fingerprint = chunk.system_fingerprint or ""
+        content = False
+        for choice in chunk.choices:
+            self._choices.add(choice.index)
+            if choice.finish_reason:
+                facts.finish_reason = choice.finish_reason
+            if choice.logprobs is not None:
+                self._take_logprobs(choice.logprobs)
+            said = choice.delta or choice.message
+            added = len(choice.text or "") if said is None else self._take_said(choice.index, said)
+            if added:
+                facts.text_bytes += added
+                content = True
+        if chunk.usage is not ABSENT:
+            facts.usage = from_openai(chunk.usage) or facts.usage
+        return content
+
+    def _take_said(self, choice: int, said: Said) -> int:
+        """Adds a message or a delta; the size of its content, zero where it has none."""
+        size = len(said.content) if isinstance(said.content, str) else 0
+        if size and said.tool_calls is None:
+            return size
+        for value in (said.reasoning_content, said.reasoning, said.refusal):
+            if isinstance(value, str):
+                size += len(value)
+        for value in (said.content, said.function_call, said.audio):
+            if value and not isinstance(value, str):
+                size += len(str(value))
+        for position, call in enumerate(said.tool_calls or ()):
+            self._tools.add((choice, position if call.index is None else call.index))
+            size += 1 + len((call.function and call.function.arguments) or "")
+        return size
+
+    def _take_logprobs(self, logprobs: Logprobs) -> None:
+        values = [token.logprob for token in logprobs.content or []] or logprobs.token_logprobs or []
+        self._logprobs += [value for value in values if value is not None]
+
+    def facts(self) -> Facts:
+        facts, values = self._facts, self._logprobs
+        facts.choices, facts.tool_calls = len(self._choices), len(self._tools)
+        if values:
+            facts.logprobs = LogprobSummary(len(values), sum(values) / len(values), min(values))
+        return facts
+
+
+class EventReader:
+    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client."""
+
+    __slots__ = ("_gather", "_splitter", "_wants_usage", "content", "done", "failure", "forward")
+
+    def __init__(self, *, wants_usage: bool) -> None:
+        self._splitter = EventSplitter()
+        self._gather = _Gatherer()
+        self._wants_usage = wants_usage
+        self.forward = b""
+        self.content = self.done = False
+        self.failure = ""
+
+    @property
+    def facts(self) -> Facts:
+        """What the stream has told so far."""
+        return self._gather.facts()
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes of the body."""
+        self.content, self.forward = False, b""
+        try:
+            events = self._splitter.feed(data)
+            if len(events) == 1:
+                self.forward = events[0] if self._passes(events[0]) else b""
+            elif events:
+                self.forward = b"".join([event for event in events if self._passes(event)])
+        except NOT_JSON as wrong:
+            self.failure = f"an event of the stream is not valid: {wrong}"
+        except NotAnEvent:
+            self.failure = "the stream holds lines that are no server-sent events"
+        except EventTooLarge:
+            self.failure = "an event of the stream has no end"
+
+    def _passes(self, event: bytes) -> bool:
+        """Takes one event; whether the client may see it."""
+        payload = None if self.done or self.failure else data_of(event)
+        if payload is None:
+            return not (self.done or self.failure)
+        if payload.strip() == b"[DONE]":
+            self.done = True
+            return True
+        chunk = _chunk.decode(payload)
+        if chunk.error:
+            self.failure = error_text(chunk.error)
+            return False
+        if self._gather.take(chunk):
+            self.content = True
+        return bool(chunk.choices) or self._wants_usage or chunk.usage is ABSENT
+
+    def finish(self) -> bool:
+        """Whether the terminal marker came and nothing failed before it."""
+        return self.done and not self.failure
