@@ -11,8 +11,6 @@ import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.engine.vllm_server import running_vllm
-
 from bench import arm as arms
 from bench import intervals, machine, native, rounds
 from bench.arm import STUB_MODEL, Target
@@ -20,6 +18,7 @@ from bench.gateway import Task, gateway
 from bench.options import Options
 from bench.peers.nginx import nginx
 from bench.report import Result
+from tests.engine.vllm_server import running_vllm
 
 MODEL = Path(__file__).resolve().parents[2] / "src" / "trimtab" / "demo" / "models" / "jobs-small"
 STREAMS = 16

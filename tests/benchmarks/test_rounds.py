@@ -1,6 +1,7 @@
 """Interleaved rounds: order, pairing, repetition and when they end."""
 
 import pytest
+
 from bench import rounds
 
 QUIET = lambda text: None  # noqa: E731
