@@ -253,3 +253,14 @@ def test_missing_usage_is_estimated_at_four_bytes_a_token():
     """Bytes become tokens, rounded up, and nothing stays nothing."""
     assert estimate(1001, 8) == Usage(input=251, output=2)
     assert estimate(0, 0) == Usage()
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.none() | st.integers(0, 10**6), st.integers(-2, 2))
+def test_the_usual_case_is_read_as_any_other(prompt: int, completion: int, cached: int | None, off: int) -> None:
+    """An empty detail, which says nothing, changes nothing: three plain counts are read by the same rules."""
+    total = max(0, prompt + completion + off)
+    plain: dict[str, object] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    if cached is not None:
+        plain["prompt_tokens_details"] = {"cached_tokens": cached}
+    roundabout = {**plain, "completion_tokens_details": {}}
+    assert from_openai(json.dumps(plain).encode()) == from_openai(json.dumps(roundabout).encode())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from trimtab.cost.prices import Rate, rate_on
@@ -30,7 +31,12 @@ UNKNOWN = Cost(None, "unknown")
 
 def day(at_ns: int) -> date:
     """The day in UTC of a moment in nanoseconds since 1970: the day whose rate a call is priced at."""
-    return date.fromordinal(EPOCH_DAY + at_ns // NS_PER_DAY)
+    return _date(at_ns // NS_PER_DAY)
+
+
+@lru_cache(maxsize=4)
+def _date(days: int) -> date:
+    return date.fromordinal(EPOCH_DAY + days)
 
 
 def price(usage: Usage, rates: Sequence[Rate], day: date, *, exact: bool) -> Cost:

@@ -100,6 +100,23 @@ def from_openai(raw: Raw | bytes) -> Usage | None:
         told = _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return _plain(told) or _any_dialect(told)
+
+
+def _plain(told: UsageObject) -> Usage | None:
+    """What OpenAI's three counts and `cached_tokens` say, if nothing else is told and they add up: the usual case."""
+    prompt, completion, details = told.prompt_tokens, told.completion_tokens, told.prompt_tokens_details
+    cached = None if details is None else details.cached_tokens
+    expected = UsageObject(
+        prompt, completion, told.total_tokens, prompt_tokens_details=None if details is None else PromptDetails(cached)
+    )
+    if prompt is None or completion is None or told.total_tokens != prompt + completion or told != expected:
+        return None
+    cached = cached or 0
+    return Usage(prompt - cached, cached, 0, completion) if cached <= prompt else None
+
+
+def _any_dialect(told: UsageObject) -> Usage | None:
     prompt_details = told.prompt_tokens_details or told.input_tokens_details
     completion_details = told.completion_tokens_details or told.output_tokens_details
     counts = _counts(told, prompt_details or NO_PROMPT_DETAILS, completion_details or NO_COMPLETION_DETAILS)
