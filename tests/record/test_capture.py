@@ -1,5 +1,8 @@
 """Captures: delays and lengths of chunks, and their bounds."""
 
+import sys
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,16 +20,14 @@ def open_capture(redaction="full", began_s=100.0):
 def test_packed_integers_come_back(values):
     """Integers of any size survive packing."""
     packed = bytearray()
-    for value in values:
-        varints.append(packed, value)
+    varints.extend(packed, values)
     assert varints.unpack(bytes(packed)) == values
 
 
 def test_packing_is_leb128():
     """300 is 0xAC 0x02, as in the Protocol Buffers encoding guide; a cut integer is refused."""
     packed = bytearray()
-    for value in (0, 127, 128, 300):
-        varints.append(packed, value)
+    varints.extend(packed, (0, 127, 128, 300))
     assert packed == b"\x00\x7f\x80\x01\xac\x02"
     with pytest.raises(ValueError, match="end amid one"):
         varints.unpack(b"\x05\x80")
@@ -77,8 +78,36 @@ def test_an_answer_over_the_limit_keeps_its_digest_only(monkeypatch):
     assert sum(map(len, pieces)) <= 40_000
 
 
+@pytest.mark.parametrize("redaction", ["full", "preview", "digest"])
+@given(chunks=st.lists(st.tuples(st.binary(max_size=700), st.integers(0, 3_000_000)), min_size=1, max_size=60))
+def test_taking_chunks_in_together_changes_nothing(redaction, chunks):
+    """However many chunks wait and whenever somebody looks, sizes, times and the digest are those of the chunks."""
+    capture, now_us = open_capture(redaction, 0.0), 0
+    for number, (data, delay_us) in enumerate(chunks):
+        now_us += delay_us
+        capture.add(data, now_us / 1e6)
+        if number % 7 == 3:
+            assert capture.size == sum(len(data) for data, _ in chunks[: number + 1])
+    assert varints.unpack(capture.lengths) == [len(data) for data, _ in chunks]
+    assert varints.unpack(capture.delays_us) == pytest.approx([delay_us for _, delay_us in chunks], abs=1)
+    assert capture.finish()[0] == sha256(b"".join(data for data, _ in chunks)).digest()
+
+
+@pytest.mark.parametrize("redaction", ["full", "digest", "none"])
+def test_an_open_stream_holds_little(redaction):
+    """5,000 open streams have to fit: however small 1,000 chunks are, a capture holds less than 30 KB."""
+    held = []
+    for size in (1, 200, 512, 513):
+        capture = open_capture(redaction, 0.0)
+        for number in range(1000):
+            capture.add(bytes(size), number * 0.02)
+            parts = [*capture._waiting, *capture._times_s, *capture._held, capture._delays_us, capture._lengths]
+            held.append(sum(map(sys.getsizeof, parts)))
+    assert max(held) < 30_000
+
+
 def test_a_capture_says_what_it_holds():
     """`repr` tells redaction, chunks and bytes."""
     capture = open_capture()
     capture.add(b"abc", 100.0)
-    assert repr(capture) == "Capture(full, 1 chunks, 3 bytes, 3 held)"
+    assert repr(capture) == "Capture(full, 3 bytes in 1 chunks, 3 held)"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
-def append(packed: bytearray, value: int) -> None:
-    """Puts `value` (not negative) behind the others."""
-    while value > 0x7F:
-        packed.append(value & 0x7F | 0x80)
-        value >>= 7
-    packed.append(value)
+
+def extend(packed: bytearray, values: Iterable[int]) -> None:
+    """Puts `values` (none negative) behind the others."""
+    append = packed.append
+    for value in values:
+        rest = value
+        while rest > 0x7F:
+            append(rest & 0x7F | 0x80)
+            rest >>= 7
+        append(rest)
 
 
 def unpack(packed: bytes) -> list[int]:
