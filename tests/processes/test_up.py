@@ -46,7 +46,8 @@ async def begin_stream(up: Up) -> asyncio.StreamReader:
     """A streamed call whose first content has come."""
     reader = await up.open(stream=True)
     async with asyncio.timeout(30):
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 "), head + await reader.read()
     return reader
 
 
@@ -193,7 +194,7 @@ async def test_stop_lets_streams_end_and_refuses_a_second_life_meanwhile(
             raise AssertionError("held twice")
         go_on.set()
         assert (await rest_of(stream)).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
-        assert await up.ended() == 0
+        assert await up.ended() == 0, str(up.log)
         assert [event.outcome for event in up.events() if isinstance(event, Settled)] == [OK]
         assert up.members("gateway") == []
         assert len(up.changes("stopped")) == 1
@@ -208,7 +209,7 @@ async def test_second_signal_does_not_wait(replica: ScriptedUpstream, tmp_path: 
         up.signal(signal.SIGINT)
         await up.logged("draining")
         up.signal(signal.SIGINT)
-        assert await up.ended() == 0
+        assert await up.ended() == 0, str(up.log)
         assert [event.outcome for event in up.events() if isinstance(event, Settled)] == [ABANDONED]
 
 

@@ -68,10 +68,10 @@ async def supervisor(project: Project, *, demo: bool, started: Callable[[Started
     directory = DataDirectory.of(project)
     await directory.vacated(LEFT_BEHIND_S)
     try:
-        async with contextlib.AsyncExitStack() as held:
+        with contextlib.ExitStack() as held:
             lock = held.enter_context(directory.hold())
-            tasks = await held.enter_async_context(asyncio.TaskGroup())
-            await House(project, directory, lock, tasks, held).run(demo=demo, started=started)
+            async with asyncio.TaskGroup() as tasks:
+                await House(project, directory, lock, tasks, held).run(demo=demo, started=started)
     except ExceptionGroup as failures:
         expected, unexpected = failures.split(TrimtabError)
         if unexpected is not None or expected is None:
@@ -88,7 +88,7 @@ class House:
         directory: DataDirectory,
         lock: int,
         tasks: asyncio.TaskGroup,
-        held: contextlib.AsyncExitStack,
+        held: contextlib.ExitStack,
     ) -> None:
         clock, ids = SystemClock(), IdSource()
         self.project = project

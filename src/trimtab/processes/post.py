@@ -109,11 +109,12 @@ class Post:
         """Drains every child here and starts no other; returns when all have ended and are buried."""
         self._closing.set()
         await asyncio.gather(*(self._dismiss(child, "stop") for child in self.alive))
-        for task in list(self._tending):
-            await task
+        while self._tending:
+            await asyncio.wait(self._tending)
 
     def kill(self) -> None:
-        """Ends every child here at once."""
+        """Ends every child here at once and starts no other; `close` waits for that."""
+        self._closing.set()
         for child in self.alive:
             child.kill()
 
