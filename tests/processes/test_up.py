@@ -12,12 +12,13 @@ import pytest
 
 from tests.gateway.harness import Response
 from tests.gateway_wire.conftest import Certificates
-from tests.processes.upping import Up, write_project, write_task
+from tests.processes.upping import UP, Up, write_project, write_task
 from trimtab.access.keys import KeyStore
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
 from trimtab.errors import DirectoryInUse
 from trimtab.ids import IdSource
+from trimtab.processes import roster
 from trimtab.processes.directory import DataDirectory
 from trimtab.record.events import ABANDONED, OK, Admitted, Settled
 from trimtab.testing import Hang, Script, ScriptedUpstream, Send, WaitFor, chat_json, chat_stream
@@ -324,3 +325,21 @@ async def test_worker_runs_on_asyncios_own_loop(replica: ScriptedUpstream, tmp_p
         assert "uvloop" not in Path(f"/proc/{worker.pid}/maps").read_text()
         assert (await rest_of(await begin_stream(up))).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
         assert (await up.call()).status == 200
+
+
+async def test_closed_terminal_stops_it(replica: ScriptedUpstream, tmp_path: Path) -> None:
+    """When the terminal it was started from is closed, `trimtab up` ends as if it had been told to stop."""
+    write_project(tmp_path, replica.url)
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *UP, "--project", str(tmp_path), preexec_fn=lambda: os.login_tty(theirs), pass_fds=[theirs]
+    )
+    os.close(theirs)
+    shown = b""
+    while b'"started"' not in shown:
+        shown += await asyncio.to_thread(os.read, ours, 65536)
+    os.close(ours)
+    async with asyncio.timeout(30):
+        await process.wait()
+    with DataDirectory(tmp_path / ".trimtab").hold():
+        assert roster.read(tmp_path / ".trimtab" / "run" / "processes.json") == ()

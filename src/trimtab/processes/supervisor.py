@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from trimtab.errors import StoreError
 from trimtab.processes.burial import Burial
 from trimtab.processes.changes import Changes
 from trimtab.processes.channel import UseSnapshot
+from trimtab.processes.child import STANDARD_ERROR
 from trimtab.processes.crew import Crew
 from trimtab.processes.inforce import InForce
 from trimtab.processes.logs import event
@@ -27,8 +29,8 @@ BURY_EVERY_LOOKS = 20
 
 
 class Supervisor:
-    """One `trimtab up`. SIGTERM and SIGINT stop it, a second one without waiting; SIGHUP reads the declaration again;
-    SIGUSR2 replaces the gateway workers one after another.
+    """One `trimtab up`. SIGTERM and SIGINT stop it, a second one without waiting; SIGHUP reads the declaration again,
+    or stops it when its terminal is gone; SIGUSR2 replaces the gateway workers one after another.
     """
 
     def __init__(self, in_force: InForce, crew: Crew, burial: Burial, watch: Watch, changes: Changes) -> None:
@@ -37,6 +39,7 @@ class Supervisor:
         self._burial = burial
         self._watch = watch
         self._changes = changes
+        self._on_terminal = os.isatty(STANDARD_ERROR)
         self._stop = asyncio.Event()
         self._reload_asked = False
         self._restart_asked = False
@@ -62,8 +65,10 @@ class Supervisor:
             self._crew.kill()
         self._stop.set()
 
-    def reload(self) -> None:
-        """Reads the declaration again at the next look."""
+    def hang_up(self) -> None:
+        """Reads the declaration again at the next look; when it was the terminal that hung up, stops."""
+        if self._on_terminal and not os.isatty(STANDARD_ERROR):
+            self.stop()
         self._reload_asked = True
 
     def restart_gateways(self) -> None:
@@ -151,7 +156,7 @@ class Supervisor:
         for number, act in (
             (signal.SIGTERM, self.stop),
             (signal.SIGINT, self.stop),
-            (signal.SIGHUP, self.reload),
+            (signal.SIGHUP, self.hang_up),
             (signal.SIGUSR2, self.restart_gateways),
         ):
             loop.add_signal_handler(number, act)
