@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from trimtab.clock import Clock, SystemClock
+from trimtab.declare.load import load
 from trimtab.declare.project import Listen, Project
 from trimtab.errors import CannotStart, TrimtabError
 from trimtab.gateway.board import Board
@@ -60,18 +61,21 @@ class Started:
     snapshot: str
 
 
-async def supervisor(project: Project, *, demo: bool, started: Callable[[Started], None]) -> None:
-    """Runs a project until a signal ends it; `started` is called when its gateways answer.
+async def supervisor(root: Path, *, demo: bool, started: Callable[[Started], None]) -> None:
+    """Runs the project in `root` until a signal ends it; `started` is called when its gateways answer.
 
     Raises `DirectoryInUse`, `CannotListen`, `CannotStart`, `DeclarationError` and `StoreError`.
     """
+    watch = Watch(lambda: look(root))  # before the declaration is read, so that no edit is missed
+    project = load(root)
     directory = DataDirectory.of(project)
     await directory.vacated(LEFT_BEHIND_S)
     try:
         with contextlib.ExitStack() as held:
             lock = held.enter_context(directory.hold())
             async with asyncio.TaskGroup() as tasks:
-                await House(project, directory, lock, tasks, held).run(demo=demo, started=started)
+                house = House(project, directory, lock, tasks, held)
+                await house.run(watch, demo=demo, started=started)
     except ExceptionGroup as failures:
         expected, unexpected = failures.split(TrimtabError)
         if unexpected is not None or expected is None:
@@ -112,7 +116,7 @@ class House:
             note=self.changes.note,
         )
 
-    async def run(self, *, demo: bool, started: Callable[[Started], None]) -> None:
+    async def run(self, watch: Watch, *, demo: bool, started: Callable[[Started], None]) -> None:
         """Opens the listeners, fills the crew and supervises it."""
         gateway = self.project.gateway
         allow_files(gateway.limits.max_connections)
@@ -130,8 +134,7 @@ class House:
             keys_required=self.in_force.snapshot.keys_required,
             snapshot=self.in_force.snapshot.digest,
         )
-        root = Path(self.project.root)
-        supervising = Supervisor(self.in_force, self.crew, self.burial, Watch(lambda: look(root)), self.changes)
+        supervising = Supervisor(self.in_force, self.crew, self.burial, watch, self.changes)
         await supervising.run(lambda: started(facts))
 
     def _add_demo(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from trimtab.assemble.up import Started, supervisor
-from trimtab.declare.load import PROJECT_FILE, load
+from trimtab.declare.load import PROJECT_FILE
 from trimtab.demo import welcome
 from trimtab.processes import logs
 
@@ -46,7 +46,7 @@ def command(folder: Path | None, demo: bool, as_json: bool) -> None:
     folder = folder or Path()
     logs.configure("supervisor")
     say = _say_json if as_json else _say_demo(folder) if demo else _say
-    asyncio.run(supervisor(load(folder), demo=demo, started=say))
+    asyncio.run(supervisor(folder, demo=demo, started=say))
     if as_json:
         click.echo(json.dumps({"event": "stopped"}))
     else:
