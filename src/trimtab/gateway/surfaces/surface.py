@@ -13,7 +13,6 @@ from trimtab.declare.project import Sampling
 from trimtab.errors import CallError
 from trimtab.record.events import LogprobSummary, Usage
 
-
 NOT_JSON = (DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON they should be."""
 
