@@ -67,6 +67,14 @@ def verb(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def test_status_shows_every_process_at_work(demo: tuple[Path, str]) -> None:
+    """Asked as soon as the welcome was printed, `status` waits for control, and shows each process and no trouble."""
+    status = json.loads(verb(demo[0], "status", "--json"))
+    assert {member["role"] for member in status["processes"]} == {"supervisor", "gateway", "demo", "control"}
+    assert status["refused"] is None
+    assert status["needs_restart"] == []
+
+
 def test_printed_curl_line_works(demo: tuple[Path, str]) -> None:
     """The curl line, run by a shell exactly as printed, answers `shipping`."""
     found = re.search(r"^curl (?:.*\\\n)*.*$", demo[1], re.MULTILINE)
@@ -90,14 +98,6 @@ def test_printed_commands_work(demo: tuple[Path, str]) -> None:
     for line in lines:
         words = line[line.index("trimtab") :].split()[1:]
         assert subprocess.run([*TRIMTAB, *words], capture_output=True, text=True, check=True).stdout
-
-
-def test_status_shows_every_process_at_work(demo: tuple[Path, str]) -> None:
-    """Supervisor, gateway, demo engine and control are ready, and no edit is pending."""
-    status = json.loads(verb(demo[0], "status", "--json"))
-    assert {member["role"] for member in status["processes"]} == {"supervisor", "gateway", "demo", "control"}
-    assert status["refused"] is None
-    assert status["needs_restart"] == []
 
 
 def test_folder_that_runs_is_not_run_twice(demo: tuple[Path, str]) -> None:

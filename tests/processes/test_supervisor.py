@@ -98,7 +98,8 @@ async def test_edit_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
     assert repr(in_force) == f"InForce({switched.after[:12]}, an edit was refused)"
     write_task(tmp_path, first_token="3s")
     declaration = tmp_path / "trimtab.toml"
-    declaration.write_text(declaration.read_text().replace('reserve = "1MiB"', 'reserve = "2MiB"'))
-    assert in_force.renew()[3] == ("[data]: reserve_bytes 1048576 -> 2097152",)
+    text = declaration.read_text().replace('keys = "open"', 'keys = "required"')
+    declaration.write_text(text.replace('reserve = "1MiB"', 'reserve = "2MiB"'))
+    assert in_force.renew()[3] == ("[gateway] keys: open -> required", "[data]: reserve_bytes 1048576 -> 2097152")
     assert repr(in_force) == f"InForce({switched.after[:12]}, an edit needs a restart)"
     assert in_force.snapshot.digest == switched.after

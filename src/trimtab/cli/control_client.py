@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from trimtab.errors import ControlUnreachable
+from trimtab.processes import roster
 
 TIMEOUT_S: Final = 60.0
+START_LIMIT_S: Final = 30.0
+LOOK_S: Final = 0.1
 LONGEST_ADDRESS: Final = 107
 """Bytes of a path that fit a unix socket's address (unix(7))."""
 
@@ -26,7 +30,11 @@ class ControlClient:
         self._timeout_s = timeout_s
 
     def ask(self, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """The status and body of the answer; raises `ControlUnreachable` when none comes within a minute."""
+        """The status and body of the answer; raises `ControlUnreachable` when none comes within a minute.
+
+        Control that is just starting is waited for.
+        """
+        self._await_start()
         connection = _UnixConnection(self._path, self._timeout_s)
         headers = {"content-type": "application/json"} if body is not None else {}
         try:
@@ -38,6 +46,18 @@ class ControlClient:
             raise ControlUnreachable(socket=str(self._path), detail=detail) from failure
         finally:
             connection.close()
+
+    def _await_start(self) -> None:
+        for _ in range(int(START_LIMIT_S / LOOK_S)):
+            if self._path.exists() or not self._is_starting():
+                return
+            time.sleep(LOOK_S)
+
+    def _is_starting(self) -> bool:
+        """Whether the roster beside the socket says so; the gateways come first, then control."""
+        members = roster.read(self._path.with_name("processes.json"))
+        states = {member.state for member in members if member.role in {"gateway", "control"}}
+        return "starting" in states
 
     def __repr__(self) -> str:
         return f"ControlClient({self._path})"

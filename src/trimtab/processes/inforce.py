@@ -101,6 +101,7 @@ def restart_needed(before: Project, after: Project) -> tuple[str, ...]:
     pairs = [
         ("[gateway] listen", before.gateway.listen, after.gateway.listen),
         ("[gateway] workers", before.gateway.workers, after.gateway.workers),
+        ("[gateway] keys", before.gateway.keys, after.gateway.keys),
         ("[control]", before.control, after.control),
         ("[data]", before.data, after.data),
     ]
