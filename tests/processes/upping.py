@@ -67,14 +67,16 @@ class Up:
     """`trimtab up` in a process of its own; stopped in order when the block ends, unless the test has done that."""
 
     def __init__(self, root: Path, *, path: Path | None = None) -> None:
-        """On the project in `root`; with `path` as PYTHONPATH for supervisor and children."""
+        """On the project in `root`; supervisor and children look for modules in `path` first, if it is given."""
         self.root = root
         self.tls: ssl.SSLContext | None = None
         self.key = ""
         self.run = root / ".trimtab" / "run"
         self.started: dict[str, Any] = {}
         self.log: list[dict[str, Any]] = []
-        self._environment = os.environ if path is None else {**os.environ, "PYTHONPATH": str(path)}
+        self._environment = (
+            os.environ if path is None else {**os.environ, "PYTHONPATH": f"{path}:{os.environ.get('PYTHONPATH', '')}"}
+        )
         self._logged = asyncio.Event()
         self._writers: list[asyncio.StreamWriter] = []
 
