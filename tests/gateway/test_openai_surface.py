@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.declare.project import Sampling
@@ -173,94 +172,6 @@ def test_stream_is_read_to_its_end() -> None:
     assert reader.finish()
     assert reader.facts.usage == Usage(input=7, output=3)
     assert (reader.facts.finish_reason, reader.facts.tool_calls, reader.facts.upstream_model) == ("stop", 1, "m")
-
-
-SAID = [
-    {"content": "@"},
-    {"role": "assistant", "content": "@"},
-    {"reasoning_content": "@"},
-    {"content": "@", "refusal": "no"},
-    {"content": "x", "tool_calls": [{"index": 0, "function": {"arguments": "@"}}]},
-    {"tool_calls": [{"index": 0, "function": {"arguments": "@"}}]},
-    {},
-]
-LOGPROBS = {"content": [{"token": "@", "logprob": -0.5}]}
-CHOICES = st.fixed_dictionaries(
-    {"index": st.sampled_from([0, 0, 1])},
-    optional={
-        "delta": st.sampled_from([*SAID[:1] * 6, *SAID]),
-        "text": st.just("@"),
-        "finish_reason": st.sampled_from([None, None, "stop"]),
-        "logprobs": st.sampled_from([None, LOGPROBS]),
-    },
-)
-SHAPES = st.fixed_dictionaries(
-    {"id": st.just("c1"), "model": st.sampled_from(["a", "@"]), "choices": st.lists(CHOICES, min_size=1, max_size=2)},
-    optional={
-        "usage": st.sampled_from([None, {"prompt_tokens": 7, "completion_tokens": 3}]),
-        "error": st.sampled_from([None, None, {"message": "boom"}]),
-        "content": st.just("@"),
-    },
-)
-SPELLINGS: list[Callable[[object], bytes]] = [
-    lambda value: b"data: " + json.dumps(value).encode() + b"\n\n",
-    lambda value: b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\r\n\r\n",
-    lambda value: (
-        b"event: x\ndata: " + json.dumps(value).replace(', "choices"', ',\ndata: "choices"').encode() + b"\n\n"
-    ),
-]
-TEXTS = st.sampled_from(
-    [
-        b"Hel",
-        b"lo",
-        b" ",
-        b"",
-        b"a",
-        b"\xc3\xa9",
-        b"\xff",
-        b"\\n",
-        b"\\",
-        b"\x00",
-        b"\n\n",
-        b'","finish_reason":"length',
-    ]
-)
-
-
-@settings(max_examples=400)
-@given(st.sampled_from(SPELLINGS), st.lists(st.just(delta(content="@")) | SHAPES, min_size=1, max_size=2), st.data())
-def test_events_that_are_not_decoded_are_judged_as_if_they_were(
-    spell: Callable[[object], bytes], shapes: list[dict[str, object]], data: st.DataObject
-) -> None:
-    """Recognising an event by its frame gives the verdict, the bytes and the facts that decoding it gives."""
-    shape, plain = (
-        st.sampled_from([spell(shape) for shape in shapes]),
-        [b"data: [DONE]\n\n", b": ping\n\n", b"data: {", b": "],
-    )
-    quick, thorough = (chat.reader(chat.read(b'{"model":"a","stream":true}')) for _ in range(2))
-    thorough._frames_left = 0  # type: ignore[attr-defined]
-    for number in range(data.draw(st.integers(1, 10))):
-        read = data.draw(shape).replace(b"@", b"one" if number == 0 else data.draw(TEXTS))
-        if data.draw(st.integers(0, 5)) == 5:
-            read = data.draw(st.sampled_from([read + read, *plain]))
-        quick.feed(read)
-        thorough.feed(read)
-        assert (quick.forward, quick.content, quick.done) == (thorough.forward, thorough.content, thorough.done)
-        assert quick.failure == thorough.failure
-        assert quick.facts == thorough.facts
-
-
-@pytest.mark.parametrize(
-    ("text", "decoded"), [("lo", False), ("\u00fc", False), ('"', True), ("\\", True), ("\x7f", True)]
-)
-def test_text_alone_is_not_decoded(text: str, decoded: bool) -> None:
-    """After the first event of a stream, one that only adds plain text is known by the bytes around it."""
-    reader = chat.reader(chat.read(b'{"model":"a","stream":true}'))
-    for said in ("Hel", text):
-        left = reader._frames_left  # type: ignore[attr-defined]
-        reader.feed(b"data: " + json.dumps(delta(content=said), ensure_ascii=False).encode() + b"\n\n")
-        assert reader.content
-    assert (reader._frames_left < left) == decoded  # type: ignore[attr-defined]
 
 
 def test_usage_reaches_a_client_that_asked() -> None:

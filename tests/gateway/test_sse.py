@@ -19,7 +19,7 @@ def test_splits_do_not_change_the_events(cuts: list[int]) -> None:
         events += splitter.feed(STREAM[start:cut])
         start = cut
     assert events == EVENTS
-    assert not splitter.held
+    assert not splitter.pending
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))

@@ -13,10 +13,12 @@ from msgspec import Raw, Struct
 
 from trimtab.cost.usage import from_openai
 from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
-from trimtab.gateway.surfaces.surface import NOT_JSON, Facts, UpstreamSaidError
+from trimtab.gateway.surfaces.surface import Facts, UpstreamSaidError
 from trimtab.record.events import LogprobSummary
 
 ABSENT = Raw()
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON they should be."""
 
 
 class ToolFunction(Struct):
@@ -81,15 +83,6 @@ class Chunk(Struct):
 
 _chunk = msgspec.json.Decoder(Chunk)
 
-PROBE = "a text that stands for any other"
-ONLY_PROBE = (
-    Choice(delta=Said(content=PROBE)),
-    Choice(delta=Said(reasoning_content=PROBE)),
-    Choice(delta=Said(reasoning=PROBE)),
-    Choice(text=PROBE),
-)
-MAX_FRAMES = 64
-
 
 def error_text(error: Any) -> str:
     """What an upstream's `error` value says, in at most 500 characters."""
@@ -113,10 +106,9 @@ def whole_answer(body: bytes) -> Facts:
 class _Gatherer:
     """Adds up the facts of an answer over its chunks."""
 
-    __slots__ = ("_choices", "_facts", "_logprobs", "_tools", "text_size")
+    __slots__ = ("_choices", "_facts", "_logprobs", "_tools")
 
     def __init__(self) -> None:
-        self.text_size = 0
         self._facts = Facts()
         self._choices: set[int] = set()
         self._tools: set[tuple[int, int]] = set()
@@ -138,7 +130,7 @@ class _Gatherer:
             said = choice.delta or choice.message
             added = len(choice.text or "") if said is None else self._take_said(choice.index, said)
             if added:
-                self.text_size += added
+                facts.text_bytes += added
                 content = True
         if chunk.usage is not ABSENT:
             facts.usage = from_openai(chunk.usage) or facts.usage
@@ -166,70 +158,21 @@ class _Gatherer:
 
     def facts(self) -> Facts:
         facts, values = self._facts, self._logprobs
-        facts.choices, facts.tool_calls, facts.text_bytes = len(self._choices), len(self._tools), self.text_size
+        facts.choices, facts.tool_calls = len(self._choices), len(self._tools)
         if values:
             facts.logprobs = LogprobSummary(len(values), sum(values) / len(values), min(values))
         return facts
 
 
-class Frame(Struct, frozen=True):
-    """What stands around the text of an event that says nothing else: one that differs only in between says no more."""
-
-    before: bytes
-    after: bytes
-
-    @classmethod
-    def around(cls, event: bytes, choice: Choice) -> Frame | None:
-        """The frame of an event in which `choice` came; None where it says more than a text.
-
-        Whether it does is seen by what is read when another text stands there.
-        """
-        said = choice.delta
-        text = choice.text if said is None else said.content or said.reasoning_content or said.reasoning
-        if not isinstance(text, str):
-            return None
-        before, found, after = event.partition(b'"%b"' % text.encode())
-        if not found:
-            return None
-        frame = cls(before + b'"', b'"' + after)
-        payload = data_of(frame.before + PROBE.encode() + frame.after)
-        return frame if payload is not None and _says_only_probe(_chunk.decode(payload)) else None
-
-
-def _says_only_probe(chunk: Chunk) -> bool:
-    if len(chunk.choices) != 1:
-        return False
-    choice = chunk.choices[0]
-    choice.index = 0
-    return choice in ONLY_PROBE
-
-
 class EventReader:
-    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client.
+    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client."""
 
-    Most events add a few characters to the text and are the same for the rest. Such an event is recognised by its
-    `Frame`, without decoding it; the frame is taken from a decoded event, at most `MAX_FRAMES` times a stream. The
-    text must be one that JSON writes as it is.
-    """
-
-    __slots__ = (
-        "_frame",
-        "_frames_left",
-        "_gather",
-        "_splitter",
-        "_wants_usage",
-        "content",
-        "done",
-        "failure",
-        "forward",
-    )
+    __slots__ = ("_gather", "_splitter", "_wants_usage", "content", "done", "failure", "forward")
 
     def __init__(self, *, wants_usage: bool) -> None:
         self._splitter = EventSplitter()
         self._gather = _Gatherer()
         self._wants_usage = wants_usage
-        self._frame: Frame | None = None
-        self._frames_left = MAX_FRAMES
         self.forward = b""
         self.content = self.done = False
         self.failure = ""
@@ -241,28 +184,19 @@ class EventReader:
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the body."""
-        self.content, self.forward, frame = False, b"", self._frame
+        self.content, self.forward = False, b""
         try:
-            if frame and data.startswith(frame.before) and data.endswith(frame.after) and not self._splitter.held:
-                text = data[len(frame.before) : -len(frame.after)].decode()
-                if text.isprintable() and text and '"' not in text and "\\" not in text:
-                    self._gather.text_size += len(text)
-                    self.content, self.forward = True, data
-                    return
             events = self._splitter.feed(data)
             if len(events) == 1:
                 self.forward = events[0] if self._passes(events[0]) else b""
             elif events:
                 self.forward = b"".join([event for event in events if self._passes(event)])
         except NOT_JSON as wrong:
-            self._fail(f"an event of the stream is not valid: {wrong}")
+            self.failure = f"an event of the stream is not valid: {wrong}"
         except NotAnEvent:
-            self._fail("the stream holds lines that are no server-sent events")
+            self.failure = "the stream holds lines that are no server-sent events"
         except EventTooLarge:
-            self._fail("an event of the stream has no end")
-
-    def _fail(self, what: str) -> None:
-        self.failure, self._frame = what, None
+            self.failure = "an event of the stream has no end"
 
     def _passes(self, event: bytes) -> bool:
         """Takes one event; whether the client may see it."""
@@ -270,17 +204,14 @@ class EventReader:
         if payload is None:
             return not (self.done or self.failure)
         if payload.strip() == b"[DONE]":
-            self.done, self._frame = True, None
+            self.done = True
             return True
         chunk = _chunk.decode(payload)
         if chunk.error:
-            self._fail(error_text(chunk.error))
+            self.failure = error_text(chunk.error)
             return False
         if self._gather.take(chunk):
             self.content = True
-            if self._frames_left:
-                self._frames_left -= 1
-                self._frame = Frame.around(event, chunk.choices[0])
         return bool(chunk.choices) or self._wants_usage or chunk.usage is ABSENT
 
     def finish(self) -> bool:

@@ -17,30 +17,35 @@ class EventTooLarge(Exception):
 
 
 class EventSplitter:
-    """Cuts a byte stream into whole events; `held` are the bytes of one that is not whole yet."""
+    """Cuts a byte stream into whole events and holds back what is not whole yet."""
 
-    __slots__ = ("_size", "held")
+    __slots__ = ("_held", "_size")
 
     def __init__(self) -> None:
-        self.held: list[bytes] = []
+        self._held: list[bytes] = []
         self._size = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes of an unfinished event are held back."""
+        return bool(self._held)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events completed by `data`, each with its blank line; raises `EventTooLarge`."""
-        if not self.held and data.endswith(b"\n\n") and data.count(b"\n\n") == 1 and b"\r" not in data:
+        if not self._held and data.endswith(b"\n\n") and data.count(b"\n\n") == 1 and b"\r" not in data:
             return [data]
         if not data:
             return []
-        self.held.append(data)
+        self._held.append(data)
         self._size += len(data)
         events: list[bytes] = []
         if b"\n" in data:
-            text = b"".join(self.held)
+            text = b"".join(self._held)
             start = 0
             while end := _event_end(text, start):
                 events.append(text[start:end])
                 start = end
-            self.held = [text[start:]] if start < len(text) else []
+            self._held = [text[start:]] if start < len(text) else []
             self._size = len(text) - start
         if self._size > MAX_EVENT_BYTES:
             raise EventTooLarge

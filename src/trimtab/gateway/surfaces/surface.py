@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from msgspec import DecodeError, Raw, Struct
+from msgspec import Raw, Struct
 
 from trimtab.declare.project import Sampling
 from trimtab.errors import CallError
 from trimtab.record.events import LogprobSummary, Usage
-
-NOT_JSON = (DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not the JSON they should be."""
 
 
 class Asked(Struct):
