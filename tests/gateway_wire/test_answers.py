@@ -247,7 +247,7 @@ async def test_an_answer_begins_once() -> None:
 
 def test_what_is_shown_of_requests_and_answers_has_no_secrets() -> None:
     """`repr` is for people and logs: names of fields, sizes and states."""
-    headers = Headers([(b"authorization", b"Bearer secret")])
+    headers = Headers({b"authorization": b"Bearer secret"})
     assert repr(headers) == "Headers(authorization)"
     request = Request("POST", b"/a?key=secret", "/a", headers, b"secret", 0.0, "127.0.0.1", "1.1")
     assert repr(request) == "Request(POST /a HTTP/1.1, 6 bytes from 127.0.0.1)"

@@ -78,6 +78,7 @@ def answers(data: bytes, sizes: Cuts, bodiless: bool) -> list[object]:
         if reader.headers is not None:
             assert not head
             head = (reader.status, tuple(reader.headers.items()))
+            reader.headers = None
         assert head or not reader.body
         body += reader.body
         if reader.done or reader.fault:

@@ -133,8 +133,9 @@ class Server:
             return
         now = self._clock.monotonic()
         date = formatdate(self._clock.wall_ns() // 1_000_000_000, usegmt=True)
-        shared.date_line = b"date: %b\r\n" % date.encode("ascii")
+        shared.date_line = date_line = b"date: %b\r\n" % date.encode("ascii")
         for connection in (*shared.connections, *shared.turned_away):
+            connection.date_line = date_line
             if connection.deadline <= now:
                 connection.expired(now)
         if shared.draining and now >= self._draining_since + LAST_REQUEST_S:

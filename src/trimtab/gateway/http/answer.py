@@ -9,10 +9,11 @@ from typing import Protocol
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _EMPTY_STATUSES = frozenset((204, 304))
-_CLOSE = b"connection: close\r\n"
+CLOSE = b"connection: close\r\n"
 _KEEP_OLD = b"connection: keep-alive\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 _JOIN_BELOW = 64 << 10
+_BEGINS_ONCE = "an answer begins once: whole() or head()"
 
 
 class Way(Protocol):
@@ -21,9 +22,8 @@ class Way(Protocol):
     keep: bool
     """Whether the connection may go on after this answer."""
 
-    @property
-    def date_line(self) -> bytes:
-        """The Date field of an answer given now, with its CRLF."""
+    date_line: bytes
+    """The Date field of an answer given now, with its CRLF."""
 
     def write(self, data: bytes) -> None:
         """Sends bytes."""
@@ -81,18 +81,18 @@ class Answer:
         """The whole answer at once."""
         if self.ended:
             return
-        self._begin()
-        self.ended = True
+        if self.started:
+            raise RuntimeError(_BEGINS_ONCE)
+        self.started = self.ended = True
         way = self._way
         keep = way.keep
-        line = _CLOSE if not keep else _KEEP_OLD if self._old else b""
-        head = whole_head(status, headers, len(body), way.date_line, line)
-        if self._bodiless or status in _EMPTY_STATUSES:
-            way.write(head)
+        line = CLOSE if not keep else _KEEP_OLD if self._old else b""
+        if self._bodiless:
+            way.write(message(status, headers, len(body), b"", way.date_line, line))
         elif len(body) < _JOIN_BELOW:
-            way.write(head + body)
+            way.write(message(status, headers, len(body), body, way.date_line, line))
         else:
-            way.write(head)
+            way.write(message(status, headers, len(body), b"", way.date_line, line))
             way.write(body)
         self.on_gone = self.on_pause = self.on_resume = None
         way.answered(keep)
@@ -101,7 +101,9 @@ class Answer:
         """Begins a streamed answer; the head leaves with the first chunk, or else at the end of this loop turn."""
         if self.ended:
             return
-        self._begin()
+        if self.started:
+            raise RuntimeError(_BEGINS_ONCE)
+        self.started = True
         self._bodiless = self._bodiless or status in _EMPTY_STATUSES
         self._chunked = not (self._old or self._bodiless)
         self._until_close = not (self._chunked or self._bodiless)
@@ -111,7 +113,7 @@ class Answer:
             self._way.date_line,
             headers,
             _CHUNKED if self._chunked else b"",
-            _CLOSE if not self._keep else _KEEP_OLD if self._old else b"",
+            CLOSE if not self._keep else _KEEP_OLD if self._old else b"",
         )
         asyncio.get_running_loop().call_soon(self._flush)
 
@@ -179,11 +181,6 @@ class Answer:
         if self.on_resume is not None:
             self.on_resume()
 
-    def _begin(self) -> None:
-        if self.started:
-            raise RuntimeError("an answer begins once: whole() or head()")
-        self.started = True
-
     def _flush(self) -> None:
         if self._held is not None:
             held, self._held = self._held, None
@@ -203,9 +200,10 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def whole_head(status: int, headers: bytes, size: int, date_line: bytes, connection_line: bytes = _CLOSE) -> bytes:
-    """The head of an answer of `size` bytes, through its blank line."""
+def message(status: int, headers: bytes, size: int, body: bytes, date_line: bytes, connection_line: bytes) -> bytes:
+    """An answer of `size` bytes with what is given of its body; a status that has no body has no length either."""
     first = _STATUS_LINES.get(status) or status_line(status)
     if status in _EMPTY_STATUSES:
         return b"%b%b%b%b\r\n" % (first, date_line, headers, connection_line)
-    return b"%b%b%bcontent-length: %d\r\n%b\r\n" % (first, date_line, headers, size, connection_line)
+    framing = (first, date_line, headers, size, connection_line, body)
+    return b"%b%b%bcontent-length: %d\r\n%b\r\n%b" % framing

@@ -21,7 +21,7 @@ from weakref import WeakSet
 from trimtab.clock import Clock
 from trimtab.declare.project import Limits
 from trimtab.errors import CallError, Internal, Overloaded, RequestTimeout
-from trimtab.gateway.http.answer import Answer, whole_head
+from trimtab.gateway.http.answer import CLOSE, Answer, message
 from trimtab.gateway.http.head import Head
 from trimtab.gateway.http.request import Request, RequestReader
 
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
     """The state of one connection.
 
     `busy` from a request's last byte until its answer is written; `closing` once the last answer is. `deadline` is the
-    monotonic time at which the server's sweep has to call `expired`.
+    monotonic time at which the server's sweep has to call `expired`; that sweep also keeps `date_line` true.
     """
 
     __slots__ = (
@@ -100,6 +100,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_unflushed",
         "_write_paused",
+        "date_line",
         "deadline",
         "keep",
         "write",
@@ -117,6 +118,7 @@ class Connection(asyncio.Protocol):
         self._counted = self._unflushed = 0
         self._progress_at = self._linger_until = 0.0
         self.deadline = inf
+        self.date_line = shared.date_line
 
     # What the loop calls
 
@@ -142,8 +144,26 @@ class Connection(asyncio.Protocol):
         """Bytes from the client."""
         if self._busy:
             self._hold(data)
-        else:
-            self._read(data)
+            return
+        reader = self._reader
+        try:
+            end = reader.feed(data, 0, self._shared.limits)
+        except CallError as fault:
+            self._refuse(fault)
+            return
+        if end < 0:
+            self._await_rest(reader)
+            return
+        head, body = reader.head, reader.body
+        reader.clear()
+        self._busy = True
+        if self._awaits is not _Awaits.REQUEST:
+            self._awaits = _Awaits.REQUEST
+            self._count(0)
+        if head is not None:
+            self._start(head, body)
+        if end < len(data):
+            self._hold(data[end:])
 
     def eof_received(self) -> bool:
         """The client has closed its side: to an open call that is a client that left, as nginx and uvicorn have it."""
@@ -183,11 +203,6 @@ class Connection(asyncio.Protocol):
             self._rest()
 
     # What the answer calls (see `Way`)
-
-    @property
-    def date_line(self) -> bytes:
-        """The Date field of an answer given now."""
-        return self._shared.date_line
 
     def answered(self, keep: bool) -> None:
         """The answer has ended well."""
@@ -229,27 +244,6 @@ class Connection(asyncio.Protocol):
         self._drop()
 
     # Reading
-
-    def _read(self, data: bytes) -> None:
-        reader = self._reader
-        try:
-            end = reader.feed(data, 0, self._shared.limits)
-        except CallError as fault:
-            self._refuse(fault)
-            return
-        if end < 0:
-            self._await_rest(reader)
-            return
-        head, body = reader.head, reader.body
-        reader.clear()
-        self._busy = True
-        if self._awaits is not _Awaits.REQUEST:
-            self._awaits = _Awaits.REQUEST
-            self._count(0)
-        if head is not None:
-            self._start(head, body)
-        if end < len(data):
-            self._hold(data[end:])
 
     def _await_rest(self, reader: RequestReader) -> None:
         shared = self._shared
@@ -335,13 +329,13 @@ class Connection(asyncio.Protocol):
             data = bytes(self._pending)
             self._pending.clear()
             self._count(0)
-            self._read(data)
+            self.data_received(data)
         elif self._shared.draining:
             self.drain(self._shared.clock.monotonic())
 
     def _refuse(self, fault: CallError) -> None:
         status, headers, body = self._shared.reject(fault)
-        self.write(whole_head(status, headers, len(body), self._shared.date_line) + body)
+        self.write(message(status, headers, len(body), body, self.date_line, CLOSE))
         self._finish(unread=True)
 
     # Ending

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 
+class Headers(dict[bytes, bytes]):
+    """The fields of one message by name, in lower case; values are without surrounding whitespace.
 
-class Headers:
-    """The fields of one message, names in lower case, values without surrounding whitespace.
-
-    `get(name)` is the value of the field `name` (lower case), or None; a repeated field is one value joined with ", "
-    (RFC 9110, section 5.3). `items` keeps repeated fields apart.
+    A repeated field is one value joined with ", " (RFC 9110, section 5.3).
     """
 
-    __slots__ = ("_fields", "get")
-
-    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
-        self._fields = fields
-        values = dict(fields)
-        if len(values) != len(fields):
-            values = _joined(fields)
-        self.get: Callable[[bytes], bytes | None] = values.get
-
-    def items(self) -> list[tuple[bytes, bytes]]:
-        """The fields in the order they came; not to be changed."""
-        return self._fields
-
-    def __len__(self) -> int:
-        return len(self._fields)
+    __slots__ = ()
 
     def __repr__(self) -> str:
         """Names only: values may be secrets."""
-        return f"Headers({', '.join(name.decode('latin-1') for name, _ in self._fields)})"
+        return f"Headers({', '.join(name.decode('latin-1') for name in self)})"
 
 
-def _joined(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    gathered: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        gathered.setdefault(name, []).append(value)
-    return {name: b", ".join(values) for name, values in gathered.items()}
+def gather(fields: list[tuple[bytes, bytes]]) -> Headers:
+    """The fields as they came, names in lower case already."""
+    headers = Headers(fields)
+    if len(headers) != len(fields):
+        headers.clear()
+        for name, value in fields:
+            headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
+    return headers

@@ -10,11 +10,12 @@ from msgspec import Struct
 from trimtab.declare.project import Limits
 from trimtab.errors import HeadersTooLarge, InvalidRequest
 from trimtab.gateway.http.chunked import ChunkedBody
-from trimtab.gateway.http.head import MAX_FIELDS, Head, judge
+from trimtab.gateway.http.head import MAX_FIELDS, Head, Judge
 from trimtab.gateway.http.headers import Headers
 
 _END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
+_VERSION_1_1 = b" HTTP/1.1"
 _OWS = b" \t"
 
 
@@ -47,13 +48,17 @@ class RequestReader:
     on when the request came in one read, the usual case; otherwise the next request gets a new one.
     """
 
-    __slots__ = ("_body", "_fields", "_parser", "_part", "_target", "body", "head")
+    __slots__ = ("_body", "_fields", "_judge", "_parser", "_part", "_target", "body", "head")
 
     def __init__(self) -> None:
+        self._judge = Judge()
         self._parser: HttpRequestParser | None = None
         self._part: _PartOfHead | None = None
         self._body: ChunkedBody | BodyOfLength | None = None
-        self.clear()
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._target = b""
+        self.head: Head | None = None
+        self.body = b""
 
     @property
     def buffered(self) -> int:
@@ -64,11 +69,9 @@ class RequestReader:
 
     def clear(self) -> None:
         """The next bytes are of a new request."""
-        self.head: Head | None = None
+        self.head = None
         self.body = b""
         self._part = self._body = None
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._target = b""
 
     def feed(self, data: bytes, at: int, limits: Limits) -> int:
         """Takes `data` from offset `at`, a byte at least; the offset behind the request, or -1 while it is not whole.
@@ -88,8 +91,8 @@ class RequestReader:
         return end if end < 0 else self._feed_whole_head(bytes(self._part.raw), data, end, limits)
 
     def on_url(self, part: bytes) -> None:
-        """Part of the target (called by the parser)."""
-        self._target += part
+        """The target, in one part, because a head is fed whole (called by the parser)."""
+        self._target = part
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field (called by the parser)."""
@@ -99,6 +102,7 @@ class RequestReader:
         parser = self._parser
         if parser is None:
             parser = self._parser = HttpRequestParser(self)
+        self._fields = []
         upgrades = False
         try:
             parser.feed_data(head)
@@ -106,7 +110,9 @@ class RequestReader:
             upgrades = True  # an offer to switch protocols may be passed over (RFC 9110, section 7.8)
         except HttpParserError as fault:
             raise _not_http(fault) from None
-        judged = self.head = judge(parser.get_method(), self._target, parser.get_http_version(), self._fields, limits)
+        version = "1.1" if head.startswith(_VERSION_1_1, head.find(_LINE_END) - 9) else parser.get_http_version()
+        judged = self._judge.head(parser.get_method(), self._target, version, self._fields, limits)
+        self.head = judged
         length = judged.length
         if 0 <= length <= len(data) - end:
             stop = end + length

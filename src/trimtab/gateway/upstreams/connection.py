@@ -114,7 +114,7 @@ class UpstreamConnection(asyncio.Protocol):
     def fit(self, now: float, idle_s: float, lifetime_s: float) -> bool:
         """Whether a resting connection may be used again."""
         rested_s = now - self.rested_at
-        if self.closed or self._transport.is_closing() or rested_s >= idle_s or now - self.born_at >= lifetime_s:
+        if self.closed or rested_s >= idle_s or now - self.born_at >= lifetime_s:
             return False
         return rested_s < _SURELY_FRESH_S or not self._readable()
 
@@ -154,8 +154,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._received = True
         reader = self._reader
         reader.feed(data)
-        if reader.headers is not None:
-            sink.on_head(reader.status, reader.headers)
+        headers = reader.headers
+        if headers is not None:
+            reader.headers = None
+            sink.on_head(reader.status, headers)
         if reader.body and self._sink is not None:
             sink.on_body(reader.body)
         if reader.done:
@@ -165,6 +167,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The replica closed its side."""
+        if self.resting:
+            self.close()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -189,7 +193,7 @@ class UpstreamConnection(asyncio.Protocol):
         sink, self._sink = self._sink, None
         if sink is None:
             return
-        if self._reader.keep_alive and self._unsent is None and not self._transport.is_closing():
+        if self._reader.keep_alive and self._unsent is None:
             self.reused = True
             if self._paused:
                 self.resume()

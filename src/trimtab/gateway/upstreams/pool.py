@@ -67,7 +67,9 @@ class Pool:
             return
         connection.resting = True
         connection.rested_at = self._clock.monotonic()
-        resting = self._resting.setdefault(connection.origin, [])
+        resting = self._resting.get(connection.origin)
+        if resting is None:
+            resting = self._resting[connection.origin] = []
         resting.append(connection)
         if len(resting) > self._max_idle:
             resting.pop(0).close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from trimtab.gateway.http.headers import Headers
+from trimtab.gateway.http.headers import Headers, gather
 
 MAX_FIELDS = 256
 _OWS = b" \t"
@@ -21,9 +21,9 @@ class _StopParsingError(Exception):
 class ResponseReader:
     """Reads the answers of one connection, one after the other.
 
-    `expect` begins an answer. After each `feed`, `headers` holds the head if it became whole in it (else None) and
-    `body` what it brought of the body; `done` whether the answer is whole, `fault` what is wrong with it ("" if
-    nothing). With both, what came up to the fault is good. `keep_alive` holds once `done`.
+    `expect` begins an answer. After a `feed`, `headers` holds the head if it has become whole (whoever takes it puts
+    None there) and `body` what the feed brought of the body; `done` tells whether the answer is whole, `fault` what is
+    wrong with it ("" if nothing), and then what came before the fault is good. `keep_alive` holds once `done`.
     """
 
     __slots__ = (
@@ -34,33 +34,37 @@ class ResponseReader:
         "_parts",
         "_unpaid",
         "_until_close",
+        "_version_good",
         "body",
         "done",
         "fault",
         "headers",
         "keep_alive",
+        "on_body",
         "status",
     )
 
     def __init__(self, max_head: int) -> None:
         self._max_head = max_head
-        self._parser = HttpResponseParser(self)
         self._parts: list[bytes] = []
+        self.on_body = self._parts.append  # called by the parser with each piece of a body
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._parser = HttpResponseParser(self)
+        self._version_good = False
         self.body = b""
         self.headers: Headers | None = None
+        self.keep_alive = False
+        self.fault = ""
         self.expect(bodiless=False)
 
     def expect(self, bodiless: bool) -> None:
         """The next bytes are of a new answer; one to a HEAD request is `bodiless`."""
         self._bodiless = bodiless
-        self._fields: list[tuple[bytes, bytes]] = []
         self._unpaid = self.status = 0
-        self._until_close = self.done = self.keep_alive = False
-        self.fault = ""
+        self._until_close = self.done = False
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes."""
-        self.headers = None
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -74,11 +78,12 @@ class ResponseReader:
         if parts:
             self.body = parts[0] if len(parts) == 1 else b"".join(parts)
             parts.clear()
+            if self.headers is not None and self._unpaid + len(data) > self._max_head:
+                self._bound(len(data))
+            self._unpaid = 0
         else:
             self.body = b""
-        if self._unpaid + len(data) > self._max_head:
-            self._bound()
-        self._unpaid = 0 if self.body else self._unpaid + len(data)
+            self._bound(len(data))
         if self._bodiless and self.done:
             self._end_bodiless()
 
@@ -86,6 +91,7 @@ class ResponseReader:
         """The connection has ended; whether that ended the answer well, as it does where nothing else can."""
         if self._until_close and not self.fault:
             self.done = True
+            self.keep_alive = False
         return self.done
 
     def on_message_begin(self) -> None:
@@ -95,9 +101,6 @@ class ResponseReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field (called by the parser); behind the head it is a trailer, which nobody wants."""
-        if len(self._fields) >= MAX_FIELDS:
-            self.fault = f"sent more than {MAX_FIELDS} fields"
-            raise _StopParsingError
         self._fields.append((name.lower(), value.rstrip(_OWS)))
 
     def on_headers_complete(self) -> None:
@@ -105,44 +108,48 @@ class ResponseReader:
         status = self._parser.get_status_code()
         if status < 200:
             return
-        headers, self._fields = Headers(self._fields), []
+        headers = gather(self._fields)
         self._read_framing(status, headers)
+        self._fields.clear()
         if self.fault:
             raise _StopParsingError
-        self.status, self.headers = status, headers
-
-    def on_body(self, part: bytes) -> None:
-        """A piece of the body (called by the parser)."""
-        self._parts.append(part)
+        self.status = status
+        self.headers = headers
 
     def on_message_complete(self) -> None:
         """An answer is whole (called by the parser, which only now knows whether the connection may be kept)."""
-        self._fields = []
         if self.status:
             self.done = True
             self.keep_alive = self._parser.should_keep_alive()
+        self._fields.clear()
 
     def _read_framing(self, status: int, headers: Headers) -> None:
         """RFC 9112, section 6.3, as far as llhttp leaves it open."""
+        if not self._version_good:
+            self._version_good = self._parser.get_http_version() in ("1.1", "1.0")
         coding = headers.get(b"transfer-encoding")
-        if self._parser.get_http_version() not in ("1.1", "1.0") or status > 599:
+        if status > 599 or not self._version_good:
             self.fault = "answered with a status line that is not HTTP/1.1"
+        elif len(self._fields) > MAX_FIELDS:
+            self.fault = f"sent more than {MAX_FIELDS} fields"
         elif coding is not None and coding.lower() != b"chunked":
             self.fault = "answered with a transfer coding other than chunked"
         elif self._bodiless:
             self.done = True
             self.keep_alive = self._parser.should_keep_alive()
-        else:
-            framed = coding is not None or headers.get(b"content-length") is not None
-            self._until_close = not framed and status not in (204, 304)
+        elif coding is None and headers.get(b"content-length") is None:
+            self._until_close = status not in (204, 304)
 
-    def _bound(self) -> None:
+    def _bound(self, size: int) -> None:
         """Bounds what comes without being body: heads, interim answers, chunk extensions, trailers."""
+        before = self._unpaid
+        self._unpaid = before + size
+        if self._unpaid <= self._max_head or self.fault:
+            return
+        too_much = not self.done
         if self.headers is not None:
-            too_much = self._unpaid > self._max_head or _size(self.headers) > self._max_head
-        else:
-            too_much = not self.body and not self.done
-        if too_much and not self.fault:
+            too_much = before > self._max_head or _size(self.headers) > self._max_head
+        if too_much:
             self.fault = f"sent over {self._max_head} bytes that are not body"
             self.headers, self.body, self.done = None, b"", False
 
