@@ -32,6 +32,7 @@ from trimtab.gateway.http.answer import Answer
 from trimtab.gateway.http.headers import Headers
 from trimtab.gateway.http.request import Request
 from trimtab.gateway.server import Server
+from trimtab.gateway.upstreams.connection import UpstreamConnection
 from trimtab.gateway.upstreams.origin import Origin
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.sink import Failure
@@ -42,7 +43,6 @@ class Relay:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.body = b""
         self.streams = False
 
@@ -64,11 +64,9 @@ class Relay:
             self.answer.end()
         else:
             self.answer.whole(self.status, self.headers, self.body)
-        self.done.set_result(None)
 
     def on_broken(self, failure: Failure) -> None:
         self.answer.cut()
-        self.done.set_result(None)
 
 
 def reject(error: CallError) -> tuple[int, bytes, bytes]:
@@ -82,13 +80,18 @@ async def serve(port: int, upstream_port: int) -> None:
     origin = Origin.parse(f"http://127.0.0.1:{upstream_port}")
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {origin.authority}\r\n".encode()
 
-    async def handle(request: Request, answer: Answer) -> None:
-        connection = pool.idle(origin) or await pool.connect(origin, 5.0)
-        relay = Relay(answer)
+    def handle(request: Request, answer: Answer) -> None:
+        connection = pool.idle(origin)
+        if connection is not None:
+            send(connection, request, answer)
+        else:
+            dial = asyncio.get_running_loop().create_task(pool.connect(origin, 5.0))
+            dial.add_done_callback(lambda done: send(done.result(), request, answer))
+
+    def send(connection: UpstreamConnection, request: Request, answer: Answer) -> None:
         answer.on_gone, answer.on_pause, answer.on_resume = connection.abort, connection.pause, connection.resume
         body = request.body
-        connection.send(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body, relay)
-        await relay.done
+        connection.send(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body, Relay(answer))
 
     server = Server(handle, Limits(), clock, reject)
     with socket.create_server(("127.0.0.1", port), backlog=2048) as listening:

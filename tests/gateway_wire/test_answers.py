@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.gateway_wire.wire import PLAIN, echo, post, serving, until
+from tests.gateway_wire.wire import PLAIN, echo, post, serving
 from trimtab.errors import NotFound
 from trimtab.gateway.http.answer import Answer
 from trimtab.gateway.http.headers import Headers
@@ -186,7 +186,7 @@ async def test_a_cut_stream_to_http_1_0_is_a_reset() -> None:
 async def test_a_handler_that_raises_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     """Before the head it is a 500 on a connection that goes on; after it, a cut. The log names the request."""
 
-    async def wrong(request: Request, answer: Answer) -> None:
+    def wrong(request: Request, answer: Answer) -> None:
         if request.path == "/late":
             answer.head(200, PLAIN)
         raise RuntimeError("oops")
@@ -205,7 +205,7 @@ async def test_a_handler_that_raises_is_an_internal_error(caplog: pytest.LogCapt
 async def test_a_call_error_that_escapes_a_handler_keeps_its_shape() -> None:
     """It goes out as `reject` shapes it."""
 
-    async def refusing(request: Request, answer: Answer) -> None:
+    def refusing(request: Request, answer: Answer) -> None:
         raise NotFound(path=request.path)
 
     async with serving(refusing) as running, await running.connect() as client:
@@ -213,23 +213,10 @@ async def test_a_call_error_that_escapes_a_handler_keeps_its_shape() -> None:
         assert await client.answer() == (404, b"not_found")
 
 
-async def test_a_handler_that_forgets_to_answer_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
-    """No client waits for an answer that nobody will give."""
-
-    async def forgetful(request: Request, answer: Answer) -> None:
-        return
-
-    async with serving(forgetful) as running, await running.connect() as client:
-        client.send(GET)
-        assert await client.answer() == (500, b"internal")
-        await until(lambda: running.server.open_calls == 0)
-    assert "was left without an end" in caplog.text
-
-
 async def test_an_answer_begins_once() -> None:
     """A second beginning is a mistake of the handler and says so."""
 
-    async def twice(request: Request, answer: Answer) -> None:
+    def twice(request: Request, answer: Answer) -> None:
         answer.head(200, PLAIN)
         with pytest.raises(RuntimeError, match="begins once"):
             answer.whole(200, PLAIN, b"")

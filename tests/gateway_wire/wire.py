@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from trimtab.clock import Clock, SystemClock
 from trimtab.declare.project import Limits
@@ -23,13 +24,28 @@ from trimtab.gateway.upstreams.sink import Failure
 GUARD_S = 10.0
 PLAIN = b"content-type: text/plain\r\n"
 Log = list[tuple[Request, Answer]]
+Script = Callable[[Request, Answer], Coroutine[Any, Any, None] | None]
 
 
 def reject(error: CallError) -> tuple[int, bytes, bytes]:
     return error.status, PLAIN, error.code.encode()
 
 
-async def echo(request: Request, answer: Answer) -> None:
+def begun(script: Script) -> Handler:
+    """A handler that may wait, which it then does in a task of its own."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def begin(request: Request, answer: Answer) -> None:
+        waiting = script(request, answer)
+        if waiting is not None:
+            task = asyncio.get_running_loop().create_task(waiting)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    return begin
+
+
+def echo(request: Request, answer: Answer) -> None:
     answer.whole(200, PLAIN, b"%s %s %b" % (request.method.encode(), request.path.encode(), request.body))
 
 
@@ -60,13 +76,13 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(
-    handler: Handler = echo,
+    handler: Script = echo,
     limits: Limits = Limits(),  # noqa: B008  it is frozen
     clock: Clock | None = None,
     tls: ssl.SSLContext | None = None,
     max_buffered: int = 1 << 30,
 ) -> AsyncIterator[Serving]:
-    server = Server(handler, limits, clock or SystemClock(), reject, max_buffered=max_buffered)
+    server = Server(begun(handler), limits, clock or SystemClock(), reject, max_buffered=max_buffered)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         await server.start(sock, tls)
         try:

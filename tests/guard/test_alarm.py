@@ -35,7 +35,7 @@ class Call:
 async def test_a_hanging_connect_fires():
     """The connect clock fires a second after the attempt began."""
     call = Call()
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     await asyncio.sleep(60)
     assert call.fired == [(Expiry("deadline_connect", 1.0), pytest.approx(1001.0))]
 
@@ -43,7 +43,7 @@ async def test_a_hanging_connect_fires():
 async def test_a_shorter_clock_moves_the_timer_sooner():
     """The timer set for a first token in 2 s rings in time for a gap of 0.5 s after content came."""
     call = Call()
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     call.alarm.connected()
     await asyncio.sleep(0.1)
     call.alarm.progress(call.loop.time())
@@ -54,7 +54,7 @@ async def test_a_shorter_clock_moves_the_timer_sooner():
 async def test_a_long_healthy_stream_is_never_cut_and_sets_few_timers():
     """10,000 gaps of 80 % of the limit: nothing fires, and about one timer is set for each gap limit that passes."""
     call = Call()
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     call.alarm.connected()
     for _ in range(10_000):
         await asyncio.sleep(0.4)
@@ -66,7 +66,7 @@ async def test_a_long_healthy_stream_is_never_cut_and_sets_few_timers():
 async def test_chunks_set_no_timer():
     """1,000 chunks within one gap limit set no timer of their own."""
     call = Call()
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     call.alarm.connected()
     for _ in range(1000):
         await asyncio.sleep(0.0004)
@@ -77,13 +77,13 @@ async def test_chunks_set_no_timer():
 async def test_a_pause_holds_the_gap_clock():
     """Paused for an hour, nothing fires; 0.2 s before and 0.3 s after the pause make up the gap."""
     call = Call()
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     call.alarm.progress(call.loop.time())
     await asyncio.sleep(0.2)
-    call.alarm.pause()
+    call.alarm.pause(call.loop.time())
     await asyncio.sleep(3600)
     assert call.fired == []
-    call.alarm.resume()
+    call.alarm.resume(call.loop.time())
     resumed_at = call.loop.time()
     await asyncio.sleep(60)
     assert call.fired == [(Expiry("deadline_gap", 0.5), pytest.approx(resumed_at + 0.3))]
@@ -92,9 +92,9 @@ async def test_a_pause_holds_the_gap_clock():
 async def test_after_an_expiry_the_next_attempt_runs_its_own_clocks():
     """A clock that fired leaves the attempt at rest; the next attempt fires for itself."""
     call = Call()
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     await asyncio.sleep(10)
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     await asyncio.sleep(10)
     assert [expiry.code for expiry, _ in call.fired] == ["deadline_connect", "deadline_connect"]
     assert [at for _, at in call.fired] == [pytest.approx(1001.0), pytest.approx(1011.0)]
@@ -103,10 +103,10 @@ async def test_after_an_expiry_the_next_attempt_runs_its_own_clocks():
 async def test_total_fires_between_attempts_and_ends_all():
     """The total clock runs while nothing is tried, fires once, and nothing fires after it."""
     call = Call(total=5)
-    call.alarm.attempt()
-    call.alarm.rest()
+    call.alarm.attempt(call.loop.time())
+    call.alarm.rest(call.loop.time())
     await asyncio.sleep(10)
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     await asyncio.sleep(10)
     assert call.fired == [(Expiry("deadline_total", 5), pytest.approx(1005.0))]
 
@@ -114,10 +114,10 @@ async def test_total_fires_between_attempts_and_ends_all():
 async def test_a_stopped_alarm_never_rings():
     """After `stop` no clock fires and no verb sets a timer."""
     call = Call(total=5)
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     call.alarm.stop()
     timers = call.timers
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     call.alarm.stop()
     await asyncio.sleep(60)
     assert (call.fired, call.timers) == ([], timers)
@@ -126,7 +126,7 @@ async def test_a_stopped_alarm_never_rings():
 async def test_a_limit_of_nothing_fires_at_once():
     """A client that leaves no time at all gets its deadline within a few milliseconds."""
     call = Call(total=0.0)
-    call.alarm.attempt()
+    call.alarm.attempt(call.loop.time())
     await asyncio.sleep(0.005)
     assert [expiry.code for expiry, _ in call.fired] == ["deadline_total"]
 
@@ -137,7 +137,7 @@ def test_the_gap_fires_on_time_after_any_stream(gaps_ms, rounded):
 
     async def main():
         call = Call(gap=0.5, rounded=rounded)
-        call.alarm.attempt()
+        call.alarm.attempt(call.loop.time())
         call.alarm.progress(call.loop.time())
         for gap in gaps_ms:
             await asyncio.sleep(gap / 1000)

@@ -1,14 +1,20 @@
 """The attempts of a call: a replica is chosen and asked, until an answer is delivered or nothing may follow.
 
 The first attempt's failure before content may be followed by another inside the same call; the total deadline and
-the number of attempts are shared by all. One alarm holds every clock; when it rings it cancels the call's task, and
-the cancellation becomes the deadline's error here.
+the number of attempts are shared by all. Nothing here waits: a call goes on when its connection stands, its answer
+ends, a clock runs out, or the time of its next attempt has come, and each of these is a method.
+
+    begin -> next -> ask -> [dialled] -> send -> answered, or expired -> close -> again, or over
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from functools import partial
+
+from msgspec import Struct
 
 from trimtab.errors import (
     CallError,
@@ -20,149 +26,221 @@ from trimtab.errors import (
     UpstreamError,
 )
 from trimtab.gateway import enforce, settlement
-from trimtab.gateway.exchange import Exchange
-from trimtab.gateway.relay import StreamedRelay, WholeRelay
-from trimtab.gateway.routing import Choice, estimate_tokens
+from trimtab.gateway.exchange import LATER, Exchange
+from trimtab.gateway.relay import relay_for
+from trimtab.gateway.routing import estimate_tokens
 from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.settlement import OpenAttempt
 from trimtab.gateway.upstreams.connection import UpstreamConnection
 from trimtab.guard.alarm import Alarm
+from trimtab.guard.deadlines import Expiry
 from trimtab.guard.outcome import Outcome
 from trimtab.guard.retry import decide
 from trimtab.record.events import CLIENT_GONE, OK
 
+log = logging.getLogger("trimtab.gateway")
 
-class Attempts:
-    """Makes the attempts of calls."""
+Over = Callable[[Exchange, CallError | None], None]
+DELIVERED = Outcome(OK, content_started=True)
+LEFT = Outcome(CLIENT_GONE, client_gone=True)
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._clock = parts.clock
 
-    async def deliver(self, exchange: Exchange, serving: Serving) -> None:
-        """Attempts until an answer is delivered; raises the error of the last attempt."""
-        alarm = Alarm(exchange.clocks, self._clock.monotonic, exchange.runner.get_loop().call_at, exchange.expire)
+class Attempts(Struct, eq=False):
+    """The attempts of one call that was admitted.
+
+    `over` is called once, when nothing follows any more: with the error of the last attempt, or with None when an
+    answer was delivered or the client has left. `waits` is what the call waits for when that is no answer: a
+    connection that is being made, or the time of the next attempt.
+    """
+
+    exchange: Exchange
+    _serving: Serving
+    _parts: Parts
+    _loop: asyncio.AbstractEventLoop
+    _over: Over
+    _alarm: Alarm = LATER
+    _attempt: OpenAttempt | None = None
+    _waits: asyncio.Task[UpstreamConnection] | asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Asks a replica; the rest follows by itself."""
+        self._alarm = Alarm(self.exchange.clocks, self._parts.clock.monotonic, self._loop.call_at, self._expired)
+        self._next()
+
+    def leave(self) -> None:
+        """The client has gone, so the call ends here."""
+        self._stop_waiting()
+        self.exchange.outcome = CLIENT_GONE
         try:
-            while True:
-                choice = serving.router.choose(exchange.task.models, exchange.tried, self._clock.monotonic())
-                exchange.choice = choice
-                exchange.tried.append(choice)
-                failure = await self._attempt(exchange, serving, choice, alarm)
-                if failure is None:
-                    exchange.outcome = OK
-                    return
-                exchange.relay = None
-                await self._before_next(exchange, serving, failure)
-        except asyncio.CancelledError:
-            raise self._expiry_error(exchange) from None
+            if self._attempt is not None:
+                self._close(self._attempt, LEFT, None)
         finally:
-            alarm.stop()
-            exchange.relay = None
+            self._end(None)
 
-    async def _before_next(self, exchange: Exchange, serving: Serving, failure: CallError) -> None:
-        """Waits until another attempt may begin; raises `failure` when none may."""
-        now_s = self._clock.monotonic()
+    def _next(self) -> None:
+        """Begins an attempt at the replica that is to be asked next."""
+        self._waits = None
+        exchange, router, clock = self.exchange, self._serving.router, self._parts.clock
+        now_s = clock.monotonic()
+        try:
+            choice = router.choose(exchange.task.models, exchange.tried, now_s)
+        except CallError as failure:
+            self._end(failure)
+            return
+        exchange.choice = choice
+        exchange.tried.append(choice)
+        exchange.upstream_status = 0
+        tokens = estimate_tokens(len(exchange.request.body), output_limit(exchange))
+        in_flight = router.started(choice, tokens)
+        attempt = OpenAttempt(choice, len(exchange.tried), now_s, clock.wall_ns(), tokens, in_flight)
+        self._attempt = attempt
+        self._alarm.attempt(now_s)
+        self._ask(attempt)
+
+    def _ask(self, attempt: OpenAttempt) -> None:
+        """Sends the request on a pooled connection or, for want of one, on a fresh one when it stands.
+
+        A pooled connection that turned out to be stale is replaced by a fresh one within the attempt.
+        """
+        origin, pool = self._serving.target(attempt.choice).origin, self._parts.pool
+        connection = pool.idle(origin) if attempt.relay is None else None
+        attempt.reused = connection is not None
+        if connection is not None:
+            self._send(attempt, connection)
+        else:
+            dial = self._waits = self._loop.create_task(pool.connect(origin, self.exchange.task.deadline.connect_s))
+            dial.add_done_callback(partial(self._dialled, attempt))
+
+    def _dialled(self, attempt: OpenAttempt, dial: asyncio.Task[UpstreamConnection]) -> None:
+        """The connection stands, or never will."""
+        if dial.cancelled():
+            return
+        replica, fault = f"model {attempt.choice.model}", dial.exception()
+        if self._attempt is not attempt:  # it ended in the same turn of the loop
+            if fault is None:
+                dial.result().give_back()
+            return
+        self._waits = None
+        match fault:
+            case None:
+                attempt.connect_s = self._parts.clock.monotonic() - attempt.began_s
+                self._send(attempt, dial.result())
+            case ConnectTimeout():
+                self._ended(attempt, DeadlineConnect(replica=replica, limit_s=fault.facts["limit_s"]))
+            case ConnectFailed():
+                self._ended(attempt, UpstreamError(replica=replica, detail=fault.facts["detail"]))
+            case _:
+                self._broke(attempt, fault)
+
+    def _send(self, attempt: OpenAttempt, connection: UpstreamConnection) -> None:
+        exchange, parts, choice = self.exchange, self._parts, attempt.choice
+        try:
+            target = self._serving.target(choice)
+            body = enforce.body_for(exchange, target)
+            left_s = exchange.clocks.left_s(parts.clock.monotonic())
+            head = target.head(exchange, len(body), left_s, parts.read_secret)
+        except Exception as fault:  # noqa: BLE001  it ends the call, in `_broke`
+            connection.give_back()
+            self._broke(attempt, fault)
+            return
+        self._alarm.connected()
+        if exchange.capture is not None:
+            exchange.capture.close()
+        exchange.capture = parts.bodies.capture(exchange.task.redaction)
+        relay = relay_for(exchange, choice.model, self._alarm, parts.clock, self._loop, self._answered)
+        if choice.trial:
+            relay.answered = partial(self._serving.router.answered, choice)
+        attempt.relay = relay
+        relay.send(connection, head, body)
+
+    def _answered(self, failure: CallError | None) -> None:
+        """The answer of the attempt under way was delivered, or the replica failed."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        if failure is not None and attempt.relay is not None and attempt.relay.stale:
+            self._ask(attempt)
+        else:
+            self._ended(attempt, failure)
+
+    def _expired(self, expiry: Expiry) -> None:
+        """A clock has run out."""
+        self._stop_waiting()
+        exchange = self.exchange
+        model = exchange.choice.model if exchange.choice else exchange.task.models[0]
+        failure = expiry.error(f"model {model}", exchange.task.name)
+        if self._attempt is None:
+            self._end(failure)
+        else:
+            self._ended(self._attempt, failure)
+
+    def _ended(self, attempt: OpenAttempt, failure: CallError | None) -> None:
+        """The attempt is over; another may follow."""
+        outcome = DELIVERED if failure is None else outcome_of(self.exchange, failure)
+        try:
+            self._close(attempt, outcome, failure)
+        except Exception as fault:  # noqa: BLE001  it ends the call, in `_broke`
+            self._broke(attempt, fault)
+            return
+        if failure is None:
+            self.exchange.outcome = OK
+            self._end(None)
+        else:
+            self._again(outcome, failure)
+
+    def _again(self, outcome: Outcome, failure: CallError) -> None:
+        """Begins another attempt, at once or after a wait, unless `failure` is the call's end."""
+        exchange, router, now_s = self.exchange, self._serving.router, self._parts.clock.monotonic()
         verdict = decide(
-            outcome_of(exchange, failure),
+            outcome,
             attempt=len(exchange.tried),
             attempts_allowed=exchange.task.retry.attempts,
             left_s=exchange.clocks.left_s(now_s),
             random=self._parts.random(),
-            more_replicas=serving.router.others(exchange.task.models, exchange.tried, now_s),
+            more_replicas=router.others(exchange.task.models, exchange.tried, now_s),
         )
         if not verdict.again:
-            raise failure
-        if verdict.wait_s > 0:
-            await asyncio.sleep(verdict.wait_s)
+            self._end(failure)
+        elif verdict.wait_s > 0:
+            self._waits = self._loop.call_later(verdict.wait_s, self._next)
+        else:
+            self._next()
 
-    async def _attempt(self, exchange: Exchange, serving: Serving, choice: Choice, alarm: Alarm) -> CallError | None:
-        """Asks one replica; None when its answer was delivered. Recorded whichever way it ends."""
-        attempt = OpenAttempt(choice, len(exchange.tried), self._clock.monotonic(), self._clock.wall_ns())
-        attempt.tokens = estimate_tokens(len(exchange.request.body), output_limit(exchange))
-        exchange.upstream_status = 0
-        serving.router.started(choice, attempt.tokens)
-        attempt.in_flight = serving.router.in_flight(choice)
-        alarm.attempt()
-        failure: CallError | None = None
-        outcome = Outcome(Internal.code)
-        try:
-            failure = await self._ask(exchange, serving, attempt, alarm)
-            outcome = outcome_of(exchange, failure)
-        except asyncio.CancelledError:
-            outcome = Outcome(CLIENT_GONE, client_gone=True)
-            failure = self._expiry_error(exchange)
-            outcome = outcome_of(exchange, failure)
-        finally:
-            alarm.rest()
-            self._close(exchange, serving, attempt, outcome, failure)
-        return failure
+    def _broke(self, attempt: OpenAttempt, fault: BaseException) -> None:
+        """Something of ours failed amid an attempt: the call ends in that error, or as an internal one."""
+        exchange = self.exchange
+        if isinstance(fault, CallError):
+            failure: CallError = fault
+        else:
+            failure = Internal(call=exchange.call)
+            log.error("internal_error", exc_info=fault, extra={"fields": {"call": exchange.call}})
+        if self._attempt is attempt:
+            self._close(attempt, Outcome(Internal.code), failure)
+        self._end(failure)
 
-    async def _ask(self, exchange: Exchange, serving: Serving, attempt: OpenAttempt, alarm: Alarm) -> CallError | None:
-        """Sends the request and waits for the end of the answer.
-
-        A pooled connection that turns out to be stale is replaced by a fresh one within the attempt, if nothing of the
-        request went out or the call may be sent twice.
-        """
-        target = serving.target(attempt.choice)
-        body = enforce.body_for(exchange, target)
-        while True:
-            try:
-                connection = await self._connection(exchange, attempt, target)
-            except ConnectTimeout as late:
-                return DeadlineConnect(replica=f"model {target.model.name}", limit_s=late.facts["limit_s"])
-            except ConnectFailed as failed:
-                return UpstreamError(replica=f"model {target.model.name}", detail=failed.facts["detail"])
-            alarm.connected()
-            kind = StreamedRelay if exchange.asked.stream else WholeRelay
-            if exchange.capture is not None:
-                exchange.capture.close()
-            exchange.capture = self._parts.bodies.capture(exchange.task.redaction)
-            attempt.relay = exchange.relay = relay = kind(exchange, target.model.name, self._clock, alarm)
-            if attempt.choice.trial:
-                relay.answered = partial(serving.router.answered, attempt.choice)
-            left_s = exchange.clocks.left_s(self._clock.monotonic())
-            relay.send(connection, target.head(exchange, len(body), left_s, self._parts.read_secret), body)
-            failure = await relay.outcome()
-            if failure is None or not relay.stale:
-                return failure
-
-    async def _connection(self, exchange: Exchange, attempt: OpenAttempt, target: enforce.Target) -> UpstreamConnection:
-        """A pooled connection, or a fresh one; after a stale one always a fresh one."""
-        connection = None if attempt.relay is not None else self._parts.pool.idle(target.origin)
-        attempt.reused = connection is not None
-        if connection is None:
-            connection = await self._parts.pool.connect(target.origin, exchange.task.deadline.connect_s)
-            attempt.connect_s = self._clock.monotonic() - attempt.began_s
-        return connection
-
-    def _close(
-        self,
-        exchange: Exchange,
-        serving: Serving,
-        attempt: OpenAttempt,
-        outcome: Outcome,
-        failure: CallError | None,
-    ) -> None:
+    def _close(self, attempt: OpenAttempt, outcome: Outcome, failure: CallError | None) -> None:
         """Ends an attempt: the connection, the replica's votes and the record."""
+        self._attempt = None
+        exchange, ended_s = self.exchange, self._parts.clock.monotonic()
         if attempt.relay is not None:
             attempt.relay.abandon()
             exchange.facts = attempt.relay.facts
-        ended_s = self._clock.monotonic()
-        serving.router.ended(attempt.choice, attempt.tokens, outcome, ended_s)
+        self._alarm.rest(ended_s)
+        self._serving.router.ended(attempt.choice, attempt.tokens, outcome, ended_s)
         detail = "" if failure is None else str(failure)
         event = settlement.close_attempt(exchange, attempt, ended_s, outcome.cause, detail)
         exchange.attempts.append(event)
         self._parts.recorder.attempt(event)
 
-    def _expiry_error(self, exchange: Exchange) -> CallError:
-        """The error of the deadline that cancelled the call's task; a cancellation without one goes on."""
-        expiry = exchange.expiry
-        if expiry is None or exchange.answer.gone:
-            raise asyncio.CancelledError
-        exchange.expiry = None
-        exchange.runner.uncancel()
-        model = exchange.choice.model if exchange.choice else exchange.task.models[0]
-        return expiry.error(f"model {model}", exchange.task.name)
+    def _end(self, failure: CallError | None) -> None:
+        self._alarm.stop()
+        self._alarm = LATER
+        self._over(self.exchange, failure)
+
+    def _stop_waiting(self) -> None:
+        if self._waits is not None:
+            self._waits.cancel()
+            self._waits = None
 
 
 def output_limit(exchange: Exchange) -> int | None:
@@ -170,16 +248,13 @@ def output_limit(exchange: Exchange) -> int | None:
     return exchange.admitted.max_output_tokens if exchange.admitted else None
 
 
-def outcome_of(exchange: Exchange, failure: CallError | None) -> Outcome:
-    """How the attempt that just ended looks to retry and breaker."""
-    gone = exchange.answer.gone
-    if failure is None:
-        return Outcome(OK, content_started=True, client_gone=gone)
+def outcome_of(exchange: Exchange, failure: CallError) -> Outcome:
+    """How the attempt that just failed looks to retry and breaker."""
     return Outcome(
         failure.code,
         status=exchange.upstream_status,
         retry_after_s=failure.retry_after_s,
         content_started=exchange.head_sent,
-        client_gone=gone,
+        client_gone=exchange.answer.gone,
         shortened=exchange.shortened and failure.code == DeadlineTotal.code,
     )

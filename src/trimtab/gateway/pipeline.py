@@ -33,7 +33,6 @@ from trimtab.gateway.surfaces.embeddings import Embeddings
 from trimtab.gateway.surfaces.passthrough import Passthrough
 from trimtab.gateway.surfaces.surface import Surface
 from trimtab.policy.snapshot import Snapshot
-from trimtab.record.events import CLIENT_GONE
 
 if TYPE_CHECKING:
     from trimtab.gateway.http.answer import Answer
@@ -53,7 +52,7 @@ class Pipeline:
         self._clock = parts.clock
         self._recorder = parts.recorder
         self._bodies = parts.bodies
-        self._attempts = Attempts(parts)
+        self._loop = asyncio.get_running_loop()
         self._surfaces = {surface.path: surface for surface in SURFACES}
         self._serving = Serving(snapshot, parts)
         self.draining = False
@@ -68,30 +67,29 @@ class Pipeline:
         state = "draining" if self.draining else "serving"
         return f"Pipeline({state}, snapshot {self._serving.snapshot.digest[:12]}, {self.open_calls} calls open)"
 
-    async def handle(self, request: Request, answer: Answer) -> None:
-        """Answers one request; whatever happens, an admitted call is settled."""
+    def handle(self, request: Request, answer: Answer) -> None:
+        """Begins to answer one request; whatever happens, an admitted call is settled."""
         at_ns = self._clock.wall_ns()
         serving = self._serving
-        runner = asyncio.current_task()
-        if runner is None or answer.gone:
-            return
-        exchange = Exchange(request, answer, runner, serving.snapshot, self._parts.ids.new(at_ns), at_ns)
-        answer.on_gone = exchange.leave
+        exchange = Exchange(request, answer, serving.snapshot, self._parts.ids.new(at_ns), at_ns, request.received_at)
         self.open_calls += 1
         try:
-            if self._route(exchange, serving):
-                await self._attempts.deliver(exchange, serving)
+            admitted = self._route(exchange, serving)
         except CallError as failure:
-            self._fail(exchange, failure)
-        except asyncio.CancelledError:
-            self._left(exchange)
-        except Exception:
-            log.exception("internal_error", extra={"fields": {"call": exchange.call}})
-            self._fail(exchange, Internal(call=exchange.call))
-        finally:
-            answer.on_gone = None
-            self.open_calls -= 1
-            self._settle(exchange)
+            self._end(exchange, failure)
+        except Exception as fault:  # noqa: BLE001  it is the call's end
+            self._end(exchange, self._internal(exchange, fault))
+        else:
+            if admitted:
+                attempts = Attempts(exchange, serving, self._parts, self._loop, self._end)
+                answer.on_gone = attempts.leave
+                attempts.begin()
+            else:
+                self._end(exchange, None)
+
+    def _internal(self, exchange: Exchange, fault: Exception) -> Internal:
+        log.error("internal_error", exc_info=fault, extra={"fields": {"call": exchange.call}})
+        return Internal(call=exchange.call)
 
     def _route(self, exchange: Exchange, serving: Serving) -> bool:
         """Finds the surface and lets the call in; False when the request has been answered here."""
@@ -163,12 +161,21 @@ class Pipeline:
         else:
             replies.send_error(exchange, failure, exchange.surface.error(failure))
 
-    def _left(self, exchange: Exchange) -> None:
-        """The task was cancelled: the client has gone, or the worker's drain has run out."""
-        if exchange.answer.gone:
-            exchange.outcome = CLIENT_GONE
-        else:
-            self._fail(exchange, Draining())
+    def _end(self, exchange: Exchange, failure: CallError | None) -> None:
+        """The one exit: tells the client how its call failed, if it did, and settles."""
+        answer = exchange.answer
+        answer.on_gone = None
+        self.open_calls -= 1
+        try:
+            if failure is not None:
+                self._fail(exchange, failure)
+            self._settle(exchange)
+        except Exception as fault:  # noqa: BLE001  the client is told whatever can still be told
+            internal = self._internal(exchange, fault)
+            if answer.started:
+                answer.cut()
+            else:
+                replies.send_error(exchange, internal, exchange.surface.error(internal))
 
     def _settle(self, exchange: Exchange) -> None:
         admitted, capture = exchange.admitted, exchange.capture
@@ -187,7 +194,7 @@ class Pipeline:
         """Writes what was recorded in this turn of the loop, all at once, at its end."""
         if not self._flush_waits:
             self._flush_waits = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flush_waits = False

@@ -1,7 +1,7 @@
 """One attempt's answer, from the replica's socket to the client's: bytes go from callback to callback.
 
-A `Relay` is the sink of an upstream connection. The call's coroutine awaits `outcome()` and decides what comes next;
-until the first content-bearing event nothing has gone to the client, so a failure before it can be tried again.
+A `Relay` is the sink of an upstream connection, and calls `ended` once with how the attempt ended. Until the first
+content-bearing event nothing has gone to the client, so a failure before it can be tried again.
 """
 
 from __future__ import annotations
@@ -10,51 +10,55 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from trimtab.clock import Clock
 from trimtab.errors import CallError, UpstreamError, UpstreamTruncated
 from trimtab.gateway import failures, replies
-from trimtab.gateway.exchange import Exchange
-from trimtab.gateway.surfaces.surface import Facts, UpstreamSaidError
-from trimtab.guard.alarm import Alarm
+from trimtab.gateway.exchange import LATER, Exchange
+from trimtab.gateway.surfaces.surface import Facts, Reader, UpstreamSaidError
 from trimtab.guard.retry import retry_after_s
 
 if TYPE_CHECKING:
     from trimtab.gateway.http.headers import Headers
     from trimtab.gateway.upstreams.connection import UpstreamConnection
     from trimtab.gateway.upstreams.sink import Failure
+    from trimtab.guard.alarm import Alarm
 
+Ended = Callable[[CallError | None], None]
 MAX_ERROR_BODY = 1 << 20
 MAX_WHOLE_BODY = 64 << 20
 MAX_WITHHELD = 1 << 20
 LINGER_S = 5.0
 
 
-class Relay:
-    """What every attempt has: its connection, its clocks and its outcome.
+class Relay(Struct, eq=False):
+    """What every attempt has: its connection, its clocks and its end.
 
-    `outcome` resolves to None when the answer was delivered whole, else to the error the attempt ended in.
+    `ended` is told None when the answer was delivered whole, else the error the attempt ended in; not at all after
+    `abandon`. `answered`, if given, hears when the client is about to see the answer. `stale` says that nothing came
+    on a connection that had rested, so that the same request may go out again on another.
     """
 
-    def __init__(self, exchange: Exchange, model: str, clock: Clock, alarm: Alarm) -> None:
-        self.exchange = exchange
-        self.model = model
-        self.connection: UpstreamConnection | None = None
-        self.status = 0
-        self.first_byte_s: float | None = None
-        self.retry_after_s: float | None = None
-        self.facts: Facts | None = None
-        self.started = False
-        self.stale = False
-        self.answered: Callable[[float], None] | None = None
-        self._clock = clock
-        self._alarm = alarm
-        self._loop = exchange.runner.get_loop()
-        self._outcome: asyncio.Future[CallError | None] = self._loop.create_future()
-        self._ended = False
-        self._linger: asyncio.TimerHandle | None = None
-        self._head: Headers | None = None
-        self._error_body: list[bytes] = []
-        self._size = 0
+    exchange: Exchange
+    model: str
+    _alarm: Alarm
+    _clock: Clock
+    _loop: asyncio.AbstractEventLoop
+    _tell: Ended
+    answered: Callable[[float], None] | None = None
+    connection: UpstreamConnection | None = None
+    status: int = 0
+    first_byte_s: float | None = None
+    retry_after_s: float | None = None
+    facts: Facts | None = None
+    started: bool = False
+    stale: bool = False
+    _ended: bool = False
+    _linger: asyncio.TimerHandle | None = None
+    _head: Headers | None = None
+    _parts: list[bytes] = []
+    _size: int = 0
 
     def send(self, connection: UpstreamConnection, head: bytes, body: bytes) -> None:
         """Sends the request on a connection that is ready."""
@@ -65,18 +69,10 @@ class Relay:
         if answer.paused:
             self._pause()
 
-    @property
-    def done(self) -> bool:
-        """Whether the attempt has ended."""
-        return self._ended
-
-    async def outcome(self) -> CallError | None:
-        """Waits for the end of the attempt."""
-        return await self._outcome
-
     def abandon(self) -> None:
         """Ends the attempt from our side: nobody waits for the answer any more."""
-        self._settle(None, abort=True)
+        if not self._ended:
+            self._close(abort=True)
 
     def on_head(self, status: int, headers: Headers) -> None:
         """The status and headers of the answer have come."""
@@ -93,7 +89,7 @@ class Relay:
             return
         if self._refused():
             if self._size < MAX_ERROR_BODY:
-                self._error_body.append(data)
+                self._parts.append(data)
                 self._size += len(data)
         else:
             self._take(data)
@@ -105,7 +101,7 @@ class Relay:
             return
         if self._refused():
             content_type = self._header(b"content-type") or replies.JSON
-            body = b"".join(self._error_body)
+            body = b"".join(self._parts)
             self._settle(failures.from_status(self.model, self.status, body, content_type, self.retry_after_s))
         else:
             self._finish()
@@ -159,33 +155,30 @@ class Relay:
             exchange.capture.add(data, now_s)
 
     def _settle(self, failure: CallError | None, *, abort: bool = False) -> None:
-        if self._ended:
-            return
+        if not self._ended:
+            self._close(abort=abort or failure is not None)
+            self._tell(failure)
+
+    def _close(self, *, abort: bool) -> None:
         self._ended = True
-        if not self._outcome.done():
-            self._outcome.set_result(failure)
         answer = self.exchange.answer
         answer.on_pause = answer.on_resume = None
-        if self.connection is not None and (abort or failure is not None):
+        if abort and self.connection is not None:
             self.connection.abort()
 
     def _pause(self) -> None:
-        self._alarm.pause()
+        self._alarm.pause(self._clock.monotonic())
         if self.connection is not None:
             self.connection.pause()
 
     def _resume(self) -> None:
-        self._alarm.resume()
+        self._alarm.resume(self._clock.monotonic())
         if self.connection is not None:
             self.connection.resume()
 
 
 class WholeRelay(Relay):
     """An answer that comes in one piece and is judged before the client sees any of it."""
-
-    def __init__(self, exchange: Exchange, model: str, clock: Clock, alarm: Alarm) -> None:
-        super().__init__(exchange, model, clock, alarm)
-        self._parts: list[bytes] = []
 
     def _take(self, data: bytes) -> None:
         self._parts.append(data)
@@ -211,10 +204,7 @@ class WholeRelay(Relay):
 class StreamedRelay(Relay):
     """An answer that is relayed event by event; its head is withheld until the first content-bearing event."""
 
-    def __init__(self, exchange: Exchange, model: str, clock: Clock, alarm: Alarm) -> None:
-        super().__init__(exchange, model, clock, alarm)
-        self._reader = exchange.surface.reader(exchange.asked)
-        self._withheld: list[bytes] = []
+    _reader: Reader = LATER
 
     def _take(self, data: bytes) -> None:
         now_s = self._clock.monotonic()
@@ -240,7 +230,7 @@ class StreamedRelay(Relay):
             self._deliver()
 
     def _withhold(self, events: bytes) -> None:
-        self._withheld.append(events)
+        self._parts.append(events)
         self._size += len(events)
         if self._size > MAX_WITHHELD:
             detail = f"it sent {MAX_WITHHELD} bytes of events without content"
@@ -250,9 +240,9 @@ class StreamedRelay(Relay):
         exchange = self.exchange
         self._start()
         exchange.answer.head(self.status, self._headers(replies.EVENT_STREAM))
-        if self._withheld:
-            forward = b"".join((*self._withheld, forward))
-            self._withheld.clear()
+        if self._parts:
+            forward = b"".join((*self._parts, forward))
+            self._parts.clear()
         if forward:
             exchange.answer.chunk(forward)
 
@@ -272,7 +262,18 @@ class StreamedRelay(Relay):
     def _fail_stream(self, failure: CallError) -> None:
         self._settle(failure, abort=True)
 
-    def _settle(self, failure: CallError | None, *, abort: bool = False) -> None:
+    def _close(self, *, abort: bool) -> None:
         if self.facts is None:
             self.facts = self._reader.facts
-        super()._settle(failure, abort=abort)
+        super()._close(abort=abort)
+
+
+def relay_for(
+    exchange: Exchange, model: str, alarm: Alarm, clock: Clock, loop: asyncio.AbstractEventLoop, ended: Ended
+) -> Relay:
+    """A relay for the answer that the client asked for: streamed or whole."""
+    if exchange.asked.stream:
+        relay = StreamedRelay(exchange, model, alarm, clock, loop, ended)
+        relay._reader = exchange.surface.reader(exchange.asked)
+        return relay
+    return WholeRelay(exchange, model, alarm, clock, loop, ended)

@@ -77,12 +77,9 @@ class Router:
             if choice.column not in asked
         )
 
-    def started(self, choice: Choice, tokens: int) -> None:
-        """An attempt of about `tokens` tokens goes to the chosen replica."""
+    def started(self, choice: Choice, tokens: int) -> int:
+        """An attempt of about `tokens` tokens goes to the chosen replica; how many all workers have there with it."""
         self._board.acquire(choice.column, tokens)
-
-    def in_flight(self, choice: Choice) -> int:
-        """How many attempts all workers have under way at the chosen replica."""
         return self._board.in_flight(choice.column)
 
     def answered(self, choice: Choice, now: float) -> None:

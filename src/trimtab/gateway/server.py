@@ -19,14 +19,14 @@ from trimtab.gateway.http.connection import LAST_REQUEST_S, Connection, Handler,
 _BACKLOG = 2048
 _SWEEP_AT_MOST_S = 0.5
 _SWEEP_AT_LEAST_S = 0.01
-_SETTLE_S = 1.0
+_CLOSE_S = 1.0
 _PROBE_AFTER_S = 30
 
 
 class Server:
     """One worker's HTTP server.
 
-    `handler` answers each request in a task of its own. `reject` gives an error its shape: status, header block and
+    `handler` begins to answer each request. `reject` gives an error its shape: status, header block and
     body. All timeouts are found by one sweep, which runs ten times within the shortest of them but at least every
     0.5 s: a timeout fires up to that much late. `max_buffered` bounds the bytes of requests that are not whole yet,
     over all connections; a connection that would exceed it is answered `overloaded`.
@@ -67,8 +67,8 @@ class Server:
 
     @property
     def open_calls(self) -> int:
-        """Requests whose handler has not returned."""
-        return 0 if self._shared is None else len(self._shared.calls)
+        """Requests whose answer has not ended."""
+        return 0 if self._shared is None else self._shared.open_calls
 
     @property
     def draining(self) -> bool:
@@ -91,7 +91,7 @@ class Server:
         """Lets calls end and connections close; returns how many calls had to be cut after `timeout_s` seconds.
 
         Every answer says `connection: close`; an idle connection is closed a second later, because a request may be
-        under way on it. Calls that are cut see `on_gone` and have a second to settle.
+        under way on it. Calls that are cut see `on_gone`.
         """
         self.stop_accepting()
         shared = self._shared
@@ -103,12 +103,12 @@ class Server:
             connection.drain(now)
         shared.left()
         await _within(timeout_s, shared.empty.wait())
-        cut = len(shared.calls)
+        cut = shared.open_calls
         await self.close()
         return cut
 
     async def close(self) -> None:
-        """Closes everything at once; handlers have a second to settle before their tasks are cancelled."""
+        """Closes everything at once; calls that are open see `on_gone`."""
         self.stop_accepting()
         shared = self._shared
         if shared is None:
@@ -117,11 +117,7 @@ class Server:
         for connection in (*shared.connections, *shared.turned_away):
             connection.abort()
         shared.left()
-        await _within(_SETTLE_S, shared.empty.wait())
-        tasks = tuple(shared.calls.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _within(_CLOSE_S, shared.empty.wait())
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

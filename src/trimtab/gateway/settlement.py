@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from trimtab.cost import gpu, meter
 from trimtab.cost.meter import Cost
 from trimtab.cost.usage import estimate
@@ -19,21 +21,22 @@ UNKNOWN = Cost(None, "unknown")
 WORST: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
-class OpenAttempt:
-    """An attempt that is under way; seconds are monotonic."""
+class OpenAttempt(Struct, eq=False):
+    """An attempt that is under way.
 
-    __slots__ = ("at_ns", "began_s", "choice", "connect_s", "in_flight", "number", "relay", "reused", "tokens")
+    Seconds are monotonic. `tokens` is what it counts for on the board, `in_flight` how many calls the replica has with
+    it. `relay` is there as soon as the request is sent.
+    """
 
-    def __init__(self, choice: Choice, number: int, began_s: float, at_ns: int) -> None:
-        self.choice = choice
-        self.number = number
-        self.began_s = began_s
-        self.at_ns = at_ns
-        self.connect_s: float | None = None
-        self.reused = False
-        self.relay: Relay | None = None
-        self.in_flight = 1
-        self.tokens = 0
+    choice: Choice
+    number: int
+    began_s: float
+    at_ns: int
+    tokens: int
+    in_flight: int
+    connect_s: float | None = None
+    reused: bool = False
+    relay: Relay | None = None
 
 
 def close_attempt(exchange: Exchange, attempt: OpenAttempt, ended_s: float, cause: str, detail: str) -> Attempt:

@@ -47,10 +47,10 @@ class Alarm:
         self._timer: TimerHandle | None = None
         self._stopped = False
 
-    def attempt(self) -> None:
-        """An attempt begins."""
-        self.clocks.attempt(self._now())
-        self._set()
+    def attempt(self, now: float) -> None:
+        """An attempt begins at `now`."""
+        self.clocks.attempt(now)
+        self._set(now)
 
     def connected(self) -> None:
         """The connection of this attempt is ready."""
@@ -59,33 +59,33 @@ class Alarm:
     def progress(self, now: float) -> None:
         """A content-bearing event came at `now`."""
         if self.clocks.progress(now):
-            self._set()
+            self._set(now)
 
-    def pause(self) -> None:
+    def pause(self, now: float) -> None:
         """We stopped reading from the replica."""
-        self.clocks.pause(self._now())
+        self.clocks.pause(now)
 
-    def resume(self) -> None:
+    def resume(self, now: float) -> None:
         """We read from the replica again."""
-        self.clocks.resume(self._now())
-        self._set()
+        self.clocks.resume(now)
+        self._set(now)
 
-    def rest(self) -> None:
+    def rest(self, now: float) -> None:
         """The attempt is over."""
-        self.clocks.rest(self._now())
+        self.clocks.rest(now)
 
     def stop(self) -> None:
         """The call is settled: the timer never rings again."""
         self._stopped = True
         self._cancel()
 
-    def _set(self) -> None:
+    def _set(self, now: float) -> None:
         """Sets the timer if it would ring too late."""
         next_at = self.clocks.next_at()
         if self._stopped or next_at >= self._ring_at:
             return
         self._cancel()
-        self._ring_at = max(next_at, self._now() + LOOK_AGAIN_S)
+        self._ring_at = max(next_at, now + LOOK_AGAIN_S)
         self._timer = self._call_at(self._ring_at, self._ring)
 
     def _cancel(self) -> None:
@@ -100,10 +100,10 @@ class Alarm:
         now = self._now()
         expiry = self.clocks.look(now)
         if expiry is None:
-            self._set()
+            self._set(now)
             return
         self.clocks.rest(now)
         if expiry.code == DeadlineTotal.code:
             self._stopped = True
-        self._set()
+        self._set(now)
         self._expired(expiry)

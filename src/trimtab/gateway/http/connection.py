@@ -1,9 +1,9 @@
-"""One client's connection: bytes in by callback, one task a request, answers out in order.
+"""One client's connection: bytes in by callback, one request at a time, answers out in order.
 
-    data_received -> RequestReader -> one task that runs the handler -> Answer -> write -> the next request
+    data_received -> RequestReader -> handler -> Answer -> write -> the next request
 
-While a call is open the socket is still read, because nothing else shows that the client has left; bytes of pipelined
-requests wait up to a cap.
+The handler begins the call and returns; the answer comes whenever it comes. While a call is open the socket is still
+read, because nothing else shows that the client has left; bytes of pipelined requests wait up to a cap.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from enum import Enum, auto
 from math import inf
-from typing import Any, cast
+from typing import cast
 from weakref import WeakSet
 
 from trimtab.clock import Clock
@@ -25,7 +25,8 @@ from trimtab.gateway.http.answer import CLOSE, Answer, message
 from trimtab.gateway.http.head import Head
 from trimtab.gateway.http.request import Request, RequestReader
 
-Handler = Callable[[Request, Answer], Coroutine[Any, Any, None]]
+Handler = Callable[[Request, Answer], None]
+"""Begins to answer a request and returns; an answer that is never ended stays open until its client leaves."""
 Reject = Callable[[CallError], tuple[int, bytes, bytes]]
 
 MAX_PIPELINED = 256 << 10
@@ -51,8 +52,8 @@ class _Awaits(Enum):
 class Shared:
     """What the connections of one server share.
 
-    `opening` are accepted and not made yet, some for good (a TLS handshake that failed). `buffered` counts the bytes of
-    requests that are not whole yet.
+    `opening` are accepted and not made yet, some for good (a TLS handshake that failed). `open_calls` counts answers
+    that have not ended, `buffered` the bytes of requests that are not whole yet.
     """
 
     def __init__(self, handler: Handler, limits: Limits, clock: Clock, reject: Reject, max_buffered: int) -> None:
@@ -65,7 +66,7 @@ class Shared:
         self.opening: WeakSet[Connection] = WeakSet()
         self.connections: set[Connection] = set()
         self.turned_away: set[Connection] = set()
-        self.calls: dict[Answer, asyncio.Task[None]] = {}
+        self.open_calls = 0
         self.buffered = 0
         self.draining = False
         self.empty = asyncio.Event()
@@ -73,7 +74,7 @@ class Shared:
 
     def left(self) -> None:
         """Something ended: notes whether anything is still open."""
-        if self.draining and not (self.connections or self.turned_away or self.calls or self.opening):
+        if self.draining and not (self.connections or self.turned_away or self.open_calls or self.opening):
             self.empty.set()
 
 
@@ -160,10 +161,10 @@ class Connection(asyncio.Protocol):
         if self._awaits is not _Awaits.REQUEST:
             self._awaits = _Awaits.REQUEST
             self._count(0)
-        if head is not None:
-            self._start(head, body)
         if end < len(data):
             self._hold(data[end:])
+        if head is not None:
+            self._start(head, body)
 
     def eof_received(self) -> bool:
         """The client has closed its side: to an open call that is a client that left, as nginx and uvicorn have it."""
@@ -206,7 +207,7 @@ class Connection(asyncio.Protocol):
 
     def answered(self, keep: bool) -> None:
         """The answer has ended well."""
-        self._answer = None
+        self._close_call()
         if not keep:
             self._finish()
         elif not self._write_paused:
@@ -214,7 +215,7 @@ class Connection(asyncio.Protocol):
 
     def cut(self, hard: bool) -> None:
         """The answer has ended badly."""
-        self._answer = None
+        self._close_call()
         if hard:
             self._reset()
         else:
@@ -294,26 +295,14 @@ class Connection(asyncio.Protocol):
         self.keep = head.keep_alive and not shared.draining
         self.deadline = inf
         answer = self._answer = Answer(self, head.method, head.version)
-        shared.calls[answer] = shared.loop.create_task(self._serve(request, answer))
-
-    async def _serve(self, request: Request, answer: Answer) -> None:
-        shared = self._shared
+        shared.open_calls += 1
         try:
-            await shared.handler(request, answer)
-            if not answer.ended:
-                log.error("%r was left without an end to its answer", request)
-                self._fail(answer, Internal(call="(unknown)"))
+            shared.handler(request, answer)
         except CallError as failure:
             self._fail(answer, failure)
         except Exception:
             log.exception("handling %r failed", request)
             self._fail(answer, Internal(call="(unknown)"))
-        finally:
-            if not answer.ended:
-                answer.cut()
-            del shared.calls[answer]
-            if shared.draining:
-                shared.left()
 
     def _fail(self, answer: Answer, failure: CallError) -> None:
         if answer.started:
@@ -322,16 +311,30 @@ class Connection(asyncio.Protocol):
             answer.whole(*self._shared.reject(failure))
 
     def _rest(self) -> None:
-        """Between two requests; goes on with what has come already."""
-        self._busy = False
-        self.deadline = self._shared.clock.monotonic() + self._shared.limits.idle_timeout_s
+        """Between two requests; goes on with what has come already, in a turn of its own."""
         if self._pending:
-            data = bytes(self._pending)
-            self._pending.clear()
-            self._count(0)
-            self.data_received(data)
-        elif self._shared.draining:
-            self.drain(self._shared.clock.monotonic())
+            self._shared.loop.call_soon(self._take_pending)
+            return
+        self._busy = False
+        now = self._shared.clock.monotonic()
+        self.deadline = now + self._shared.limits.idle_timeout_s
+        if self._shared.draining:
+            self.drain(now)
+
+    def _take_pending(self) -> None:
+        if self._closing or self._answer is not None or not self._pending:
+            return
+        data = bytes(self._pending)
+        self._pending.clear()
+        self._count(0)
+        self._rest()
+        self.data_received(data)
+
+    def _close_call(self) -> None:
+        self._answer = None
+        self._shared.open_calls -= 1
+        if self._shared.draining:
+            self._shared.left()
 
     def _refuse(self, fault: CallError) -> None:
         status, headers, body = self._shared.reject(fault)
@@ -384,7 +387,8 @@ class Connection(asyncio.Protocol):
 
     def _lose(self) -> None:
         if self._answer is not None:
-            answer, self._answer = self._answer, None
+            answer = self._answer
+            self._close_call()
             answer.lose()
 
     def _drop(self) -> None:
