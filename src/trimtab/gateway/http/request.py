@@ -6,12 +6,14 @@ from io import BytesIO
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.declare.project import Limits
 from trimtab.errors import HeadersTooLarge, InvalidRequest
 from trimtab.gateway.http.chunked import ChunkedBody
 from trimtab.gateway.http.head import MAX_FIELDS, Head, Judge
 from trimtab.gateway.http.headers import Headers
+from trimtab.gateway.http.repeated import RepeatedHead, repeated
 
 _END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
@@ -46,12 +48,30 @@ class RequestReader:
     `head` holds as soon as its blank line has come, `body` when `feed` returned an offset; `clear` makes ready for the
     next. Only heads go through llhttp, and whole ones; a body is cut out by its length or its chunks. The parser lives
     on when the request came in one read, the usual case; otherwise the next request gets a new one.
+
+    A client repeats itself: from the second request on, a head is remembered, and one that differs from it in nothing
+    but the number of its Content-Length is the same head again, with the same verdict.
     """
 
-    __slots__ = ("_body", "_fields", "_judge", "_parser", "_part", "_target", "body", "head")
+    __slots__ = (
+        "_again",
+        "_body",
+        "_fields",
+        "_judge",
+        "_known",
+        "_known_head",
+        "_parser",
+        "_part",
+        "_target",
+        "body",
+        "head",
+    )
 
     def __init__(self) -> None:
         self._judge = Judge()
+        self._again = False
+        self._known: RepeatedHead | None = None
+        self._known_head: Head
         self._parser: HttpRequestParser | None = None
         self._part: _PartOfHead | None = None
         self._body: ChunkedBody | BodyOfLength | None = None
@@ -81,6 +101,11 @@ class RequestReader:
         if self._body is not None:
             return self._feed_body(self._body, data, at, limits)
         if self._part is None and data[at] not in _LINE_END:
+            known = self._known
+            if known is not None:
+                end = self._feed_known(known, data, at, limits)
+                if end >= 0:
+                    return end
             end = data.find(_END, at, at + limits.max_header)
             if end >= 0:
                 end += len(_END)
@@ -89,6 +114,21 @@ class RequestReader:
             self._part = _PartOfHead()
         end = self._part.feed(data, at, limits.max_header)
         return end if end < 0 else self._feed_whole_head(bytes(self._part.raw), data, end, limits)
+
+    def _feed_known(self, known: RepeatedHead, data: bytes, at: int, limits: Limits) -> int:
+        """The offset behind a request that has the known head, or -1 if it has another or is not whole."""
+        length, body_at = known.find(data, at)
+        end = body_at + length
+        if length < 0 or end > len(data) or body_at - at > limits.max_header or length > limits.max_body:
+            return -1
+        head = self._known_head
+        if length != head.length:
+            headers = Headers(head.headers)
+            headers[b"content-length"] = b"%d" % length
+            head = self._known_head = replace(head, headers=headers, length=length)
+        self.head = head
+        self.body = data[body_at:end]
+        return end
 
     def on_url(self, part: bytes) -> None:
         """The target, in one part, because a head is fed whole (called by the parser)."""
@@ -121,6 +161,9 @@ class RequestReader:
                 self._parser = None
             elif length:
                 parser.feed_data(body)
+            if self._again and not upgrades:
+                self._known, self._known_head = repeated(head), judged
+            self._again = True
             return stop
         self._parser = None
         self._body = BodyOfLength(length) if length >= 0 else ChunkedBody()

@@ -9,9 +9,11 @@ from __future__ import annotations
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from trimtab.gateway.http.headers import Headers, gather
+from trimtab.gateway.http.repeated import RepeatedHead, repeated
 
 MAX_FIELDS = 256
 _OWS = b" \t"
+_END = b"\r\n\r\n"
 
 
 class _StopParsingError(Exception):
@@ -24,11 +26,18 @@ class ResponseReader:
     `expect` begins an answer. After a `feed`, `headers` holds the head if it has become whole (whoever takes it puts
     None there) and `body` what the feed brought of the body; `done` tells whether the answer is whole, `fault` what is
     wrong with it ("" if nothing), and then what came before the fault is good. `keep_alive` holds once `done`.
+
+    From the second whole answer on, a head that differs from the one before in nothing but the number of its
+    Content-Length is the same head again.
     """
 
     __slots__ = (
         "_bodiless",
         "_fields",
+        "_known",
+        "_known_headers",
+        "_known_length",
+        "_known_status",
         "_max_head",
         "_parser",
         "_parts",
@@ -51,6 +60,9 @@ class ResponseReader:
         self._fields: list[tuple[bytes, bytes]] = []
         self._parser = HttpResponseParser(self)
         self._version_good = False
+        self._known: RepeatedHead | None = None
+        self._known_headers: Headers | None = None
+        self._known_length = self._known_status = 0
         self.body = b""
         self.headers: Headers | None = None
         self.keep_alive = False
@@ -65,6 +77,9 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes."""
+        fresh = not self._unpaid and not self.status
+        if fresh and self._feed_known(data):
+            return
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -86,6 +101,31 @@ class ResponseReader:
             self._bound(len(data))
         if self._bodiless and self.done:
             self._end_bodiless()
+        elif fresh and self.done and self.keep_alive:
+            self._remember(data)
+
+    def _feed_known(self, data: bytes) -> bool:
+        """Takes a whole answer with the known head; False, and nothing is taken, if it is another or not whole."""
+        known, headers = self._known, self._known_headers
+        if known is None or headers is None or self._bodiless:
+            return False
+        length, body_at = known.find(data, 0)
+        if length <= 0 or body_at + length != len(data) or body_at > self._max_head:
+            return False
+        if length != self._known_length:
+            headers = self._known_headers = Headers(headers)
+            headers[b"content-length"] = b"%d" % length
+            self._known_length = length
+        self.status, self.headers, self.body = self._known_status, headers, data[body_at:]
+        self.done = self.keep_alive = True
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """Makes the head of a whole answer the known one, at the second answer."""
+        if self._known_status:
+            self._known, self._known_headers = repeated(data[: data.find(_END) + len(_END)]), self.headers
+            self._known_length = 0
+        self._known_status = self.status
 
     def finish(self) -> bool:
         """The connection has ended; whether that ended the answer well, as it does where nothing else can."""
