@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.gateway.surfaces import sse
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
+from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of, sole_object
 
 STREAM = b'data: {"a":1}\n\n: ping\n\ndata: x\r\ndata: y\r\n\r\nevent: end\ndata: [DONE]\n\n'
 EVENTS = [b'data: {"a":1}\n\n', b": ping\n\n", b"data: x\r\ndata: y\r\n\r\n", b"event: end\ndata: [DONE]\n\n"]
@@ -19,7 +19,7 @@ def test_splits_do_not_change_the_events(cuts: list[int]) -> None:
         events += splitter.feed(STREAM[start:cut])
         start = cut
     assert events == EVENTS
-    assert not splitter.pending
+    assert not splitter.held
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
@@ -65,3 +65,23 @@ def test_what_is_no_event_is_not_passed_over(event: bytes) -> None:
     """A line that no field of the standard begins means that the server speaks something else."""
     with pytest.raises(NotAnEvent):
         data_of(event)
+
+
+PARTS = [b"data: ", b"data:", b"{", b"}", b'{"a":1}', b"\n", b"\r", b"\n\n", b"\r\n", b"x", b": ping", b"[DONE]"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=8).map(b"".join))
+def test_a_sole_object_is_the_data_of_the_only_event(data: bytes) -> None:
+    """The short way agrees with the long one wherever it says anything."""
+    found = sole_object(data)
+    if found is not None:
+        assert EventSplitter().feed(data) == [data]
+        assert data_of(data) == found
+
+
+def test_the_usual_event_is_a_sole_object() -> None:
+    """The short way is taken for what servers send, and for nothing that is less or more."""
+    event = b'data: {"a":1}\n\n'
+    assert sole_object(event) == b'{"a":1}'
+    for other in (event * 2, event[:-1], event[1:], b"data: [DONE]\n\n", b'data: {"a":\r1}\n\n', b"id: 1\n" + event):
+        assert sole_object(other) is None

@@ -146,8 +146,8 @@ class Attempts(Struct, eq=False):
         self._alarm.connected()
         if exchange.capture is not None:
             exchange.capture.close()
-        exchange.capture = parts.bodies.capture(exchange.task.redaction)
-        relay = relay_for(exchange, choice.model, self._alarm, parts.clock, self._loop, self._answered)
+        capture = exchange.capture = parts.bodies.capture(exchange.task.redaction)
+        relay = relay_for(exchange, capture, choice.model, self._alarm, parts.clock, self._loop, self._answered)
         if choice.trial:
             relay.answered = partial(self._serving.router.answered, choice)
         attempt.relay = relay

@@ -51,15 +51,8 @@ class Exchange(Struct, eq=False):
     status: int = 0
     upstream_status: int = 0
     head_sent: bool = False
-    response_bytes: int = 0
     first_s: float | None = None
     last_s: float | None = None
-
-    def content_at(self, now_s: float) -> None:
-        """A content-bearing event has been written to the client at `now_s`."""
-        self.last_s = now_s
-        if self.first_s is None:
-            self.first_s = now_s
 
     def __repr__(self) -> str:
         state = self.outcome or ("streaming" if self.head_sent else "open")

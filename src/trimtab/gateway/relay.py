@@ -1,7 +1,7 @@
 """One attempt's answer, from the replica's socket to the client's: bytes go from callback to callback.
 
-A `Relay` is the sink of an upstream connection, and calls `ended` once with how the attempt ended. Until the first
-content-bearing event nothing has gone to the client, so a failure before it can be tried again.
+A `Relay` is the sink of an upstream connection, and tells once how the attempt ended. Until the first content-bearing
+event nothing has gone to the client, so a failure before it can be tried again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from trimtab.gateway.upstreams.connection import UpstreamConnection
     from trimtab.gateway.upstreams.sink import Failure
     from trimtab.guard.alarm import Alarm
+    from trimtab.record.capture import Capture
 
-Ended = Callable[[CallError | None], None]
+Loop = asyncio.AbstractEventLoop
+Tell = Callable[[CallError | None], None]
 MAX_ERROR_BODY = 1 << 20
 MAX_WHOLE_BODY = 64 << 20
 MAX_WITHHELD = 1 << 20
@@ -33,19 +35,20 @@ LINGER_S = 5.0
 
 
 class Relay(Struct, eq=False):
-    """What every attempt has: its connection, its clocks and its end.
+    """What every attempt has: its connection, its clocks, a copy of its answer, and its end.
 
-    `ended` is told None when the answer was delivered whole, else the error the attempt ended in; not at all after
-    `abandon`. `answered`, if given, hears when the client is about to see the answer. `stale` says that nothing came
-    on a connection that had rested, so that the same request may go out again on another.
+    `tell` is called once, with None when the answer was delivered whole, else with the error the attempt ended in; not
+    at all after `abandon`. `answered`, if given, hears when the client is about to see the answer. `stale` says that
+    nothing came on a connection that had rested, so that the same request may go out again on another.
     """
 
     exchange: Exchange
+    capture: Capture
     model: str
     _alarm: Alarm
     _clock: Clock
-    _loop: asyncio.AbstractEventLoop
-    _tell: Ended
+    _loop: Loop
+    _tell: Tell
     answered: Callable[[float], None] | None = None
     connection: UpstreamConnection | None = None
     status: int = 0
@@ -54,6 +57,7 @@ class Relay(Struct, eq=False):
     facts: Facts | None = None
     started: bool = False
     stale: bool = False
+    _refused: bool = True
     _ended: bool = False
     _linger: asyncio.TimerHandle | None = None
     _head: Headers | None = None
@@ -77,6 +81,7 @@ class Relay(Struct, eq=False):
     def on_head(self, status: int, headers: Headers) -> None:
         """The status and headers of the answer have come."""
         self.status = self.exchange.upstream_status = status
+        self._refused = not 200 <= status < 300
         self._head = headers
         self.first_byte_s = self._clock.monotonic()
         wait = headers.get(b"retry-after") if status >= 400 else None
@@ -87,19 +92,18 @@ class Relay(Struct, eq=False):
         """More of the body has come."""
         if self._ended:
             return
-        if self._refused():
-            if self._size < MAX_ERROR_BODY:
-                self._parts.append(data)
-                self._size += len(data)
-        else:
+        if not self._refused:
             self._take(data)
+        elif self._size < MAX_ERROR_BODY:
+            self._parts.append(data)
+            self._size += len(data)
 
     def on_end(self) -> None:
         """The body is whole; the connection is the pool's again."""
         self._part_from_connection()
         if self._ended:
             return
-        if self._refused():
+        if self._refused:
             content_type = self._header(b"content-type") or replies.JSON
             body = b"".join(self._parts)
             self._settle(failures.from_status(self.model, self.status, body, content_type, self.retry_after_s))
@@ -139,20 +143,11 @@ class Relay(Struct, eq=False):
     def _header(self, name: bytes) -> bytes | None:
         return None if self._head is None else self._head.get(name)
 
-    def _refused(self) -> bool:
-        return not 200 <= self.status < 300
-
     def _take(self, data: bytes) -> None:
         raise NotImplementedError
 
     def _finish(self) -> None:
         raise NotImplementedError
-
-    def _capture(self, data: bytes, now_s: float) -> None:
-        exchange = self.exchange
-        exchange.response_bytes += len(data)
-        if exchange.capture is not None:
-            exchange.capture.add(data, now_s)
 
     def _settle(self, failure: CallError | None, *, abort: bool = False) -> None:
         if not self._ended:
@@ -190,7 +185,7 @@ class WholeRelay(Relay):
     def _finish(self) -> None:
         exchange, parts = self.exchange, self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._capture(body, self._clock.monotonic())
+        self.capture.add(body, self._clock.monotonic())
         try:
             self.facts = exchange.surface.whole(body)
         except UpstreamSaidError as wrong:
@@ -204,12 +199,12 @@ class WholeRelay(Relay):
 class StreamedRelay(Relay):
     """An answer that is relayed event by event; its head is withheld until the first content-bearing event."""
 
-    _reader: Reader = LATER
+    reader: Reader = LATER
 
     def _take(self, data: bytes) -> None:
         now_s = self._clock.monotonic()
-        self._capture(data, now_s)
-        reader = self._reader
+        self.capture.add(data, now_s)
+        reader = self.reader
         reader.feed(data)
         if reader.failure:
             self._fail_stream(UpstreamError(replica=f"model {self.model}", detail=reader.failure))
@@ -222,12 +217,17 @@ class StreamedRelay(Relay):
         elif reader.forward:
             self._withhold(reader.forward)
         if reader.content:
-            now_s = self._clock.monotonic()
-            self._alarm.progress(now_s)
-            self.exchange.content_at(now_s)
+            self._content_came(now_s)
         if reader.done and self.connection is not None and not self._ended:
             self._linger = self._loop.call_later(LINGER_S, self.connection.abort)
             self._deliver()
+
+    def _content_came(self, now_s: float) -> None:
+        exchange = self.exchange
+        if exchange.first_s is None:
+            exchange.first_s = now_s = self._clock.monotonic()  # it is written by now
+        exchange.last_s = now_s
+        self._alarm.progress(now_s)
 
     def _withhold(self, events: bytes) -> None:
         self._parts.append(events)
@@ -247,7 +247,7 @@ class StreamedRelay(Relay):
             exchange.answer.chunk(forward)
 
     def _finish(self) -> None:
-        if not self._reader.finish():
+        if not self.reader.finish():
             self._fail_stream(UpstreamTruncated(replica=f"model {self.model}"))
             return
         if not self.started:
@@ -255,7 +255,7 @@ class StreamedRelay(Relay):
         self._deliver()
 
     def _deliver(self) -> None:
-        self.facts = self._reader.facts
+        self.facts = self.reader.facts
         self.exchange.answer.end()
         self._settle(None)
 
@@ -264,16 +264,15 @@ class StreamedRelay(Relay):
 
     def _close(self, *, abort: bool) -> None:
         if self.facts is None:
-            self.facts = self._reader.facts
+            self.facts = self.reader.facts
         super()._close(abort=abort)
 
 
 def relay_for(
-    exchange: Exchange, model: str, alarm: Alarm, clock: Clock, loop: asyncio.AbstractEventLoop, ended: Ended
+    exchange: Exchange, capture: Capture, model: str, alarm: Alarm, clock: Clock, loop: Loop, tell: Tell
 ) -> Relay:
     """A relay for the answer that the client asked for: streamed or whole."""
     if exchange.asked.stream:
-        relay = StreamedRelay(exchange, model, alarm, clock, loop, ended)
-        relay._reader = exchange.surface.reader(exchange.asked)
-        return relay
-    return WholeRelay(exchange, model, alarm, clock, loop, ended)
+        reader = exchange.surface.reader(exchange.asked)
+        return StreamedRelay(exchange, capture, model, alarm, clock, loop, tell, reader=reader)
+    return WholeRelay(exchange, capture, model, alarm, clock, loop, tell)

@@ -117,7 +117,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         answer_tokens=answered.output if answered else None,
         cost_pusd=cost.pusd,
         cost_label=cost.label,
-        response_bytes=exchange.response_bytes,
+        response_bytes=capture.size if capture else 0,
         response_body=response_body,
         upstream_model=facts.upstream_model if facts else "",
         upstream_id=facts.upstream_id if facts else "",

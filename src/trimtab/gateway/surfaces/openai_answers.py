@@ -6,13 +6,14 @@ others add to it (`reasoning_content`, `reasoning`, usage in every chunk, error 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from trimtab.cost.usage import from_openai
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
+from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of, sole_object
 from trimtab.gateway.surfaces.surface import Facts, UpstreamSaidError
 from trimtab.record.events import LogprobSummary
 
@@ -70,18 +71,24 @@ class Choice(Struct):
     logprobs: Logprobs | None = None
 
 
-class Chunk(Struct):
-    """One event of a stream, or a whole answer."""
+class Piece(Struct):
+    """What may be new in each event of a stream."""
 
-    id: str = ""
-    model: str = ""
-    system_fingerprint: str | None = None
     choices: list[Choice] = []
     usage: Raw = ABSENT
     error: Any = None
 
 
+class Chunk(Piece):
+    """One event of a stream with what all events repeat, or a whole answer."""
+
+    id: str = ""
+    model: str = ""
+    system_fingerprint: str | None = None
+
+
 _chunk = msgspec.json.Decoder(Chunk)
+_piece = msgspec.json.Decoder(Piece)
 
 
 def error_text(error: Any) -> str:
@@ -106,20 +113,23 @@ def whole_answer(body: bytes) -> Facts:
 class _Gatherer:
     """Adds up the facts of an answer over its chunks."""
 
-    __slots__ = ("_choices", "_facts", "_logprobs", "_tools")
+    __slots__ = ("_choices", "_facts", "_logprobs", "_tools", "decode")
 
     def __init__(self) -> None:
+        self.decode: Callable[[bytes], Piece] = _chunk.decode
         self._facts = Facts()
         self._choices: set[int] = set()
         self._tools: set[tuple[int, int]] = set()
         self._logprobs: list[float] = []
 
-    def take(self, chunk: Chunk) -> bool:
-        """Adds one chunk; whether it bore content."""
+    def take(self, chunk: Piece) -> bool:
+        """Adds one chunk; whether it bore content. Until an id has come, chunks have to be decoded whole."""
         facts = self._facts
-        if not facts.upstream_id:
+        if isinstance(chunk, Chunk) and not facts.upstream_id:
             facts.upstream_id, facts.upstream_model = chunk.id, chunk.model
             facts.system_fingerprint = chunk.system_fingerprint or ""
+            if chunk.id:
+                self.decode = _piece.decode
         content = False
         for choice in chunk.choices:
             self._choices.add(choice.index)
@@ -128,7 +138,12 @@ class _Gatherer:
             if choice.logprobs is not None:
                 self._take_logprobs(choice.logprobs)
             said = choice.delta or choice.message
-            added = len(choice.text or "") if said is None else self._take_said(choice.index, said)
+            if said is None:
+                added = len(choice.text or "")
+            elif isinstance(said.content, str) and said.content and said.tool_calls is None:
+                added = len(said.content)
+            else:
+                added = self._take_said(choice.index, said)
             if added:
                 facts.text_bytes += added
                 content = True
@@ -138,10 +153,8 @@ class _Gatherer:
 
     def _take_said(self, choice: int, said: Said) -> int:
         """Adds a message or a delta; the size of its content, zero where it has none."""
-        size = len(said.content) if isinstance(said.content, str) else 0
-        if size and said.tool_calls is None:
-            return size
-        for value in (said.reasoning_content, said.reasoning, said.refusal):
+        size = 0
+        for value in (said.content, said.reasoning_content, said.reasoning, said.refusal):
             if isinstance(value, str):
                 size += len(value)
         for value in (said.content, said.function_call, said.audio):
@@ -186,11 +199,14 @@ class EventReader:
         """Takes the next bytes of the body."""
         self.content, self.forward = False, b""
         try:
-            events = self._splitter.feed(data)
-            if len(events) == 1:
-                self.forward = events[0] if self._passes(events[0]) else b""
-            elif events:
-                self.forward = b"".join([event for event in events if self._passes(event)])
+            payload = None if self.done or self.failure or self._splitter.held else sole_object(data)
+            if payload is not None:
+                if self._takes(payload):
+                    self.forward = data
+                return
+            events = [event for event in self._splitter.feed(data) if self._passes(event)]
+            if events:
+                self.forward = events[0] if len(events) == 1 else b"".join(events)
         except NOT_JSON as wrong:
             self.failure = f"an event of the stream is not valid: {wrong}"
         except NotAnEvent:
@@ -206,11 +222,16 @@ class EventReader:
         if payload.strip() == b"[DONE]":
             self.done = True
             return True
-        chunk = _chunk.decode(payload)
+        return self._takes(payload)
+
+    def _takes(self, payload: bytes) -> bool:
+        """Takes the JSON of one event; whether the client may see it."""
+        gather = self._gather
+        chunk = gather.decode(payload)
         if chunk.error:
             self.failure = error_text(chunk.error)
             return False
-        if self._gather.take(chunk):
+        if gather.take(chunk):
             self.content = True
         return bool(chunk.choices) or self._wants_usage or chunk.usage is ABSENT
 

@@ -17,35 +17,28 @@ class EventTooLarge(Exception):
 
 
 class EventSplitter:
-    """Cuts a byte stream into whole events and holds back what is not whole yet."""
+    """Cuts a byte stream into whole events; `held` is what it holds back because it is not whole yet."""
 
-    __slots__ = ("_held", "_size")
+    __slots__ = ("_size", "held")
 
     def __init__(self) -> None:
-        self._held: list[bytes] = []
+        self.held: list[bytes] = []
         self._size = 0
-
-    @property
-    def pending(self) -> bool:
-        """Whether bytes of an unfinished event are held back."""
-        return bool(self._held)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events completed by `data`, each with its blank line; raises `EventTooLarge`."""
-        if not self._held and data.endswith(b"\n\n") and data.count(b"\n\n") == 1 and b"\r" not in data:
-            return [data]
         if not data:
             return []
-        self._held.append(data)
+        self.held.append(data)
         self._size += len(data)
         events: list[bytes] = []
         if b"\n" in data:
-            text = b"".join(self._held)
+            text = b"".join(self.held)
             start = 0
             while end := _event_end(text, start):
                 events.append(text[start:end])
                 start = end
-            self._held = [text[start:]] if start < len(text) else []
+            self.held = [text[start:]] if start < len(text) else []
             self._size = len(text) - start
         if self._size > MAX_EVENT_BYTES:
             raise EventTooLarge
@@ -65,14 +58,24 @@ def _event_end(data: bytes, start: int) -> int:
     return min(ends, default=0)
 
 
+def sole_object(data: bytes) -> bytes | None:
+    """The JSON object in bytes that are one whole event of one data line, as most reads of a stream are; else None."""
+    if (
+        data.startswith(b"data: {")
+        and data.endswith(b"}\n\n")
+        and data.find(b"\n") == len(data) - 2
+        and b"\r" not in data
+    ):
+        return data[6:-2]
+    return None
+
+
 def data_of(event: bytes) -> bytes | None:
     """The event's data, or None for one that has none (a comment, a ping, a bare `event:` line).
 
     Raises `NotAnEvent` for a line that is no field of the standard: a browser skips it, but here it means that the
     server is not speaking what it says.
     """
-    if event.startswith(b"data: ") and event.find(b"\n") >= len(event) - 2:
-        return event[6:-2]
     lines = []
     for line in event.splitlines():
         name, colon, value = line.partition(b":")
