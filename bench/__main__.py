@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ SUITES = {
     "deadlines": "how punctually each clock fires, and that patience is kept",
     "truncation": "answers cut by the upstream: none may look whole to a client",
     "crash": "killed workers, killed control, rolling restarts: no record lost, no connection reset",
+    "outage": "telemetry down and a disk full under load: nothing lost, calls refused loudly and taken again",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 
@@ -67,6 +69,7 @@ def main(arguments: list[str]) -> int:
             print(f"{name:12} {what}")
         print(f"{'all':12} every one of them\n{'results':12} write RESULTS.md from what was measured")
         return 2 if unknown else 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # blocks end, and with them their children
     native.build()
     machine.raise_file_limit()
     options = Options(

@@ -40,7 +40,8 @@ workers = {workers}
 listen = "127.0.0.1:{control_port}"
 
 [data]
-directory = "data"
+directory = "{data}"
+{data_settings}
 """
 
 MODEL = """
@@ -62,6 +63,14 @@ GENEROUS = 'deadline = { connect = "5s", first_token = "120s", gap = "60s", tota
 
 
 @dataclass(frozen=True)
+class Data:
+    """The data directory of a benchmark's project, in its folder or elsewhere, and the rest of `[data]`."""
+
+    directory: str = "data"
+    settings: str = ""
+
+
+@dataclass(frozen=True)
 class Task:
     """A task of a benchmark's project: its model and the rest of its task.toml."""
 
@@ -74,6 +83,7 @@ class Gateway:
     """A running `trimtab up`."""
 
     folder: Path
+    data: Path
     port: int
     control_port: int
     key: str
@@ -81,7 +91,7 @@ class Gateway:
 
     def processes(self) -> list[dict[str, Any]]:
         """Everybody in the crew: what the supervisor keeps in its data directory."""
-        roster = self.folder / "data" / "run" / "processes.json"
+        roster = self.data / "run" / "processes.json"
         found: list[dict[str, Any]] = json.loads(roster.read_text()) if roster.exists() else []
         return found
 
@@ -108,7 +118,7 @@ class Gateway:
 
     def status(self) -> dict[str, Any]:
         """What `trimtab status --json` shows, asked of control itself."""
-        with contextlib.closing(UnixConnection(self.folder / "data" / "run" / "control.sock")) as connection:
+        with contextlib.closing(UnixConnection(self.data / "run" / "control.sock")) as connection:
             connection.request("GET", "/api/status")
             found: dict[str, Any] = json.load(connection.getresponse())
         return found
@@ -157,13 +167,21 @@ def trimtab(folder: Path, *words: str) -> str:
 
 
 def write_project(
-    name: str, port: int, control_port: int, models: Mapping[str, int], tasks: Mapping[str, Task], workers: int
+    name: str,
+    ports: tuple[int, int],
+    models: Mapping[str, int],
+    tasks: Mapping[str, Task],
+    workers: int,
+    data: Data,
 ) -> Path:
     """A project in out/projects with nothing recorded yet; `models` maps served names to ports here."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    text = PROJECT.format(port=port, control_port=control_port, workers=workers)
+    port, control_port = ports
+    text = PROJECT.format(
+        port=port, control_port=control_port, workers=workers, data=data.directory, data_settings=data.settings
+    )
     text += "".join(MODEL.format(name=model, port=place) for model, place in models.items())
     (folder / "trimtab.toml").write_text(text)
     for task, content in tasks.items():
@@ -175,14 +193,20 @@ def write_project(
 
 @contextlib.contextmanager
 def gateway(
-    name: str, models: Mapping[str, int], tasks: Mapping[str, Task], *, workers: int = 1, core: int | None = None
+    name: str,
+    models: Mapping[str, int],
+    tasks: Mapping[str, Task],
+    *,
+    workers: int = 1,
+    core: int | None = None,
+    data: Data = Data(),  # noqa: B008  it is frozen
 ) -> Iterator[Gateway]:
     """`trimtab up` with a key, pinned to the serving core unless another is given, until the block ends."""
     port, control_port = children.free_port(), children.free_port()
-    folder = write_project(name, port, control_port, models, tasks, workers)
+    folder = write_project(name, (port, control_port), models, tasks, workers, data)
     key = json.loads(trimtab(folder, "key", "new", "bench", "--json"))["secret"]
     place = machine.cores().serving if core is None else core
     with children.running([TRIMTAB, "up"], f"trimtab-{name}", place, port, cwd=folder) as child:
-        opened = Gateway(folder, port, control_port, key, child)
+        opened = Gateway(folder, folder / data.directory, port, control_port, key, child)
         children.await_true(lambda: bool(opened.pids("control")), children.READY_LIMIT_S, "control of trimtab up")
         yield opened

@@ -1,4 +1,4 @@
-"""What telemetry holds of a stopped project, as JSON: `python -m bench.stored DATA_DIRECTORY`.
+"""What telemetry holds of a stopped project, as JSON: `python -m bench.stored DATA_DIRECTORY`, or a server's URL.
 
 A program of its own, because chDB lets one process hold a directory and does not survive a fork.
 """
@@ -25,8 +25,8 @@ class Stored:
     outcomes: dict[str, int]
 
 
-def read(data: Path) -> Stored:
-    """Ask another process to open the store; the project's control must have ended."""
+def read(data: Path | str) -> Stored:
+    """Ask another process to open the store; the project's control must have ended if the store is its own."""
     command = [sys.executable, "-m", "bench.stored", str(data)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -34,12 +34,12 @@ def read(data: Path) -> Stored:
     return Stored(**json.loads(done.stdout))
 
 
-def main(data: Path) -> None:
+def main(data: str) -> None:
     """Open the store and print what it holds."""
-    from trimtab.store.clickhouse import open_embedded  # noqa: PLC0415 - only this process may load chDB
+    from trimtab.store.clickhouse import open_embedded, open_server  # noqa: PLC0415 - only this process may load chDB
     from trimtab.store.telemetry import ReportQuery  # noqa: PLC0415
 
-    store = open_embedded(data / "telemetry")
+    store = open_server(data) if data.startswith("http") else open_embedded(Path(data) / "telemetry")
     store.migrate()
     counts = store.count()
     outcomes: Counter[str] = Counter()
@@ -50,4 +50,4 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

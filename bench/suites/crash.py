@@ -55,7 +55,7 @@ def body(chunks: int, pace_ms: int) -> Path:
 def count(opened: Gateway) -> stored.Stored:
     """Stop the project and count what telemetry holds."""
     children.stop(opened.supervisor, limit_s=120)
-    return stored.read(opened.folder / "data")
+    return stored.read(opened.data)
 
 
 def kill_worker(port: int, options: Options, result: Result) -> None:
