@@ -199,7 +199,7 @@ def gateway(
     *,
     workers: int = 1,
     core: int | None = None,
-    data: Data = Data(),  # noqa: B008  it is frozen
+    data: Data = Data(),
 ) -> Iterator[Gateway]:
     """`trimtab up` with a key, pinned to the serving core unless another is given, until the block ends."""
     port, control_port = children.free_port(), children.free_port()

@@ -97,7 +97,7 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 
 def full_disk(port: int, options: Options, result: Result) -> None:
-    """The disk fills up under load and is emptied again: answers are 200 or `storage_full`, and each 200 is recorded."""
+    """The disk fills up under load and is emptied again: calls get 200 or `storage_full`, and each 200 is recorded."""
     disk, store, place = emptied("outage-small"), emptied("outage-small-store"), children.free_port()
     with small_disk(disk) as mounted, telemetry(store, place) as url:
         if not mounted:
