@@ -12,5 +12,5 @@ from tests.engine.vllm_server import ROOT, running_vllm
 @pytest.fixture(scope="session")
 def vllm_url() -> Iterator[str]:
     """A vLLM that serves jobs-small, without `/v1`. Without vLLM this is an error, not a skip: see install_vllm.sh."""
-    with running_vllm(ROOT / "src" / "trimtab" / "demo" / "models" / "jobs-small", "jobs-small") as url:
-        yield url
+    with running_vllm(ROOT / "src" / "trimtab" / "demo" / "models" / "jobs-small", "jobs-small") as vllm:
+        yield vllm.url

@@ -33,7 +33,7 @@ def run(options: Options, result: Result) -> None:
     """Pairs of direct and through until the interval is narrow."""
     with contextlib.ExitStack() as running:
         with machine.on_core(machine.cores().serving):
-            url = running.enter_context(running_vllm(MODEL, STUB_MODEL))
+            url = running.enter_context(running_vllm(MODEL, STUB_MODEL)).url
         port = urlsplit(url).port or 80
         ways = {DIRECT: arms.direct(port)}
         core = machine.cores().load

@@ -57,8 +57,8 @@ def main() -> None:
     """Serve each model in turn and write the recording."""
     lines: list[Recorded] = []
     for model in MODELS:
-        with running_vllm(MODELS_FOLDER / model, model) as url:
-            lines += record(url, model)
+        with running_vllm(MODELS_FOLDER / model, model) as vllm:
+            lines += record(vllm.url, model)
     write_recording(lines)
 
 

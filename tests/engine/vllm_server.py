@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "0.32.0+cpu"
@@ -51,14 +52,21 @@ class VllmDiedError(RuntimeError):
     """vLLM did not come up; the message says why, if need be with the last lines of its log."""
 
 
+class Vllm(NamedTuple):
+    """A vLLM that runs: its URL without `/v1`, and the process of its API server."""
+
+    url: str
+    pid: int
+
+
 def vllm_environment() -> Path:
     """The virtual environment that holds vLLM: $VLLM_VENV, or `.vllm-venv` at the root of the repository."""
     return Path(os.environ.get("VLLM_VENV", ROOT / ".vllm-venv"))
 
 
 @contextlib.contextmanager
-def running_vllm(model: Path, name: str, extra_flags: tuple[str, ...] = ()) -> Iterator[str]:
-    """Serve the model directory under `name`; gives the server's URL without `/v1`. Ends the whole process group."""
+def running_vllm(model: Path, name: str, extra_flags: tuple[str, ...] = ()) -> Iterator[Vllm]:
+    """Serve the model directory under `name`; ends the whole process group."""
     if not (vllm_environment() / "bin" / "vllm").exists():
         raise VllmDiedError(f"there is no vLLM in {vllm_environment()}: run tests/engine/install_vllm.sh")
     with tempfile.TemporaryDirectory(prefix="trimtab-vllm-") as folder:
@@ -66,7 +74,7 @@ def running_vllm(model: Path, name: str, extra_flags: tuple[str, ...] = ()) -> I
         process = _start(model, name, url, Path(folder), extra_flags)
         try:
             _await_health(process, url, Path(folder) / "log")
-            yield url
+            yield Vllm(url, process.pid)
         finally:
             _stop(process)
 
