@@ -17,6 +17,7 @@ from typing import Any
 
 from bench import intervals, meter, native, rounds
 from bench.arm import STUB_MODEL, Arm
+from bench.bare import bare
 from bench.gateway import GENEROUS, Task, gateway
 from bench.options import Options
 from bench.peers.litellm import litellm
@@ -24,9 +25,9 @@ from bench.peers.nginx import nginx
 from bench.peers.sglang_router import sglang_router
 from bench.report import Result
 
-NGINX, SGLANG, LITELLM = "nginx", "sglang-router", "litellm"
+NGINX, SGLANG, LITELLM, BARE = "nginx", "sglang-router", "litellm", "bare"
 DIGEST, FULL = "trimtab-digest", "trimtab-full"
-PEERS = {NGINX: nginx, SGLANG: sglang_router, LITELLM: litellm}
+PEERS = {NGINX: nginx, SGLANG: sglang_router, LITELLM: litellm, BARE: bare}
 REDACTION = {DIGEST: "digest", FULL: "full"}
 LITELLM_EVERY = 4
 LAST_FLUSH_S = 0.1  # what a server does shortly after its last answer still belongs to the run
@@ -195,8 +196,10 @@ def report_workload(workload: Workload, arms: list[str], done: rounds.Rounds, re
         if aside := done.values(name, "aside_us_a_record"):
             result.show(f"{name}: control's CPU for each record ({workload.name})", intervals.mean(aside), "us")
     promised = {(limit.arm, limit.base): limit for limit in workload.limits}
-    for arm in REDACTION:
+    for arm in (BARE, *REDACTION):
         for base in PEERS:
+            if arm == base:
+                continue
             pairs = done.pairs(arm, base, "us")
             if not pairs:
                 continue
