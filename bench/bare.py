@@ -34,7 +34,6 @@ from trimtab.gateway.upstreams.origin import Origin
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.sink import Failure
 
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
