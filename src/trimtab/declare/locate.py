@@ -17,10 +17,11 @@ Path = tuple[str | int, ...]
 BLANK: Final = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 SPACE: Final = re.compile(r"[ \t]*")
 KEY: Final = re.compile(r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*""")
+# No possessive quantifiers: around groups they match wrongly in Python before 3.11.5, which Debian 12 has.
 STRING: Final = re.compile(
-    r'''"""(?:[^"\\]++|\\[\s\S]|"{1,2}(?!"))*+"{3,5}'''
-    r"""|'''(?:[^']++|'{1,2}(?!'))*+'{3,5}"""
-    r'''|"(?:[^"\\]|\\.)*+"'''
+    r'''"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*"{3,5}'''
+    r"""|'''(?:[^']|'{1,2}(?!'))*'{3,5}"""
+    r'''|"(?:[^"\\]|\\.)*"'''
     r"""|'[^']*'"""
 )
 SCALAR: Final = re.compile(r"[^,\]}#\n]+")
