@@ -36,6 +36,7 @@ from trimtab.guard.alarm import Alarm
 from trimtab.guard.deadlines import Expiry
 from trimtab.guard.outcome import Outcome
 from trimtab.guard.retry import decide
+from trimtab.guard.timers import Timers
 from trimtab.record.events import CLIENT_GONE, OK
 
 log = logging.getLogger("trimtab.gateway")
@@ -57,6 +58,7 @@ class Attempts(Struct, eq=False):
     _serving: Serving
     _parts: Parts
     _loop: asyncio.AbstractEventLoop
+    _timers: Timers
     _over: Over
     _alarm: Alarm = LATER
     _attempt: OpenAttempt | None = None
@@ -64,7 +66,7 @@ class Attempts(Struct, eq=False):
 
     def begin(self) -> None:
         """Asks a replica; the rest follows by itself."""
-        self._alarm = Alarm(self.exchange.clocks, self._parts.clock.monotonic, self._loop.call_at, self._expired)
+        self._alarm = Alarm(self.exchange.clocks, self._parts.clock.monotonic, self._timers.call_at, self._expired)
         self._next()
 
     def leave(self) -> None:

@@ -15,47 +15,45 @@ from trimtab.gateway.upstreams.origin import Origin
 
 ReadSecret = Callable[[Secret], str]
 FORWARDED = (b"content-type", b"accept")
+MAX_STARTS = 16
 
 
 class Target:
     """A replica as requests are written for it."""
 
-    __slots__ = ("_base", "_fixed", "model", "origin", "served_name")
+    __slots__ = ("_behind", "_starts", "model", "origin", "served_name")
 
     def __init__(self, model: Model, url: str) -> None:
         self.model = model
         self.served_name = model.served_name
         self.origin = Origin.parse(url, ca=model.ca, proxy=model.proxy)
-        self._base = self.origin.base_path.encode()
-        self._fixed = f" HTTP/1.1\r\nhost: {self.origin.authority}\r\nuser-agent: trimtab\r\nx-request-id: ".encode()
+        self._behind = f" HTTP/1.1\r\nhost: {self.origin.authority}\r\nuser-agent: trimtab\r\nx-request-id: ".encode()
+        self._starts: dict[tuple[str, bytes], bytes] = {}
 
     def head(self, exchange: Exchange, body_bytes: int, left_s: float | None, read_secret: ReadSecret) -> bytes:
         """The request's head, ready to be written."""
         request, admitted = exchange.request, exchange.admitted
+        start = self._starts.get((request.method, request.target)) or self._start(request.method, request.target)
+        head = b"%b%b\r\ncontent-length: %d\r\n" % (start, exchange.call.encode(), body_bytes)
         get = request.headers.get
-        lines = [
-            b"%b %b%b%b%b"
-            % (
-                request.method.encode(),
-                self.origin.base_path.encode(),
-                request.target,
-                self._fixed,
-                exchange.call.encode(),
-            ),
-            b"content-length: %d" % body_bytes,
-        ]
         for name in FORWARDED:
             value = get(name)
             if value is not None:
-                lines.append(b"%b: %b" % (name, value))
+                head += b"%b: %b\r\n" % (name, value)
         if self.model.api_key is not None:
-            lines.append(b"authorization: Bearer " + read_secret(self.model.api_key).encode("latin-1"))
+            head += b"authorization: Bearer %b\r\n" % read_secret(self.model.api_key).encode("latin-1")
         if left_s is not None:
-            lines.append(b"x-trimtab-deadline-ms: %d" % max(1, int(left_s * 1000)))
+            head += b"x-trimtab-deadline-ms: %d\r\n" % max(1, int(left_s * 1000))
         if admitted is not None and admitted.trace_id:
-            lines.append(f"traceparent: 00-{admitted.trace_id}-{exchange.call[16:]}-01".encode())
-        lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+            head += f"traceparent: 00-{admitted.trace_id}-{exchange.call[16:]}-01\r\n".encode()
+        return head + b"\r\n"
+
+    def _start(self, method: str, target: bytes) -> bytes:
+        """The head up to the request's id; remembered while targets are few, as those of the surfaces are."""
+        start = b"%b %b%b%b" % (method.encode(), self.origin.base_path.encode(), target, self._behind)
+        if len(self._starts) < MAX_STARTS:
+            self._starts[method, target] = start
+        return start
 
 
 def render_prompt(exchange: Exchange) -> tuple[bytes, ...]:

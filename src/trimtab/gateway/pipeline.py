@@ -32,6 +32,7 @@ from trimtab.gateway.surfaces.completions import Completions
 from trimtab.gateway.surfaces.embeddings import Embeddings
 from trimtab.gateway.surfaces.passthrough import Passthrough
 from trimtab.gateway.surfaces.surface import Surface
+from trimtab.guard.timers import Timers
 from trimtab.policy.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
     from trimtab.gateway.http.request import Request
 
 log = logging.getLogger("trimtab.gateway")
+
+
+def _clock_failed(fault: Exception) -> None:
+    log.error("internal_error", exc_info=fault)
+
 
 SURFACES: tuple[Surface, ...] = (ChatCompletions(), Completions(), Embeddings())
 PASSTHROUGH = Passthrough()
@@ -53,6 +59,7 @@ class Pipeline:
         self._recorder = parts.recorder
         self._bodies = parts.bodies
         self._loop = asyncio.get_running_loop()
+        self._timers = Timers(parts.clock.monotonic, self._loop.call_at, _clock_failed)
         self._surfaces = {surface.path: surface for surface in SURFACES}
         self._serving = Serving(snapshot, parts)
         self.draining = False
@@ -81,7 +88,7 @@ class Pipeline:
             self._end(exchange, self._internal(exchange, fault))
         else:
             if admitted:
-                attempts = Attempts(exchange, serving, self._parts, self._loop, self._end)
+                attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, self._end)
                 answer.on_gone = attempts.leave
                 attempts.begin()
             else:

@@ -55,6 +55,9 @@ class Capture(Struct, eq=False):
 
     def add(self, data: bytes, now_s: float) -> None:
         """Takes the next chunk, which came at `now_s` (monotonic seconds)."""
+        if not self._size and not self._waiting and len(data) > SMALL_BYTES:
+            self._take_first(data, now_s)
+            return
         self._waiting.append(data)
         self._times_s.append(now_s)
         if len(data) > SMALL_BYTES or len(self._times_s) == BATCH_CHUNKS:
@@ -105,15 +108,27 @@ class Capture(Struct, eq=False):
         self._held_bytes = 0
         self._pieces = None
 
+    def _take_first(self, data: bytes, now_s: float) -> None:
+        """Takes a large first chunk, which most often is the whole answer."""
+        delay_s = now_s - self.last_s
+        self.last_s = now_s
+        self._chunks = 1
+        varints.extend(self._delays_us, (int(delay_s * 1e6) if delay_s > 0 else 0,))
+        varints.extend(self._lengths, (len(data),))
+        self._keep(data)
+
     def _take(self) -> None:
         """Takes in the chunks that wait."""
         chunks, times_s = self._waiting, self._times_s
         if not chunks:
             return
         self._waiting, self._times_s = [], []
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._size += len(data)
         self._count([len(chunk) for chunk in chunks], [self.last_s, *times_s])
+        self._keep(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+
+    def _keep(self, data: bytes) -> None:
+        """Takes the bytes in, as far as the redaction allows."""
+        self._size += len(data)
         if self.redaction == "full":
             if self._held_bytes and self._held_bytes + len(data) > PIECE_BYTES:
                 self._spill()
