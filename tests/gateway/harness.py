@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trimtab.clock import Clock, SystemClock
 from trimtab.cost.prices import Rate
@@ -34,6 +34,7 @@ from trimtab.record.recorder import Recorder
 from trimtab.record.room import Room
 from trimtab.record.spool import Spool
 
+EventT = TypeVar("EventT", Admitted, Attempt, Settled)
 KEY = b"tt_test"
 FAST = Deadlines(connect_s=2.0, first_token_s=2.0, gap_s=2.0)
 
@@ -111,14 +112,15 @@ class Response:
 class RunningGateway:
     """The gateway under test and the client's side of it."""
 
-    def __init__(self, directory: Path, policy: Snapshot, clock: Clock | None = None) -> None:
+    def __init__(self, directory: Path, policy: Snapshot, clock: Clock | None = None, disk: Disk | None = None) -> None:
         self.directory = directory
         self.clock = clock or SystemClock()
+        self.disk = disk or Disk()
         self.policy = policy
         self.keys: dict[bytes, ClientKey] = {KEY: ClientKey()}
 
     async def __aenter__(self) -> RunningGateway:
-        clock, disk, epoch = self.clock, Disk(), "g0-000000000001"
+        clock, disk, epoch = self.clock, self.disk, "g0-000000000001"
         room = Room(self.directory, epoch, clock, disk, reserve_bytes=1 << 20, spool_limit_bytes=1 << 30)
         segments = RollingLog(self.directory / "spool" / epoch, SEGMENT, clock, disk, max_bytes=1 << 26, max_age_s=60.0)
         packs = RollingLog(self.directory / "bodies" / epoch, PACK, clock, disk, max_bytes=1 << 26, max_age_s=600.0)
@@ -184,15 +186,15 @@ class RunningGateway:
         """All events in the spool, after what is open has ended."""
         while self.pipeline.open_calls:
             await asyncio.sleep(0)
+        return Events(self.recorded(Admitted), self.recorded(Attempt), self.recorded(Settled))
+
+    def recorded(self, kind: type[EventT]) -> list[EventT]:
+        """The events of a kind that were recorded so far."""
         self.recorder.flush()
         found: list[Event] = []
         for segment in tail.segments(self.directory / "spool"):
             found += [event for _, event in tail.read(segment.path, 0)]
-        return Events(
-            [event for event in found if isinstance(event, Admitted)],
-            [event for event in found if isinstance(event, Attempt)],
-            [event for event in found if isinstance(event, Settled)],
-        )
+        return [event for event in found if isinstance(event, kind)]
 
 
 @dataclass

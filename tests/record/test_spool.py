@@ -8,11 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.record.wiring import EPOCH, HandClock, Worker, admitted, all_events, attempt, open_descriptors, settled
+from tests.record.wiring import (
+    EPOCH,
+    BrokenDisk,
+    HandClock,
+    Worker,
+    admitted,
+    all_events,
+    attempt,
+    calls_of,
+    open_descriptors,
+    settled,
+)
 from trimtab.errors import StoreError
 from trimtab.record import frames, tail
 from trimtab.record.disk import Disk
-from trimtab.record.events import Change, LogprobSummary, Usage
+from trimtab.record.events import Admitted, Attempt, Change, LogprobSummary, Settled, Usage
 from trimtab.record.frames import SEGMENT
 from trimtab.record.log import RollingLog
 
@@ -251,3 +262,51 @@ def test_state_is_told(tmp_path):
     )
     assert "Recorder(1 calls open" in repr(worker.recorder)
     assert "Room(open, 262144 of 262144 bytes in reserve)" in repr(worker.recorder)
+
+
+@pytest.mark.parametrize("takes", [0, 10, 10_000])
+def test_a_write_that_fails_amid_frames_leaves_none_of_them(tmp_path, takes):
+    """What was half written when the disk broke is written again once it works, and is there once."""
+    disk = BrokenDisk()
+    worker = Worker(tmp_path, disk=disk)
+    worker.recorder.admit(admitted("a"))
+    for number in range(50):
+        worker.recorder.attempt(attempt("a", number=number, detail="x" * 300))
+    disk.broken, disk.takes = True, takes
+    with pytest.raises(StoreError, match="Input/output error"):
+        worker.recorder.flush()
+    disk.broken = False
+    worker.recorder.settle(settled("a"))
+    worker.recorder.close()
+    events = all_events(tmp_path)
+    assert [event.number for event in events if isinstance(event, Attempt)] == list(range(50))
+    assert (calls_of(events, Admitted), calls_of(events, Settled)) == (["a"], ["a"])
+
+
+def test_a_call_that_could_not_be_written_down_was_never_let_in(tmp_path):
+    """It is refused with the disk's fault and leaves no event, neither then nor later; the next one is let in."""
+    disk = BrokenDisk()
+    worker = Worker(tmp_path, disk=disk)
+    worker.recorder.admit(admitted("a"))
+    disk.broken = True
+    with pytest.raises(StoreError):
+        worker.recorder.admit(admitted("refused"))
+    disk.broken = False
+    worker.recorder.admit(admitted("b"))
+    assert worker.recorder.open_calls == 2
+    assert calls_of(all_events(tmp_path), Admitted) == ["a", "b"]
+
+
+def test_a_file_that_could_not_be_begun_does_not_stay(tmp_path):
+    """A disk that fails at a file's first bytes leaves neither the file nor its descriptor, so the next try works."""
+    disk = BrokenDisk()
+    log = rolling(tmp_path, disk)
+    disk.broken = True
+    before = open_descriptors()
+    for _ in range(3):
+        with pytest.raises(StoreError, match="opening"):
+            log.append((frame(EVENTS[0]),), lambda limit: 0)
+    assert open_descriptors() == before
+    disk.broken = False
+    assert log.append((frame(EVENTS[0]),), lambda limit: 0) == len(frame(EVENTS[0]))
+    assert [path.name for path in (tmp_path / EPOCH).iterdir()] == ["00000000.seg"]

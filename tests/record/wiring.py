@@ -62,6 +62,22 @@ class SmallDisk(Disk):
         return self.room - self.used
 
 
+class BrokenDisk(Disk):
+    """A disk that works until it is `broken`, then takes `takes` bytes more and fails."""
+
+    def __init__(self):
+        self.broken = False
+        self.takes = 0
+
+    def writev(self, fd, parts):
+        if not self.broken:
+            return os.writev(fd, parts)
+        if not self.takes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        data, self.takes = b"".join(parts)[: self.takes], 0
+        return os.write(fd, data)
+
+
 class Worker:
     """A recorder with its parts, wired as a gateway worker has them."""
 

@@ -76,7 +76,7 @@ class RollingLog:
         if self._fd < 0:
             return
         if not self._unwritable:
-            self.append((self._kind.seal,), lambda _: 0)
+            self.append((self._kind.seal,), _nothing)
         if len(self._retired) >= MAX_UNSYNCED_FILES:
             self.sync()
         self._retired.append(self._fd)
@@ -90,7 +90,7 @@ class RollingLog:
 
         All of them, or where the disk got full the whole frames that fitted: `boundary(n)` is the greatest end of a
         frame within the first n bytes, and what lies behind it is cut off again. Raises `StoreError` for any other
-        failure.
+        failure, and then none of them is.
         """
         if self._fd < 0 and not self._open():
             return 0
@@ -99,8 +99,9 @@ class RollingLog:
         self._dirty = True
         if written < total:
             self._unwritable = failure == errno.EFBIG
-            written = self._cut(written, boundary)
-            if failure not in NO_ROOM:
+            broken = failure not in NO_ROOM
+            written = self._cut(written, _nothing if broken else boundary)
+            if broken:
                 raise self._failed(f"write: {os.strerror(failure)}")
         self.size += written
         return written
@@ -136,19 +137,19 @@ class RollingLog:
         """Begins the next file; whether there was room for it."""
         path = self._kind.path(self.directory, self.number)
         header = fileheader.encode(self._kind, FileHeader(self.directory.name, self.number, self._clock.wall_ns()))
-        fd = -1
+        fd, failure = -1, None
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             room = self._disk.writev(fd, [header]) == len(header)
-        except OSError as failure:
-            if failure.errno not in NO_ROOM:
-                raise self._failed(f"opening {path.name}: {failure.strerror}") from failure
-            room = False
+        except OSError as fault:
+            failure, room = fault, False
         if not room:
             if fd >= 0:
                 os.close(fd)
                 path.unlink()
+            if failure is not None and failure.errno not in NO_ROOM:
+                raise self._failed(f"opening {path.name}: {failure.strerror}") from failure
             return False
         self._fd = fd
         self.size = len(header)
@@ -193,6 +194,11 @@ class RollingLog:
 
     def _failed(self, detail: str) -> StoreError:
         return StoreError(store=self.directory, detail=detail)
+
+
+def _nothing(limit: int) -> int:
+    """The boundary of what makes sense as a whole only."""
+    return 0
 
 
 def _without(parts: Sequence[Buffer], count: int) -> list[Buffer]:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from trimtab.errors import StorageFull
+from trimtab.errors import StorageFull, StoreError
 from trimtab.record.bodies import Bodies
 from trimtab.record.events import Admitted, Attempt, Change, Settled
 from trimtab.record.redact import scrub
@@ -54,7 +54,12 @@ class Recorder:
         if room.full:
             raise room.refusal()
         size = spool.add(event)
-        if not spool.write():
+        try:
+            written = spool.write()
+        except StoreError:
+            spool.withdraw(size)
+            raise
+        if not written:
             spool.withdraw(size)
             room.fill()
             self.flush()
