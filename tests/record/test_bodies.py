@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.record.wiring import EPOCH, HandClock, Worker
+from tests.record.wiring import EPOCH, BrokenDisk, HandClock, Worker
+from trimtab.errors import StoreError
 from trimtab.record import packs
 from trimtab.record.index import BodyIndex
 from trimtab.record.packs import Kind
@@ -253,3 +254,18 @@ def test_frames_say_what_they_are(tmp_path):
     worker.recorder.close()
     kinds = [entry.kind for entry in packs.scan(tmp_path / "bodies" / EPOCH / "00000000.pack", 0)]
     assert kinds == [Kind.NODE, Kind.BLOB, Kind.LINK, Kind.REQUEST, Kind.END]
+
+
+def test_what_a_broken_disk_did_not_take_is_kept_when_it_comes_again(tmp_path):
+    """Bodies that were lost with a failing disk are counted, and not taken for stored afterwards."""
+    disk = BrokenDisk()
+    worker = Worker(tmp_path, disk=disk)
+    first, second = chat("first"), chat("second")
+    worker.request(first, messages_of(first))
+    disk.broken = True
+    with pytest.raises(StoreError):
+        worker.request(second, messages_of(second))
+    assert worker.bodies.lost == 2
+    disk.broken = False
+    refs = worker.request(second, messages_of(second))
+    assert index_of(worker).read(refs.body) == second

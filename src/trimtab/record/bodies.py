@@ -98,19 +98,25 @@ class Bodies:
         return digest.hex()
 
     def flush(self) -> None:
-        """Writes what waits; what a full disk does not take is lost, and the room is told."""
+        """Writes what waits; what a full disk does not take is lost, and the room is told.
+
+        Raises `StoreError` when the disk fails; all that waited is lost then.
+        """
         ends = self._ends
         if len(ends) == 1:
             self._roll_if_due()
             return
         parts, self._parts, self._ends = self._parts, [], [0]
         kept = 0
-        if not self._room.full:
-            kept = self._log.append(parts, lambda limit: max(end for end in ends if end <= limit))
-        if kept < ends[-1]:
-            self._room.fill()
-            self._known.clear()
-            self.lost += sum(1 for end in ends if end > kept)
+        try:
+            if not self._room.full:
+                kept = self._log.append(parts, lambda limit: max(end for end in ends if end <= limit))
+            if kept < ends[-1]:
+                self._room.fill()
+        finally:
+            if kept < ends[-1]:
+                self._known.clear()
+                self.lost += sum(1 for end in ends if end > kept)
 
     def sync_due(self) -> bool:
         """Whether a sync would bring anything to the disk."""
