@@ -10,6 +10,7 @@ import pytest
 from tests.record.wiring import EPOCH, SmallDisk, Worker, admitted, all_events, attempt, calls_of, settled
 from trimtab.errors import StorageFull
 from trimtab.record import tail
+from trimtab.record.disk import Disk
 from trimtab.record.events import Admitted, Attempt, Settled
 from trimtab.record.room import SHARE_BYTES
 
@@ -64,6 +65,44 @@ def test_open_calls_end_on_a_full_disk_and_calls_come_back_with_room(tmp_path):
     worker.recorder.close()
     assert calls_of(all_events(tmp_path), Admitted) == [*taken, "again"]
     assert worker.room.full is False
+
+
+def test_calls_that_come_together_are_let_in_as_far_as_there_is_room(tmp_path):
+    """Those that were written may be made, the rest is refused; none is written twice or without being let in."""
+    disk = SmallDisk((1 << 20) + 20_000)
+    worker = Worker(tmp_path, disk=disk, reserve_bytes=1 << 20)
+    together = [admitted(f"c{number:03d}", run="r" * 600) for number in range(100)]
+    worker.recorder.admit(admitted("first"))
+    taken = worker.recorder.admit(*together)
+    assert 0 < taken < len(together)
+    assert worker.recorder.open_calls == 1 + taken
+    with pytest.raises(StorageFull):
+        worker.recorder.admit(*together[taken:])
+    let_in = ["first", *(event.call for event in together[:taken])]
+    for call in let_in:
+        worker.recorder.settle(settled(call))
+    worker.recorder.flush()
+    events = all_events(tmp_path)
+    assert calls_of(events, Admitted) == let_in
+    assert calls_of(events, Settled) == let_in
+
+
+def test_calls_that_come_together_cost_one_write(tmp_path):
+    """However many there are."""
+
+    class CountingDisk(Disk):
+        writes = 0
+
+        def writev(self, fd, parts):
+            self.writes += 1
+            return os.writev(fd, parts)
+
+    disk = CountingDisk()
+    worker = Worker(tmp_path, disk=disk)
+    worker.recorder.admit(admitted("first"))
+    before = disk.writes
+    assert worker.recorder.admit(*[admitted(f"c{number}") for number in range(50)]) == 50
+    assert disk.writes == before + 1
 
 
 def test_the_reserve_is_made_whole_before_calls_are_taken(tmp_path):

@@ -82,22 +82,24 @@ class Attempts(Struct, eq=False):
     def _next(self) -> None:
         """Begins an attempt at the replica that is to be asked next."""
         self._waits = None
+        try:
+            attempt = self._attempt = self._chosen()
+        except Exception as fault:  # noqa: BLE001  it ends the call, in `_broke`
+            self._broke(None, fault)
+        else:
+            self._ask(attempt)
+
+    def _chosen(self) -> OpenAttempt:
+        """An attempt at the replica that the router chooses, its clocks running; raises `CircuitOpen`."""
         exchange, router, clock = self.exchange, self._serving.router, self._parts.clock
         now_s = clock.monotonic()
-        try:
-            choice = router.choose(exchange.task.models, exchange.tried, now_s)
-        except CallError as failure:
-            self._end(failure)
-            return
-        exchange.choice = choice
+        choice = exchange.choice = router.choose(exchange.task.models, exchange.tried, now_s)
         exchange.tried.append(choice)
         exchange.upstream_status = 0
         tokens = estimate_tokens(len(exchange.request.body), output_limit(exchange))
         in_flight = router.started(choice, tokens)
-        attempt = OpenAttempt(choice, len(exchange.tried), now_s, clock.wall_ns(), tokens, in_flight)
-        self._attempt = attempt
         self._alarm.attempt(now_s)
-        self._ask(attempt)
+        return OpenAttempt(choice, len(exchange.tried), now_s, clock.wall_ns(), tokens, in_flight)
 
     def _ask(self, attempt: OpenAttempt) -> None:
         """Sends the request on a pooled connection or, for want of one, on a fresh one when it stands.
@@ -208,15 +210,15 @@ class Attempts(Struct, eq=False):
         else:
             self._next()
 
-    def _broke(self, attempt: OpenAttempt, fault: BaseException) -> None:
-        """Something of ours failed amid an attempt: the call ends in that error, or as an internal one."""
+    def _broke(self, attempt: OpenAttempt | None, fault: BaseException) -> None:
+        """No attempt can be made, or something of ours failed amid one: the call ends in that, or an internal error."""
         exchange = self.exchange
         if isinstance(fault, CallError):
             failure: CallError = fault
         else:
             failure = Internal(call=exchange.call)
             log.error("internal_error", exc_info=fault, extra={"fields": {"call": exchange.call}})
-        if self._attempt is attempt:
+        if attempt is not None and self._attempt is attempt:
             self._close(attempt, Outcome(Internal.code), failure)
         self._end(failure)
 

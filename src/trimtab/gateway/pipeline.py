@@ -4,7 +4,7 @@ route     which surface, or an answer of our own
 identify  the key
 read      what the request asks for
 resolve   the task, its policy and the total deadline
-admit     `Admitted` leaves the process before the first upstream byte
+let in    `Admitted` leaves the process before the first upstream byte, one write for all calls of a turn of the loop
 attempt   a replica is chosen and asked; failures before the first content-bearing event may be tried again
 settle    every way out ends here, once
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trimtab.errors import (
@@ -34,6 +35,7 @@ from trimtab.gateway.surfaces.passthrough import Passthrough
 from trimtab.gateway.surfaces.surface import Surface
 from trimtab.guard.timers import Timers
 from trimtab.policy.snapshot import Snapshot
+from trimtab.record.events import Admitted
 
 if TYPE_CHECKING:
     from trimtab.gateway.http.answer import Answer
@@ -46,6 +48,8 @@ def _clock_failed(fault: Exception) -> None:
     log.error("internal_error", exc_info=fault)
 
 
+Waiting = tuple[Attempts, Admitted]
+"""A call that can begin as soon as its event is written."""
 SURFACES: tuple[Surface, ...] = (ChatCompletions(), Completions(), Embeddings())
 PASSTHROUGH = Passthrough()
 
@@ -64,7 +68,8 @@ class Pipeline:
         self._serving = Serving(snapshot, parts)
         self.draining = False
         self.open_calls = 0
-        self._flush_waits = False
+        self._arrived: list[tuple[Request, Answer]] = []
+        self._turn_waits = False
 
     def switch(self, snapshot: Snapshot) -> None:
         """Puts another snapshot in force; calls that are under way end under the one they began with."""
@@ -75,31 +80,68 @@ class Pipeline:
         return f"Pipeline({state}, snapshot {self._serving.snapshot.digest[:12]}, {self.open_calls} calls open)"
 
     def handle(self, request: Request, answer: Answer) -> None:
-        """Begins to answer one request; whatever happens, an admitted call is settled."""
+        """Takes a request. All that come in one turn of the loop are let in together at its end, with one write."""
+        self.open_calls += 1
+        self._arrived.append((request, answer))
+        self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        if not self._turn_waits:
+            self._turn_waits = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """The end of a turn of the loop: lets in what came in it, and writes what was recorded."""
+        self._turn_waits = False
+        arrived, self._arrived = self._arrived, []
+        waiting = [call for request, answer in arrived if (call := self._open(request, answer)) is not None]
+        while waiting:
+            waiting = waiting[self._let_in(waiting) :]
+        self._recorder.flush()
+
+    def _open(self, request: Request, answer: Answer) -> Waiting | None:
+        """A call that may be let in; None when its request has been answered here, or its client has left already."""
+        if answer.gone:
+            self.open_calls -= 1
+            return None
         at_ns = self._clock.wall_ns()
         serving = self._serving
         exchange = Exchange(request, answer, serving.snapshot, self._parts.ids.new(at_ns), at_ns, request.received_at)
-        self.open_calls += 1
         try:
-            admitted = self._route(exchange, serving)
-        except CallError as failure:
-            self._end(exchange, failure)
-        except Exception as fault:  # noqa: BLE001  it is the call's end
-            self._end(exchange, self._internal(exchange, fault))
-        else:
-            if admitted:
+            if self._route(exchange, serving):
                 attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, self._end)
-                answer.on_gone = attempts.leave
-                attempts.begin()
-            else:
-                self._end(exchange, None)
+                return attempts, self._admitted(exchange, serving)
+        except Exception as fault:  # noqa: BLE001  it is the call's end
+            self._end(exchange, self._failure(exchange, fault))
+        else:
+            self._end(exchange, None)
+        return None
+
+    def _let_in(self, waiting: Sequence[Waiting]) -> int:
+        """Records calls as admitted and begins them, as many as there is room for; refuses all if there is none."""
+        try:
+            admitted = self._recorder.admit(*[event for _, event in waiting])
+        except Exception as fault:  # noqa: BLE001  it is the end of these calls
+            for attempts, _ in waiting:
+                self._end(attempts.exchange, self._failure(attempts.exchange, fault))
+            return len(waiting)
+        for attempts, event in waiting[:admitted]:
+            exchange = attempts.exchange
+            exchange.admitted = event
+            exchange.answer.on_gone = attempts.leave
+            attempts.begin()
+        return admitted
+
+    def _failure(self, exchange: Exchange, fault: Exception) -> CallError:
+        """What the client is told of a fault: the error that it is, or an internal one."""
+        return fault if isinstance(fault, CallError) else self._internal(exchange, fault)
 
     def _internal(self, exchange: Exchange, fault: Exception) -> Internal:
         log.error("internal_error", exc_info=fault, extra={"fields": {"call": exchange.call}})
         return Internal(call=exchange.call)
 
     def _route(self, exchange: Exchange, serving: Serving) -> bool:
-        """Finds the surface and lets the call in; False when the request has been answered here."""
+        """Finds surface, key and task of a call; False when the request has been answered here."""
         request = exchange.request
         surface = self._surfaces.get(request.path)
         if surface is None:
@@ -111,7 +153,6 @@ class Pipeline:
         exchange.asked = surface.read(request.body)
         serving.admission.resolve(exchange, key)
         exchange.prompt = enforce.render_prompt(exchange)
-        self._admit(exchange, serving)
         return True
 
     def _route_elsewhere(self, exchange: Exchange, serving: Serving) -> bool:
@@ -126,7 +167,6 @@ class Pipeline:
             raise NotFound(path=request.path)
         exchange.asked = PASSTHROUGH.read(request.body)
         serving.admission.resolve_passthrough(exchange, key, model)
-        self._admit(exchange, serving)
         return True
 
     def _answer_own(self, exchange: Exchange, serving: Serving) -> None:
@@ -141,14 +181,12 @@ class Pipeline:
         else:
             answer.whole(200, b"content-type: application/json\r\n", b'{"status":"ok"}')
 
-    def _admit(self, exchange: Exchange, serving: Serving) -> None:
+    def _admitted(self, exchange: Exchange, serving: Serving) -> Admitted:
+        """The call's first event, its bodies kept; raises `Draining` when no call is let in any more."""
         if self.draining:
             raise Draining
-        asked, body = exchange.asked, exchange.request.body
-        refs = self._bodies.request(body, asked.messages, exchange.task.redaction)
-        admitted = serving.admission.admitted(exchange, refs)
-        self._recorder.admit(admitted)
-        exchange.admitted = admitted
+        refs = self._bodies.request(exchange.request.body, exchange.asked.messages, exchange.task.redaction)
+        return serving.admission.admitted(exchange, refs)
 
     def _fail(self, exchange: Exchange, failure: CallError) -> None:
         """Tells the client: as a real HTTP error, or after the head as an event and a cut connection."""
@@ -193,16 +231,6 @@ class Pipeline:
             response_body = self._bodies.response(capture)
         ended_s, at_ns = self._clock.monotonic(), self._clock.wall_ns()
         self._recorder.settle(settlement.settle(exchange, admitted, ended_s, at_ns, response_body))
-        self._flush_soon()
+        self._turn_soon()
         if capture is not None:
             capture.close()
-
-    def _flush_soon(self) -> None:
-        """Writes what was recorded in this turn of the loop, all at once, at its end."""
-        if not self._flush_waits:
-            self._flush_waits = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_waits = False
-        self._recorder.flush()

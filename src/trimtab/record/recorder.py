@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -38,14 +39,14 @@ class Recorder:
     def __repr__(self) -> str:
         return f"Recorder({self.open_calls} calls open, {self._spool!r}, {self._bodies!r}, {self._room!r})"
 
-    def admit(self, event: Admitted) -> None:
-        """Has written the event, its bodies and all that waited when it returns.
+    def admit(self, *events: Admitted) -> int:
+        """Lets calls in: how many, from the first on, have their event, their bodies and all that waited written.
 
-        Raises `StorageFull` when it cannot, and the call must not be made; `StoreError` when the disk fails.
+        The rest must not be made. Raises `StorageFull` when there is room for none, `StoreError` when the disk fails.
         """
         room, spool = self._room, self._spool
         try:
-            room.check(self.open_calls, spool.waiting_bytes)
+            room.check(self.open_calls + len(events) - 1, spool.waiting_bytes)
         except StorageFull:
             if room.over_limit:
                 spool.let_go(LOOK_S)
@@ -53,18 +54,29 @@ class Recorder:
         self._bodies.flush()
         if room.full:
             raise room.refusal()
-        size = spool.add(event)
+        sizes = [spool.add(event) for event in events]
         try:
             written = spool.write()
         except StoreError:
-            spool.withdraw(size)
+            spool.withdraw(sum(sizes))
             raise
+        admitted = len(events) if written else self._withdraw_unwritten(sizes)
+        self.open_calls += admitted
         if not written:
-            spool.withdraw(size)
-            room.fill()
             self.flush()
+        if not admitted:
             raise room.refusal()
-        self.open_calls += 1
+        return admitted
+
+    def _withdraw_unwritten(self, sizes: Sequence[int]) -> int:
+        """Takes back those of the newest events that a full disk did not take; how many of them it took."""
+        self._room.fill()
+        taken, waiting = len(sizes), self._spool.waiting_bytes
+        while taken and waiting > 0:
+            taken -= 1
+            waiting -= sizes[taken]
+        self._spool.withdraw(sum(sizes[taken:]))
+        return taken
 
     def attempt(self, event: Attempt) -> None:
         """Takes the event of an attempt that ended; it is written with what is written next."""

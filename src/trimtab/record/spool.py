@@ -33,7 +33,7 @@ class Spool:
         return frames.append(self._buffer, event)
 
     def withdraw(self, size: int) -> None:
-        """Takes the newest event back, which must not be written yet; `size` is what `add` returned."""
+        """Takes the newest events back, which must not be written yet; `size` is what `add` returned for them."""
         del self._buffer[-size:]
 
     def write(self) -> bool:
