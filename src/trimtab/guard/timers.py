@@ -12,8 +12,10 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-SLOTS_PER_S: Final = 250
-"""Timers within 4 ms of each other ring together, at the end of that time."""
+FAR_S: Final = 1.0
+NEAR_SLOTS_PER_S: Final = 1000
+FAR_SLOTS_PER_S: Final = 50
+"""Timers within a slot ring together, at its end: 1 ms, or 20 ms for those that were set for a second ahead or more."""
 LOOK_AGAIN_S: Final = 0.001
 """The least time ahead that the loop is asked for: loops round to milliseconds and may ring early."""
 
@@ -37,7 +39,7 @@ class Timer(Struct, eq=False):
 
 
 class Timers:
-    """Timers that ring at most 4 ms late, on a loop's `call_at`, never early.
+    """Timers on a loop's `call_at` that never ring early, and late by a slot at most: 1 ms, or 2 % and no more than 20 ms.
 
     `call_at` and `now` must tell the same time, as `loop.call_at` and `time.monotonic` do. What a callback raises goes
     to `failed`, and the others ring all the same.
@@ -52,18 +54,19 @@ class Timers:
         self._now = now
         self._call_at = call_at
         self._failed = failed
-        self._slots: dict[int, set[Timer]] = {}
-        self._order: list[int] = []
+        self._slots: dict[float, set[Timer]] = {}
+        self._order: list[float] = []
         self._armed: LoopTimer | None = None
-        self._armed_slot = 0
+        self._armed_for = 0.0
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Calls `callback` at `when`, in seconds of `now`, or up to 4 ms later."""
-        number = int(when * SLOTS_PER_S) + 1
-        slot = self._slots.get(number)
+        """Calls `callback` at `when`, in seconds of `now`, or up to a slot later."""
+        slots_per_s = NEAR_SLOTS_PER_S if when - self._now() < FAR_S else FAR_SLOTS_PER_S
+        end = (int(when * slots_per_s) + 1) / slots_per_s
+        slot = self._slots.get(end)
         if slot is None:
-            slot = self._slots[number] = set()
-            heappush(self._order, number)
+            slot = self._slots[end] = set()
+            heappush(self._order, end)
             self._arm()
         timer = Timer(slot, callback)
         slot.add(timer)
@@ -71,17 +74,17 @@ class Timers:
 
     def _arm(self) -> None:
         """Asks the loop for the first slot, unless it has been asked for that or for one before it."""
-        if not self._order or (self._armed is not None and self._armed_slot <= self._order[0]):
+        if not self._order or (self._armed is not None and self._armed_for <= self._order[0]):
             return
         if self._armed is not None:
             self._armed.cancel()
-        self._armed_slot = first = self._order[0]
-        self._armed = self._call_at(max(first / SLOTS_PER_S, self._now() + LOOK_AGAIN_S), self._ring)
+        self._armed_for = self._order[0]
+        self._armed = self._call_at(max(self._armed_for, self._now() + LOOK_AGAIN_S), self._ring)
 
     def _ring(self) -> None:
         """Rings what is due; a loop that rings early, because it rounds, is asked again."""
         self._armed = None
-        due = self._now() * SLOTS_PER_S
+        due = self._now()
         while self._order and self._order[0] <= due:
             slot = self._slots.pop(heappop(self._order))
             while slot:
