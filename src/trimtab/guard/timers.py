@@ -39,7 +39,7 @@ class Timer(Struct, eq=False):
 
 
 class Timers:
-    """Timers on a loop's `call_at` that never ring early, and late by a slot at most: 1 ms, or 2 % and no more than 20 ms.
+    """Timers on a loop's `call_at` that never ring early, and at most a slot late: 1 ms, or 2 % and no more than 20 ms.
 
     `call_at` and `now` must tell the same time, as `loop.call_at` and `time.monotonic` do. What a callback raises goes
     to `failed`, and the others ring all the same.
