@@ -10,7 +10,6 @@ ends, a clock runs out, or the time of its next attempt has come, and each of th
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +26,7 @@ from trimtab.errors import (
 )
 from trimtab.gateway import enforce, settlement
 from trimtab.gateway.exchange import LATER, Exchange
+from trimtab.gateway.failures import from_fault
 from trimtab.gateway.relay import relay_for
 from trimtab.gateway.routing import estimate_tokens
 from trimtab.gateway.serving import Parts, Serving
@@ -38,8 +38,6 @@ from trimtab.guard.outcome import Outcome
 from trimtab.guard.retry import decide
 from trimtab.guard.timers import Timers
 from trimtab.record.events import CLIENT_GONE, OK
-
-log = logging.getLogger("trimtab.gateway")
 
 Over = Callable[[Exchange, CallError | None], None]
 DELIVERED = Outcome(OK, content_started=True)
@@ -212,12 +210,7 @@ class Attempts(Struct, eq=False):
 
     def _broke(self, attempt: OpenAttempt | None, fault: BaseException) -> None:
         """No attempt can be made, or something of ours failed amid one: the call ends in that, or an internal error."""
-        exchange = self.exchange
-        if isinstance(fault, CallError):
-            failure: CallError = fault
-        else:
-            failure = Internal(call=exchange.call)
-            log.error("internal_error", exc_info=fault, extra={"fields": {"call": exchange.call}})
+        failure = from_fault(self.exchange.call, fault)
         if attempt is not None and self._attempt is attempt:
             self._close(attempt, Outcome(Internal.code), failure)
         self._end(failure)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from trimtab.errors import CallError, RateLimited, UpstreamError
+import logging
+
+from trimtab.errors import CallError, Internal, RateLimited, UpstreamError
+
+log = logging.getLogger("trimtab.gateway")
 
 PASSED_ON = frozenset({400, 404, 413, 422})
 REJECTED_AS = {400: "invalid_request", 404: "not_found", 413: "payload_too_large", 422: "invalid_request"}
@@ -32,3 +36,11 @@ def from_status(model: str, status: int, body: bytes, content_type: bytes, retry
     text = body[:MAX_DETAIL].decode(errors="replace").strip()
     detail = f"it answered {status}: {text}" if text else f"it answered {status}"
     return UpstreamError(replica=f"model {model}", detail=detail, retry_after_s=retry_after_s)
+
+
+def from_fault(call: str, fault: BaseException) -> CallError:
+    """The end of a call in which something of ours failed: the error it is, or an internal one, which is logged."""
+    if isinstance(fault, CallError):
+        return fault
+    log.error("internal_error", exc_info=fault, extra={"fields": {"call": call}})
+    return Internal(call=call)

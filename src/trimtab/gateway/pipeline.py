@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING
 from trimtab.errors import (
     CallError,
     Draining,
-    Internal,
     MethodNotAllowed,
     NotFound,
 )
 from trimtab.gateway import enforce, replies, settlement
 from trimtab.gateway.attempts import Attempts
 from trimtab.gateway.exchange import Exchange
-from trimtab.gateway.failures import Rejected
+from trimtab.gateway.failures import Rejected, from_fault
 from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.surfaces.chat import ChatCompletions
 from trimtab.gateway.surfaces.completions import Completions
@@ -112,7 +111,7 @@ class Pipeline:
                 attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, self._end)
                 return attempts, self._admitted(exchange, serving)
         except Exception as fault:  # noqa: BLE001  it is the call's end
-            self._end(exchange, self._failure(exchange, fault))
+            self._end(exchange, from_fault(exchange.call, fault))
         else:
             self._end(exchange, None)
         return None
@@ -123,7 +122,7 @@ class Pipeline:
             admitted = self._recorder.admit(*[event for _, event in waiting])
         except Exception as fault:  # noqa: BLE001  it is the end of these calls
             for attempts, _ in waiting:
-                self._end(attempts.exchange, self._failure(attempts.exchange, fault))
+                self._end(attempts.exchange, from_fault(attempts.exchange.call, fault))
             return len(waiting)
         for attempts, event in waiting[:admitted]:
             exchange = attempts.exchange
@@ -131,14 +130,6 @@ class Pipeline:
             exchange.answer.on_gone = attempts.leave
             attempts.begin()
         return admitted
-
-    def _failure(self, exchange: Exchange, fault: Exception) -> CallError:
-        """What the client is told of a fault: the error that it is, or an internal one."""
-        return fault if isinstance(fault, CallError) else self._internal(exchange, fault)
-
-    def _internal(self, exchange: Exchange, fault: Exception) -> Internal:
-        log.error("internal_error", exc_info=fault, extra={"fields": {"call": exchange.call}})
-        return Internal(call=exchange.call)
 
     def _route(self, exchange: Exchange, serving: Serving) -> bool:
         """Finds surface, key and task of a call; False when the request has been answered here."""
@@ -216,7 +207,7 @@ class Pipeline:
                 self._fail(exchange, failure)
             self._settle(exchange)
         except Exception as fault:  # noqa: BLE001  the client is told whatever can still be told
-            internal = self._internal(exchange, fault)
+            internal = from_fault(exchange.call, fault)
             if answer.started:
                 answer.cut()
             else:

@@ -7,23 +7,10 @@ instant. Only what can move the next instant sooner (an attempt, its first token
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
 
 from trimtab.errors import DeadlineTotal
 from trimtab.guard.deadlines import NEVER, Clocks, Expiry
-
-LOOK_AGAIN_S: Final = 0.001
-"""The least time ahead that a timer is set for: event loops round to milliseconds and may ring early."""
-
-
-class TimerHandle(Protocol):
-    """What `call_at` gives back."""
-
-    def cancel(self) -> object:
-        """Makes the timer not ring."""
-
-
-CallAt = Callable[[float, Callable[[], None]], TimerHandle]
+from trimtab.guard.timers import LOOK_AGAIN_S, CallAt, TimerHandle
 
 
 class Alarm:
@@ -31,7 +18,7 @@ class Alarm:
 
     Takes the verbs of `Clocks`; the first `attempt` sets the timer. `expired` is called once for a clock that ran out,
     after which the attempt is at rest: the total clock goes on unless it was the one. `now` and `call_at` must tell the
-    same time, as `time.monotonic` and `loop.call_at` do.
+    same time, as `time.monotonic` and `Timers.call_at` do.
     """
 
     __slots__ = ("_call_at", "_expired", "_now", "_ring_at", "_stopped", "_timer", "clocks")

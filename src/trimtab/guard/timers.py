@@ -20,11 +20,14 @@ LOOK_AGAIN_S: Final = 0.001
 """The least time ahead that the loop is asked for: loops round to milliseconds and may ring early."""
 
 
-class LoopTimer(Protocol):
-    """What an event loop's `call_at` gives back."""
+class TimerHandle(Protocol):
+    """What `call_at` gives back, an event loop's and ours."""
 
     def cancel(self) -> object:
         """Makes the timer not ring."""
+
+
+CallAt = Callable[[float, Callable[[], None]], TimerHandle]
 
 
 class Timer(Struct, eq=False):
@@ -48,7 +51,7 @@ class Timers:
     def __init__(
         self,
         now: Callable[[], float],
-        call_at: Callable[[float, Callable[[], None]], LoopTimer],
+        call_at: CallAt,
         failed: Callable[[Exception], None],
     ) -> None:
         self._now = now
@@ -56,7 +59,7 @@ class Timers:
         self._failed = failed
         self._slots: dict[float, set[Timer]] = {}
         self._order: list[float] = []
-        self._armed: LoopTimer | None = None
+        self._armed: TimerHandle | None = None
         self._armed_for = 0.0
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
