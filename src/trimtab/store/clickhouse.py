@@ -42,9 +42,10 @@ DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
 EXACT_BELOW_TOKENS = 50
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
+    2: ("add_contract_to_calls",),
 }
 """The statements that bring the schema from the version before to this one."""
 TABLES = ("calls", "attempts", "changes", "calls_by_minute")

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from trimtab.record.events import Admitted, Attempt, Change, LogprobSummary, Settled, Usage
+from msgspec.structs import astuple
+
+from trimtab.record.events import Admitted, Attempt, Change, Confidence, LogprobSummary, Settled, ToolOutcome, Usage
 
 LARGEST = (1 << 63) - 1
 
 ADMITTED = {name: name for name in Admitted.__struct_fields__} | {"at_ns": "admitted_ns", "model": "asked_model"}
-SETTLED = {name: name for name in Settled.__struct_fields__ if name not in ("admitted", "usage", "logprobs")} | {
+NESTED = ("admitted", "usage", "logprobs", "tool_outcomes", "confidence")
+SETTLED = {name: name for name in Settled.__struct_fields__ if name not in NESTED} | {
     "at_ns": "settled_ns",
     "model": "served_model",
 }
@@ -40,6 +43,8 @@ def call_columns(calls: Sequence[Settled]) -> Columns:
     columns = _columns(ADMITTED, [call.admitted for call in calls]) | _columns(SETTLED, calls)
     columns |= _usage_columns([call.usage for call in calls])
     columns["logprobs_known"] = [call.logprobs is not None for call in calls]
+    columns["tool_outcomes"] = [[astuple(one) for one in call.tool_outcomes] for call in calls]
+    columns["confidence"] = [{field: astuple(one) for field, one in call.confidence.items()} for call in calls]
     return columns | _columns(LOGPROBS, [call.logprobs or NO_LOGPROBS for call in calls])
 
 
@@ -65,6 +70,9 @@ def call_of(row: Row) -> Settled:
     """The call a row of `calls` holds; columns that were not asked for are left empty."""
     admitted = _facts(ADMITTED, row) | {"retrieval_ids": tuple(row["retrieval_ids"])}
     facts = _facts(SETTLED, row) | {"admitted": Admitted(**admitted), "usage": _usage_of(row)}
+    facts |= {"failing": tuple(row["failing"]), "seams": tuple(row["seams"])}
+    facts["tool_outcomes"] = tuple(ToolOutcome(**one) for one in row["tool_outcomes"])
+    facts["confidence"] = {field: Confidence(**one) for field, one in row["confidence"].items()}
     if row["logprobs_known"]:
         facts["logprobs"] = LogprobSummary(**_facts(LOGPROBS, row))
     return Settled(**facts)
@@ -103,4 +111,6 @@ def _clamped(value: Any) -> Any:
         return min(max(value, 0), LARGEST)
     if type(value) is dict:
         return {name: _clamped(count) for name, count in value.items()}
+    if type(value) in (tuple, list):
+        return tuple(map(_clamped, value))
     return value

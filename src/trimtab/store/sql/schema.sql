@@ -232,3 +232,17 @@ SELECT
     quantilesDDStateIf(0.01, 0.5)(toFloat64(assumeNotNull(c.answer_tokens)), isNotNull(c.answer_tokens)) AS answer_tokens
 FROM calls AS c
 GROUP BY minute, environment, task, model, snapshot, outcome, cost_label;
+
+-- name: add_contract_to_calls
+-- How an answer kept its contract: its schema, its verdict, its tool calls, and where it was repeated or resumed.
+ALTER TABLE calls
+    ADD COLUMN IF NOT EXISTS schema              LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS redrive_of          String CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS verdict             LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS failing             Array(String) CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS repairs             Int64 CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS tool_outcomes       Array(Tuple(tool String, outcome String, attempt Int64)) CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS repetition          LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS repetition_stopped  Bool,
+    ADD COLUMN IF NOT EXISTS confidence          Map(String, Tuple(mean Float64, lowest Float64, margin Nullable(Float64))) CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS seams               Array(Int64) CODEC(ZSTD(1));
