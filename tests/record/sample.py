@@ -1,14 +1,23 @@
 """What the saved data directory in `data/` holds.
 
 `python -m tests.record.sample DIRECTORY` writes such a directory with the program as it is. One is saved for each
-format version, by the first release that wrote it, and never written again.
+format version and for each release that added fields to one, and never written again.
 """
 
 import sys
 from pathlib import Path
 
 from tests.record.wiring import Worker
-from trimtab.record.events import Admitted, Attempt, Change, LogprobSummary, Settled, Usage
+from trimtab.record.events import (
+    Admitted,
+    Attempt,
+    Change,
+    Confidence,
+    LogprobSummary,
+    Settled,
+    ToolOutcome,
+    Usage,
+)
 
 EPOCH = "g0-5a5a5a5a5a5a"
 REQUEST = (
@@ -50,6 +59,8 @@ ADMITTED = Admitted(
     request_body="d" * 64,
     messages="e" * 64,
     max_output_tokens=256,
+    schema="12" * 32,
+    redrive_of="019b0000000070008000000000000000",
 )
 ATTEMPT = Attempt(
     call=ADMITTED.call,
@@ -99,6 +110,14 @@ SETTLED = Settled(
     chunk_lengths=b"\x30\x0e",
     paused_s=0.5,
     detail="as expected",
+    verdict="invalid",
+    failing=("/team enum", "/tags/0 maxLength"),
+    repairs=1,
+    tool_outcomes=(ToolOutcome("lookup", "bad_json", 1), ToolOutcome("lookup", "valid", 2)),
+    repetition="loop",
+    repetition_stopped=True,
+    confidence={"": Confidence(0.75, 0.25), "/team": Confidence(0.5, 0.125, -0.25)},
+    seams=(40, 2000),
 )
 CHANGE = Change(ADMITTED.at_ns + 20, "snapshot", "gateway 0", "ab" * 32, "ba" * 32, "SIGHUP", "one task changed")
 OPEN = Admitted(
@@ -108,7 +127,7 @@ OPEN = Admitted(
 
 def write(directory):
     """Writes the sample with a worker that is not closed in order, as one that was killed."""
-    worker = Worker(directory, epoch=EPOCH, segment_bytes=1000)
+    worker = Worker(directory, epoch=EPOCH, segment_bytes=3000)
     worker.request(REQUEST, MESSAGES)
     worker.request(b"no JSON at all", None)
     worker.request(REQUEST, MESSAGES, "preview")
