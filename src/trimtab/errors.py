@@ -10,6 +10,7 @@
     |- CannotListen, CannotStart
     |- ChannelBroken            the line between the supervisor and a child
     |- KeyNameInvalid, KeyUnknown
+    |- SchemaInvalid
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
@@ -19,6 +20,7 @@
        |- DeadlineConnect, DeadlineFirstToken, DeadlineGap, DeadlineTotal
        |- UpstreamError, UpstreamTruncated
        |  `- SecretMissing
+       |- OutputInvalid, ToolCallInvalid
        `- Internal
 
 The docstring of a class is its message. Names in braces are the facts handed to the constructor; the last clause
@@ -81,6 +83,10 @@ class CannotStart(TrimtabError):
 
 class ChannelBroken(TrimtabError):
     """The channel between the supervisor and a child is broken: {detail}; the child is ended and started again."""
+
+
+class SchemaInvalid(TrimtabError):
+    """This JSON Schema cannot be used: {detail}; mend it and run `trimtab check`."""
 
 
 class EngineRefusal(TrimtabError):
@@ -271,6 +277,20 @@ class UpstreamTruncated(CallError):
 
     code = "upstream_truncated"
     status = 502
+
+
+class OutputInvalid(CallError):
+    """The answer breaks the schema of task {task}: {detail}; see `trimtab calls show` and the task's output."""
+
+    code = "output_invalid"
+    status = 422
+
+
+class ToolCallInvalid(CallError):
+    """The answer holds a tool call that is not valid: {detail}; see `trimtab calls show` and the tool's schema."""
+
+    code = "tool_call_invalid"
+    status = 422
 
 
 class Internal(CallError):

@@ -14,6 +14,14 @@ from msgspec import Struct
 Redaction = Literal["full", "preview", "digest", "none"]
 TaskClass = Literal["interactive", "background"]
 Environment = str
+Wire = Literal["openai", "anthropic"]
+Engine = Literal["vllm", "openai", "anthropic", "other"]
+"""Whose rules a model's servers follow where servers of one wire differ: schemas, strict tools, continuing."""
+Grammar = Literal["auto", "xgrammar", "guidance"]
+"""What a vLLM constrains answers with (`--structured-outputs-config`)."""
+OnInvalid = Literal["repair", "reject", "pass"]
+Repetition = Literal["off", "flag", "stop"]
+Effect = Literal["read", "idempotent", "write"]
 
 
 class Secret(Struct, frozen=True):
@@ -76,6 +84,7 @@ class Data(Struct, frozen=True):
     spool_limit_bytes: int
     telemetry: str = "chdb"
     telemetry_password: Secret | None = None
+    dead_letters: int = 10_000
 
 
 class Deadlines(Struct, frozen=True):
@@ -130,13 +139,41 @@ class Route(Struct, frozen=True):
     path: str
 
 
+class Auth(Struct, frozen=True):
+    """How requests to a model's servers are authenticated, and the form their URLs have.
+
+    bearer: `api_key` as a bearer token, or as `x-api-key` on the Anthropic wire. azure: `api_key` as `api-key`, the
+    deployment and `api_version` in the URL. aws: AWS Signature Version 4 for `service` in `region`. google: an OAuth
+    token of `credentials` (a file; the environment's own without), and for the Anthropic wire Vertex's URL form under
+    `project` and `region`.
+    """
+
+    kind: Literal["bearer", "azure", "aws", "google"] = "bearer"
+    api_version: str = ""
+    region: str = ""
+    service: str = ""
+    project: str = ""
+    profile: str = ""
+    credentials: str | None = None
+
+
+BEARER = Auth()
+
+
 class Model(Struct, frozen=True):
-    """A pinned served model and the replicas that serve it."""
+    """A pinned served model and the replicas that serve it.
+
+    `probe_s` is how often it is proved that the engine enforces schemas; None for never.
+    """
 
     name: str
     served_name: str
     replicas: tuple[str, ...]
-    wire: Literal["openai"] = "openai"
+    wire: Wire = "openai"
+    engine: Engine = "other"
+    grammar: Grammar = "auto"
+    auth: Auth = BEARER
+    probe_s: float | None = 900.0
     revision: str = ""
     api_key: Secret | None = None
     ca: str | None = None
@@ -164,9 +201,61 @@ class Sampling(Struct, frozen=True):
 
 
 class Retry(Struct, frozen=True):
-    """How many attempts one call may make over all replicas and fallbacks."""
+    """How many attempts one call may make over all replicas and fallbacks.
+
+    `resume`: an interrupted plain-text stream goes on from another replica where the engine can do that.
+    """
 
     attempts: int = 3
+    resume: bool = True
+
+
+class Schema(Struct, frozen=True):
+    """A JSON Schema: its text without spaces, keys in the order they were written, and its sha256, hexadecimal.
+
+    The order is kept because engines make the fields of an answer in the order of `properties`.
+    """
+
+    text: str
+    digest: str
+
+
+class SchemaSource(Struct, frozen=True):
+    """Where a schema was read: its file in the project, and the line of each of its JSON Pointers ("" its own)."""
+
+    schema: Schema
+    path: str
+    lines: dict[str, int]
+
+
+class Output(Struct, frozen=True):
+    """The contract of a task's answers. `repair` implies `hold`: nothing is released until the answer is valid.
+
+    `confidence`: token probabilities are asked for, and kept by field of the schema.
+    """
+
+    schema: Schema
+    on_invalid: OnInvalid = "reject"
+    repairs: int = 1
+    hold: bool = False
+    confidence: bool = False
+
+
+class Tool(Struct, frozen=True):
+    """A tool of the project, `tools/NAME.json`."""
+
+    name: str
+    description: str
+    input_schema: Schema
+    effect: Effect = "write"
+
+
+class ToolCalls(Struct, frozen=True):
+    """What becomes of tool calls that are not valid. `repair` and `hold` as in `Output`."""
+
+    on_invalid: OnInvalid = "pass"
+    repairs: int = 1
+    hold: bool = False
 
 
 class Turn(Struct, frozen=True):
@@ -199,6 +288,10 @@ class Task(Struct, frozen=True):
     retry: Retry = Retry()
     redaction: Redaction = "full"
     prompt: Prompt | None = None
+    output: Output | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_calls: ToolCalls = ToolCalls()
+    repetition: Repetition = "flag"
 
 
 class Defaults(Struct, frozen=True):
@@ -211,7 +304,7 @@ class Defaults(Struct, frozen=True):
 
 
 class Project(Struct, frozen=True):
-    """A whole declaration that was found free of mistakes."""
+    """A whole declaration that was found free of mistakes; whether its `schemas` compile, `policy.compile` says."""
 
     root: str
     environment: Environment
@@ -221,3 +314,4 @@ class Project(Struct, frozen=True):
     defaults: Defaults
     models: dict[str, Model]
     tasks: dict[str, Task]
+    schemas: tuple[SchemaSource, ...] = ()

@@ -55,6 +55,10 @@ def _task(task: Task) -> TaskPolicy:
         retry=task.retry,
         redaction=task.redaction,
         prompt=task.prompt,
+        output=task.output,
+        tools=task.tools,
+        tool_calls=task.tool_calls,
+        repetition=task.repetition,
     )
 
 

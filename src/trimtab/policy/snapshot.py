@@ -12,11 +12,15 @@ from trimtab.declare.project import (
     Gateway,
     Model,
     Objective,
+    Output,
     Prompt,
     Redaction,
+    Repetition,
     Retry,
     Sampling,
     TaskClass,
+    Tool,
+    ToolCalls,
 )
 
 UNDECLARED = "(undeclared)"
@@ -39,6 +43,10 @@ class TaskPolicy(Struct, frozen=True):
     retry: Retry
     redaction: Redaction
     prompt: Prompt | None
+    output: Output | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_calls: ToolCalls = ToolCalls()
+    repetition: Repetition = "off"
 
 
 class Snapshot(Struct, frozen=True):

@@ -14,6 +14,12 @@ from msgspec import Struct
 FORMAT_VERSION = 1
 
 CostLabel = Literal["exact", "estimated", "unknown"]
+Verdict = Literal["", "valid", "invalid", "truncated", "refused"]
+"""An answer against its schema: "" where none was asked for or no answer came; `truncated` ended by a limit on tokens,
+`refused` by the model's refusal: both are told apart from `invalid`."""
+Outcome = Literal["valid", "bad_json", "unknown_tool", "schema_invalid"]
+Repetition = Literal["", "loop", "collapse"]
+"""Degenerate repetition in an answer: the same words over and over, or hardly any new ones."""
 OK = "ok"
 CLIENT_GONE = "client_gone"
 ABANDONED = "abandoned"
@@ -41,8 +47,30 @@ class LogprobSummary(Struct, frozen=True, omit_defaults=True):
     lowest: float = 0.0
 
 
+class ToolOutcome(Struct, frozen=True, array_like=True):
+    """A tool call of an answer, held against the tools it could use. `attempt` counts from 1."""
+
+    tool: str
+    outcome: Outcome
+    attempt: int
+
+
+class Confidence(Struct, frozen=True, omit_defaults=True):
+    """Probabilities (0 to 1) of the tokens of an answer or of one field of it.
+
+    `margin` of an enum field is that of its first token over the likeliest token that would have begun another value.
+    """
+
+    mean: float
+    lowest: float
+    margin: float | None = None
+
+
 class Admitted(Struct, frozen=True, omit_defaults=True, tag="admitted"):
-    """A call that was let in; written before the first upstream byte."""
+    """A call that was let in; written before the first upstream byte.
+
+    `schema` is the digest of the schema its answer must keep, `redrive_of` the call whose dead letter this one repeats.
+    """
 
     call: str
     at_ns: int
@@ -71,6 +99,8 @@ class Admitted(Struct, frozen=True, omit_defaults=True, tag="admitted"):
     request_body: str = ""
     messages: str = ""
     max_output_tokens: int | None = None
+    schema: str = ""
+    redrive_of: str = ""
 
 
 class Attempt(Struct, frozen=True, omit_defaults=True, tag="attempt"):
@@ -99,6 +129,10 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     """The end of a call, whichever way it ended: `outcome` is `ok`, an error code, `client_gone` or `abandoned`.
 
     `usage` and cost add up all attempts; `answer_tokens` is the output of the delivered answer alone, where told.
+    `verdict` is that of the last answer, `failing` where it breaks its schema (JSON pointer and keyword, 8 at most),
+    `repairs` how often the model was asked again. `tool_outcomes` are those of all attempts. `confidence` is kept for
+    the whole answer under "" and for fields by their JSON pointer. `seams` are the places, in bytes of UTF-8 text, at
+    which another replica went on with the answer.
     """
 
     admitted: Admitted
@@ -129,6 +163,14 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     chunk_lengths: bytes = b""
     paused_s: float = 0.0
     detail: str = ""
+    verdict: Verdict = ""
+    failing: tuple[str, ...] = ()
+    repairs: int = 0
+    tool_outcomes: tuple[ToolOutcome, ...] = ()
+    repetition: Repetition = ""
+    repetition_stopped: bool = False
+    confidence: dict[str, Confidence] = {}
+    seams: tuple[int, ...] = ()
 
 
 class Change(Struct, frozen=True, omit_defaults=True, tag="change"):

@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from trimtab.contracts.reply import Reply
 from trimtab.errors import CallError
 from trimtab.gateway.surfaces import openai, openai_answers
-from trimtab.gateway.surfaces.surface import Asked, Edits, Facts, Reader
+from trimtab.gateway.surfaces.openai_kept import KeptReader
+from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Asked, Edits, Keep, OfferedTool, Reader, Whole, Wire
+
+
+class OpenAIWire:
+    """Chat completions, completions or embeddings to a server that speaks them: bytes are left alone where possible."""
+
+    path = ""
+
+    def __init__(self, kind: Literal["chat", "text", "embeddings"]) -> None:
+        self._kind = kind
+        self.resumes = kind == "chat"
+
+    def splice(self, asked: Asked, edits: Edits) -> bytes:
+        """The body for the replica; of embeddings only the model changes."""
+        return openai.splice_request(asked, edits, generates=self._kind != "embeddings")
+
+    def reader(self, asked: Asked, keep: Keep = NOTHING_KEPT) -> Reader:
+        """A reader of this answer's events."""
+        if keep == NOTHING_KEPT:
+            return openai_answers.EventReader(wants_usage=asked.wants_usage)
+        return KeptReader(keep, wants_usage=asked.wants_usage, kind="chat" if self._kind == "chat" else "text")
+
+    def whole(self, asked: Asked, body: bytes, keep: Keep = NOTHING_KEPT) -> Whole:
+        """An answer in one piece."""
+        return openai_answers.whole_answer(body, keep)
+
+    def rejected(self, status: int, body: bytes) -> bytes:
+        """The server's error as it is."""
+        return body
 
 
 class ChatCompletions:
@@ -15,22 +48,19 @@ class ChatCompletions:
     path = "/v1/chat/completions"
     repeatable = False
     forwards_headers = False
+    wires: Mapping[str, Wire] = {"openai": OpenAIWire("chat")}
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its messages included."""
         return openai.read_chat(body)
 
-    def splice(self, asked: Asked, edits: Edits) -> bytes:
-        """The body for the replica."""
-        return openai.splice_request(asked, edits, generates=True)
+    def offered(self, asked: Asked) -> tuple[OfferedTool, ...]:
+        """The functions of the request."""
+        return openai.offered(asked)
 
-    def reader(self, asked: Asked) -> Reader:
-        """A reader of this answer's events."""
-        return openai_answers.EventReader(wants_usage=asked.wants_usage)
-
-    def whole(self, body: bytes) -> Facts:
-        """The facts of an answer in one piece."""
-        return openai_answers.whole_answer(body)
+    def reask(self, asked: Asked, reply: Reply, complaints: Sequence[str]) -> Asked:
+        """The chat with the reply and what is wrong with it behind it."""
+        return openai.reask_chat(asked, reply, complaints)
 
     def error(self, failure: CallError) -> bytes:
         """An error in OpenAI's shape."""

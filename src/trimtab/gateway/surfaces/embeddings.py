@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trimtab.errors import InvalidRequest
-from trimtab.gateway.surfaces import openai
+from trimtab.gateway.surfaces.chat import OpenAIWire
 from trimtab.gateway.surfaces.completions import Completions
-from trimtab.gateway.surfaces.surface import Asked, Edits
+from trimtab.gateway.surfaces.surface import Asked, Wire
 
 
 class Embeddings(Completions):
@@ -14,6 +16,7 @@ class Embeddings(Completions):
     name = "embeddings"
     path = "/v1/embeddings"
     repeatable = True
+    wires: Mapping[str, Wire] = {"openai": OpenAIWire("embeddings")}
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for."""
@@ -21,7 +24,3 @@ class Embeddings(Completions):
         if asked.stream:
             raise InvalidRequest(detail="`stream` is not available for embeddings; leave it out")
         return asked
-
-    def splice(self, asked: Asked, edits: Edits) -> bytes:
-        """The body for the replica: only the model changes."""
-        return openai.splice_request(asked, edits, generates=False)

@@ -1,20 +1,24 @@
 """Requests and errors, as the OpenAI surfaces share them; `openai_answers` reads what comes back.
 
-Source: the OpenAI API reference (chat completions, completions, embeddings).
+Source: the OpenAI API reference (chat completions, completions, embeddings) and vLLM's additions to it
+(`structured_outputs`, `continue_final_message`, `continuous_usage_stats`).
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
+from trimtab.contracts.reply import Reply, ToolCall
 from trimtab.declare.project import Sampling
 from trimtab.errors import CallError, InvalidRequest
-from trimtab.gateway.surfaces.surface import Asked, Edits
+from trimtab.gateway.surfaces.surface import Asked, Edits, OfferedTool, Resume, SchemaEdit, ToolEdit
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 ABSENT = Raw()
@@ -46,13 +50,16 @@ class Said(Struct):
     stream_options: StreamOptions | None = None
     max_completion_tokens: int | None = None
     max_tokens: int | None = None
+    n: int | None = None
+    logprobs: bool | int | None = None
     trimtab: Extension | None = None
 
 
-class SaidWithMessages(Said):
+class SaidInChat(Said):
     """The same of a chat."""
 
     messages: tuple[Raw, ...] = ()
+    tools: tuple[Raw, ...] | None = None
 
 
 class Message(Struct):
@@ -68,11 +75,26 @@ class ContentPart(Struct):
     text: str = ""
 
 
+class Function(Struct):
+    """The function of a tool."""
+
+    name: str = ""
+    parameters: Raw | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Struct):
+    """A tool of a request; other kinds than functions have no `function`."""
+
+    function: Function | None = None
+
+
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _said = msgspec.json.Decoder(Said)
-_said_with_messages = msgspec.json.Decoder(SaidWithMessages)
+_said_in_chat = msgspec.json.Decoder(SaidInChat)
 _message = msgspec.json.Decoder(Message)
 _content = msgspec.json.Decoder(str | list[ContentPart] | None)
+_tool = msgspec.json.Decoder(FunctionTool)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -85,13 +107,15 @@ def read_request(body: bytes) -> Asked:
 
 
 def read_chat(body: bytes) -> Asked:
-    """The same, with the message list and the digest of the first system or developer text."""
+    """The same, with the tools, the message list and the digest of the first system or developer text."""
     try:
-        said = _said_with_messages.decode(body)
+        said = _said_in_chat.decode(body)
         asked = _asked(body, said)
         if said.messages:
             asked.messages = said.messages
             asked.system_prompt = _system_prompt(said.messages[0])
+        if said.tools:
+            asked.tools = said.tools
     except NOT_JSON as wrong:
         raise InvalidRequest(detail=f"the body is not a request of this API: {wrong}") from None
     return asked
@@ -110,6 +134,10 @@ def _asked(body: bytes, said: Said) -> Asked:
         asked.inputs, asked.retrieval_ids = said.trimtab.inputs, said.trimtab.retrieval_ids
     limit = said.max_completion_tokens
     asked.max_output_tokens = said.max_tokens if limit is None else limit
+    if said.n is not None:
+        asked.choices = said.n
+    if said.logprobs is not None:
+        asked.logprobs = said.logprobs is not False
     return asked
 
 
@@ -119,32 +147,53 @@ def _system_prompt(first: Raw) -> str | None:
     if message.role not in SYSTEM_ROLES:
         return None
     content = bytes(message.content)
-    return _remembered_digest(content) if len(content) <= SHORT_PROMPT_BYTES else _text_digest(content)
+    return _remembered_digest(content) if len(content) <= SHORT_PROMPT_BYTES else text_digest(content)
 
 
-def _text_digest(content: bytes) -> str:
-    """`sha256:` and the digest of a message's text in UTF-8, the texts of its parts joined."""
+def text_digest(content: bytes) -> str:
+    """`sha256:` and the digest of a JSON text in UTF-8, or of the texts of its parts joined."""
     value = _content.decode(content) if content else None
     text = value if isinstance(value, str) else "".join(part.text for part in value or [])
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-_remembered_digest = lru_cache(maxsize=256)(_text_digest)
+_remembered_digest = lru_cache(maxsize=256)(text_digest)
+
+
+def offered(asked: Asked) -> tuple[OfferedTool, ...]:
+    """The functions a chat request offers."""
+    found = []
+    for tool in asked.tools:
+        function = _tool.decode(tool).function
+        if function is not None:
+            found.append(OfferedTool(function.name, bytes(function.parameters or b"")))
+    return tuple(found)
 
 
 def splice_request(asked: Asked, edits: Edits, *, generates: bool) -> bytes:
-    """The request for the replica: model, usage, sampling and prompt put in, our own field taken out.
+    """The request for the replica: model, usage, sampling, prompt, schema and tools put in, our own field taken out.
 
     Every other value keeps its bytes, in the order the client sent them.
     """
     fields: dict[str, Any] = {**asked.fields, "model": edits.model}
     fields.pop("trimtab", None)
-    if asked.stream and not asked.wants_usage:
+    if asked.stream and (edits.count_tokens or not asked.wants_usage):
         fields["stream_options"] = {**asked.stream_options, "include_usage": True}
+        if edits.count_tokens:
+            fields["stream_options"]["continuous_usage_stats"] = True
     if edits.prompt:
         fields["messages"] = [*map(Raw, edits.prompt), *asked.messages]
-    if generates and edits.sampling != NO_SAMPLING:
-        _splice_sampling(fields, asked, edits.sampling)
+    if generates:
+        if edits.sampling != NO_SAMPLING:
+            _splice_sampling(fields, asked, edits.sampling)
+        if edits.schema is not None:
+            _splice_schema(fields, edits.schema)
+        if edits.tools or edits.strict_tools:
+            _splice_tools(fields, asked, edits)
+        if edits.top_logprobs is not None and not asked.logprobs:
+            fields["logprobs"], fields["top_logprobs"] = True, edits.top_logprobs
+        if edits.resume is not None:
+            _splice_resume(fields, edits.resume)
     return _encode(fields)
 
 
@@ -155,8 +204,102 @@ def _splice_sampling(fields: dict[str, Any], asked: Asked, sampling: Sampling) -
             fields[name] = value
     limit = sampling.max_output_tokens
     if limit is not None and (asked.max_output_tokens is None or asked.max_output_tokens > limit):
-        name = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
-        fields[name] = limit
+        fields[_limit_name(fields)] = limit
+
+
+def _limit_name(fields: dict[str, Any]) -> str:
+    return "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
+
+
+def _splice_schema(fields: dict[str, Any], edit: SchemaEdit) -> None:
+    """The task's schema takes the place of whatever form the client asked for."""
+    fields.pop("response_format", None)
+    fields.pop("structured_outputs", None)
+    if edit.form == "structured_outputs":
+        fields["structured_outputs"] = {"json": edit.schema}
+    else:
+        schema = {"name": edit.name, "schema": edit.schema, "strict": True}
+        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+
+
+def _splice_tools(fields: dict[str, Any], asked: Asked, edits: Edits) -> None:
+    tools: list[Any] = [_strict(tool) for tool in asked.tools] if edits.strict_tools else list(asked.tools)
+    names = {tool.name for tool in offered(asked)}
+    tools += [_function(tool, strict=edits.strict_tools) for tool in edits.tools if tool.name not in names]
+    if tools:
+        fields["tools"] = tools
+
+
+def _strict(tool: Raw) -> Any:
+    """The tool with its arguments constrained, unless it says otherwise itself."""
+    function = _tool.decode(tool).function
+    if function is None or function.strict is not None or function.parameters is None:
+        return tool
+    fields: dict[str, Any] = {**_fields.decode(tool)}
+    fields["function"] = {**_fields.decode(fields["function"]), "strict": True}
+    return fields
+
+
+def _function(tool: ToolEdit, *, strict: bool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+    if strict:
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+def _splice_resume(fields: dict[str, Any], resume: Resume) -> None:
+    """vLLM goes on with the last message; what was made already counts against the limits."""
+    messages = fields["messages"]
+    if isinstance(messages, Raw):
+        messages = msgspec.json.decode(messages, type=list[Raw])
+    fields["messages"] = [*messages, {"role": "assistant", "content": resume.text}]
+    fields["continue_final_message"], fields["add_generation_prompt"] = True, False
+    for name in ("max_completion_tokens", "max_tokens"):
+        limit = fields.get(name)
+        limit = msgspec.json.decode(limit) if isinstance(limit, Raw) else limit
+        if limit is not None:
+            fields[name] = max(1, limit - resume.tokens)
+
+
+def reask_chat(asked: Asked, reply: Reply, complaints: Sequence[str]) -> Asked:
+    """The chat with the reply behind it, and what is wrong with that.
+
+    A tool call is answered by a message of role `tool`. Servers refuse a history in which arguments are no JSON object,
+    so a reply with such a call goes back as the text it is.
+    """
+    said: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
+    answers: list[dict[str, Any]] = []
+    if reply.tool_calls and not all(map(_has_arguments, reply.tool_calls)):
+        calls = [f"{call.name}({call.arguments})" for call in reply.tool_calls]
+        said["content"] = "\n".join([reply.text, *calls] if reply.text else calls)
+        answers.append({"role": "user", "content": "\n".join(filter(None, complaints))})
+    elif reply.tool_calls:
+        said["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in reply.tool_calls
+        ]
+        for call, complaint in zip(reply.tool_calls, complaints, strict=True):
+            answers.append({"role": "tool", "tool_call_id": call.id, "content": complaint or NOT_CALLED})
+    else:
+        answers.append({"role": "user", "content": "\n".join(complaints)})
+    return with_messages(asked, [Raw(_encode(message)) for message in (said, *answers)])
+
+
+def _has_arguments(call: ToolCall) -> bool:
+    try:
+        _fields.decode(call.arguments)
+    except NOT_JSON:
+        return False
+    return True
+
+
+NOT_CALLED = "This call is good but was not made, because another one was wrong. Repeat it together with that one."
+
+
+def with_messages(asked: Asked, more: Sequence[Raw]) -> Asked:
+    """The request with messages added at the end."""
+    messages = (*asked.messages, *more)
+    return replace(asked, messages=messages, fields={**asked.fields, "messages": Raw(_encode(messages))})
 
 
 def error_body(failure: CallError) -> bytes:

@@ -6,15 +6,26 @@ others add to it (`reasoning_content`, `reasoning`, usage in every chunk, error 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from trimtab.contracts.reply import Finish
 from trimtab.cost.usage import from_openai
 from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of, sole_object
-from trimtab.gateway.surfaces.surface import Facts, UpstreamSaidError
+from trimtab.gateway.surfaces.openai_edits import without_logprobs
+from trimtab.gateway.surfaces.openai_replies import Replies
+from trimtab.gateway.surfaces.surface import (
+    NOTHING_KEPT,
+    Added,
+    Facts,
+    Keep,
+    Reader,
+    UpstreamSaidError,
+    Whole,
+)
 from trimtab.record.events import LogprobSummary
 
 ABSENT = Raw()
@@ -97,23 +108,31 @@ def error_text(error: Any) -> str:
     return str(message or error)[:500]
 
 
-def whole_answer(body: bytes) -> Facts:
-    """The facts of an answer that came in one piece; raises `UpstreamSaidError`."""
+def whole_answer(body: bytes, keep: Keep = NOTHING_KEPT) -> Whole:
+    """The bytes and facts of an answer that came in one piece; raises `UpstreamSaidError`."""
     try:
         answer = _chunk.decode(body)
     except NOT_JSON as wrong:
         raise UpstreamSaidError(f"the answer is not what the surface defines: {wrong}") from None
     if answer.error:
         raise UpstreamSaidError(error_text(answer.error))
-    gather = _Gatherer()
+    gather = Gatherer()
     gather.take(answer)
-    return gather.facts()
+    facts = gather.facts()
+    if keep.replies:
+        replies = Replies()
+        try:
+            replies.take(body)
+        except NOT_JSON as wrong:
+            raise UpstreamSaidError(f"the answer is not what the surface defines: {wrong}") from None
+        facts.replies = replies.whole()
+    return Whole(without_logprobs(body) if keep.hide_logprobs else body, facts)
 
 
-class _Gatherer:
+class Gatherer:
     """Adds up the facts of an answer over its chunks."""
 
-    __slots__ = ("_choices", "_facts", "_logprobs", "_tools", "decode")
+    __slots__ = ("_choices", "_facts", "_logprobs", "_tools", "_usage", "decode")
 
     def __init__(self) -> None:
         self.decode: Callable[[bytes], Piece] = _chunk.decode
@@ -121,6 +140,7 @@ class _Gatherer:
         self._choices: set[int] = set()
         self._tools: set[tuple[int, int]] = set()
         self._logprobs: list[float] = []
+        self._usage = ABSENT
 
     def take(self, chunk: Piece) -> bool:
         """Adds one chunk; whether it bore content. Until an id has come, chunks have to be decoded whole."""
@@ -147,8 +167,8 @@ class _Gatherer:
             if added:
                 facts.text_bytes += added
                 content = True
-        if chunk.usage is not ABSENT:
-            facts.usage = from_openai(chunk.usage) or facts.usage
+        if chunk.usage is not ABSENT and bytes(chunk.usage) != b"null":
+            self._usage = chunk.usage
         return content
 
     def _take_said(self, choice: int, said: Said) -> int:
@@ -171,6 +191,9 @@ class _Gatherer:
 
     def facts(self) -> Facts:
         facts, values = self._facts, self._logprobs
+        if self._usage is not ABSENT:
+            facts.usage = from_openai(self._usage) or facts.usage
+            self._usage = ABSENT
         facts.choices, facts.tool_calls = len(self._choices), len(self._tools)
         if values:
             facts.logprobs = LogprobSummary(len(values), sum(values) / len(values), min(values))
@@ -180,12 +203,14 @@ class _Gatherer:
 class EventReader:
     """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client."""
 
-    __slots__ = ("_gather", "_splitter", "_wants_usage", "content", "done", "failure", "forward")
+    __slots__ = ("added", "content", "done", "ending", "failure", "forward", "gather", "splitter", "wants_usage")
 
     def __init__(self, *, wants_usage: bool) -> None:
-        self._splitter = EventSplitter()
-        self._gather = _Gatherer()
-        self._wants_usage = wants_usage
+        self.added: Sequence[Added] = ()
+        self.ending = b""
+        self.splitter = EventSplitter()
+        self.gather = Gatherer()
+        self.wants_usage = wants_usage
         self.forward = b""
         self.content = self.done = False
         self.failure = ""
@@ -193,18 +218,18 @@ class EventReader:
     @property
     def facts(self) -> Facts:
         """What the stream has told so far."""
-        return self._gather.facts()
+        return self.gather.facts()
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the body."""
         self.content, self.forward = False, b""
         try:
-            payload = None if self.done or self.failure or self._splitter.held else sole_object(data)
+            payload = None if self.done or self.failure or self.splitter.held else sole_object(data)
             if payload is not None:
                 if self._takes(payload):
                     self.forward = data
                 return
-            events = [event for event in self._splitter.feed(data) if self._passes(event)]
+            events = [event for event in self.splitter.feed(data) if self._passes(event)]
             if events:
                 self.forward = events[0] if len(events) == 1 else b"".join(events)
         except NOT_JSON as wrong:
@@ -226,15 +251,23 @@ class EventReader:
 
     def _takes(self, payload: bytes) -> bool:
         """Takes the JSON of one event; whether the client may see it."""
-        gather = self._gather
+        gather = self.gather
         chunk = gather.decode(payload)
         if chunk.error:
             self.failure = error_text(chunk.error)
             return False
         if gather.take(chunk):
             self.content = True
-        return bool(chunk.choices) or self._wants_usage or chunk.usage is ABSENT
+        return bool(chunk.choices) or self.wants_usage or chunk.usage is ABSENT
 
     def finish(self) -> bool:
         """Whether the terminal marker came and nothing failed before it."""
         return self.done and not self.failure
+
+    def resume(self, before: Reader) -> None:
+        """Not for this reader: what goes on has to be kept from the first event on."""
+        raise NotImplementedError
+
+    def stop(self, finish: Finish) -> bytes:
+        """Not for this reader: who ends an answer has to know which choices are open."""
+        raise NotImplementedError

@@ -1,14 +1,17 @@
 """The contract of a surface: one wire format that clients speak, and what the call path must know of it.
 
-A surface reads what it must and keeps the rest as bytes. Adding one adds a file; the path does not change.
+A surface reads what it must and keeps the rest as bytes; its wires carry it to the servers of a model, as it is or
+translated. Adding one adds a file; the path does not change.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
+from trimtab.contracts.reply import Finish, Reply
 from trimtab.declare.project import Sampling
 from trimtab.errors import CallError
 from trimtab.record.events import LogprobSummary, Usage
@@ -28,6 +31,43 @@ class Asked(Struct):
     inputs: dict[str, Any] | None = None
     retrieval_ids: tuple[str, ...] = ()
     max_output_tokens: int | None = None
+    tools: tuple[Raw, ...] = ()
+    choices: int = 1
+    logprobs: bool = False
+
+
+SchemaForm = Literal["response_format", "structured_outputs", "output_config"]
+"""How an upstream is told of a schema: OpenAI's way, vLLM's own, or Anthropic's."""
+
+
+class SchemaEdit(Struct, frozen=True):
+    """A schema that goes out with a request. `name` is one OpenAI takes: 1 to 64 of a-z A-Z 0-9 _ -."""
+
+    form: SchemaForm
+    name: str
+    schema: Raw
+
+
+class ToolEdit(Struct, frozen=True):
+    """A tool of the task that is offered to the model unless the request has one of that name."""
+
+    name: str
+    description: str
+    schema: Raw
+
+
+class OfferedTool(NamedTuple):
+    """A tool the model may call: its name and the JSON Schema of its arguments, empty where none is given."""
+
+    name: str
+    schema: bytes
+
+
+class Resume(Struct, frozen=True):
+    """An interrupted answer that the model is to go on with: the text so far, and how many tokens it was."""
+
+    text: str
+    tokens: int
 
 
 class Edits(Struct, frozen=True):
@@ -36,6 +76,34 @@ class Edits(Struct, frozen=True):
     model: str
     sampling: Sampling = Sampling()
     prompt: tuple[bytes, ...] = ()
+    schema: SchemaEdit | None = None
+    tools: tuple[ToolEdit, ...] = ()
+    strict_tools: bool = False
+    """Asks a vLLM to constrain the arguments of every tool call."""
+    top_logprobs: int | None = None
+    """Asks for log probabilities that the client did not ask for; they are kept from it."""
+    count_tokens: bool = False
+    """Asks a vLLM for usage in every event, which is kept from the client."""
+    resume: Resume | None = None
+    """Asks a vLLM to go on with an answer; only where the wire `resumes`."""
+
+
+class Keep(Struct, frozen=True):
+    """What a reader keeps besides what every call needs."""
+
+    added: bool = False
+    """The text each `feed` brought."""
+    replies: bool = False
+    """Whole replies, in `facts.replies`."""
+    end: bool = False
+    """The events that end the answer, in `ending`, instead of letting them pass in `forward`."""
+    hide_logprobs: bool = False
+    """Keeps from the client the log probabilities that `Edits.top_logprobs` asked for."""
+    hide_counts: bool = False
+    """Keeps from the client the usage that `Edits.count_tokens` asked for in every event."""
+
+
+NOTHING_KEPT = Keep()
 
 
 class Facts(Struct):
@@ -50,19 +118,38 @@ class Facts(Struct):
     usage: Usage | None = None
     logprobs: LogprobSummary | None = None
     text_bytes: int = 0
+    replies: list[Reply] = []
+
+
+class Added(NamedTuple):
+    """Text that came for one choice."""
+
+    choice: int
+    text: str
+
+
+class Whole(NamedTuple):
+    """An answer in one piece: the bytes for the client, and its facts."""
+
+    body: bytes
+    facts: Facts
 
 
 class Reader(Protocol):
     """Reads one streamed answer, chunk by chunk.
 
     After `feed`, `forward` holds the bytes the client may see, `content` whether a content-bearing event came,
-    `done` whether the terminal marker did, and `failure` what the stream said went wrong, if anything.
+    `done` whether the terminal marker did, and `failure` what the stream said went wrong, if anything. As far as it was
+    asked to keep them, `added` holds the text that came, and `ending` all bytes that end the answer: from the event
+    that tells how it ended through the terminal marker.
     """
 
     forward: bytes
     content: bool
     done: bool
     failure: str
+    added: Sequence[Added]
+    ending: bytes
 
     @property
     def facts(self) -> Facts:
@@ -74,9 +161,43 @@ class Reader(Protocol):
     def finish(self) -> bool:
         """Whether the answer is whole, now that the body has ended."""
 
+    def resume(self, before: Reader) -> None:
+        """This answer goes on with that of `before`: the client is to see one answer."""
+
+    def stop(self, finish: Finish) -> bytes:
+        """The events that end the answer here, telling that it ended by `finish`, with the terminal marker."""
+
+
+class Wire(Protocol):
+    """How a surface's requests and answers go over the wire format of a model's servers.
+
+    The wire of the surface's own format leaves alone what it need not touch; another translates, and refuses by name
+    what it cannot carry.
+    """
+
+    path: str
+    """The path at the server; empty for the one the client used."""
+    resumes: bool
+    """Whether an interrupted stream can go on at another replica (`Edits.resume`, `Reader.resume`)."""
+
+    def splice(self, asked: Asked, edits: Edits) -> bytes:
+        """The body for the replica: what the client sent, with the edits put in and our own fields taken out.
+
+        Raises `InvalidRequest` naming what cannot be carried.
+        """
+
+    def reader(self, asked: Asked, keep: Keep = NOTHING_KEPT) -> Reader:
+        """A fresh reader for a streamed answer to this request."""
+
+    def whole(self, asked: Asked, body: bytes, keep: Keep = NOTHING_KEPT) -> Whole:
+        """An answer that came in one piece; raises `UpstreamSaidError` if it is an error."""
+
+    def rejected(self, status: int, body: bytes) -> bytes:
+        """The server's error body in the shape of the surface."""
+
 
 class Surface(Protocol):
-    """One wire format at one path."""
+    """One wire format that clients speak, at one path."""
 
     name: str
     method: str
@@ -85,18 +206,19 @@ class Surface(Protocol):
     """Whether the same request may be sent twice without another effect or cost worth speaking of."""
     forwards_headers: bool
     """Whether the client sees the replica's header fields, not only the content type and the request id."""
+    wires: Mapping[str, Wire]
+    """How it goes to the servers of a model, by the model's `wire`."""
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for; raises `InvalidRequest` on anything the path cannot work with."""
 
-    def splice(self, asked: Asked, edits: Edits) -> bytes:
-        """The body for the replica: what the client sent, with the edits put in and our own fields taken out."""
+    def offered(self, asked: Asked) -> tuple[OfferedTool, ...]:
+        """The tools of the request that its answer may call; what is no tool of a function is left out."""
 
-    def reader(self, asked: Asked) -> Reader:
-        """A fresh reader for a streamed answer to this request."""
-
-    def whole(self, body: bytes) -> Facts:
-        """The facts of an answer that came in one piece; raises `UpstreamSaidError` if the answer is an error."""
+    def reask(self, asked: Asked, reply: Reply, complaints: Sequence[str]) -> Asked:
+        """The request again, with the reply it got and what is wrong with it: one complaint for each tool call of the
+        reply, in their order ("" for a good one), or a single one about its text.
+        """
 
     def error(self, failure: CallError) -> bytes:
         """The JSON body of an error, in this surface's own shape."""

@@ -1,0 +1,1 @@
+"""What is valid: schemas and what engines make of them, answers and tool calls held against them."""
