@@ -86,6 +86,8 @@ class Edits(Struct, frozen=True):
     """Asks a vLLM for usage in every event, which is kept from the client."""
     resume: Resume | None = None
     """Asks a vLLM to go on with an answer; only where the wire `resumes`."""
+    state: bool = False
+    """The server keeps responses, so that a request may refer to an earlier one (`previous_response_id`)."""
 
 
 class Keep(Struct, frozen=True):
