@@ -1,5 +1,6 @@
 """The list of keys, the readers and the documentation say the same."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,13 +8,35 @@ import pytest
 
 from tests.declare.projects import MODEL, TASK, write
 from trimtab.declare import templates
-from trimtab.declare.keys import PROJECT_KEYS, PROJECT_PLANNED, REQUIRED, TASK_KEYS, TASK_PLANNED, Key
+from trimtab.declare.keys import (
+    ENGINE_DEFAULT,
+    PROJECT_KEYS,
+    PROJECT_PLANNED,
+    REQUIRED,
+    TASK_KEYS,
+    TASK_PLANNED,
+    TOOL_KEYS,
+    Key,
+)
 from trimtab.declare.load import load, read
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
-PROSE = {REQUIRED, "none", "empty", "not priced", "the client's", "always", "the system's", "that of output"}
+PROSE = {
+    REQUIRED, "none", "empty", "not priced", "the client's", "always", "the system's", "that of output", ENGINE_DEFAULT,
+    "must be given for azure", "must be given for aws", "the environment's",
+}  # fmt: skip
 """Defaults that are not values."""
+AWS = 'auth.kind = "aws"\nauth.region = "eu-central-1"\n'
+WITH = {
+    "models.<name>.grammar": 'engine = "vllm"\n',
+    "models.<name>.auth.service": AWS,
+    "output.on_invalid": 'output.schema = "s.json"\n',
+    "output.repairs": 'output.schema = "s.json"\noutput.on_invalid = "repair"\n',
+    "output.confidence": 'output.schema = "s.json"\n',
+    "tool_calls.repairs": 'tool_calls.on_invalid = "repair"\n',
+}
+"""What a key needs beside it."""
 
 
 def documented(part: str) -> list[Key]:
@@ -22,15 +45,17 @@ def documented(part: str) -> list[Key]:
 
 def test_every_key_is_documented() -> None:
     """The tables of the documentation hold exactly the keys of the code: form, default and meaning too."""
-    project, task = DOCUMENT.split("## tasks/NAME/task.toml")
+    project, rest = DOCUMENT.split("## tasks/NAME/task.toml")
+    task, tool = rest.split("## tools/NAME.json")
     assert documented(project) == list(PROJECT_KEYS)
     assert sorted(documented(task)) == sorted(TASK_KEYS)
+    assert documented(tool) == list(TOOL_KEYS)
 
 
 def test_every_planned_key_is_documented() -> None:
     """What is not available yet is listed as such, and nothing else is."""
     project, task = re.findall(r"^- in `[a-z]+\.toml`: (.*)$", DOCUMENT, re.MULTILINE)
-    assert re.findall(r"`([a-z.]+)`", project.partition(", and")[0]) == list(PROJECT_PLANNED)
+    assert re.findall(r"`([a-z.]+)`", project) == list(PROJECT_PLANNED)
     assert re.findall(r"`([a-z.]+)`", task) == list(TASK_PLANNED)
 
 
@@ -40,6 +65,11 @@ def test_every_filter_is_documented() -> None:
     assert listed == {*templates.STANDARD_FILTERS.split(), *templates.OWN_FILTERS} - {templates.STEPS}
 
 
+def wrong(key: Key) -> str:
+    """A value that no reader of this key takes."""
+    return "0.5" if key.form == "true, false" else "true"
+
+
 def in_toml(path: str, value: str) -> str:
     return f"{path.replace('<name>', 'small').replace('<measure>_p<N>', 'ttft_p95')} = {value}\n"
 
@@ -47,7 +77,7 @@ def in_toml(path: str, value: str) -> str:
 @pytest.mark.parametrize("key", PROJECT_KEYS, ids=lambda key: key.path)
 def test_every_project_key_is_read(tmp_path: Path, key: Key) -> None:
     """No key is passed over: a value of the wrong kind is a mistake at its line, whatever the key."""
-    toml = in_toml(key.path, "true") + in_toml("models.<name>.other", "true")
+    toml = in_toml(key.path, wrong(key)) + in_toml("models.<name>.other", "true")
     [first, *_] = read(write(tmp_path, toml)).mistakes
     assert (first.line, "unknown" in first.what) == (1, False), first
 
@@ -55,12 +85,23 @@ def test_every_project_key_is_read(tmp_path: Path, key: Key) -> None:
 @pytest.mark.parametrize("key", TASK_KEYS, ids=lambda key: key.path)
 def test_every_task_key_is_read(tmp_path: Path, key: Key) -> None:
     """The same for tasks."""
-    [first, *_] = read(write(tmp_path, MODEL, triage=in_toml(key.path, "true"))).mistakes
+    [first, *_] = read(write(tmp_path, MODEL, triage=in_toml(key.path, wrong(key)))).mistakes
     assert (first.line, "unknown" in first.what) == (1, False), first
 
 
+@pytest.mark.parametrize("key", TOOL_KEYS, ids=lambda key: key.path)
+def test_every_tool_key_is_read(tmp_path: Path, key: Key) -> None:
+    """The same for tools."""
+    write(tmp_path, MODEL, triage=f'{TASK}tools = ["a"]')
+    (tmp_path / "tools").mkdir()
+    tool = {"description": "d", "input_schema": {"type": "object"}, key.path: True}
+    (tmp_path / "tools" / "a.json").write_text(json.dumps(tool))
+    [mistake] = read(tmp_path).mistakes
+    assert mistake.what.startswith(f"{key.path} is "), mistake
+
+
 def literal(key: Key) -> str:
-    return key.default if key.default.isdigit() else f'"{key.default}"'
+    return key.default if key.default.isdigit() or key.default in {"true", "false"} else f'"{key.default}"'
 
 
 def stated(keys: tuple[Key, ...]) -> list[Key]:
@@ -70,7 +111,7 @@ def stated(keys: tuple[Key, ...]) -> list[Key]:
 @pytest.mark.parametrize("key", stated(PROJECT_KEYS), ids=lambda key: key.path)
 def test_project_defaults_are_true(tmp_path: Path, key: Key) -> None:
     """Writing a key with its documented default changes nothing."""
-    priced = MODEL + "price.input = 1\nprice.output = 1\n"
+    priced = MODEL + "price.input = 1\nprice.output = 1\n" + WITH.get(key.path, "")
     base = load(write(tmp_path, priced))
     of_model = key.path.removeprefix("models.<name>.")
     toml = (
@@ -87,9 +128,12 @@ def test_task_defaults_are_true(tmp_path: Path, key: Key) -> None:
         f"defaults.{each.path.partition('.')[2]}": each for each in PROJECT_KEYS if each.path.startswith("defaults.")
     }
     source = defaults.get(key.default, key)
-    base = load(write(tmp_path, MODEL, triage=TASK))
+    task = TASK + WITH.get(key.path, "")
+    write(tmp_path, MODEL, triage=task)
+    (tmp_path / "tasks" / "triage" / "s.json").write_text("{}")
+    base = load(tmp_path)
     if source.default.startswith("none"):
         assert base.tasks["triage"].deadline.total_s is None
         return
-    (tmp_path / "tasks" / "triage" / "task.toml").write_text(in_toml(key.path, literal(source)) + TASK)
+    (tmp_path / "tasks" / "triage" / "task.toml").write_text(in_toml(key.path, literal(source)) + task)
     assert load(tmp_path) == base

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.declare.projects import MODEL, TASK, write
 from trimtab.declare.load import load, read
 from trimtab.declare.project import (
+    Auth,
     Control,
     Data,
     Deadlines,
@@ -24,14 +25,18 @@ from trimtab.declare.project import (
     Match,
     Model,
     Objective,
+    Output,
     Price,
     Prompt,
     Retry,
     Route,
     Sampling,
+    Schema,
     Secret,
     Task,
     Tls,
+    Tool,
+    ToolCalls,
     Turn,
 )
 from trimtab.errors import DeclarationError
@@ -61,13 +66,17 @@ reserve = "128MiB"
 spool_limit = "1GiB"
 telemetry = "https://me@house:8443/calls"
 telemetry_password = "env:PASSWORD"
+dead_letters = 0
 [defaults]
 deadline = { connect = "1s", first_token = "30s", gap = "1.5s", total = "2h" }
-retry = { attempts = 2 }
+retry = { attempts = 2, resume = false }
 redaction = "preview"
 undeclared_redaction = "none"
 [models.small]
 wire = "openai"
+engine = "vllm"
+grammar = "xgrammar"
+probe = "1h"
 model = "Qwen/Qwen3-8B"
 revision = "9c925d6"
 replicas = ["http://10.0.0.11:8000/", "https://[::1]/base"]
@@ -87,8 +96,10 @@ output = 0.60
 reasoning = 2
 per_tokens = 1000
 [models.large]
+wire = "anthropic"
 model = "large"
 replicas = ["http://b"]
+auth = { kind = "google", project = "p", region = "us-east5", credentials = "tls/key.pem" }
 gpu = { kind = "H100", count = 2, usd_per_hour = 2.50 }
 """
 
@@ -103,7 +114,16 @@ deadline = { connect = "250ms", total = "1d" }
 objective = { ttft_p95 = "800ms", "ttft_p99.9" = "2s", gap_p50 = "0.5s", success = 0.995, window = "7d" }
 retry = { attempts = 10 }
 redaction = "digest"
+output = { schema = "output.schema.json", on_invalid = "repair", repairs = 2, hold = true, confidence = true }
+tools = ["refund", "look-up"]
+tool_calls = { on_invalid = "reject", hold = true }
+repetition = "stop"
 """ % ("0" * 64)
+
+SCHEMA = '{\n  "type": "object",\n  "properties": {"why": {"type": "string"},\n "answer": {"const": "ä"}}\n}\n'
+SCHEMA_TEXT = '{"type":"object","properties":{"why":{"type":"string"},"answer":{"const":"ä"}}}'
+REFUND = '{"name": "refund", "description": "Pays back.", "input_schema": {"type": "object"}}'
+LOOK_UP = '{"description": "Looks up.",\n "input_schema":\n {"type": "object"},\n "effect": "read"}'
 
 PROMPT = "system:\nBe brief.\n\nuser:\n\n  {{ ticket }} {{ tone }}\n"
 
@@ -115,6 +135,10 @@ def whole(tmp_path: Path) -> Path:
     (tmp_path / "tls" / "key.pem").touch()
     write(tmp_path, WHOLE, triage=WHOLE_TASK)
     (tmp_path / "tasks" / "triage" / "prompt.md").write_text(PROMPT)
+    (tmp_path / "tasks" / "triage" / "output.schema.json").write_text(SCHEMA)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "refund.json").write_text(REFUND)
+    (tmp_path / "tools" / "look-up.json").write_text(LOOK_UP)
     return tmp_path
 
 
@@ -137,8 +161,9 @@ def test_host(whole: Path) -> None:
         spool_limit_bytes=1073741824,
         telemetry="https://me@house:8443/calls",
         telemetry_password=Secret("env", "PASSWORD"),
+        dead_letters=0,
     )
-    assert project.defaults == Defaults(Deadlines(1.0, 30.0, 1.5, 7200.0), "preview", "none", Retry(2))
+    assert project.defaults == Defaults(Deadlines(1.0, 30.0, 1.5, 7200.0), "preview", "none", Retry(2, resume=False))
 
 
 def test_models(whole: Path) -> None:
@@ -147,6 +172,9 @@ def test_models(whole: Path) -> None:
     assert project.models["small"] == Model(
         name="small",
         served_name="Qwen/Qwen3-8B",
+        engine="vllm",
+        grammar="xgrammar",
+        probe_s=3600.0,
         replicas=("http://10.0.0.11:8000", "https://[::1]/base"),
         revision="9c925d6",
         api_key=Secret("file", f"{whole}/secrets/small"),
@@ -158,7 +186,10 @@ def test_models(whole: Path) -> None:
             Price(Decimal("0.30"), Decimal(1), from_day=date(2026, 9, 1)),
         ),
     )
-    assert project.models["large"].gpu == Gpu("H100", 2, Decimal("2.50"))
+    large = project.models["large"]
+    assert large.gpu == Gpu("H100", 2, Decimal("2.50"))
+    assert (large.wire, large.engine, large.probe_s) == ("anthropic", "anthropic", 900.0)
+    assert large.auth == Auth("google", region="us-east5", project="p", credentials=f"{whole}/tls/key.pem")
 
 
 def test_task(whole: Path) -> None:
@@ -176,8 +207,15 @@ def test_task(whole: Path) -> None:
             objective=Objective(
                 (Goal("gap", 0.5, 0.5), Goal("ttft", 0.95, 0.8), Goal("ttft", 0.999, 2.0)), 0.995, 604800.0
             ),
-            retry=Retry(10),
+            retry=Retry(10, resume=False),
             redaction="digest",
+            output=Output(schema(SCHEMA_TEXT), "repair", 2, hold=True, confidence=True),
+            tools=(
+                Tool("refund", "Pays back.", schema('{"type":"object"}'), "write"),
+                Tool("look-up", "Looks up.", schema('{"type":"object"}'), "read"),
+            ),
+            tool_calls=ToolCalls("reject", 1, hold=True),
+            repetition="stop",
             prompt=Prompt(
                 (Turn("system", "Be brief."), Turn("user", "  {{ ticket }} {{ tone }}")),
                 ("ticket", "tone"),
@@ -185,6 +223,28 @@ def test_task(whole: Path) -> None:
             ),
         )
     }
+
+
+def schema(text: str) -> Schema:
+    return Schema(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def test_schemas(whole: Path) -> None:
+    """Each schema is there with its file and lines, so that a later look at it can say where it is wrong."""
+    sources = {source.path: source for source in load(whole).schemas}
+    assert sorted(sources) == ["tasks/triage/output.schema.json", "tools/look-up.json", "tools/refund.json"]
+    output = sources["tasks/triage/output.schema.json"]
+    assert output.schema == schema(SCHEMA_TEXT)
+    assert output.lines == {
+        "": 1,
+        "/type": 2,
+        "/properties": 3,
+        "/properties/why": 3,
+        "/properties/why/type": 3,
+        "/properties/answer": 4,
+        "/properties/answer/const": 4,
+    }
+    assert sources["tools/look-up.json"].lines == {"": 2, "/type": 3}
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -195,9 +255,11 @@ def test_defaults(tmp_path: Path) -> None:
         Listen("127.0.0.1", 8400), 2, Limits(65536, 33554432, 16384, 10, 60, 120, 30, 30), "required"
     )
     assert project.control == Control(Listen("127.0.0.1", 8401))
-    assert project.data == Data(f"{tmp_path}/.trimtab", 2592000, 0.05, 67108864, 2147483648, "chdb", None)
-    assert project.defaults == Defaults(Deadlines(5, 120, 60, None), "full", "digest", Retry(3))
-    assert project.tasks["triage"] == Task("triage", "small")
+    assert project.data == Data(f"{tmp_path}/.trimtab", 2592000, 0.05, 67108864, 2147483648, "chdb", None, 10000)
+    assert project.defaults == Defaults(Deadlines(5, 120, 60, None), "full", "digest", Retry(3, resume=True))
+    assert project.tasks["triage"] == Task("triage", "small", repetition="flag")
+    small = project.models["small"]
+    assert (small.wire, small.engine, small.probe_s, small.auth) == ("openai", "other", None, Auth("bearer"))
     assert load(tmp_path, cpus=1).gateway.workers == 1
 
 

@@ -40,11 +40,7 @@ PROJECT_RULES = {
     ),
     "planned table": (f"{MODEL}[alerts] #!", '"alerts" is not available yet', "take it out"),
     "planned stores": (f"{MODEL}[stores] #!", '"stores" is not available yet', "take it out"),
-    "planned wire": (
-        f'{MODEL}wire = "anthropic" #!',
-        'models.small.wire is "anthropic", which is not available',
-        '"openai"',
-    ),
+    "planned tools": (f"{MODEL}[tools] #!", '"tools" is not available yet', "take it out"),
     "wire": (f'{MODEL}wire = "opena" #!', 'models.small.wire is "opena"', 'write "openai"'),
     "model's name": (f'{MODEL}[models."Big One"] #!', '"models.Big One" has a name that cannot be used', "a-z 0-9"),
     # shapes
@@ -135,6 +131,98 @@ PROJECT_RULES = {
         "leave the path out",
     ),
     "revision": (f"{MODEL}revision = 3 #!", "models.small.revision is 3, not a string", "in quotes"),
+    # engines
+    "engine": (f'{MODEL}engine = "vlm" #!', 'models.small.engine is "vlm"', 'write "vllm"'),
+    "engine of the other wire": (
+        f'{MODEL}wire = "anthropic"\nengine = "openai" #!',
+        'models.small.engine is "openai", which does not speak the wire "anthropic"',
+        'write wire = "openai", or engine = "other"',
+    ),
+    "Anthropic's engine on OpenAI's wire": (
+        f'{MODEL}engine = "anthropic" #!',
+        'models.small.engine is "anthropic", which does not speak the wire "openai"',
+        'write wire = "anthropic", or engine = "other"',
+    ),
+    "grammar": (f'{MODEL}engine = "vllm"\ngrammar = "outlines" #!', 'models.small.grammar is "outlines"', '"guidance"'),
+    "grammar without a vLLM": (
+        f'{MODEL}grammar = "xgrammar" #!',
+        'models.small.grammar has no use with the engine "other"',
+        'engine = "vllm"',
+    ),
+    "probe": (f'{MODEL}engine = "vllm"\nprobe = "never" #!', 'models.small.probe is "never"', 'or "off"'),
+    "probe too often": (f'{MODEL}engine = "vllm"\nprobe = "1s" #!', 'models.small.probe is "1s", which is out', "60s"),
+    "probe of nothing": (
+        f'{MODEL}probe = "15m" #!',
+        'models.small.probe has no use with the engine "other"',
+        "name the engine",
+    ),
+    # authentication
+    "kind": (f'{MODEL}auth = {{ kind = "gcp" }} #!', 'models.small.auth.kind is "gcp"', '"aws", "azure", "bearer"'),
+    "unknown key of auth": (
+        f'{MODEL}auth = {{ kind = "aws", region = "r", zone = "x" }} #!',
+        '"models.small.auth.rol" is an unknown key',
+        "take it out",
+    ),
+    "key of another kind": (
+        f'{MODEL}[models.small.auth]\nkind = "aws"\nregion = "r"\nproject = "p" #!',
+        'models.small.auth.project has no use with the kind "aws"',
+        'write kind = "google"',
+    ),
+    "key without a kind": (
+        f'{MODEL}auth.region = "r" #!',
+        'models.small.auth.region has no use with the kind "bearer"',
+        'write kind = "aws" or "google"',
+    ),
+    "azure without key": (
+        f'{MODEL}[models.small.auth]\napi_version = "v1"\nkind = "azure" #!',
+        "models.small.api_key is missing, which azure sends",
+        'api_key = "env:NAME"',
+    ),
+    "azure without version": (
+        f'{MODEL}api_key = "env:K"\nauth = {{ kind = "azure" }} #!',
+        "models.small.auth has no `api_version`",
+        '"2024-10-21" or "v1"',
+    ),
+    "azure on Anthropic's wire": (
+        f'{MODEL}api_key = "env:K"\nwire = "anthropic"\nauth = {{ kind = "azure", api_version = "v1" }} #!',
+        'models.small.auth.kind is "azure", which does not speak the wire "anthropic"',
+        'kind = "bearer"',
+    ),
+    "aws with key": (
+        f'{MODEL}auth = {{ kind = "aws", region = "r" }}\napi_key = "env:K" #!',
+        "models.small.api_key has no use: aws finds credentials of its own",
+        'auth.kind = "bearer"',
+    ),
+    "google with key": (
+        f'{MODEL}auth = {{ kind = "google" }}\napi_key = "env:K" #!',
+        "models.small.api_key has no use: google finds credentials of its own",
+        'auth.kind = "bearer"',
+    ),
+    "aws without region": (
+        f'{MODEL}auth = {{ kind = "aws" }} #!',
+        "models.small.auth has no `region`",
+        'region = "us-east-1"',
+    ),
+    "google without region": (
+        f'{MODEL}auth = {{ kind = "google", project = "p" }} #!',
+        "models.small.auth has no `region`",
+        '"global"',
+    ),
+    "google without project": (
+        f'{MODEL}auth = {{ kind = "google", region = "r" }} #!',
+        "models.small.auth has no `project`",
+        '"my-project"',
+    ),
+    "region": (
+        f'{MODEL}auth = {{ kind = "aws", region = "eu/../x" }} #!',
+        'models.small.auth.region is "eu/../x", not a label',
+        "A-Z a-z 0-9",
+    ),
+    "credentials": (
+        f'{MODEL}auth = {{ kind = "google", credentials = "no.json" }} #!',
+        'models.small.auth.credentials is "no.json", where there is no file',
+        "one that exists",
+    ),
     # pass-through
     "route without method": (
         f'{MODEL}passthrough = ["/tokenize"] #!',
@@ -326,6 +414,7 @@ PROJECT_RULES = {
     "reserve": (f'{MODEL}[data]\nreserve = "1KiB" #!', 'data.reserve is "1KiB", which is out', "1MiB"),
     "spool": (f'{MODEL}[data]\nspool_limit = "1MiB" #!', 'data.spool_limit is "1MiB", which is out', "16MiB"),
     "telemetry": (f'{MODEL}[data]\ntelemetry = "duckdb" #!', "data.telemetry is not a URL that begins", 'write "chdb"'),
+    "dead letters": (f"{MODEL}[data]\ndead_letters = -1 #!", "data.dead_letters is -1, not a whole number", "bounds"),
     "password without server": (
         f'{MODEL}[data]\ntelemetry_password = "env:P" #!',
         "data.telemetry_password has no use",
@@ -334,6 +423,11 @@ PROJECT_RULES = {
     # defaults
     "redaction": (f'{MODEL}[defaults]\nredaction = "non" #!', 'defaults.redaction is "non"', 'write "none"'),
     "attempts": (f"{MODEL}[defaults.retry]\nattempts = 11 #!", "defaults.retry.attempts is 11", "bounds"),
+    "resume": (
+        f'{MODEL}[defaults.retry]\nresume = "no" #!',
+        'defaults.retry.resume is "no", neither true nor false',
+        "without quotes",
+    ),
     "deadline": (
         f'{MODEL}[defaults]\ndeadline = "5s" #!',
         'defaults.deadline is "5s", not a table',

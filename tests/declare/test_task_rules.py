@@ -20,12 +20,10 @@ TASK_RULES = {
         '"temperature" is an unknown key',
         "it belongs in sampling.temperature",
     ),
-    "planned output": (f"{TASK}output = {{ schema = 'x' }} #!", '"output" is not available yet', "take it out"),
     "planned context": (f"{TASK}[context] #!", '"context" is not available yet', "take it out"),
     "planned budget": (f"{TASK}[budget.run] #!\ncalls = 1", '"budget" is not available yet', "take it out"),
     "planned review": (f"{TASK}review = {{}} #!", '"review" is not available yet', "take it out"),
     "planned evals": (f"{TASK}evals = {{}} #!", '"evals" is not available yet', "take it out"),
-    "planned tools": (f"{TASK}tools = [] #!", '"tools" is not available yet', "take it out"),
     "no model": ('owner = "x" #!', "the file has no `model`", 'write model = "small"'),
     "unknown model": ('model = "smal" #!', 'there is no model "smal"', "did you mean small?"),
     "unknown model far off": (

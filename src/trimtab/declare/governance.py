@@ -50,7 +50,10 @@ def read_deadlines(table: Table, usual: Deadlines) -> Deadlines:
 
 def read_retry(table: Table, usual: Retry) -> Retry:
     """A `retry` table."""
-    return Retry(table.get("attempts", values.whole(1, MAX_ATTEMPTS), usual.attempts))
+    return Retry(
+        attempts=table.get("attempts", values.whole(1, MAX_ATTEMPTS), usual.attempts),
+        resume=table.get("resume", values.truth, usual.resume),
+    )
 
 
 def read_objective(table: Table) -> Objective:

@@ -16,6 +16,7 @@ GIB: Final = 1 << 30
 TIB: Final = 1 << 40
 DEFAULT_WORKERS: Final = 2
 MAX_WORKERS: Final = 64
+MAX_DEAD_LETTERS: Final = 1_000_000
 GATEWAY_LISTEN: Final = Listen("127.0.0.1", 8400)
 CONTROL_LISTEN: Final = Listen("127.0.0.1", 8401)
 DATA_DIRECTORY: Final = ".trimtab"
@@ -54,6 +55,7 @@ def read_data(table: Table, root: Path) -> Data:
         spool_limit_bytes=table.get("spool_limit", values.size(16 * MIB, 1024 * TIB), 2 * GIB),
         telemetry=telemetry,
         telemetry_password=placed(password, root),
+        dead_letters=table.get("dead_letters", values.whole(0, MAX_DEAD_LETTERS), 10_000),
     )
 
 

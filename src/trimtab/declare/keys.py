@@ -34,6 +34,10 @@ DEADLINE_MEANINGS: Final = (
 )
 DEADLINE_DEFAULTS: Final = ("5s", "120s", "60s", "none; 600s for answers that are not streamed")
 
+ENGINE_DEFAULT: Final = "anthropic on the Anthropic wire, other on OpenAI's"
+PROBE_DEFAULT: Final = "15m; off for the engine other"
+RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
+
 PROJECT_KEYS: Final = (
     Key("environment", "name", "development", "where this project runs, such as production; stands on every record"),
     Key("gateway.listen", "host:port", "127.0.0.1:8400", "where clients reach the model gateway"),
@@ -64,18 +68,35 @@ PROJECT_KEYS: Final = (
     ),
     Key("data.telemetry", "chdb, URL", "chdb", "the analytical store: embedded, or a ClickHouse server's URL"),
     Key("data.telemetry_password", "secret", "none", "password of the ClickHouse server's user"),
+    Key("data.dead_letters", "0..1000000", "10000", "how many calls that failed for good are kept to be sent again"),
     *(
         Key(f"defaults.deadline.{name}", form, default, meaning)
         for (name, form, meaning), default in zip(DEADLINE_MEANINGS, DEADLINE_DEFAULTS, strict=True)
     ),
     Key("defaults.retry.attempts", "1..10", "3", "tries of one call over all replicas and fallback models"),
+    Key("defaults.retry.resume", "true, false", "true", RESUME_MEANING),
     Key("defaults.redaction", "full, preview, digest, none", "full", "what is kept of bodies of tasks that do not say"),
     Key("defaults.undeclared_redaction", "full, preview, digest, none", "digest", "the same for (undeclared) calls"),
     Key("models.<name>.model", "text", REQUIRED, "what the server calls the model"),
     Key("models.<name>.replicas", "list of URLs", REQUIRED, "base URLs of the servers, without /v1"),
-    Key("models.<name>.wire", "openai", "openai", "the wire format the servers speak"),
+    Key("models.<name>.wire", "openai, anthropic", "openai", "the wire format the servers speak"),
+    Key("models.<name>.engine", "vllm, openai, anthropic, other", ENGINE_DEFAULT, "whose rules the servers follow"),
+    Key("models.<name>.grammar", "auto, xgrammar, guidance", "auto", "what a vLLM constrains answers with"),
+    Key("models.<name>.probe", "duration, off", PROBE_DEFAULT, "how often it is proved that schemas are enforced"),
     Key("models.<name>.revision", "text", "empty", "the revision that is served, for the record"),
     Key("models.<name>.api_key", "secret", "none", "the key that is sent to the servers"),
+    Key("models.<name>.auth.kind", "bearer, azure, aws, google", "bearer", "how requests are authenticated"),
+    Key(
+        "models.<name>.auth.api_version",
+        "label",
+        "must be given for azure",
+        "api-version of Azure; v1 for its newer URLs",
+    ),
+    Key("models.<name>.auth.region", "label", "must be given for aws", "region of the service, for aws and google"),
+    Key("models.<name>.auth.service", "label", "bedrock", "name that requests are signed for, for aws"),
+    Key("models.<name>.auth.profile", "text", "the environment's", "profile of the AWS credentials files, for aws"),
+    Key("models.<name>.auth.project", "label", "none", "project of Vertex, for google"),
+    Key("models.<name>.auth.credentials", "path", "the environment's", "credentials file, JSON, for google"),
     Key("models.<name>.ca", "path", "the system's", "certificates to verify the servers with, PEM"),
     Key("models.<name>.proxy", "URL", "none", "HTTP proxy through which the servers are reached"),
     Key("models.<name>.passthrough", "list of routes", "empty", "further routes of the server, as METHOD /path"),
@@ -110,9 +131,32 @@ TASK_KEYS: Final = (
     Key(
         "retry.attempts", "1..10", "defaults.retry.attempts", "tries of one call over all replicas and fallback models"
     ),
+    Key("retry.resume", "true, false", "defaults.retry.resume", RESUME_MEANING),
     Key("redaction", "full, preview, digest, none", "defaults.redaction", "what is kept of bodies"),
+    Key("output.schema", "file name", REQUIRED, "file in the task's folder with the JSON Schema of the answers"),
+    Key("output.on_invalid", "repair, reject, pass", "reject", "what becomes of an answer that breaks the schema"),
+    Key("output.repairs", "1..5", "1", "how often the model is asked again to repair its answer"),
+    Key("output.hold", "true, false", "true with repair, else false", "whether nothing is released before it is valid"),
+    Key("output.confidence", "true, false", "false", "whether token probabilities are asked for and kept by field"),
+    Key("tools", "list of tool names", "empty", "tools from tools/NAME.json that the model is offered"),
+    Key("tool_calls.on_invalid", "repair, reject, pass", "pass", "what becomes of an answer with an invalid tool call"),
+    Key("tool_calls.repairs", "1..5", "1", "how often the model is asked again to repair its tool calls"),
+    Key(
+        "tool_calls.hold",
+        "true, false",
+        "true with repair, else false",
+        "whether nothing is released before they are valid",
+    ),
+    Key("repetition", "off, flag, stop", "flag", "what becomes of an answer that falls into a loop"),
+)
+
+TOOL_KEYS: Final = (
+    Key("name", "tool name", "the file's name", "what the model calls it; must be the file's name"),
+    Key("description", "text", REQUIRED, "what it does, for the model; at most 10,000 characters"),
+    Key("input_schema", "JSON Schema", REQUIRED, "schema of its arguments, an object"),
+    Key("effect", "read, idempotent, write", "write", "what calling it twice does: nothing, the same, or more"),
 )
 
 PROJECT_PLANNED: Final = ("alerts", "budget", "keys", "stores", "tools")
-TASK_PLANNED: Final = ("budget", "context", "evals", "output", "review", "tools")
+TASK_PLANNED: Final = ("budget", "context", "evals", "review")
 """Keys that will come with what enforces them; until then they are refused."""

@@ -10,9 +10,10 @@ from trimtab.declare import values
 from trimtab.declare.governance import read_defaults
 from trimtab.declare.host import check_listeners, read_control, read_data, read_gateway
 from trimtab.declare.keys import PROJECT_KEYS, PROJECT_PLANNED, TASK_KEYS, TASK_PLANNED
+from trimtab.declare.library import Library
 from trimtab.declare.mistakes import Mistake, Mistakes
 from trimtab.declare.models import read_model, read_models
-from trimtab.declare.project import Project
+from trimtab.declare.project import Project, SchemaSource
 from trimtab.declare.references import check_matches, check_models_of, check_names, check_passthrough
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.table import Table
@@ -27,13 +28,15 @@ ENVIRONMENT: Final = "development"
 class Reading(NamedTuple):
     """What came of reading a project: `project` is None where there are mistakes.
 
-    `data_directory` is given even then, so that a broken edit does not keep anybody from revoking a key; it is None
-    only where `trimtab.toml` could not be read at all.
+    `schemas` are those that could be read, mistakes or not. `data_directory` too is given where there are mistakes, so
+    that a broken edit does not keep anybody from revoking a key; it is None only where `trimtab.toml` could not be read
+    at all.
     """
 
     project: Project | None
     mistakes: tuple[Mistake, ...]
     data_directory: Path | None
+    schemas: tuple[SchemaSource, ...] = ()
 
 
 def load(root: Path, cpus: int | None = None) -> Project:
@@ -64,7 +67,7 @@ def read(root: Path, cpus: int | None = None) -> Reading:
         check_models_of(tasks, models)
     project = _project(root, top, models, tasks, mistakes, cpus or len(os.sched_getaffinity(0)))
     found = tuple(mistakes)
-    return Reading(None if found else project, found, Path(project.data.directory) if source else None)
+    return Reading(None if found else project, found, Path(project.data.directory) if source else None, project.schemas)
 
 
 def _check_keys(source: Source | None, files: dict[str, Source | None], mistakes: Mistakes) -> None:
@@ -82,6 +85,8 @@ def _project(
     gateway, control = read_gateway(top.table("gateway"), root, cpus), read_control(top.table("control"), root)
     check_listeners(top.table("gateway"), top.table("control"), gateway, control)
     defaults = read_defaults(top.table("defaults"))
+    library = Library(root, mistakes)
+    read = {name: read_task(root, name, table, defaults, library, mistakes) for name, table in tasks.items()}
     return Project(
         root=str(root),
         environment=top.get("environment", values.name, ENVIRONMENT),
@@ -90,5 +95,6 @@ def _project(
         data=read_data(top.table("data"), root),
         defaults=defaults,
         models={name: read_model(name, table, root) for name, table in models.items()},
-        tasks={name: read_task(root, name, table, defaults, mistakes) for name, table in tasks.items()},
+        tasks=read,
+        schemas=library.sources,
     )

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.declare import values
+from trimtab.declare.auth import read_auth
 from trimtab.declare.host import existing_file, placed
-from trimtab.declare.project import Gpu, Model, Price
+from trimtab.declare.project import Engine, Gpu, Grammar, Model, Price, Wire
 from trimtab.declare.table import Table
 
 PUSD_PER_USD: Final = 10**12
 MAX_USD_PER_TOKEN: Final = 1000
 MAX_USD_PER_HOUR: Final = 10_000
+PROBE_S: Final = 900.0
+WIRE: Final[values.Read[Wire]] = values.choice("openai", "anthropic")
+ENGINE: Final[values.Read[Engine]] = values.choice("vllm", "openai", "anthropic", "other")
+GRAMMAR: Final[values.Read[Grammar]] = values.choice("auto", "xgrammar", "guidance")
 EXAMPLE: Final = 'write [models.small] with model = "Qwen/Qwen3-8B" and replicas = ["http://127.0.0.1:8000"]'
 
 
@@ -29,19 +34,69 @@ def read_model(name: str, table: Table, root: Path) -> Model:
     """One model; what is wrong in it is replaced by something harmless."""
     if "price" in table and "gpu" in table:
         table.wrong("gpu", f"{table.name('price')} and gpu are both given", "keep the one that you pay by")
+    wire: Wire = table.get("wire", WIRE, "openai")
+    engine = _read_engine(table, wire)
+    api_key = placed(table.get("api_key", values.secret, None), root)
     return Model(
         name=name,
         served_name=table.required("model", values.text, '"Qwen/Qwen3-8B"') or "",
         replicas=table.each("replicas", values.replica, example='"http://127.0.0.1:8000"'),
-        wire=table.get("wire", values.choice("openai", planned=("anthropic",)), "openai"),
+        wire=wire,
+        engine=engine,
+        grammar=_read_grammar(table, engine),
+        auth=read_auth(table, wire, root),
+        probe_s=_read_probe(table, engine),
         revision=table.get("revision", values.text, ""),
-        api_key=placed(table.get("api_key", values.secret, None), root),
+        api_key=api_key,
         ca=existing_file(table, "ca", root),
         proxy=table.get("proxy", values.proxy, None),
         passthrough=table.each("passthrough", values.route),
         prices=_read_prices(table),
         gpu=_read_gpu(table.table("gpu")) if "gpu" in table else None,
     )
+
+
+def _read_engine(table: Table, wire: Wire) -> Engine:
+    engine: Engine = table.get("engine", ENGINE, "anthropic" if wire == "anthropic" else "other")
+    other = "anthropic" if wire == "openai" else "openai"
+    if engine == other:
+        table.wrong(
+            "engine",
+            f"{table.name('engine')} is {values.show(engine)}, which does not speak the wire {values.show(wire)}",
+            f'write wire = {values.show(other)}, or engine = "other"',
+        )
+    return engine
+
+
+def _read_grammar(table: Table, engine: Engine) -> Grammar:
+    if "grammar" in table and engine != "vllm":
+        table.wrong(
+            "grammar",
+            f"{table.name('grammar')} has no use with the engine {values.show(engine)}",
+            'take it out, or write engine = "vllm"',
+        )
+    return table.get("grammar", GRAMMAR, "auto")
+
+
+def _read_probe(table: Table, engine: Engine) -> float | None:
+    """How often to probe, in seconds; an engine that is not known to enforce schemas has nothing to prove."""
+    probe_s = table.get("probe", _probe, None if engine == "other" else PROBE_S)
+    if engine == "other" and probe_s is not None:
+        table.wrong(
+            "probe",
+            f'{table.name("probe")} has no use with the engine "other", which is not relied on to enforce schemas',
+            "take it out, or name the engine",
+        )
+    return probe_s
+
+
+def _probe(value: object) -> float | None:
+    if value == "off":
+        return None
+    try:
+        return values.duration(60, 30 * 86_400)(value)
+    except values.Wrong as wrong:
+        raise values.Wrong(wrong.what, f'{wrong.instead}, or "off"') from None
 
 
 def _read_prices(table: Table) -> tuple[Price, ...]:

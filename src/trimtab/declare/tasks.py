@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.declare import values
+from trimtab.declare.contract import REPETITION, read_output, read_tool_calls, read_tools
 from trimtab.declare.governance import REDACTION, read_deadlines, read_objective, read_retry
+from trimtab.declare.library import Library
 from trimtab.declare.mistakes import Mistakes
 from trimtab.declare.project import Defaults, Match, Sampling, Task
 from trimtab.declare.prompts import read_prompt
@@ -44,7 +46,7 @@ def read_task_file(root: Path, name: str, mistakes: Mistakes) -> Source | None:
     return read_toml(root, path, mistakes, 'write it, with at least model = "..."')
 
 
-def read_task(root: Path, name: str, table: Table, defaults: Defaults, mistakes: Mistakes) -> Task:
+def read_task(root: Path, name: str, table: Table, defaults: Defaults, library: Library, mistakes: Mistakes) -> Task:
     """One task; what it does not say is as in `[defaults]`."""
     return Task(
         name=name,
@@ -59,6 +61,10 @@ def read_task(root: Path, name: str, table: Table, defaults: Defaults, mistakes:
         retry=read_retry(table.table("retry"), defaults.retry),
         redaction=table.get("redaction", REDACTION, defaults.redaction),
         prompt=read_prompt(root, f"{FOLDER}/{name}/{PROMPT_FILE}", mistakes),
+        output=read_output(table.table("output"), f"{FOLDER}/{name}", library) if "output" in table else None,
+        tools=read_tools(table, library),
+        tool_calls=read_tool_calls(table.table("tool_calls")),
+        repetition=table.get("repetition", REPETITION, "flag"),
     )
 
 

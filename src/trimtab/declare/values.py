@@ -37,7 +37,17 @@ LONGEST_S: Final = 10 * 366 * 86_400
 DURATION_GRAMMAR: Final = 'write a number and one of ms, s, m, h, d, such as "5s" or "250ms"'
 SIZE_GRAMMAR: Final = 'write a whole number and one of B, KiB, MiB, GiB, TiB, such as "32MiB"'
 OWN_PATHS: Final = frozenset(
-    {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/health", "/ready"}
+    {
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1/models",
+        "/health",
+        "/ready",
+    }
 )
 """Paths the gateway answers itself, which no model's server can be reached by."""
 
@@ -82,15 +92,20 @@ def name(value: object) -> str:
     return value
 
 
-def choice(*known: Word, planned: tuple[str, ...] = ()) -> Read[Word]:
-    """One of some words; a planned one is told apart from an unknown one."""
+def truth(value: object) -> bool:
+    """`true` or `false`."""
+    if not isinstance(value, bool):
+        raise Wrong(f"{show(value)}, neither true nor false", "write true or false, without quotes")
+    return value
+
+
+def choice(*known: Word) -> Read[Word]:
+    """One of some words."""
 
     def read(value: object) -> Word:
         for word in known:
             if word == value:
                 return word
-        if isinstance(value, str) and value in planned:
-            raise Wrong(f"{show(value)}, which is not available yet", f"write {one_of(map(show, known))}")
         close = nearest(value, known) if isinstance(value, str) else None
         raise Wrong(show(value), f"write {show(close) if close else one_of(map(show, known))}")
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 LOOK_EVERY_S: Final = 0.25
 LONGEST_LOOKS: Final = 3
 FILES: Final = ("trimtab.toml",)
-FOLDERS: Final = ("tasks",)
+FOLDERS: Final = ("tasks", "tools")
 DEEPEST: Final = 4
 
 
