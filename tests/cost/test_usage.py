@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.cost.usage import estimate, from_openai
+from trimtab.cost.usage import estimate, from_anthropic, from_openai
 from trimtab.record.events import Usage
 
 PUBLISHED = {
@@ -264,3 +264,71 @@ def test_the_usual_case_is_read_as_any_other(prompt: int, completion: int, cache
         plain["prompt_tokens_details"] = {"cached_tokens": cached}
     roundabout = {**plain, "completion_tokens_details": {}}
     assert from_openai(json.dumps(plain).encode()) == from_openai(json.dumps(roundabout).encode())
+
+
+MESSAGES = {
+    "the API reference's example of caching": (
+        [
+            {
+                "input_tokens": 2048,
+                "cache_read_input_tokens": 1800,
+                "cache_creation_input_tokens": 248,
+                "output_tokens": 503,
+                "cache_creation": {"ephemeral_5m_input_tokens": 148, "ephemeral_1h_input_tokens": 100},
+            }
+        ],
+        Usage(input=2048, cache_read=1800, cache_write=248, output=503, modalities={"cache_write_1h": 100}),
+    ),
+    "five minutes only": (
+        [{"input_tokens": 3, "output_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 9}}],
+        Usage(input=3, cache_write=9, output=1),
+    ),
+    "a stream: its end replaces what its start told": (
+        [
+            {"input_tokens": 25, "output_tokens": 1, "cache_read_input_tokens": 7},
+            {"output_tokens": 15, "cache_read_input_tokens": None},
+        ],
+        Usage(input=25, cache_read=7, output=15),
+    ),
+    "a stream of vLLM": (
+        [
+            {"input_tokens": 51, "output_tokens": 0},
+            {
+                "input_tokens": 35,
+                "output_tokens": 28,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 16,
+            },
+        ],
+        Usage(input=35, cache_read=16, output=28),
+    ),
+    "thinking is part of the output": (
+        [{"input_tokens": 5, "output_tokens": 90, "output_tokens_details": {"thinking_tokens": 60}}],
+        Usage(input=5, output=90, reasoning=60),
+    ),
+    "a total that outgrew its split": (
+        [
+            {
+                "input_tokens": 1,
+                "output_tokens": 1,
+                "cache_creation_input_tokens": 10,
+                "cache_creation": {"ephemeral_1h_input_tokens": 10},
+            },
+            {"output_tokens": 2, "cache_creation_input_tokens": 30},
+        ],
+        Usage(input=1, cache_write=30, output=2),
+    ),
+    "nothing of the output": ([{"input_tokens": 5}], None),
+    "more thinking than output": (
+        [{"input_tokens": 5, "output_tokens": 1, "output_tokens_details": {"thinking_tokens": 2}}],
+        None,
+    ),
+    "no object": ([None], None),
+    "a count below zero": ([{"input_tokens": -5, "output_tokens": 1}], None),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), MESSAGES.values(), ids=MESSAGES)
+def test_usage_of_messages(told: list[object], expected: Usage | None) -> None:
+    """Anthropic's counts exclude each other, and the last one told counts."""
+    assert from_anthropic(*(json.dumps(part).encode() for part in told)) == expected

@@ -1,4 +1,4 @@
-"""Usage objects of every dialect of the OpenAI wire, normalised once into disjoint classes.
+"""Usage objects of every dialect of the OpenAI wire and of Anthropic's, normalised once into disjoint classes.
 
 Servers disagree on what their counts contain, and the same names are used for both meanings. What is read, and as what:
 
@@ -77,6 +77,30 @@ class UsageObject(Struct):
     reasoning_tokens: Count = None
 
 
+class CacheCreation(Struct):
+    """Anthropic's split of the tokens written to its cache, by how long they stay there."""
+
+    ephemeral_5m_input_tokens: Count = None
+    ephemeral_1h_input_tokens: Count = None
+
+
+class ThinkingDetails(Struct):
+    """What Anthropic tells of the tokens of an answer."""
+
+    thinking_tokens: Count = None
+
+
+class MessagesUsage(Struct):
+    """Every field of a usage object of Anthropic's messages that is read."""
+
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    cache_creation: CacheCreation | None = None
+    output_tokens_details: ThinkingDetails | None = None
+
+
 class Told(NamedTuple):
     """The counts of one usage object, whatever they contain."""
 
@@ -92,6 +116,7 @@ NO_PROMPT_DETAILS = PromptDetails()
 NO_COMPLETION_DETAILS = CompletionDetails()
 
 _decoder = msgspec.json.Decoder(UsageObject)
+_messages_decoder = msgspec.json.Decoder(MessagesUsage | None)
 
 
 def from_openai(raw: Raw | bytes) -> Usage | None:
@@ -101,6 +126,46 @@ def from_openai(raw: Raw | bytes) -> Usage | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return _plain(told) or _any_dialect(told)
+
+
+def from_anthropic(*told: Raw | bytes) -> Usage | None:
+    """The usage of a message from the usage objects it was told in, first to last; None if they cannot be read.
+
+    A stream tells it twice: at its start, and with its end, where a count that is there replaces the earlier one.
+    `input_tokens` excludes what the cache gave and took. Tokens written for an hour cost more than those written for
+    five minutes, so they are named in `modalities`; both are in `cache_write`.
+    Source: the Anthropic API reference (messages, `usage`).
+    """
+    last: dict[str, int] = {}
+    for raw in told:
+        try:
+            usage = _messages_decoder.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        last |= _messages_counts(usage) if usage is not None else {}
+    if "input" not in last or "output" not in last:
+        return None
+    short, long = last.get("write_5m", 0), last.get("write_1h", 0)
+    written = last.get("write", short + long)
+    reasoning = last.get("reasoning", 0)
+    if reasoning > last["output"]:
+        return None
+    split = {"cache_write_1h": long} if long and short + long == written else {}
+    return Usage(last["input"], last.get("read", 0), written, last["output"], reasoning, split)
+
+
+def _messages_counts(usage: MessagesUsage) -> dict[str, int]:
+    written, details = usage.cache_creation or CacheCreation(), usage.output_tokens_details or ThinkingDetails()
+    counts = {
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "read": usage.cache_read_input_tokens,
+        "write": usage.cache_creation_input_tokens,
+        "write_5m": written.ephemeral_5m_input_tokens,
+        "write_1h": written.ephemeral_1h_input_tokens,
+        "reasoning": details.thinking_tokens,
+    }
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _plain(told: UsageObject) -> Usage | None:
