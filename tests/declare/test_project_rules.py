@@ -159,8 +159,8 @@ PROJECT_RULES = {
     # authentication
     "kind": (f'{MODEL}auth = {{ kind = "gcp" }} #!', 'models.small.auth.kind is "gcp"', '"aws", "azure", "bearer"'),
     "unknown key of auth": (
-        f'{MODEL}auth = {{ kind = "aws", region = "r", zone = "x" }} #!',
-        '"models.small.auth.rol" is an unknown key',
+        f'{MODEL}auth = {{ kind = "aws", region = "r", zzz = "x" }} #!',
+        '"models.small.auth.zzz" is an unknown key',
         "take it out",
     ),
     "key of another kind": (
