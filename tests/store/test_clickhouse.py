@@ -13,6 +13,7 @@ import pytest
 from tests.store.conftest import ROOT, databases
 from tests.store.samples import attempt, call
 from trimtab.errors import StoreError
+from trimtab.record.events import ToolOutcome
 from trimtab.store import statements
 from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded, open_server
 from trimtab.store.telemetry import Batch, Counts
@@ -31,21 +32,25 @@ def test_a_newer_schema_is_refused(chdb_path: Path) -> None:
     telemetry.close()
 
 
-def test_an_insert_that_died_before_the_roll_up_is_made_whole(chdb_path: Path) -> None:
-    """The base table has the batch and the roll-up has not: sending it again fills the roll-up and counts once."""
+@pytest.mark.parametrize("roll_up", ["calls_by_minute", "contracts_by_minute", "tool_calls_by_minute"])
+def test_an_insert_that_died_before_a_roll_up_is_made_whole(chdb_path: Path, roll_up: str) -> None:
+    """The base table has the batch and a roll-up has not: sending it again fills that one and counts once in all."""
     database = next(databases)
     telemetry = open_embedded(chdb_path, database)
     telemetry.migrate()
     beside = clickhouse_connect.get_client(interface="chdb", path=str(chdb_path), database=database)
-    beside.command("ALTER TABLE calls_by_minute ADD CONSTRAINT broken CHECK task != 'route'")
-    batch = Batch(calls=(call("a"), call("b")), attempts=(attempt("a"),))
+    beside.command(f"ALTER TABLE {roll_up} ADD CONSTRAINT broken CHECK task != 'route'")
+    tools = (ToolOutcome("find", "valid", 1),)
+    batch = Batch(calls=(call("a", verdict="valid"), call("b", tool_outcomes=tools)), attempts=(attempt("a"),))
     with pytest.raises(StoreError, match="broken"):
         telemetry.insert(batch, "t")
-    assert telemetry.count() == Counts(calls=2, attempts=0, rolled_up=0)
-    beside.command("ALTER TABLE calls_by_minute DROP CONSTRAINT broken")
+    assert telemetry.count().calls == 2
+    assert beside.query(f"SELECT count() FROM {roll_up}").result_rows == [(0,)]
+    beside.command(f"ALTER TABLE {roll_up} DROP CONSTRAINT broken")
+    whole = Counts(2, 1, contracts=1, tool_calls=1, rolled_up=2, contracts_rolled_up=1, tool_calls_rolled_up=1)
     for _ in range(2):
         telemetry.insert(batch, "t")
-        assert telemetry.count() == Counts(calls=2, attempts=1, rolled_up=2)
+        assert telemetry.count() == whole
     beside.close()
     telemetry.close()
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from tests.store.ingest_process import ingest
 from tests.store.samples import NOON_NS, SECOND_NS, attempt, call
 from tests.store.spools import SegmentWriter
+from trimtab.record.events import ToolOutcome
 from trimtab.store.telemetry import Counts
 
 KILLS = 15
 EVENTS_A_BATCH = 40
 CALLS_A_ROUND = 150
 GUARD_S = 60.0
+TOOLS = (ToolOutcome("find", "bad_json", 1), ToolOutcome("find", "valid", 2))
 
 fresh = multiprocessing.get_context("forkserver")
 """Each process is forked from one that has imported all but chDB, which does not survive a fork."""
@@ -53,16 +55,16 @@ def heard(pipe: Connection) -> str | Counts:
 
 
 def test_kills_at_any_moment_count_each_record_once(tmp_path: Path) -> None:
-    """After 15 kills between and amid inserts, base tables and roll-up hold what the spool held: nothing twice."""
+    """After 15 kills between and amid inserts, base tables and roll-ups hold what the spool held: nothing twice."""
     moments = random.Random(20_261_123)
     writers = [SegmentWriter(tmp_path / "spool", f"g{slot}-0123456789ab") for slot in range(2)]
     written = 0
     said: set[str | Counts] = set()
     for _ in range(KILLS):
         for number in range(written, written + CALLS_A_ROUND):
-            name, ended_ns = f"c{number:06}", NOON_NS + number * SECOND_NS
-            writer = moments.choice(writers)
-            writer.write(call(name, ended_ns).admitted, attempt(name, 1, ended_ns), call(name, ended_ns))
+            ended_ns = NOON_NS + number * SECOND_NS
+            ended = call(f"c{number:06}", ended_ns, verdict="valid", tool_outcomes=TOOLS)
+            moments.choice(writers).write(ended.admitted, attempt(ended.admitted.call, 1, ended_ns), ended)
         written += CALLS_A_ROUND
         with ingesting(tmp_path) as pipe:
             said |= {heard(pipe) for _ in range(moments.randrange(1, 18))}
@@ -70,4 +72,12 @@ def test_kills_at_any_moment_count_each_record_once(tmp_path: Path) -> None:
     with ingesting(tmp_path) as pipe:
         while not isinstance(last := heard(pipe), Counts):
             continue
-    assert last == Counts(calls=written, attempts=written, rolled_up=written)
+    assert last == Counts(
+        calls=written,
+        attempts=written,
+        contracts=written,
+        tool_calls=2 * written,
+        rolled_up=written,
+        contracts_rolled_up=written,
+        tool_calls_rolled_up=2 * written,
+    )

@@ -20,8 +20,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 from clickhouse_connect.driver.query import QueryResult
 
 from trimtab.errors import StoreError
-from trimtab.record.events import Change, CostLabel, Settled
+from trimtab.record.events import Change, CostLabel, Outcome, Settled
 from trimtab.store import rows, statements
+from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures
 from trimtab.store.telemetry import (
     DAY_NS,
     MAX_LEVELS,
@@ -45,10 +46,13 @@ EXACT_BELOW_TOKENS = 50
 SCHEMA_VERSION = 2
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
-    2: ("add_contract_to_calls",),
+    2: (
+        *("add_contract_to_calls", "create_contracts_by_minute", "create_contracts_to_minute"),
+        *("create_tool_calls_by_minute", "create_tool_calls_to_minute"),
+    ),
 }
 """The statements that bring the schema from the version before to this one."""
-TABLES = ("calls", "attempts", "changes", "calls_by_minute")
+TABLES = ("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute")
 WINDOWS_MINUTES = (10, 120, 1440, 14_400)
 """How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""
 TOKEN_CLASSES = {
@@ -60,6 +64,8 @@ TOKEN_CLASSES = {
 }
 BINARY: dict[str, str | dict[str, str]] = dict.fromkeys(rows.CHUNKS, "bytes")
 PLAIN = re.compile(r"LowCardinality\((\w+)\)")
+Group = tuple[str, str, str]
+"""Task, model and prompt."""
 COST_LABELS: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
@@ -127,23 +133,25 @@ class ClickHouseTelemetry:
             self._insert("changes", batch.changes, rows.change_columns, token)
 
     def count(self) -> Counts:
-        """Counts the base tables and, apart from them, what the roll-up has seen."""
-        ((calls, attempts, changes, rolled_up),) = self._query("count").result_rows
-        return Counts(calls, attempts, changes, rolled_up)
+        """Counts the base tables and, apart from them, what the roll-ups have seen."""
+        (counted,) = self._query("count").named_results()
+        return Counts(**counted)
 
     def report(self, query: ReportQuery) -> tuple[Figures, ...]:
         """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
         padded = (*query.levels, *([0.5] * (MAX_LEVELS - len(query.levels))))
-        result = self._query(
-            "report",
-            first_minute=query.since_ns // MINUTE_NS,
-            end_minute=-(-query.until_ns // MINUTE_NS),
-            tasks=list(query.tasks),
-            model=query.model,
-            by_model=query.by_model,
-            **{f"q{place}": level for place, level in enumerate(padded, 1)},
-        )
+        quantiles = {f"q{place}": level for place, level in enumerate(padded, 1)}
+        result = self._query("report", **_narrowed(query), **quantiles)
         return tuple(_figures(row, len(query.levels)) for row in result.named_results())
+
+    def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
+        """Sums what became of answers and tool calls, by task and perhaps by model and by prompt, in that order."""
+        narrowed = _narrowed(query) | {"by_prompt": query.by_prompt}
+        found = {_group(row): row for row in self._query("contracts", **narrowed).named_results()}
+        tools: defaultdict[Group, defaultdict[str, dict[Outcome, int]]] = defaultdict(lambda: defaultdict(dict))
+        for row in self._query("tool_calls", **narrowed).named_results():
+            tools[_group(row)][row["tool"]][row["outcome"]] = row["tool_calls"]
+        return tuple(_contract(group, found.get(group, {}), tools[group]) for group in sorted({*found, *tools}))
 
     def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
         """The calls that ended last, newest first, without their chunk delays and lengths."""
@@ -236,6 +244,31 @@ def _mapped(where: str) -> Iterator[None]:
         yield
     except ClickHouseError as error:
         raise StoreError(store=where, detail=" ".join(str(error).split())[:500]) from error
+
+
+def _narrowed(query: ReportQuery) -> dict[str, Any]:
+    """The parameters that say which part of a roll-up is looked at."""
+    return {
+        "first_minute": query.since_ns // MINUTE_NS,
+        "end_minute": -(-query.until_ns // MINUTE_NS),
+        "tasks": list(query.tasks),
+        "model": query.model,
+        "by_model": query.by_model,
+    }
+
+
+def _group(row: rows.Row) -> Group:
+    return row["task"], row["served_by"], row["prompted_by"]
+
+
+def _contract(group: Group, row: rows.Row, tool_calls: dict[str, dict[Outcome, int]]) -> ContractFigures:
+    counts = ("repairs", "flagged", "stopped", "resumed", "seams")
+    return ContractFigures(
+        *group,
+        answers={result: row.get(result, 0) for result in ANSWER_RESULTS},
+        tool_calls=dict(tool_calls),
+        **{name: row.get(name, 0) for name in counts},
+    )
 
 
 def _figures(row: Mapping[str, Any], levels: int) -> Figures:

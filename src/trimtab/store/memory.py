@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from trimtab.errors import StoreError
-from trimtab.record.events import OK, Attempt, Change, CostLabel, Settled, Usage
+from trimtab.record.events import OK, Attempt, Change, CostLabel, Outcome, Settled, Usage
+from trimtab.store.contract_figures import ANSWER_RESULTS, AnswerResult, ContractFigures, is_counted, result_of, tool_of
 from trimtab.store.telemetry import (
     DAY_NS,
     MEASURES,
@@ -68,6 +69,37 @@ class Cell:
         self.decode = _more(self.decode, other.decode.tokens, other.decode.seconds)
 
 
+@dataclass
+class ContractCell:
+    """What the roll-ups of answers and tool calls hold of one task, model and prompt in one minute."""
+
+    calls: int = 0
+    answers: Counter[AnswerResult] = field(default_factory=Counter)
+    tool_calls: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, call: Settled) -> None:
+        """Counts one call."""
+        self.calls += is_counted(call)
+        result = result_of(call)
+        if result is not None:
+            self.answers[result] += 1
+        for one in call.tool_outcomes:
+            self.tool_calls[tool_of(one), one.outcome] += 1
+        self.counts["repairs"] += call.repairs
+        self.counts["flagged"] += bool(call.repetition) and not call.repetition_stopped
+        self.counts["stopped"] += bool(call.repetition) and call.repetition_stopped
+        self.counts["resumed"] += bool(call.seams)
+        self.counts["seams"] += len(call.seams)
+
+    def merge(self, other: ContractCell) -> None:
+        """Takes up another cell."""
+        self.calls += other.calls
+        self.answers.update(other.answers)
+        self.tool_calls.update(other.tool_calls)
+        self.counts.update(other.counts)
+
+
 class MemoryTelemetry:
     """The contract `Telemetry` over lists."""
 
@@ -77,6 +109,7 @@ class MemoryTelemetry:
         self._changes: list[Change] = []
         self._tokens: set[str] = set()
         self._cells: defaultdict[tuple[int, str, str], Cell] = defaultdict(Cell)
+        self._contracts: defaultdict[tuple[int, str, str, str], ContractCell] = defaultdict(ContractCell)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -96,12 +129,23 @@ class MemoryTelemetry:
         self._attempts += batch.attempts
         self._changes += batch.changes
         for call in batch.calls:
-            self._cells[call.at_ns // MINUTE_NS, call.admitted.task, _model(call)].add(call)
+            minute, task, model = call.at_ns // MINUTE_NS, call.admitted.task, _model(call)
+            self._cells[minute, task, model].add(call)
+            if is_counted(call) or call.tool_outcomes:
+                self._contracts[minute, task, model, call.admitted.prompt].add(call)
 
     def count(self) -> Counts:
-        """Counts the lists and, apart from them, what the roll-up has seen."""
-        rolled_up = sum(cell.outcomes.total() for cell in self._cells.values())
-        return Counts(len(self._calls), len(self._attempts), len(self._changes), rolled_up)
+        """Counts the lists and, apart from them, what the roll-ups have seen."""
+        return Counts(
+            calls=len(self._calls),
+            attempts=len(self._attempts),
+            changes=len(self._changes),
+            contracts=sum(map(is_counted, self._calls)),
+            tool_calls=sum(len(call.tool_outcomes) for call in self._calls),
+            rolled_up=sum(cell.outcomes.total() for cell in self._cells.values()),
+            contracts_rolled_up=sum(cell.calls for cell in self._contracts.values()),
+            tool_calls_rolled_up=sum(cell.tool_calls.total() for cell in self._contracts.values()),
+        )
 
     def report(self, query: ReportQuery) -> tuple[Figures, ...]:
         """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
@@ -111,6 +155,15 @@ class MemoryTelemetry:
             if first <= minute < end and _wanted(task, query.tasks) and query.model in ("", model):
                 merged[task, model if query.by_model else ""].merge(cell)
         return tuple(_figures(task, model, cell, query.levels) for (task, model), cell in sorted(merged.items()))
+
+    def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
+        """Sums what became of answers and tool calls, by task and perhaps by model and by prompt, in that order."""
+        first, end = query.since_ns // MINUTE_NS, -(-query.until_ns // MINUTE_NS)
+        merged: defaultdict[tuple[str, str, str], ContractCell] = defaultdict(ContractCell)
+        for (minute, task, model, prompt), cell in self._contracts.items():
+            if first <= minute < end and _wanted(task, query.tasks) and query.model in ("", model):
+                merged[task, model if query.by_model else "", prompt if query.by_prompt else ""].merge(cell)
+        return tuple(_contract(*group, cell) for group, cell in sorted(merged.items(), key=lambda found: found[0]))
 
     def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
         """The calls that ended last, newest first, without their chunk delays and lengths."""
@@ -146,6 +199,8 @@ class MemoryTelemetry:
         self._changes = [change for change in self._changes if change.at_ns // DAY_NS >= first_day]
         for key in [key for key in self._cells if key[0] // (DAY_NS // MINUTE_NS) < first_day]:
             del self._cells[key]
+        for place in [place for place in self._contracts if place[0] // (DAY_NS // MINUTE_NS) < first_day]:
+            del self._contracts[place]
 
     def close(self) -> None:
         """Lets go of the store; no other operation may follow."""
@@ -179,6 +234,14 @@ def _figures(task: str, model: str, cell: Cell, levels: tuple[float, ...]) -> Fi
         prefill=cell.prefill,
         decode=cell.decode,
     )
+
+
+def _contract(task: str, model: str, prompt: str, cell: ContractCell) -> ContractFigures:
+    tool_calls: defaultdict[str, dict[Outcome, int]] = defaultdict(dict)
+    for (tool, outcome), count in cell.tool_calls.items():
+        tool_calls[tool][outcome] = count
+    answers = {result: cell.answers[result] for result in ANSWER_RESULTS}
+    return ContractFigures(task, model, prompt, answers=answers, tool_calls=dict(tool_calls), **cell.counts)
 
 
 def _distribution(values: list[float], levels: tuple[float, ...]) -> Distribution:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Settled
+from trimtab.store.contract_figures import ContractFigures
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
@@ -56,12 +57,20 @@ class Batch:
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows in the base tables, and the calls the roll-up has counted; `calls == rolled_up` always holds."""
+    """Rows in the base tables, and what the roll-ups have counted of them.
+
+    `calls == rolled_up` always holds, and so for `contracts`, calls with anything `ContractFigures` counts but tool
+    calls, and for `tool_calls`.
+    """
 
     calls: int = 0
     attempts: int = 0
     changes: int = 0
+    contracts: int = 0
+    tool_calls: int = 0
     rolled_up: int = 0
+    contracts_rolled_up: int = 0
+    tool_calls_rolled_up: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,13 +94,17 @@ class CallDetail:
 
 @dataclass(frozen=True)
 class ReportQuery:
-    """A window of whole minutes, [since, until), in ns since 1970, and what to look at in it."""
+    """A window of whole minutes, [since, until), in ns since 1970, and what to look at in it.
+
+    `levels` are for `report` alone, `by_prompt` for `contracts`.
+    """
 
     since_ns: int
     until_ns: int
     tasks: tuple[str, ...] = ()
     model: str = ""
     by_model: bool = False
+    by_prompt: bool = False
     levels: tuple[float, ...] = (0.5, 0.95, 0.99)
 
     def __post_init__(self) -> None:
@@ -156,6 +169,12 @@ class Telemetry(Protocol):
 
     def report(self, query: ReportQuery) -> tuple[Figures, ...]:
         """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
+
+    def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
+        """Sums what became of answers and tool calls, by task and perhaps by model and by prompt, in that order.
+
+        A task without anything of the kind is left out.
+        """
 
     def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
         """The calls that ended last, newest first, without their chunk delays and lengths."""

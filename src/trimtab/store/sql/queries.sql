@@ -1,10 +1,14 @@
 -- name: count
--- Rows of the base tables, and the calls that the roll-up has seen.
+-- Rows of the base tables and what of them is rolled up, and what the roll-ups have seen.
 SELECT
-    (SELECT count() FROM calls),
-    (SELECT count() FROM attempts),
-    (SELECT count() FROM changes),
-    (SELECT sum(calls) FROM calls_by_minute);
+    (SELECT count() FROM calls) AS calls,
+    (SELECT count() FROM attempts) AS attempts,
+    (SELECT count() FROM changes) AS changes,
+    (SELECT countIf(verdict != '' OR repetition != '' OR notEmpty(seams) OR repairs > 0) FROM calls) AS contracts,
+    (SELECT sum(length(tool_outcomes)) FROM calls) AS tool_calls,
+    (SELECT sum(calls) FROM calls_by_minute) AS rolled_up,
+    (SELECT sum(calls) FROM contracts_by_minute) AS contracts_rolled_up,
+    (SELECT sum(tool_calls) FROM tool_calls_by_minute) AS tool_calls_rolled_up;
 
 -- name: report
 -- Sums and quantiles of the roll-up over a window, by task and, where asked for, by model.
@@ -44,6 +48,46 @@ WHERE minute >= {first_minute:Int64}
   AND ({model:String} = '' OR model = {model:String})
 GROUP BY task, served_by
 ORDER BY task, served_by;
+
+-- name: contracts
+-- What became of answers over a window, by task and, where asked for, by model and by prompt.
+SELECT
+    task,
+    if({by_model:Bool}, model, '') AS served_by,
+    if({by_prompt:Bool}, prompt, '') AS prompted_by,
+    sum(r.valid_first) AS valid_first,
+    sum(r.repaired) AS repaired,
+    sum(r.rejected) AS rejected,
+    sum(r.passed_invalid) AS passed_invalid,
+    sum(r.truncated) AS truncated,
+    sum(r.refused) AS refused,
+    sum(r.repairs) AS repairs,
+    sum(r.flagged) AS flagged,
+    sum(r.stopped) AS stopped,
+    sum(r.resumed) AS resumed,
+    sum(r.seams) AS seams
+FROM contracts_by_minute AS r
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+  AND ({model:String} = '' OR model = {model:String})
+GROUP BY task, served_by, prompted_by;
+
+-- name: tool_calls
+-- Tool calls over a window by tool and outcome, and by task, model and prompt as above.
+SELECT
+    task,
+    if({by_model:Bool}, model, '') AS served_by,
+    if({by_prompt:Bool}, prompt, '') AS prompted_by,
+    tool,
+    outcome,
+    sum(r.tool_calls) AS tool_calls
+FROM tool_calls_by_minute AS r
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+  AND ({model:String} = '' OR model = {model:String})
+GROUP BY task, served_by, prompted_by, tool, outcome;
 
 -- name: newest_minute
 -- The minute of the newest call, where `tail` begins to look.

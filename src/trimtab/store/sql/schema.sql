@@ -246,3 +246,93 @@ ALTER TABLE calls
     ADD COLUMN IF NOT EXISTS repetition_stopped  Bool,
     ADD COLUMN IF NOT EXISTS confidence          Map(String, Tuple(mean Float64, lowest Float64, margin Nullable(Float64))) CODEC(ZSTD(1)),
     ADD COLUMN IF NOT EXISTS seams               Array(Int64) CODEC(ZSTD(1));
+
+-- name: create_contracts_by_minute
+-- The roll-up of what became of answers: against their schema, by degenerate repetition, and where they were resumed.
+CREATE TABLE IF NOT EXISTS contracts_by_minute
+(
+    minute          Int64,
+    environment     LowCardinality(String),
+    task            LowCardinality(String),
+    model           LowCardinality(String),
+    prompt          LowCardinality(String),
+    schema          LowCardinality(String),
+    surface         LowCardinality(String),
+    calls           SimpleAggregateFunction(sum, UInt64),
+    valid_first     SimpleAggregateFunction(sum, UInt64),
+    repaired        SimpleAggregateFunction(sum, UInt64),
+    rejected        SimpleAggregateFunction(sum, UInt64),
+    passed_invalid  SimpleAggregateFunction(sum, UInt64),
+    truncated       SimpleAggregateFunction(sum, UInt64),
+    refused         SimpleAggregateFunction(sum, UInt64),
+    repairs         SimpleAggregateFunction(sum, Int64),
+    flagged         SimpleAggregateFunction(sum, UInt64),
+    stopped         SimpleAggregateFunction(sum, UInt64),
+    resumed         SimpleAggregateFunction(sum, UInt64),
+    seams           SimpleAggregateFunction(sum, UInt64)
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY intDiv(minute, 1440)
+ORDER BY (minute, environment, task, model, prompt, schema, surface)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1;
+
+-- name: create_contracts_to_minute
+-- Fills that roll-up with every insert into calls; a call with nothing of the kind leaves no row.
+CREATE MATERIALIZED VIEW IF NOT EXISTS contracts_to_minute TO contracts_by_minute AS
+SELECT
+    minute,
+    environment,
+    task,
+    model,
+    prompt,
+    schema,
+    surface,
+    count() AS calls,
+    countIf(c.verdict = 'valid' AND c.repairs = 0) AS valid_first,
+    countIf(c.verdict = 'valid' AND c.repairs > 0) AS repaired,
+    countIf(c.verdict = 'invalid' AND c.outcome != 'ok') AS rejected,
+    countIf(c.verdict = 'invalid' AND c.outcome = 'ok') AS passed_invalid,
+    countIf(c.verdict = 'truncated') AS truncated,
+    countIf(c.verdict = 'refused') AS refused,
+    sum(c.repairs) AS repairs,
+    countIf(c.repetition != '' AND NOT c.repetition_stopped) AS flagged,
+    countIf(c.repetition != '' AND c.repetition_stopped) AS stopped,
+    countIf(notEmpty(c.seams)) AS resumed,
+    sum(length(c.seams)) AS seams
+FROM calls AS c
+WHERE c.verdict != '' OR c.repetition != '' OR notEmpty(c.seams) OR c.repairs > 0
+GROUP BY minute, environment, task, model, prompt, schema, surface;
+
+-- name: create_tool_calls_by_minute
+-- The roll-up of tool calls in answers, by tool and by how each stood against the tools it could use.
+CREATE TABLE IF NOT EXISTS tool_calls_by_minute
+(
+    minute       Int64,
+    environment  LowCardinality(String),
+    task         LowCardinality(String),
+    model        LowCardinality(String),
+    prompt       LowCardinality(String),
+    tool         String,
+    outcome      LowCardinality(String),
+    tool_calls   SimpleAggregateFunction(sum, UInt64)
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY intDiv(minute, 1440)
+ORDER BY (minute, environment, task, model, prompt, tool, outcome)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1;
+
+-- name: create_tool_calls_to_minute
+-- Fills that roll-up with every insert into calls. Models invent names without end: those go under one.
+CREATE MATERIALIZED VIEW IF NOT EXISTS tool_calls_to_minute TO tool_calls_by_minute AS
+SELECT
+    minute,
+    environment,
+    task,
+    model,
+    prompt,
+    if(one.outcome = 'unknown_tool', '(unknown)', one.tool) AS tool,
+    one.outcome AS outcome,
+    count() AS tool_calls
+FROM calls AS c
+ARRAY JOIN c.tool_outcomes AS one
+GROUP BY minute, environment, task, model, prompt, tool, outcome;

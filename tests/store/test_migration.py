@@ -1,0 +1,105 @@
+"""A store that an earlier release made is opened by this one, with everything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from tests.store.conftest import databases
+from tests.store.samples import MINUTE_NS, NOON_NS, SOME_USAGE, attempt, call
+from trimtab.record.events import ToolOutcome
+from trimtab.store import rows
+from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded
+from trimtab.store.telemetry import Batch, Counts, ReportQuery
+
+SCHEMA = Path(__file__).parent / "data" / "schema_v1.sql"
+HOUR = ReportQuery(NOON_NS - 30 * MINUTE_NS, NOON_NS + 30 * MINUTE_NS)
+OLD = call("old", ttft_s=0.5, detail="as it was")
+ADDED = {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_outcomes", "repetition", "repetition_stopped"}
+ADDED |= {"confidence", "seams"}
+
+
+@pytest.fixture
+def version_1(chdb_path: Path) -> Iterator[tuple[Client, str]]:
+    """A database of version 1, made by its own statements, with one batch in it that was sent under the token `t`."""
+    database = next(databases)
+    client = clickhouse_connect.get_client(interface="chdb", path=str(chdb_path))
+    client.command(f"CREATE DATABASE {database}")
+    client.database = database
+    statements = "\n".join(line for line in SCHEMA.read_text().splitlines() if not line.startswith("--"))
+    for statement in filter(str.strip, statements.split(";")):
+        client.command(statement)
+    calls = {name: values for name, values in rows.call_columns([OLD]).items() if name not in ADDED}
+    for table, columns in (("calls", calls), ("attempts", rows.attempt_columns([attempt("old")]))):
+        settings = {
+            "insert_deduplication_token": f"t/{table}/{NOON_NS // (1440 * MINUTE_NS)}",
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+        }
+        client.insert(table, list(columns.values()), list(columns), column_oriented=True, settings=settings)
+    yield client, database
+    client.close()
+
+
+@pytest.fixture
+def migrated(version_1: tuple[Client, str], chdb_path: Path) -> Iterator[ClickHouseTelemetry]:
+    telemetry = open_embedded(chdb_path, version_1[1])
+    telemetry.migrate()
+    yield telemetry
+    telemetry.close()
+
+
+def test_what_was_stored_is_read(migrated: ClickHouseTelemetry) -> None:
+    """Calls of before come back as they were, with nothing said of contracts, and the figures still hold them."""
+    found = migrated.call("old")
+    assert found is not None
+    assert (found.call, found.attempts) == (OLD, (attempt("old"),))
+    (figures,) = migrated.report(HOUR)
+    assert (figures.outcomes, figures.tokens["input"]) == ({"ok": 1}, SOME_USAGE.input)
+    assert migrated.contracts(HOUR) == ()
+
+
+def test_it_takes_what_is_new(migrated: ClickHouseTelemetry) -> None:
+    """Calls with contracts are stored and counted beside those of before."""
+    migrated.insert(Batch((call("new", verdict="valid", tool_outcomes=(ToolOutcome("find", "valid", 1),)),)), "u")
+    assert migrated.count() == Counts(
+        *(2, 1, 0), contracts=1, tool_calls=1, rolled_up=2, contracts_rolled_up=1, tool_calls_rolled_up=1
+    )
+
+
+def test_a_batch_on_the_way_at_the_upgrade_counts_once(migrated: ClickHouseTelemetry) -> None:
+    """The earlier release stored a batch and did not live to note it: sent again, it is not stored twice."""
+    migrated.insert(Batch((OLD,), (attempt("old"),)), "t")
+    assert migrated.count() == Counts(calls=1, attempts=1, rolled_up=1)
+
+
+def test_it_is_a_store_like_any_other(
+    version_1: tuple[Client, str], migrated: ClickHouseTelemetry, embedded: ClickHouseTelemetry
+) -> None:
+    """After the migration every table has the columns, types and views of a store that this release made."""
+    client, database = version_1
+    fresh = embedded._database
+    described = "SELECT table, name, type, default_expression FROM system.columns WHERE database = '{}' ORDER BY ALL"
+    columns = [client.query(described.format(name)).result_rows for name in (database, fresh)]
+    assert columns[0] == columns[1]
+    views = (
+        "SELECT name, as_select FROM system.tables WHERE database = '{}' AND engine = 'MaterializedView' ORDER BY name"
+    )
+    made, migrated_views = (client.query(views.format(name)).result_rows for name in (fresh, database))
+    assert [(name, text.replace(database, fresh)) for name, text in migrated_views] == made
+    assert client.query("SELECT max(version) FROM schema_version").result_rows == [(SCHEMA_VERSION,)]
+
+
+def test_a_migration_that_was_cut_short_is_finished(version_1: tuple[Client, str], chdb_path: Path) -> None:
+    """Each statement of a step may have run before: the step begins anew and loses nothing."""
+    client, database = version_1
+    for _ in range(2):
+        telemetry = open_embedded(chdb_path, database)
+        telemetry.migrate()
+        client.command("TRUNCATE TABLE schema_version")
+        client.command("INSERT INTO schema_version SELECT 1")
+        assert telemetry.count() == Counts(calls=1, attempts=1, rolled_up=1)
+        telemetry.close()
