@@ -47,6 +47,19 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (answer["ok"], answer["mistakes"], answer["models"][0]["name"]) == (True, [], "small")
 
 
+def test_a_schema_that_does_not_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told with all other mistakes, in the order of files."""
+    write(tmp_path, f"{MODEL}[gatway]\n", triage=f'{TASK}output = {{ schema = "s.json" }}\n')
+    (tmp_path / "tasks" / "triage" / "s.json").write_text('{\n"type": "text"}')
+    assert run(["check", "--project", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tasks/triage/s.json:2: this JSON Schema cannot be used: ")
+    assert lines[1].startswith("trimtab.toml:4: ")
+    assert "2 mistakes." in lines
+    (tmp_path / "trimtab.toml").write_text(MODEL)
+    assert run(["check", "--project", str(tmp_path)]) == 1
+
+
 def test_a_secret_that_is_not_here(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

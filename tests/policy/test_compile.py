@@ -13,9 +13,10 @@ import pytest
 from tests.declare.projects import MODEL, TASK, write
 from trimtab.cost.prices import Rate
 from trimtab.declare.load import load
-from trimtab.declare.project import Deadlines, Gpu, Model, Objective, Price, Project, Retry, Sampling
+from trimtab.declare.project import Deadlines, Gpu, Model, Objective, Price, Project, Retry, Sampling, ToolCalls
+from trimtab.errors import DeclarationError
 from trimtab.policy.compile import compile as compile_policy
-from trimtab.policy.compile import digest
+from trimtab.policy.compile import digest, schema_mistakes
 from trimtab.policy.snapshot import TaskPolicy, decode, encode
 
 LARGE = '[models.large]\nmodel = "l"\nreplicas = ["http://b"]\n'
@@ -53,8 +54,61 @@ def test_tasks(project: Project) -> None:
         retry=Retry(2),
         redaction="full",
         prompt=None,
+        output=None,
+        tools=(),
+        tool_calls=ToolCalls("pass", 1, hold=False),
+        repetition="flag",
     )
     assert snapshot.tasks["plain"].models == ("small",)
+
+
+def test_contract(tmp_path: Path) -> None:
+    """A task's contract is in its policy as it was declared."""
+    task = f'{TASK}output = {{ schema = "s.json" }}\ntools = ["refund"]\ntool_calls.hold = true\nrepetition = "stop"\n'
+    project = load(with_schemas(tmp_path, task, '{"type": "object"}', '{"type": "object"}'))
+    policy = compile_policy(project).tasks["triage"]
+    declared = project.tasks["triage"]
+    assert declared.output is not None
+    assert (policy.output, policy.tools) == (declared.output, declared.tools)
+    assert (policy.tool_calls, policy.repetition) == (ToolCalls("pass", 1, hold=True), "stop")
+
+
+def with_schemas(root: Path, task: str, output: str, arguments: str) -> Path:
+    write(root, MODEL, triage=task)
+    (root / "tasks" / "triage" / "s.json").write_text(output)
+    (root / "tools").mkdir()
+    (root / "tools" / "refund.json").write_text(f'{{"description": "d",\n"input_schema":\n{arguments}}}')
+    return root
+
+
+BOTH = f'{TASK}output = {{ schema = "s.json" }}\ntools = ["refund"]\n'
+UNFIT = {
+    "keyword": ('{\n"properties": {"a":\n{"minLength": -1}}}', 3, "at /properties/a/minLength"),
+    "type": ('{"properties": {\n"a": {},\n"b": {"type": "text"}}}', 3, "at /properties/b/type"),
+    "pattern": ('{"properties": {\n"a/b": {"pattern": "("}}}', 2, "at /properties/a~1b/pattern"),
+    "reference": ('{\n"items":\n{"$ref": "#/$defs/x"}}', 2, "at /items leads nowhere"),
+    "draft": ('{\n"$schema": "http://example.com/draft"}', 1, "not a draft that is known"),
+}
+
+
+@pytest.mark.parametrize(("schema", "line", "what"), UNFIT.values(), ids=UNFIT.keys())
+def test_a_schema_that_does_not_compile(tmp_path: Path, schema: str, line: int, what: str) -> None:
+    """It is a mistake in the schema's file, at its line, and no snapshot comes of it."""
+    project = load(with_schemas(tmp_path, BOTH, schema, '{"type": "object"}'))
+    [mistake] = schema_mistakes(project.schemas)
+    assert (mistake.path, mistake.line) == ("tasks/triage/s.json", line), mistake
+    assert mistake.what.startswith("this JSON Schema cannot be used: ")
+    assert what in mistake.what
+    with pytest.raises(DeclarationError) as told:
+        compile_policy(project)
+    assert told.value.mistakes == (str(mistake),)
+
+
+def test_a_tool_whose_schema_does_not_compile(tmp_path: Path) -> None:
+    """Its line is that in the tool's file."""
+    arguments = '{"type": "object",\n"required": "order"}'
+    [mistake] = schema_mistakes(load(with_schemas(tmp_path, BOTH, "{}", arguments)).schemas)
+    assert (mistake.path, mistake.line) == ("tools/refund.json", 4)
 
 
 def test_mapping(project: Project) -> None:

@@ -16,6 +16,7 @@ from trimtab.declare.mistakes import Mistake
 from trimtab.declare.project import Model, Project, Secret, Task
 from trimtab.errors import SecretMissing
 from trimtab.policy.compile import compile as compile_policy
+from trimtab.policy.compile import schema_mistakes
 from trimtab.policy.secrets import Secrets
 
 MISTAKEN = 1
@@ -59,18 +60,18 @@ class Found(Struct, frozen=True):
 def command(context: click.Context, project: Path, as_json: bool) -> None:
     """Tell every mistake in a project, each with its file and line, or sum up what it declares."""
     reading = read(project)
+    mistakes = tuple(sorted((*reading.mistakes, *schema_mistakes(reading.schemas))))
+    found = Found(False, tuple(map(_plain, mistakes))) if mistakes or not reading.project else _found(reading.project)
     if as_json:
-        found = _found(reading.project) if reading.project else Found(False, tuple(map(_plain, reading.mistakes)))
         say_json(msgspec.json.encode(found))
-    elif reading.project:
-        _sum_up(_found(reading.project))
+    elif found.ok:
+        _sum_up(found)
     else:
-        for mistake in reading.mistakes:
+        for mistake in mistakes:
             click.echo(str(mistake))
-        count = len(reading.mistakes)
-        click.echo(f"\n{count} mistake{'s' if count > 1 else ''}.")
+        click.echo(f"\n{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}.")
         next_verb("trimtab check")
-    if reading.mistakes:
+    if not found.ok:
         context.exit(MISTAKEN)
 
 

@@ -16,6 +16,7 @@ from trimtab.declare.source import Source
 from trimtab.declare.values import show
 
 REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+IDENTIFIERS: Final = ("$id", "id")
 DATA: Final = frozenset({"const", "default", "enum", "example", "examples"})
 """Keywords whose values are data, not schemas."""
 BY_NAME: Final = frozenset(
@@ -35,7 +36,10 @@ def part_of(source: Source, at: locate.Path, mistakes: Mistakes) -> SchemaSource
     schema: Any = source.values
     for part in at:
         schema = schema[part]
-    remote = [(path, target) for path, target in _references(schema, at) if not target.startswith("#")]
+    known = {target for _, target in _strings(schema, at, IDENTIFIERS)} | {""}
+    remote = [
+        (path, target) for path, target in _strings(schema, at, REFERENCES) if target.partition("#")[0] not in known
+    ]
     for path, target in remote:
         what = f"{pointer(path)} refers to {show(target)}, outside this schema"
         mistakes.add(source.path, source.line(path), what, 'copy that schema into $defs and write "#/$defs/NAME"')
@@ -55,15 +59,18 @@ def as_schema(schema: dict[str, Any]) -> Schema:
     return Schema(text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _references(value: object, at: locate.Path, *, by_name: bool = False) -> Iterator[tuple[locate.Path, str]]:
+def _strings(
+    value: object, at: locate.Path, keywords: tuple[str, ...], *, by_name: bool = False
+) -> Iterator[tuple[locate.Path, str]]:
+    """The texts that stand at some keywords, with their paths."""
     if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _references(item, (*at, index))
+            yield from _strings(item, (*at, index), keywords)
     elif isinstance(value, dict):
         for key, item in value.items():
             if by_name:
-                yield from _references(item, (*at, key))
-            elif key in REFERENCES and isinstance(item, str):
+                yield from _strings(item, (*at, key), keywords)
+            elif key in keywords and isinstance(item, str):
                 yield (*at, key), item
             elif key not in DATA:
-                yield from _references(item, (*at, key), by_name=key in BY_NAME)
+                yield from _strings(item, (*at, key), keywords, by_name=key in BY_NAME)

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 import msgspec
 
+from trimtab.contracts.validate import Validator
 from trimtab.cost.prices import PUSD_PER_USD, Rate
-from trimtab.declare.project import Gpu, Price, Project, Task
+from trimtab.declare.mistakes import Mistake
+from trimtab.declare.project import Gpu, Price, Project, SchemaSource, Task
+from trimtab.errors import DeclarationError, SchemaInvalid
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 
 SECONDS_PER_HOUR = 3600
+POINTER: Final = re.compile(r"\bat '?(/[^\s']*[^\s',;:])")
+"""Where a message says a schema is wrong."""
 
 
 def compile(project: Project) -> Snapshot:
-    """The snapshot of a project. Equal projects give equal digests, in any process and any order of declaration."""
+    """The snapshot of a project. Equal projects give equal digests, in any process and any order of declaration.
+
+    Raises `DeclarationError` for schemas that do not compile.
+    """
+    mistakes = schema_mistakes(project.schemas)
+    if mistakes:
+        raise DeclarationError(project.root, tuple(map(str, mistakes)))
     tasks = sorted(project.tasks.items())
     snapshot = Snapshot(
         digest="",
@@ -41,6 +55,29 @@ def digest(snapshot: Snapshot) -> str:
     """The sha256 (hexadecimal) of everything in a snapshot but its digest, in canonical form: sorted MessagePack."""
     rest = msgspec.structs.replace(snapshot, digest="")
     return hashlib.sha256(msgspec.msgpack.Encoder(order="sorted").encode(rest)).hexdigest()
+
+
+def schema_mistakes(schemas: Iterable[SchemaSource]) -> tuple[Mistake, ...]:
+    """What is wrong with schemas that could be read and do not compile, each with its file and line."""
+    return tuple(sorted(mistake for source in schemas if (mistake := _schema_mistake(source))))
+
+
+def _schema_mistake(source: SchemaSource) -> Mistake | None:
+    try:
+        Validator(source.schema.text)
+    except SchemaInvalid as wrong:
+        detail = str(wrong.facts["detail"])
+        place = POINTER.search(detail)
+        line = _line(source, place[1] if place else "")
+        return Mistake(source.path, line, f"this JSON Schema cannot be used: {detail}", "correct it (json-schema.org)")
+    return None
+
+
+def _line(source: SchemaSource, pointer: str) -> int:
+    """The line of a JSON Pointer or, where it has none, of the nearest one around it."""
+    while pointer and pointer not in source.lines:
+        pointer = pointer.rpartition("/")[0]
+    return source.lines.get(pointer, 1)
 
 
 def _task(task: Task) -> TaskPolicy:
