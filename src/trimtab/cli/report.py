@@ -18,11 +18,13 @@ from trimtab.reports.terminal import report_text
 @click.option("--model", default="", metavar="NAME", help="Only calls that this model served.")
 @click.option("--since", default="", metavar="TIME", callback=SINCE, help="1h, 7d, 2026-11-01; 24h unless given.")
 @click.option("--by-model", is_flag=True, help="Each task apart by the model that served it.")
+@click.option("--by-prompt", is_flag=True, help="What became of answers and tool calls apart by the task's prompt.")
 @click.option("--json", "as_json", is_flag=True, help="The same figures as JSON: seconds, picodollars, shares of 1.")
-def command(project: Path, task: tuple[str, ...], model: str, since: str, by_model: bool, as_json: bool) -> None:
-    """Requests, errors, latency against objectives, tokens, cost and throughput of each task."""
-    with answers(project) as asked:
-        report = asked.report(Wanted(task=task, model=model, since=since, by_model=by_model))
+def command(project: Path, as_json: bool, **asked: object) -> None:
+    """Requests, errors, latency against objectives, tokens, cost, throughput, answers and tool calls of each task."""
+    wanted = Wanted(**asked)  # type: ignore[arg-type]  # click hands over exactly the options above
+    with answers(project) as source:
+        report = source.report(wanted)
     if as_json:
         say_json(msgspec.json.encode(report))
         return

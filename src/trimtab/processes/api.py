@@ -166,14 +166,15 @@ class Api:
         return _json(found)
 
     async def report(self, request: Request) -> Response:
-        """The figures of each task: ?task=&model=&since=&by_model=true."""
-        asked = _asked(request, {"task", "model", "since", "by_model"})
+        """The figures of each task: ?task=&model=&since=&by_model=true&by_prompt=true."""
+        asked = _asked(request, {"task", "model", "since", "by_model", "by_prompt"})
         scope = Scope(
             since_ns=self._since(asked.get("since", DEFAULT_WINDOW)),
             until_ns=self._from.clock.wall_ns(),
             tasks=_tasks(request),
             model=asked.get("model", ""),
             by_model=asked.get("by_model", "false") == "true",
+            by_prompt=asked.get("by_prompt", "false") == "true",
         )
         tasks = self._from.snapshot().tasks
         return _json(await self._from.desk.ask(lambda stores: compile_report(stores.telemetry, scope, tasks)))

@@ -31,6 +31,11 @@ def percent(share: float) -> str:
     return "<0.1" if 0 < share < 0.001 else text
 
 
+def share_of(share: float, low: float, high: float, n: int) -> str:
+    """A share of `n` with its interval: `93.4 % (91.2-95.2), n 412`."""
+    return f"{percent(share)} % ({percent(low)}-{percent(high)}), n {whole(n)}"
+
+
 def usd(pusd: int | None) -> str:
     """Picodollars as US dollars to three digits."""
     return NONE if pusd is None else three_digits(float(Decimal(pusd) / PUSD_A_USD))

@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from trimtab.policy.snapshot import TaskPolicy
+from trimtab.reports.contracts import ContractReport, contract_reports
 from trimtab.statistics.intervals import wilson
 from trimtab.store.telemetry import (
     MAX_LEVELS,
@@ -90,6 +91,8 @@ class TaskReport(Struct, frozen=True):
         and network are in it: it is what callers get, not what the engine can do.
     decode_tokens_per_s: output tokens after the first / time from first to last token, summed likewise: the mean
         speed of one stream.
+    contracts: what became of answers and tool calls, one for each prompt where they are told apart by it; empty where
+        no answer had a schema, a tool call, degenerate repetition or a seam.
     """
 
     task: str
@@ -107,6 +110,7 @@ class TaskReport(Struct, frozen=True):
     cost: dict[str, Cost]
     prefill_tokens_per_s: float | None
     decode_tokens_per_s: float | None
+    contracts: tuple[ContractReport, ...] = ()
 
 
 class Report(Struct, frozen=True):
@@ -119,13 +123,17 @@ class Report(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True):
-    """What a report is asked for; an empty field narrows nothing."""
+    """What a report is asked for; an empty field narrows nothing.
+
+    `by_prompt` tells `contracts` apart and nothing else: the other figures are not kept by prompt.
+    """
 
     since_ns: int
     until_ns: int
     tasks: tuple[str, ...] = ()
     model: str = ""
     by_model: bool = False
+    by_prompt: bool = False
 
 
 def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskPolicy]) -> Report:
@@ -134,10 +142,14 @@ def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskP
     Raises `StoreError` when telemetry cannot be read.
     """
     since_ns, until_ns = scope.since_ns // MINUTE_NS * MINUTE_NS, -(-scope.until_ns // MINUTE_NS) * MINUTE_NS
-    query = ReportQuery(since_ns, until_ns, scope.tasks, scope.model, scope.by_model)
+    query = ReportQuery(since_ns, until_ns, scope.tasks, scope.model, scope.by_model, scope.by_prompt)
     levels = _levels(tasks.values())
     found = _figures(telemetry, query, levels)
-    return Report(since_ns, until_ns, tuple(_task_report(one, levels, tasks.get(one.task)) for one in found))
+    contracts = contract_reports(telemetry.contracts(query))
+    reports = (
+        _task_report(one, levels, tasks.get(one.task), contracts.get((one.task, one.model), ())) for one in found
+    )
+    return Report(since_ns, until_ns, tuple(reports))
 
 
 def _levels(tasks: Iterable[TaskPolicy]) -> tuple[float, ...]:
@@ -164,7 +176,9 @@ def _widened(figures: Figures, others: Mapping[Measure, Distribution]) -> Figure
     return replace(figures, distributions=distributions)
 
 
-def _task_report(figures: Figures, levels: tuple[float, ...], task: TaskPolicy | None) -> TaskReport:
+def _task_report(
+    figures: Figures, levels: tuple[float, ...], task: TaskPolicy | None, contracts: tuple[ContractReport, ...]
+) -> TaskReport:
     spreads = {measure: _spread(spread, levels) for measure, spread in figures.distributions.items()}
     success = _success(figures.outcomes)
     return TaskReport(
@@ -183,6 +197,7 @@ def _task_report(figures: Figures, levels: tuple[float, ...], task: TaskPolicy |
         cost={label: _cost(found) for label, found in figures.cost.items()},
         prefill_tokens_per_s=_speed(figures.prefill),
         decode_tokens_per_s=_speed(figures.decode),
+        contracts=contracts,
     )
 
 

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.reports.numbers import NONE, milliseconds, percent, three_digits, usd, whole
+from trimtab.reports.contract_text import contracts_text
+from trimtab.reports.numbers import NONE, milliseconds, percent, share_of, three_digits, usd, whole
 from trimtab.reports.report import GoalResult, Report, Spread, SuccessRate, TaskReport
 from trimtab.reports.window import clock_text
 
@@ -22,11 +23,17 @@ def report_text(report: Report) -> RenderableType:
     window = f"{clock_text(report.since_ns)} to {clock_text(report.until_ns)}"
     if not report.tasks:
         return Text(f"No calls ended from {window}.")
+    return Group(Text(window, style="bold"), *(_task(one) for one in report.tasks), Text(_foot(report), style=QUIET))
+
+
+def _foot(report: Report) -> str:
     foot = (
         f"Percentiles lie within {report.relative_error:.0%} of the exact ones; {NONE} stands where too few calls lie "
         "behind one (p95 needs 20, p99 100). Success leaves out calls that ended by the caller's doing."
     )
-    return Group(Text(window, style="bold"), *(_task(one) for one in report.tasks), Text(foot, style=QUIET))
+    if any(one.contracts for one in report.tasks):
+        foot += " An answer counts as it was in the end, tool calls in every attempt. Intervals are Wilson's, 95 %."
+    return foot
 
 
 def _task(one: TaskReport) -> RenderableType:
@@ -34,7 +41,9 @@ def _task(one: TaskReport) -> RenderableType:
     head = Text.assemble(("\n" + name, "bold"), f"   {_calls(one.requests)}   success {_success(one.success)}")
     lines = [line for line in (_errors(one), _tokens(one), _cost(one), _speeds(one)) if line]
     success = [goal for goal in one.objective if goal.name == "success"]
-    return Group(head, *(_goal_line(goal) for goal in success), _times(one), *map(Text, lines))
+    goals = [_goal_line(goal) for goal in success]
+    contracts = [contracts_text(one.contracts)] if one.contracts else []
+    return Group(head, *goals, _times(one), *map(Text, lines), *contracts)
 
 
 def _calls(count: int) -> str:
@@ -44,7 +53,7 @@ def _calls(count: int) -> str:
 def _success(rate: SuccessRate) -> str:
     if rate.rate is None:
         return f"{NONE}, n 0"
-    return f"{percent(rate.rate)} % ({percent(rate.low)}-{percent(rate.high)}), n {whole(rate.n)}"
+    return share_of(rate.rate, rate.low, rate.high, rate.n)
 
 
 def _times(one: TaskReport) -> Table:
