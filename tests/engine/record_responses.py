@@ -25,7 +25,8 @@ from trimtab.gateway.surfaces.responses import Responses
 from trimtab.gateway.surfaces.surface import Edits, SchemaEdit, ToolEdit
 
 FOLDER = ROOT / "tests" / "gateway_surfaces" / "golden_responses"
-MODEL = "jobs-small"
+MODEL = "tiny"
+"""The name that the demo model jobs-small is served under."""
 
 EXTRACT = {"instructions": SYSTEM["extract"], "input": "Please send 12 lamps to Ada in Paris."}
 ROUTE = {
@@ -112,12 +113,16 @@ def ask(url: str, body: bytes) -> tuple[int, bytes]:
 
 
 def record(url: str, model: str) -> None:
-    """All exchanges, each as its request, and as its answer under a name that tells the status."""
+    """All exchanges, each as its request, and as its answer under a name that tells the status.
+
+    The second answer is kept: what vLLM has cached of a prompt then does not depend on what came before.
+    """
     surface = Responses()
     for name, (request, edits) in EXCHANGES.items():
         fields = {"model": "task", "temperature": 0, "max_output_tokens": 64, **request}
         named = replace(edits, model=edits.model or model)
         body = surface.wires["openai"].splice(surface.read(json.dumps(fields).encode()), named)
+        ask(url, body)
         status, answer = ask(url, body)
         (FOLDER / f"{name}.request.json").write_bytes(body)
         (FOLDER / f"{name}.{status}.{'sse' if request.get('stream') else 'json'}").write_bytes(answer)
@@ -129,7 +134,7 @@ def main() -> None:
     if len(sys.argv) == 3:
         record(sys.argv[1], sys.argv[2])
         return
-    with running_vllm(ROOT / "src" / "trimtab" / "demo" / "models" / MODEL, MODEL) as vllm:
+    with running_vllm(ROOT / "src" / "trimtab" / "demo" / "models" / "jobs-small", MODEL) as vllm:
         record(vllm.url, MODEL)
 
 
