@@ -18,6 +18,8 @@ from trimtab.gateway.surfaces.surface import Edits, UpstreamSaidError
 from trimtab.record.events import Usage
 
 chat = ChatCompletions()
+WIRE = chat.wires["openai"]
+ASKED = chat.read(b'{"model":"a","messages":[]}')
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
@@ -41,28 +43,28 @@ def test_unknown_fields_survive_the_splice(extra: dict[str, object]) -> None:
     request.pop("trimtab", None)
     for known in ("stream", "stream_options", "max_tokens", "max_completion_tokens"):
         request.pop(known, None)
-    spliced = json.loads(chat.splice(chat.read(json.dumps(request).encode()), Edits(model="Qwen/Qwen3-8B")))
+    spliced = json.loads(WIRE.splice(chat.read(json.dumps(request).encode()), Edits(model="Qwen/Qwen3-8B")))
     assert spliced == {**request, "model": "Qwen/Qwen3-8B"}
 
 
 def test_numbers_keep_their_spelling() -> None:
     """A value that is not ours is copied as bytes, so 1.10 does not become 1.1."""
     asked = chat.read(b'{"model":"a","weird":1.10e1,"messages":[]}')
-    assert b'"weird":1.10e1' in chat.splice(asked, Edits(model="b"))
+    assert b'"weird":1.10e1' in WIRE.splice(asked, Edits(model="b"))
 
 
 def test_a_key_given_twice_reaches_the_replica_once() -> None:
     """What we judged is what is sent: the last of two equal keys, as our reader took it."""
     asked = chat.read(b'{"model":"a","model":"b","messages":[]}')
     assert asked.model == "b"
-    assert chat.splice(asked, Edits(model="c")).count(b'"model"') == 1
+    assert WIRE.splice(asked, Edits(model="c")).count(b'"model"') == 1
 
 
 def test_usage_is_asked_for_when_the_client_did_not() -> None:
     """A streamed request goes on with include_usage, and its other stream options stay."""
     asked = chat.read(b'{"model":"a","stream":true,"stream_options":{"x":1},"messages":[]}')
     assert not asked.wants_usage
-    assert json.loads(chat.splice(asked, Edits(model="a")))["stream_options"] == {"x": 1, "include_usage": True}
+    assert json.loads(WIRE.splice(asked, Edits(model="a")))["stream_options"] == {"x": 1, "include_usage": True}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_usage_is_asked_for_when_the_client_did_not() -> None:
 def test_output_limit_only_tightens(sent: dict[str, int], limit: int | None, expected: dict[str, int]) -> None:
     """A task's limit caps the client's under the field the client used; it never widens it."""
     asked = chat.read(json.dumps({"model": "a", "messages": [], **sent}).encode())
-    spliced = json.loads(chat.splice(asked, Edits(model="a", sampling=Sampling(max_output_tokens=limit))))
+    spliced = json.loads(WIRE.splice(asked, Edits(model="a", sampling=Sampling(max_output_tokens=limit))))
     assert {name: value for name, value in spliced.items() if name.startswith("max_")} == expected
 
 
@@ -92,7 +94,7 @@ def test_sampling_and_prompt_are_put_in() -> None:
     }
     asked = chat.read(json.dumps(body).encode())
     prompt = (b'{"role":"system","content":"be brief"}',)
-    spliced = json.loads(chat.splice(asked, Edits("m", Sampling(temperature=0.0, stop=("END",)), prompt)))
+    spliced = json.loads(WIRE.splice(asked, Edits("m", Sampling(temperature=0.0, stop=("END",)), prompt)))
     assert spliced == {
         "model": "m",
         "temperature": 0.0,
@@ -141,7 +143,7 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
             asked = surface.read(body)
         except InvalidRequest:
             continue
-        json.loads(surface.splice(asked, Edits(model="m")))
+        json.loads(surface.wires["openai"].splice(asked, Edits(model="m")))
 
 
 def test_embeddings_do_not_stream() -> None:
@@ -152,7 +154,7 @@ def test_embeddings_do_not_stream() -> None:
 
 def test_stream_is_read_to_its_end() -> None:
     """Role-only and empty deltas are no content; usage we asked for stays with us; [DONE] ends it."""
-    reader = chat.reader(chat.read(b'{"model":"a","stream":true,"messages":[]}'))
+    reader = WIRE.reader(chat.read(b'{"model":"a","stream":true,"messages":[]}'))
     steps = [
         (delta(role="assistant", content=""), False),
         (delta(content="Hel"), True),
@@ -176,7 +178,7 @@ def test_stream_is_read_to_its_end() -> None:
 
 def test_usage_reaches_a_client_that_asked() -> None:
     """With include_usage the usage event is forwarded."""
-    reader = chat.reader(chat.read(b'{"model":"a","stream":true,"stream_options":{"include_usage":true}}'))
+    reader = WIRE.reader(chat.read(b'{"model":"a","stream":true,"stream_options":{"include_usage":true}}'))
     usage = event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}})
     reader.feed(usage)
     assert reader.forward == usage
@@ -184,7 +186,7 @@ def test_usage_reaches_a_client_that_asked() -> None:
 
 def test_error_then_done_is_a_failure() -> None:
     """vLLM's error event followed by [DONE] is not a good end, and neither is shown to the client."""
-    reader = chat.reader(chat.read(b'{"model":"a","stream":true}'))
+    reader = WIRE.reader(chat.read(b'{"model":"a","stream":true}'))
     reader.feed(event(delta(content="x")))
     reader.feed(event({"error": {"message": "EngineCore encountered an issue", "code": 500}}) + b"data: [DONE]\n\n")
     assert reader.failure == "EngineCore encountered an issue"
@@ -195,21 +197,21 @@ def test_error_then_done_is_a_failure() -> None:
 @pytest.mark.parametrize("bad", [b"data: {nope\n\n", b'data: {"choices": 5}\n\n', b"data: \xff\xfe\n\n"])
 def test_malformed_events_fail_the_stream(bad: bytes) -> None:
     """An event that is not the surface's ends the stream as a failure."""
-    reader = chat.reader(chat.read(b'{"model":"a","stream":true}'))
+    reader = WIRE.reader(chat.read(b'{"model":"a","stream":true}'))
     reader.feed(bad)
     assert reader.failure
 
 
 def test_a_stream_without_done_is_not_whole() -> None:
     """The body's end is not the terminal marker."""
-    reader = chat.reader(chat.read(b'{"model":"a","stream":true}'))
+    reader = WIRE.reader(chat.read(b'{"model":"a","stream":true}'))
     reader.feed(event(delta(content="x")))
     assert not reader.finish()
 
 
 def test_logprobs_are_summed_up() -> None:
     """Mean and lowest of the chosen tokens' log probabilities over all chunks."""
-    reader = chat.reader(chat.read(b'{"model":"a","stream":true,"logprobs":true}'))
+    reader = WIRE.reader(chat.read(b'{"model":"a","stream":true,"logprobs":true}'))
     for value in (-0.1, -0.5):
         chunk = delta(content="x")
         chunk["choices"][0]["logprobs"] = {"content": [{"token": "x", "logprob": value}]}  # type: ignore[index]
@@ -223,11 +225,11 @@ def test_whole_answers() -> None:
     """Facts of an unstreamed answer; an error with status 200, or nonsense, is an upstream error."""
     message = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}, {"id": "2"}]}
     answer = {"id": "c", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
-    facts = chat.whole(json.dumps(answer).encode())
+    facts = WIRE.whole(ASKED, json.dumps(answer).encode()).facts
     assert (facts.tool_calls, facts.finish_reason, facts.usage) == (2, "tool_calls", None)
     for bad in (b'{"error":{"message":"boom"}}', b"<html>", b"[1]"):
         with pytest.raises(UpstreamSaidError):
-            chat.whole(bad)
+            WIRE.whole(ASKED, bad)
 
 
 def test_errors_have_the_surfaces_shape() -> None:
@@ -242,7 +244,8 @@ def test_passthrough_touches_nothing() -> None:
     """Any bytes go through both ways as they are."""
     surface = Passthrough()
     asked = surface.read(b"\x00anything")
-    assert surface.splice(asked, Edits(model="m")) == b"\x00anything"
-    reader = surface.reader(asked)
+    wire = surface.wires["openai"]
+    assert wire.splice(asked, Edits(model="m")) == b"\x00anything"
+    reader = wire.reader(asked)
     reader.feed(b"\x01\x02")
     assert (reader.forward, reader.content, reader.finish()) == (b"\x01\x02", True, True)

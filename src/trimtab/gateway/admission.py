@@ -51,10 +51,15 @@ class Admission:
                 self._passthrough.setdefault((route.method, route.path), name)
 
     def identify(self, exchange: Exchange) -> KnownKey | None:
-        """The key the call carries; raises `Unauthorized` unless the snapshot asks for none."""
-        header = exchange.request.headers.get(b"authorization") or b""
-        scheme, _, secret = header.partition(b" ")
-        found = self._find_key(secret.strip()) if scheme.lower() == b"bearer" else None
+        """The key the call carries, as a bearer token or in `x-api-key`, as clients of Anthropic send it.
+
+        Raises `Unauthorized` without a good one, unless the snapshot asks for none.
+        """
+        get = exchange.request.headers.get
+        scheme, _, secret = (get(b"authorization") or b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            secret = get(b"x-api-key") or b""
+        found = self._find_key(secret.strip()) if secret else None
         if found is not None:
             exchange.key = found.name
         elif self._snapshot.keys_required:
@@ -163,6 +168,7 @@ class Admission:
             conversation=_label(exchange, b"x-trimtab-conversation"),
             end_user=_label(exchange, b"x-trimtab-user"),
             retrieval_ids=asked.retrieval_ids,
+            schema=task.output.schema.digest if task.output is not None else "",
         )
 
 

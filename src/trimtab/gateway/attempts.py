@@ -1,10 +1,11 @@
 """The attempts of a call: a replica is chosen and asked, until an answer is delivered or nothing may follow.
 
-The first attempt's failure before content may be followed by another inside the same call; the total deadline and
-the number of attempts are shared by all. Nothing here waits: a call goes on when its connection stands, its answer
-ends, a clock runs out, or the time of its next attempt has come, and each of these is a method.
+An attempt's failure before content may be followed by another inside the same call; so may an answer that broke its
+contract (the model is asked again) and a stream that was interrupted (another replica goes on with it). The total
+deadline is shared by all. Nothing here waits: a call goes on when its connection stands, its answer ends, a clock runs
+out, or the time of its next attempt has come, and each of these is a method.
 
-    begin -> next -> ask -> [dialled] -> send -> answered, or expired -> close -> again, or over
+    begin -> next -> ask -> [dialled] -> send -> answered, or expired -> close -> repair, resume, again, or over
 """
 
 from __future__ import annotations
@@ -17,26 +18,33 @@ from msgspec import Struct
 
 from trimtab.errors import (
     CallError,
+    CircuitOpen,
     ConnectFailed,
     ConnectTimeout,
     DeadlineConnect,
     DeadlineTotal,
-    Internal,
+    InvalidRequest,
     UpstreamError,
+    UpstreamTruncated,
 )
 from trimtab.gateway import enforce, settlement
+from trimtab.gateway.enforce import Asking
 from trimtab.gateway.exchange import LATER, Exchange
 from trimtab.gateway.failures import from_fault
-from trimtab.gateway.relay import relay_for
+from trimtab.gateway.keepalive import KeepAlive
+from trimtab.gateway.kept_relay import KeptRelay, interrupted
+from trimtab.gateway.relay import Relay, StreamedRelay, WholeRelay
 from trimtab.gateway.routing import estimate_tokens
 from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.settlement import OpenAttempt
+from trimtab.gateway.surfaces.surface import NOTHING_KEPT
 from trimtab.gateway.upstreams.connection import UpstreamConnection
 from trimtab.guard.alarm import Alarm
 from trimtab.guard.deadlines import Expiry
 from trimtab.guard.outcome import Outcome
-from trimtab.guard.retry import decide
+from trimtab.guard.retry import Verdict, decide
 from trimtab.guard.timers import Timers
+from trimtab.record.capture import Capture
 from trimtab.record.events import CLIENT_GONE, OK
 
 Over = Callable[[Exchange, CallError | None], None]
@@ -49,7 +57,8 @@ class Attempts(Struct, eq=False):
 
     `over` is called once, when nothing follows any more: with the error of the last attempt, or with None when an
     answer was delivered or the client has left. `waits` is what the call waits for when that is no answer: a
-    connection that is being made, or the time of the next attempt.
+    connection that is being made, or the time of the next attempt. `models` are those the next attempt may ask, in
+    their order; `before` is the interrupted answer it goes on with; `last` how the latest attempt failed.
     """
 
     exchange: Exchange
@@ -60,11 +69,19 @@ class Attempts(Struct, eq=False):
     _over: Over
     _alarm: Alarm = LATER
     _attempt: OpenAttempt | None = None
+    _models: tuple[str, ...] = ()
+    _before: KeptRelay | None = None
+    _last: CallError | None = None
+    _keep_alive: KeepAlive | None = None
     _waits: asyncio.Task[UpstreamConnection] | asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         """Asks a replica; the rest follows by itself."""
-        self._alarm = Alarm(self.exchange.clocks, self._parts.clock.monotonic, self._timers.call_at, self._expired)
+        exchange = self.exchange
+        self._alarm = Alarm(exchange.clocks, self._parts.clock.monotonic, self._timers.call_at, self._expired)
+        self._models = exchange.task.models
+        if exchange.checks is not None and exchange.checks.hold and exchange.asked.stream:
+            self._keep_alive = KeepAlive(exchange, self._loop)
         self._next()
 
     def leave(self) -> None:
@@ -91,7 +108,7 @@ class Attempts(Struct, eq=False):
         """An attempt at the replica that the router chooses, its clocks running; raises `CircuitOpen`."""
         exchange, router, clock = self.exchange, self._serving.router, self._parts.clock
         now_s = clock.monotonic()
-        choice = exchange.choice = router.choose(exchange.task.models, exchange.tried, now_s)
+        choice = exchange.choice = router.choose(self._models, exchange.tried, now_s)
         exchange.tried.append(choice)
         exchange.upstream_status = 0
         tokens = estimate_tokens(len(exchange.request.body), output_limit(exchange))
@@ -135,12 +152,14 @@ class Attempts(Struct, eq=False):
                 self._broke(attempt, fault)
 
     def _send(self, attempt: OpenAttempt, connection: UpstreamConnection) -> None:
-        exchange, parts, choice = self.exchange, self._parts, attempt.choice
+        exchange, parts, choice, serving = self.exchange, self._parts, attempt.choice, self._serving
         try:
-            target = self._serving.target(choice)
-            body = enforce.body_for(exchange, target)
+            target = serving.target(choice)
+            asking = enforce.asking(
+                exchange, serving.contract(exchange.task.name), target.model, serving.schema_form(exchange.task, choice)
+            )
             left_s = exchange.clocks.left_s(parts.clock.monotonic())
-            head = target.head(exchange, len(body), left_s, parts.read_secret)
+            head = target.head(exchange, asking, left_s, parts.read_secret)
         except Exception as fault:  # noqa: BLE001  it ends the call, in `_broke`
             connection.give_back()
             self._broke(attempt, fault)
@@ -149,11 +168,25 @@ class Attempts(Struct, eq=False):
         if exchange.capture is not None:
             exchange.capture.close()
         capture = exchange.capture = parts.bodies.capture(exchange.task.redaction)
-        relay = relay_for(exchange, capture, choice.model, self._alarm, parts.clock, self._loop, self._answered)
+        if exchange.checks is not None:
+            exchange.checks.attempt(attempt.number)
+        relay = self._relay(choice.model, asking, capture)
         if choice.trial:
-            relay.answered = partial(self._serving.router.answered, choice)
+            relay.answered = partial(serving.router.answered, choice)
         attempt.relay = relay
-        relay.send(connection, head, body)
+        relay.send(connection, head, asking.body)
+
+    def _relay(self, model: str, asking: Asking, capture: Capture) -> Relay:
+        """What takes the answer that the client asked for: whole, streamed, or streamed and kept."""
+        exchange, clock = self.exchange, self._parts.clock
+        if not exchange.asked.stream:
+            return WholeRelay(exchange, capture, model, asking, self._alarm, clock, self._loop, self._answered)
+        reader = asking.wire.reader(exchange.asked, asking.keep)
+        kind = StreamedRelay if asking.keep is NOTHING_KEPT else KeptRelay
+        relay = kind(exchange, capture, model, asking, self._alarm, clock, self._loop, self._answered, reader=reader)
+        if isinstance(relay, KeptRelay):
+            relay.begin(self._before)
+        return relay
 
     def _answered(self, failure: CallError | None) -> None:
         """The answer of the attempt under way was delivered, or the replica failed."""
@@ -181,38 +214,90 @@ class Attempts(Struct, eq=False):
         outcome = DELIVERED if failure is None else outcome_of(self.exchange, failure)
         try:
             self._close(attempt, outcome, failure)
+            if failure is None:
+                self.exchange.outcome = OK
+                self._end(None)
+                return
+            self._last = failure
+            follows = self._repairs(attempt, failure) or self._resumes(attempt, outcome, failure)
         except Exception as fault:  # noqa: BLE001  it ends the call, in `_broke`
             self._broke(attempt, fault)
             return
-        if failure is None:
-            self.exchange.outcome = OK
-            self._end(None)
-        else:
+        if not follows:
             self._again(outcome, failure)
+
+    def _repairs(self, attempt: OpenAttempt, failure: CallError) -> bool:
+        """Asks the model again if its answer broke the contract and that may be mended; whether it does."""
+        exchange, checks = self.exchange, self.exchange.checks
+        if checks is None or checks.unfit is None or failure is not checks.unfit.failure or exchange.content_sent:
+            return False
+        if not checks.may_repair():
+            return False
+        exchange.asked = checks.reask(exchange.surface, exchange.asked)
+        self._models = (attempt.choice.model,)
+        self._next()
+        return True
+
+    def _resumes(self, attempt: OpenAttempt, outcome: Outcome, failure: CallError) -> bool:
+        """Lets another replica go on with an interrupted answer, if one can; whether it does."""
+        exchange, relay = self.exchange, attempt.relay or self._before
+        resume = interrupted(exchange, relay, failure)
+        if resume is None or not isinstance(relay, KeptRelay):
+            return False
+        limit = output_limit(exchange)
+        if limit is not None and 0 < limit <= resume.tokens:
+            relay.finish_resumed()
+            exchange.outcome = OK
+            self._end(None)
+            return True
+        self._models = (attempt.choice.model,)
+        verdict = self._verdict(Outcome(UpstreamTruncated.code))
+        if not verdict.again:
+            return False
+        seam = len(resume.text.encode())
+        if exchange.seams[-1:] != (seam,):
+            exchange.seams = (*exchange.seams, seam)
+        self._before, exchange.resume = relay, resume
+        self._wait(verdict)
+        return True
 
     def _again(self, outcome: Outcome, failure: CallError) -> None:
         """Begins another attempt, at once or after a wait, unless `failure` is the call's end."""
+        verdict = self._verdict(outcome)
+        if verdict.again:
+            self._wait(verdict)
+        else:
+            self._end(failure)
+
+    def _verdict(self, outcome: Outcome) -> Verdict:
+        """Whether another attempt may follow on one that ended so; repairs are not counted as tries."""
         exchange, router, now_s = self.exchange, self._serving.router, self._parts.clock.monotonic()
-        verdict = decide(
+        repairs = 0 if exchange.checks is None else exchange.checks.repairs
+        return decide(
             outcome,
-            attempt=len(exchange.tried),
+            attempt=len(exchange.tried) - repairs,
             attempts_allowed=exchange.task.retry.attempts,
             left_s=exchange.clocks.left_s(now_s),
             random=self._parts.random(),
-            more_replicas=router.others(exchange.task.models, exchange.tried, now_s),
+            more_replicas=router.others(self._models, exchange.tried, now_s),
         )
-        if not verdict.again:
-            self._end(failure)
-        elif verdict.wait_s > 0:
+
+    def _wait(self, verdict: Verdict) -> None:
+        if verdict.wait_s > 0:
             self._waits = self._loop.call_later(verdict.wait_s, self._next)
         else:
             self._next()
 
     def _broke(self, attempt: OpenAttempt | None, fault: BaseException) -> None:
-        """No attempt can be made, or something of ours failed amid one: the call ends in that, or an internal error."""
+        """No attempt can be made, or something of ours failed amid one: the call ends in that, or an internal error.
+
+        Where an earlier attempt failed and no further one can be made, that failure is what the client is told.
+        """
         failure = from_fault(self.exchange.call, fault)
         if attempt is not None and self._attempt is attempt:
-            self._close(attempt, Outcome(Internal.code), failure)
+            self._close(attempt, Outcome(failure.code), failure)
+        if self._last is not None and isinstance(failure, CircuitOpen | InvalidRequest):
+            failure = self._last
         self._end(failure)
 
     def _close(self, attempt: OpenAttempt, outcome: Outcome, failure: CallError | None) -> None:
@@ -232,6 +317,9 @@ class Attempts(Struct, eq=False):
     def _end(self, failure: CallError | None) -> None:
         self._alarm.stop()
         self._alarm = LATER
+        if self._keep_alive is not None:
+            self._keep_alive.stop()
+        self._before = None
         self._over(self.exchange, failure)
 
     def _stop_waiting(self) -> None:
@@ -251,7 +339,7 @@ def outcome_of(exchange: Exchange, failure: CallError) -> Outcome:
         failure.code,
         status=exchange.upstream_status,
         retry_after_s=failure.retry_after_s,
-        content_started=exchange.head_sent,
+        content_started=exchange.content_sent,
         client_gone=exchange.answer.gone,
         shortened=exchange.shortened and failure.code == DeadlineTotal.code,
     )

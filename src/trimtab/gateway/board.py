@@ -25,6 +25,7 @@ from trimtab.gateway.board_table import (
     BUCKETS,
     CHECK,
     DRAINING,
+    ENFORCES,
     EPOCH,
     EPOCH_WORDS,
     HEARTBEAT,
@@ -43,7 +44,7 @@ from trimtab.gateway.board_table import (
     TOKENS,
     BoardTable,
 )
-from trimtab.gateway.board_view import BoardView, ReplicaView, WorkerView
+from trimtab.gateway.board_view import BoardView, Enforces, ReplicaView, WorkerView
 from trimtab.gateway.bytelocks import ByteLocks
 from trimtab.guard import breaker
 from trimtab.guard.breaker import Check, Position, Rules, Votes
@@ -54,6 +55,8 @@ SPARE_ROWS: Final = 2
 DEFAULT_RULES: Final = Rules()
 LEAST_COLUMNS: Final = 64
 COLUMNS_PER_REPLICA: Final = 4
+
+ENFORCES_WORDS: Final[tuple[Enforces, ...]] = ("", "fully", "weakly", "not")
 
 DIRECTORY_LOCK, CHECKS_LOCK = 0, 1
 ROW_LOCKS: Final = 1 << 10
@@ -282,6 +285,14 @@ class Board:
         if check is not None:
             self._move(column, position, breaker.after_check(position, check, self.rules))
 
+    def enforces(self, column: int) -> Enforces:
+        """What the latest enforcement probe of a replica proved."""
+        return ENFORCES_WORDS[self._table.words[self._table.replica(column) + ENFORCES]]
+
+    def probed(self, column: int, found: Enforces) -> None:
+        """Tells what an enforcement probe proved."""
+        self._table.words[self._table.replica(column) + ENFORCES] = ENFORCES_WORDS.index(found)
+
     def _move(self, column: int, before: Position, after: Position) -> None:
         if after == before:
             return
@@ -390,6 +401,7 @@ class Board:
             openings=self._table.total(column, OPENINGS),
             retry_in_s=max(0.0, retry_at - now) if position.opens else None,
             healthy=not check.failed if check is not None and fresh else None,
+            enforces=self.enforces(column),
         )
 
     def __repr__(self) -> str:

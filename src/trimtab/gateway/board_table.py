@@ -19,7 +19,7 @@ from typing import Final
 from trimtab.errors import FormatError
 
 MAGIC: Final = b"TRIMBRD\n"
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER: Final = struct.Struct("=8sqqq")
 PAGE: Final = 4096
 
@@ -31,8 +31,8 @@ KEY, NAME = 0, 1
 NAME_WORDS: Final = 32
 DIRECTORY_WORDS: Final = NAME + NAME_WORDS
 
-POSITION, CHECK, LAST_OK = range(3)
-REPLICA_WORDS: Final = 3
+POSITION, CHECK, LAST_OK, ENFORCES = range(4)
+REPLICA_WORDS: Final = 4
 """Of the replica itself: the newest, by whichever worker found it out."""
 
 IN_FLIGHT, TOKENS, RUN, OPENINGS, BOUND, BUCKETS = range(6)

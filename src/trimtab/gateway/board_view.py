@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from trimtab.guard.breaker import State
+
+
+Enforces = Literal["", "fully", "weakly", "not"]
+"""Whether a replica's engine constrains answers to a schema: with every keyword that was tried, some, or none."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class ReplicaView:
 
     `failures_in_a_row` counts since the last success, `window_failures` and `window_votes` within the breaker's
     window, `openings` since the board was made. `retry_in_s` is the time until a trial may ask it, None while closed;
-    `healthy` what the latest health check said, None if it has not been checked lately.
+    `healthy` what the latest health check said, None if it has not been checked lately. `enforces` is what the latest
+    enforcement probe proved of schemas, "" if none has.
     """
 
     model: str
@@ -41,6 +47,7 @@ class ReplicaView:
     openings: int
     retry_in_s: float | None
     healthy: bool | None
+    enforces: Enforces = ""
 
 
 @dataclass(frozen=True)

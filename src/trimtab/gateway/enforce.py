@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from trimtab.declare.project import Model, Secret
 from trimtab.declare.prompts import render
 from trimtab.errors import InvalidRequest
+from trimtab.gateway.contract import Contract
 from trimtab.gateway.exchange import Exchange
-from trimtab.gateway.surfaces.surface import Edits
+from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Edits, Keep, SchemaEdit, SchemaForm, Wire
 from trimtab.gateway.upstreams.origin import Origin
 
 ReadSecret = Callable[[Secret], str]
 FORWARDED = (b"content-type", b"accept")
 MAX_STARTS = 16
+TOP_LOGPROBS: Final = 5
+"""The likeliest tokens asked for at each place where a task wants confidence: enough for the runner-up of an enum."""
+SHAPED: Final = frozenset(
+    {"response_format", "structured_outputs", "continue_final_message", "echo", "prompt_logprobs", "audio"}
+)
+"""Fields of a chat whose answer is not plain text, or which go on with one themselves."""
+NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class Asking(NamedTuple):
+    """One request to a replica: over which wire, its body, and what is to be kept of its answer."""
+
+    wire: Wire
+    body: bytes
+    keep: Keep
+    resumable: bool
 
 
 class Target:
@@ -30,11 +50,12 @@ class Target:
         self._behind = f" HTTP/1.1\r\nhost: {self.origin.authority}\r\nuser-agent: trimtab\r\nx-request-id: ".encode()
         self._starts: dict[tuple[str, bytes], bytes] = {}
 
-    def head(self, exchange: Exchange, body_bytes: int, left_s: float | None, read_secret: ReadSecret) -> bytes:
+    def head(self, exchange: Exchange, asking: Asking, left_s: float | None, read_secret: ReadSecret) -> bytes:
         """The request's head, ready to be written."""
         request, admitted = exchange.request, exchange.admitted
-        start = self._starts.get((request.method, request.target)) or self._start(request.method, request.target)
-        head = b"%b%b\r\ncontent-length: %d\r\n" % (start, exchange.call.encode(), body_bytes)
+        target = asking.wire.path.encode() or request.target
+        start = self._starts.get((request.method, target)) or self._start(request.method, target)
+        head = b"%b%b\r\ncontent-length: %d\r\n" % (start, exchange.call.encode(), len(asking.body))
         get = request.headers.get
         for name in FORWARDED:
             value = get(name)
@@ -72,7 +93,64 @@ def render_prompt(exchange: Exchange) -> tuple[bytes, ...]:
     return tuple(msgspec.json.encode(message) for message in render(prompt, inputs))
 
 
-def body_for(exchange: Exchange, target: Target) -> bytes:
-    """The body for this replica's model."""
-    edits = Edits(model=target.served_name, sampling=exchange.task.sampling, prompt=exchange.prompt)
-    return exchange.surface.splice(exchange.asked, edits)
+def wire_for(exchange: Exchange, model: Model) -> Wire:
+    """How the call's surface goes to the model's servers; raises `InvalidRequest` where it does not."""
+    wire = exchange.surface.wires.get(model.wire)
+    if wire is None:
+        detail = f"{exchange.request.path} cannot be carried to model {model.name}, whose wire is {model.wire}"
+        raise InvalidRequest(detail=f"{detail}; ask for a model of another wire, or use /v1/chat/completions")
+    return wire
+
+
+def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaForm | None) -> Asking:
+    """The request to a replica of `model`; `schema` is how its engine is told of one, if it is.
+
+    Raises `InvalidRequest` naming what the model's wire cannot carry.
+    """
+    wire, task, asked, checks = wire_for(exchange, model), exchange.task, exchange.asked, exchange.checks
+    edits = Edits(model.served_name, task.sampling, exchange.prompt)
+    resumes = resumable(exchange, contract, model, wire)
+    if checks is None and not resumes:
+        return Asking(wire, wire.splice(asked, edits), NOTHING_KEPT, resumable=False)
+    output = contract.output
+    confident = output is not None and output.confidence
+    edits = replace(
+        edits,
+        schema=SchemaEdit(schema, schema_name(task.name), contract.schema) if output is not None and schema else None,
+        tools=contract.tool_edits,
+        strict_tools=model.engine == "vllm" and bool(asked.tools or contract.tool_edits),
+        top_logprobs=TOP_LOGPROBS if confident else None,
+        count_tokens=resumes,
+        resume=exchange.resume,
+    )
+    keep = Keep(
+        added=True,
+        replies=checks is not None and checks.looks_at_replies,
+        end=checks is not None,
+        hide_logprobs=confident and not asked.logprobs,
+        hide_counts=resumes and "continuous_usage_stats" not in asked.stream_options,
+    )
+    return Asking(wire, wire.splice(asked, edits), keep, resumes)
+
+
+def resumable(exchange: Exchange, contract: Contract, model: Model, wire: Wire) -> bool:
+    """Whether an interrupted answer can go on elsewhere: plain text of one choice, from an engine that continues."""
+    asked = exchange.asked
+    return (
+        asked.stream
+        and wire.resumes
+        and model.engine == "vllm"
+        and exchange.task.retry.resume
+        and exchange.task.retry.attempts > 1
+        and contract.output is None
+        and asked.choices == 1
+        and not asked.logprobs
+        and not asked.tools
+        and not contract.tool_edits
+        and SHAPED.isdisjoint(asked.fields)
+    )
+
+
+def schema_name(task: str) -> str:
+    """A task's name as OpenAI takes it for a schema: 64 of a-z A-Z 0-9 _ - at most."""
+    return NOT_IN_A_NAME.sub("_", task)[:64]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from trimtab.gateway.checks import Checks
     from trimtab.gateway.http.answer import Answer
     from trimtab.gateway.http.request import Request
     from trimtab.gateway.routing import Choice
-    from trimtab.gateway.surfaces.surface import Asked, Facts, Surface
+    from trimtab.gateway.surfaces.surface import Asked, Facts, Resume, Surface
     from trimtab.guard.deadlines import Clocks
     from trimtab.policy.snapshot import Snapshot, TaskPolicy
     from trimtab.record.capture import Capture
@@ -23,7 +24,9 @@ LATER: Any = None
 class Exchange(Struct, eq=False):
     """A call between its client and the replicas that were asked for it.
 
-    Times ending in `_s` are monotonic; `began_s` is when the request's last byte was read.
+    Times ending in `_s` are monotonic; `began_s` is when the request's last byte was read. `head_sent` says that status
+    and headers have gone to the client, `content_sent` that something of an answer has. `resume` is what came of an
+    answer that another replica is to go on with, `seams` where that happened, in bytes of its text.
     """
 
     request: Request
@@ -51,6 +54,10 @@ class Exchange(Struct, eq=False):
     status: int = 0
     upstream_status: int = 0
     head_sent: bool = False
+    content_sent: bool = False
+    checks: Checks | None = None
+    resume: Resume | None = None
+    seams: tuple[int, ...] = ()
     first_s: float | None = None
     last_s: float | None = None
 

@@ -24,6 +24,7 @@ from trimtab.errors import (
 )
 from trimtab.gateway import enforce, replies, settlement
 from trimtab.gateway.attempts import Attempts
+from trimtab.gateway.checks import checks_for
 from trimtab.gateway.exchange import Exchange
 from trimtab.gateway.failures import Rejected, from_fault
 from trimtab.gateway.serving import Parts, Serving
@@ -144,6 +145,7 @@ class Pipeline:
         exchange.asked = surface.read(request.body)
         serving.admission.resolve(exchange, key)
         exchange.prompt = enforce.render_prompt(exchange)
+        exchange.checks = checks_for(serving.contract(exchange.task.name), surface, exchange.asked)
         return True
 
     def _route_elsewhere(self, exchange: Exchange, serving: Serving) -> bool:

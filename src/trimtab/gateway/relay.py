@@ -20,6 +20,7 @@ from trimtab.gateway.surfaces.surface import Facts, Reader, UpstreamSaidError
 from trimtab.guard.retry import retry_after_s
 
 if TYPE_CHECKING:
+    from trimtab.gateway.enforce import Asking
     from trimtab.gateway.http.headers import Headers
     from trimtab.gateway.upstreams.connection import UpstreamConnection
     from trimtab.gateway.upstreams.sink import Failure
@@ -45,6 +46,7 @@ class Relay(Struct, eq=False):
     exchange: Exchange
     capture: Capture
     model: str
+    asking: Asking
     _alarm: Alarm
     _clock: Clock
     _loop: Loop
@@ -106,7 +108,8 @@ class Relay(Struct, eq=False):
         if self._refused:
             content_type = self._header(b"content-type") or replies.JSON
             body = b"".join(self._parts)
-            self._settle(failures.from_status(self.model, self.status, body, content_type, self.retry_after_s))
+            told = self.asking.wire.rejected(self.status, body)
+            self._settle(failures.from_status(self.model, self.status, told, content_type, self.retry_after_s))
         else:
             self._finish()
 
@@ -127,8 +130,9 @@ class Relay(Struct, eq=False):
 
     def _start(self) -> None:
         """The client is about to see the answer: from here on nothing is tried again."""
-        self.started = self.exchange.head_sent = True
-        self.exchange.status = self.status
+        exchange = self.exchange
+        self.started = exchange.head_sent = exchange.content_sent = True
+        exchange.status = self.status
         if self.answered is not None:
             self.answered(self._clock.monotonic())
 
@@ -185,14 +189,24 @@ class WholeRelay(Relay):
     def _finish(self) -> None:
         exchange, parts = self.exchange, self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self.capture.add(body, self._clock.monotonic())
+        asking = self.asking
         try:
-            self.facts = exchange.surface.whole(body)
+            whole = asking.wire.whole(exchange.asked, body, asking.keep)
         except UpstreamSaidError as wrong:
+            self.capture.add(body, self._clock.monotonic())
             self._settle(UpstreamError(replica=f"model {self.model}", detail=str(wrong)))
             return
+        self.capture.add(body if not asking.wire.path else whole.body, self._clock.monotonic())
+        self.facts = whole.facts
+        checks = exchange.checks
+        if checks is not None:
+            checks.whole(whole.facts.replies)
+            unfit = checks.judge(whole.facts.replies)
+            if unfit is not None:
+                self._settle(unfit.failure)
+                return
         self._start()
-        exchange.answer.whole(self.status, self._headers(replies.JSON), body)
+        exchange.answer.whole(self.status, self._headers(replies.JSON), whole.body)
         self._settle(None)
 
 
@@ -266,13 +280,3 @@ class StreamedRelay(Relay):
         if self.facts is None:
             self.facts = self.reader.facts
         super()._close(abort=abort)
-
-
-def relay_for(
-    exchange: Exchange, capture: Capture, model: str, alarm: Alarm, clock: Clock, loop: Loop, tell: Tell
-) -> Relay:
-    """A relay for the answer that the client asked for: streamed or whole."""
-    if exchange.asked.stream:
-        reader = exchange.surface.reader(exchange.asked)
-        return StreamedRelay(exchange, capture, model, alarm, clock, loop, tell, reader=reader)
-    return WholeRelay(exchange, capture, model, alarm, clock, loop, tell)

@@ -6,14 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trimtab.clock import Clock
+from trimtab.declare.project import Engine
 from trimtab.gateway import enforce, replies
 from trimtab.gateway.admission import Admission, FindKey
+from trimtab.gateway.contract import UNDECLARED_CONTRACT, Contract, contracts
 from trimtab.gateway.routing import Choice, Router
+from trimtab.gateway.surfaces.surface import SchemaForm
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.ids import IdSource
-from trimtab.policy.snapshot import Snapshot
+from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.record.bodies import Bodies
 from trimtab.record.recorder import Recorder
+
+FORMS: dict[Engine, SchemaForm] = {
+    "vllm": "structured_outputs",
+    "openai": "response_format",
+    "anthropic": "output_config",
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +48,21 @@ class Serving:
         self.snapshot = snapshot
         self.admission = Admission(snapshot, parts.find_key, parts.worker)
         self.router = parts.router(snapshot)
+        self._contracts = contracts(snapshot)
         self.models_list = replies.models_list(snapshot)
         self.targets = {
             (model.name, url): enforce.Target(model, url)
             for model in snapshot.models.values()
             for url in model.replicas
         }
+
+    def contract(self, task: str) -> Contract:
+        """What the answers of a task must keep."""
+        return self._contracts.get(task, UNDECLARED_CONTRACT)
+
+    def schema_form(self, task: TaskPolicy, choice: Choice) -> SchemaForm | None:
+        """How the engine of the chosen model is told of the task's schema; None where it would not understand it."""
+        return FORMS.get(self.snapshot.models[choice.model].engine) if task.output is not None else None
 
     def target(self, choice: Choice) -> enforce.Target:
         """The chosen replica; one that came with a later snapshot is made as it is needed."""

@@ -9,6 +9,9 @@ from msgspec import Struct
 from trimtab.cost import gpu, meter
 from trimtab.cost.meter import Cost
 from trimtab.cost.usage import estimate
+from trimtab.errors import OutputInvalid, ToolCallInvalid
+from trimtab.gateway.checks import Checks
+from trimtab.gateway.contract import UNDECLARED_CONTRACT
 from trimtab.record.events import CLIENT_GONE, OK, Admitted, Attempt, CostLabel, Settled, Usage
 
 if TYPE_CHECKING:
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 
 NOTHING = Cost(0, "exact")
 UNKNOWN = Cost(None, "unknown")
+NOTHING_CHECKED = Checks(UNDECLARED_CONTRACT, None, hold=False)
+ANSWERED = frozenset({OK, OutputInvalid.code, ToolCallInvalid.code})
+"""Attempts whose answer came whole, so that what is told of its usage is all there is."""
+SEEN = ANSWERED | {CLIENT_GONE}
 WORST: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
@@ -43,7 +50,7 @@ def close_attempt(exchange: Exchange, attempt: OpenAttempt, ended_s: float, caus
     """The attempt as an event."""
     relay, choice = attempt.relay, attempt.choice
     used = _usage(exchange, relay, cause)
-    cost = _cost(exchange, attempt, used, ended_s, exact=cause == OK)
+    cost = _cost(exchange, attempt, used, ended_s, exact=cause in ANSWERED)
     delivered = relay is not None and relay.started and exchange.first_s is not None
     return Attempt(
         call=exchange.call,
@@ -75,7 +82,7 @@ def _usage(exchange: Exchange, relay: Relay | None, cause: str) -> Usage | None:
         return facts.usage
     if exchange.surface.name == "passthrough":
         return None
-    return estimate(len(exchange.request.body), facts.text_bytes if facts and cause in {OK, CLIENT_GONE} else 0)
+    return estimate(len(exchange.request.body), facts.text_bytes if facts and cause in SEEN else 0)
 
 
 def _cost(exchange: Exchange, attempt: OpenAttempt, used: Usage | None, ended_s: float, *, exact: bool) -> Cost:
@@ -95,10 +102,12 @@ def _cost(exchange: Exchange, attempt: OpenAttempt, used: Usage | None, ended_s:
 def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, response_body: str) -> Settled:
     """The whole call as one event; cost and tokens are those of all its attempts."""
     facts, capture, choice = exchange.facts, exchange.capture, exchange.choice
+    checks = exchange.checks or NOTHING_CHECKED
     answered = facts.usage if facts else None
+    made = answered.output + (exchange.resume.tokens if exchange.resume else 0) if answered else None
     ttft_s = None if exchange.first_s is None or not admitted.stream else exchange.first_s - exchange.began_s
     spread_s = _spread(exchange) if admitted.stream else None
-    tokens_after_first = answered.output - 1 if answered else 0
+    tokens_after_first = made - 1 if made else 0
     cost = _total_cost(exchange.attempts)
     return Settled(
         admitted=admitted,
@@ -114,7 +123,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         longest_gap_s=exchange.clocks.longest_gap_s if spread_s else None,
         finish_reason=facts.finish_reason if facts else "",
         usage=_total_usage(exchange.attempts),
-        answer_tokens=answered.output if answered else None,
+        answer_tokens=made,
         cost_pusd=cost.pusd,
         cost_label=cost.label,
         response_bytes=capture.size if capture else 0,
@@ -129,6 +138,14 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         chunk_lengths=capture.lengths if capture else b"",
         paused_s=exchange.clocks.paused_s,
         detail=exchange.detail,
+        verdict=checks.verdict,
+        failing=checks.failing,
+        repairs=checks.repairs,
+        tool_outcomes=tuple(checks.tool_outcomes),
+        repetition=checks.repetition,
+        repetition_stopped=checks.repetition_stopped,
+        confidence=checks.confidence,
+        seams=exchange.seams,
     )
 
 

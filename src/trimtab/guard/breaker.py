@@ -15,6 +15,8 @@ from trimtab.errors import (
     DeadlineFirstToken,
     DeadlineGap,
     DeadlineTotal,
+    OutputInvalid,
+    ToolCallInvalid,
     UpstreamError,
     UpstreamTruncated,
 )
@@ -23,6 +25,8 @@ from trimtab.guard.outcome import Outcome
 State = Literal["closed", "open", "half_open"]
 Vote = Literal["works", "fails", "silent"]
 
+ANSWERED: Final = frozenset({"ok", OutputInvalid.code, ToolCallInvalid.code})
+"""The replica did its work; what the model wrote is another matter."""
 FAILURES: Final = frozenset(
     error.code for error in (DeadlineConnect, DeadlineFirstToken, DeadlineGap, UpstreamTruncated)
 )
@@ -82,7 +86,7 @@ def vote(outcome: Outcome) -> Vote:
     """
     if outcome.client_gone:
         return "silent"
-    if outcome.cause == "ok":
+    if outcome.cause in ANSWERED:
         return "works"
     fails = outcome.cause in FAILURES
     if outcome.cause == UpstreamError.code:

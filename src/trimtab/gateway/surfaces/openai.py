@@ -79,7 +79,7 @@ class Function(Struct):
     """The function of a tool."""
 
     name: str = ""
-    parameters: Raw | None = None
+    parameters: Raw = ABSENT
     strict: bool | None = None
 
 
@@ -161,13 +161,16 @@ _remembered_digest = lru_cache(maxsize=256)(text_digest)
 
 
 def offered(asked: Asked) -> tuple[OfferedTool, ...]:
-    """The functions a chat request offers."""
-    found = []
-    for tool in asked.tools:
-        function = _tool.decode(tool).function
-        if function is not None:
-            found.append(OfferedTool(function.name, bytes(function.parameters or b"")))
-    return tuple(found)
+    """The functions a chat request offers; what is malformed is for the model's server to refuse."""
+    functions = [_function_of(tool) for tool in asked.tools]
+    return tuple(OfferedTool(one.name, bytes(one.parameters)) for one in functions if one is not None)
+
+
+def _function_of(tool: Raw) -> Function | None:
+    try:
+        return _tool.decode(tool).function
+    except NOT_JSON:
+        return None
 
 
 def splice_request(asked: Asked, edits: Edits, *, generates: bool) -> bytes:
@@ -232,8 +235,8 @@ def _splice_tools(fields: dict[str, Any], asked: Asked, edits: Edits) -> None:
 
 def _strict(tool: Raw) -> Any:
     """The tool with its arguments constrained, unless it says otherwise itself."""
-    function = _tool.decode(tool).function
-    if function is None or function.strict is not None or function.parameters is None:
+    function = _function_of(tool)
+    if function is None or function.strict is not None or function.parameters == ABSENT:
         return tool
     fields: dict[str, Any] = {**_fields.decode(tool)}
     fields["function"] = {**_fields.decode(fields["function"]), "strict": True}

@@ -14,9 +14,9 @@ from msgspec import Raw, Struct
 
 from trimtab.contracts.reply import Finish
 from trimtab.cost.usage import from_openai
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of, sole_object
 from trimtab.gateway.surfaces.openai_edits import without_logprobs
 from trimtab.gateway.surfaces.openai_replies import Replies
+from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of, sole_object
 from trimtab.gateway.surfaces.surface import (
     NOTHING_KEPT,
     Added,
@@ -214,6 +214,11 @@ class EventReader:
         self.forward = b""
         self.content = self.done = False
         self.failure = ""
+
+    @property
+    def tokens(self) -> int:
+        """0: counts in events are for `openai_kept`."""
+        return 0
 
     @property
     def facts(self) -> Facts:

@@ -54,7 +54,7 @@ class KeptReader(EventReader):
     usage is that of the first prompt and of all tokens made.
     """
 
-    __slots__ = ("_finished", "_identity", "_keep", "_kind", "_open", "_replies", "_resumed", "_usage", "tokens")
+    __slots__ = ("_finished", "_identity", "_keep", "_kind", "_open", "_replies", "_resumed", "_usage")
 
     def __init__(self, keep: Keep, *, wants_usage: bool, kind: Literal["chat", "text"]) -> None:
         super().__init__(wants_usage=wants_usage)
@@ -74,6 +74,11 @@ class KeptReader(EventReader):
         if self._replies is not None:
             facts.replies = self._replies.whole()
         return facts
+
+    @property
+    def tokens(self) -> int:
+        """Output tokens so far, those of the answer this one goes on with included."""
+        return self.counted.completion_tokens
 
     @property
     def counted(self) -> Counted:

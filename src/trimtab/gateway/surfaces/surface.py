@@ -154,6 +154,10 @@ class Reader(Protocol):
     ending: bytes
 
     @property
+    def tokens(self) -> int:
+        """Output tokens made so far, as the server counted them in events; 0 where it does not."""
+
+    @property
     def facts(self) -> Facts:
         """What the answer has told so far."""
 

@@ -1,0 +1,223 @@
+"""The checks of one call's answers: its schema, its tool calls, its repetition; and what they found, for the record.
+
+A check never changes an answer. What it says is acted on by the relay (release, stop, refuse) and by the attempts
+(ask again).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from trimtab.contracts.confidence import confidences
+from trimtab.contracts.incremental import Incremental
+from trimtab.contracts.reply import Reply
+from trimtab.contracts.toolcalls import Toolbox, ToolChecked, ToolSpec
+from trimtab.contracts.validate import Fault, complaint, verdict_of
+from trimtab.declare.project import OnInvalid
+from trimtab.errors import CallError, OutputInvalid, ToolCallInvalid
+from trimtab.gateway.contract import Contract
+from trimtab.gateway.surfaces.surface import Added, Asked, Surface
+from trimtab.guard.repetition import Repetition as Detector
+from trimtab.record.events import Confidence, Repetition, ToolOutcome, Verdict
+
+MAX_FAILING = 8
+MAX_OUTCOMES = 64
+"""Tool calls of one call whose outcomes are recorded."""
+MAX_TOLD_SCHEMA = 4096
+"""A longer schema is not repeated to the model that is asked again."""
+WORST: tuple[Verdict, ...] = ("", "valid", "refused", "truncated", "invalid")
+DELIVERED_UNSEEN: frozenset[Verdict] = frozenset({"", "valid", "refused"})
+
+
+class Unfit(Struct, frozen=True):
+    """An answer that may not be delivered as it is: how the call ends if nothing is done, and what would be asked."""
+
+    failure: CallError
+    reply: Reply
+    complaints: tuple[str, ...]
+    repairable: bool
+    """Whether the model may be asked again: a refusal or an answer that ran into its limit would only come again."""
+
+
+class Checks(Struct, eq=False):
+    """What is checked in the answers of one call, and what was found.
+
+    `attempt` begins an answer; `watch` looks at its text while it comes, `judge` at the whole of it.
+    """
+
+    contract: Contract
+    toolbox: Toolbox | None
+    hold: bool
+    verdict: Verdict = ""
+    failing: tuple[str, ...] = ()
+    repairs: int = 0
+    tool_outcomes: list[ToolOutcome] = []
+    repetition: Repetition = ""
+    repetition_stopped: bool = False
+    confidence: dict[str, Confidence] = {}
+    unfit: Unfit | None = None
+    _number: int = 0
+    _incremental: Incremental | None = None
+    _detector: Detector | None = None
+
+    def attempt(self, number: int) -> None:
+        """An attempt begins; what an earlier one's answer was is forgotten, but for its tool calls."""
+        contract = self.contract
+        self._number = number
+        self.verdict, self.failing, self.repetition, self.unfit = "", (), "", None
+        self._incremental = None if contract.plan is None else Incremental(contract.plan)
+        self._detector = None if contract.repetition == "off" else Detector()
+
+    @property
+    def looks_at_replies(self) -> bool:
+        """Whether whole replies are needed."""
+        return self.contract.validator is not None or self.toolbox is not None
+
+    @property
+    def on_invalid(self) -> OnInvalid:
+        """What the task does with an answer that breaks its schema."""
+        return "pass" if self.contract.output is None else self.contract.output.on_invalid
+
+    def watch(self, added: Sequence[Added]) -> bool:
+        """Looks at text that came; whether the answer goes on, or else `unfit` or `repetition_stopped` says why not.
+
+        Only the first choice is watched while it comes: others are judged when they are whole.
+        """
+        for choice, text in added:
+            if choice != 0:
+                continue
+            if self._detector is not None and not self.repetition:
+                self.repetition = self._detector.feed(text)
+                if self.repetition and self.contract.repetition == "stop":
+                    self.repetition_stopped = True
+                    return False
+            if self._incremental is not None and self.on_invalid != "pass" and not self._incremental.feed(text):
+                self._impossible(*(self._incremental.fault or ("", "json")))
+                return False
+        return True
+
+    def whole(self, replies: Sequence[Reply]) -> None:
+        """Looks for repetition in an answer that came in one piece; it has been paid for, so nothing is stopped."""
+        if self._detector is not None and replies:
+            self.repetition = self._detector.feed(replies[0].text)
+
+    def judge(self, replies: Sequence[Reply]) -> Unfit | None:
+        """Judges an answer that is whole; what may not be delivered is in `unfit` too."""
+        for reply in replies:
+            unfit = self._judge_text(reply) or self._judge_calls(reply)
+            if unfit is not None and self.unfit is None:
+                self.unfit = unfit
+        output = self.contract.output
+        if output is not None and output.confidence and self.contract.validator is not None and replies:
+            self._keep_confidence(replies[0])
+        return self.unfit
+
+    def may_repair(self) -> bool:
+        """Whether the unfit answer is to be asked for again."""
+        unfit = self.unfit
+        if unfit is None or not unfit.repairable:
+            return False
+        output, calls = self.contract.output, self.contract.tool_calls
+        if isinstance(unfit.failure, OutputInvalid):
+            return output is not None and output.on_invalid == "repair" and self.repairs < output.repairs
+        return calls.on_invalid == "repair" and self.repairs < calls.repairs
+
+    def reask(self, surface: Surface, asked: Asked) -> Asked:
+        """The request with the unfit answer and what is wrong with it."""
+        unfit = self.unfit
+        if unfit is None:
+            return asked
+        self.repairs += 1
+        return surface.reask(asked, unfit.reply, unfit.complaints)
+
+    def _judge_text(self, reply: Reply) -> Unfit | None:
+        validator = self.contract.validator
+        if validator is None:
+            return None
+        judged = verdict_of(reply, validator)
+        if WORST.index(judged.verdict) >= WORST.index(self.verdict):
+            self.verdict = judged.verdict
+            self.failing = tuple(fault.place for fault in judged.faults[:MAX_FAILING])
+        refused_in_text = judged.verdict == "refused" and not reply.refusal
+        if self.on_invalid == "pass" or (judged.verdict in DELIVERED_UNSEEN and not refused_in_text):
+            return None
+        return self._unfit_text(reply, judged.verdict, judged.faults)
+
+    def _unfit_text(self, reply: Reply, verdict: Verdict, faults: Sequence[Fault]) -> Unfit:
+        if verdict == "truncated":
+            detail = "it ran into its limit on tokens; raise sampling.max_output_tokens or ask for less"
+        elif verdict == "refused":
+            detail = "the model's server filtered it"
+        else:
+            detail = "; ".join(fault.place for fault in faults[:MAX_FAILING]) or "it is no JSON"
+        failure = OutputInvalid(task=self.contract.task, detail=detail)
+        return Unfit(failure, reply, (self._complaint(faults),), repairable=verdict == "invalid")
+
+    def _complaint(self, faults: Sequence[Fault]) -> str:
+        text, schema = complaint(faults), bytes(self.contract.schema)
+        return text if len(schema) > MAX_TOLD_SCHEMA else f"{text}\nThe JSON Schema it has to keep: {schema.decode()}"
+
+    def _impossible(self, path: str, keyword: str) -> None:
+        """No valid answer can come of what has come already, so that waiting for its end is of no use."""
+        place = f"{self._masked(path)}: {keyword}"
+        what = "is no JSON from here on" if keyword == "json" else f"breaks `{keyword}` of the schema"
+        fault = Fault(path, keyword, what, place)
+        self.verdict, self.failing = "invalid", (place,)
+        failure = OutputInvalid(task=self.contract.task, detail=place)
+        self.unfit = Unfit(failure, Reply(), (self._complaint((fault,)),), repairable=True)
+
+    def _masked(self, path: str) -> str:
+        """The path with `*` for every name that the schema does not have: a record holds nothing of an answer."""
+        schema = bytes(self.contract.schema)
+        parts = path.split("/")
+        return "/".join(part if not part or part.isdigit() or quoted(part) in schema else "*" for part in parts)
+
+    def answered_so_far(self, replies: Sequence[Reply]) -> None:
+        """What had come of an answer that was stopped, so that the model is shown it when it is asked again."""
+        if self.unfit is not None and replies:
+            self.unfit = Unfit(self.unfit.failure, replies[0], self.unfit.complaints, self.unfit.repairable)
+
+    def _judge_calls(self, reply: Reply) -> Unfit | None:
+        if self.toolbox is None or not reply.tool_calls:
+            return None
+        checked = [self.toolbox.check(call) for call in reply.tool_calls]
+        room = MAX_OUTCOMES - len(self.tool_outcomes)
+        self.tool_outcomes += [ToolOutcome(one.tool, one.outcome, self._number) for one in checked[: max(0, room)]]
+        bad = [one for one in checked if one.outcome != "valid"]
+        if not bad or self.contract.tool_calls.on_invalid == "pass":
+            return None
+        detail = "; ".join(map(_said_of, bad[:MAX_FAILING]))
+        complaints = tuple(map(self.toolbox.complaint_for, checked))
+        cut = reply.finish == "length"
+        return Unfit(ToolCallInvalid(detail=detail), reply, complaints, repairable=not cut)
+
+    def _keep_confidence(self, reply: Reply) -> None:
+        validator = self.contract.validator
+        if validator is None or not reply.logprobs:
+            return
+        found = confidences(reply.text, reply.logprobs, validator.schema)
+        self.confidence = {path: Confidence(one.mean, one.lowest, one.margin) for path, one in found.items()}
+
+
+def quoted(name: str) -> bytes:
+    """A JSON pointer's name as it stands in a schema."""
+    return json.dumps(name.replace("~1", "/").replace("~0", "~"), ensure_ascii=False).encode()
+
+
+def _said_of(checked: ToolChecked) -> str:
+    places = ", ".join(fault.place for fault in checked.faults[:MAX_FAILING])
+    return f"{checked.tool}: {checked.outcome}" + (f" ({places})" if places else "")
+
+
+def checks_for(contract: Contract, surface: Surface, asked: Asked) -> Checks | None:
+    """The checks of a call; None where there is nothing to check."""
+    toolbox = None
+    if asked.tools or contract.tools:
+        specs = [ToolSpec(tool.name, tool.schema.decode() or None) for tool in surface.offered(asked)]
+        toolbox = Toolbox((*specs, *contract.tools))
+    if toolbox is None and contract.validator is None and (contract.repetition == "off" or not asked.stream):
+        return None
+    return Checks(contract, toolbox, hold=contract.holds)
