@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 
 from tests.store.samples import NOON_NS, SECOND_NS, attempt, call
 from trimtab.cli.call_text import call_text, calls_table
+from trimtab.record.events import Confidence, ToolOutcome
 from trimtab.store.telemetry import CallDetail
 
 ID = "0199c8e7aabb7cc0a1b2c3d4e5f60718"
@@ -19,6 +20,12 @@ def text_of(what: RenderableType, width: int) -> str:
     out = io.StringIO()
     Console(file=out, width=width, highlight=False).print(what)
     return out.getvalue()
+
+
+def shown(**fields: object) -> list[str]:
+    """The lines of one call, each with single spaces."""
+    text = text_of(call_text(CallDetail(call(ID, **fields), ())), 120)  # type: ignore[arg-type]
+    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("width", [80, 90, 100, 120, 200])
@@ -66,3 +73,92 @@ def test_a_call_without_an_attempt_says_so() -> None:
     text = text_of(call_text(CallDetail(call(ID, outcome="circuit_open", usage=None), ())), 100)
     assert "no attempt was made" in text
     assert "unknown: the engine told no usage" in text
+
+
+def test_a_call_says_what_became_of_its_answer() -> None:
+    """Verdict, repairs, each failing place, each tool call, repetition, seams, schema and whose dead letter it was."""
+    settled = call(
+        ID,
+        outcome="output_invalid",
+        verdict="invalid",
+        repairs=2,
+        failing=("/team enum", "/tags/0 maxLength"),
+        tool_outcomes=(ToolOutcome("find", "bad_json", 1), ToolOutcome("find", "valid", 2)),
+        repetition="loop",
+        repetition_stopped=True,
+        seams=(40, 2000),
+    )
+    settled = replace(settled, admitted=replace(settled.admitted, schema="ab" * 32, redrive_of="the-first"))
+    lines = [" ".join(line.split()) for line in text_of(call_text(CallDetail(settled, ())), 120).splitlines()]
+    start = lines.index("redrive of the-first")
+    assert lines[start : start + 9] == [
+        "redrive of the-first",
+        "schema " + "ab" * 32,
+        "verdict invalid asked again 2",
+        "failing /team enum",
+        "/tags/0 maxLength",
+        "tool calls try 1 bad_json find",
+        "try 2 valid find",
+        "repetition loop, stopped",
+        "resumed 2 at byte 40, 2000",
+    ]
+
+
+def test_a_call_without_a_contract_says_nothing_of_one() -> None:
+    """No line stands there for what was not."""
+    heads = {line.split(" ")[0] for line in shown()}
+    assert not heads & {"redrive", "schema", "verdict", "failing", "tool", "repetition", "resumed", "confidence"}
+
+
+def test_confidence_is_told_for_the_least_likely_fields() -> None:
+    """The whole answer first, then ten fields at most, those with the least likely token first."""
+    confidence = {f"/f{number:02}": Confidence(0.9, 0.5 + number / 100) for number in range(12)}
+    confidence |= {"": Confidence(0.75, 0.25), "/team": Confidence(0.5, 0.125, -0.25)}
+    lines = shown(confidence=confidence)
+    start = lines.index("confidence mean 0.75 lowest 0.25 whole answer")
+    assert lines[start + 1 : start + 12] == [
+        "mean 0.5 lowest 0.125 margin -0.25 /team",
+        *(f"mean 0.9 lowest {0.5 + number / 100:g} /f{number:02}" for number in range(9)),
+        "and 3 fields more, with --json",
+    ]
+
+
+def test_tool_calls_that_are_shown_are_bounded() -> None:
+    """A model that calls tools without end does not fill the screen."""
+    lines = shown(tool_outcomes=tuple(ToolOutcome("find", "valid", 1) for _ in range(100)))
+    assert sum("valid find" in line for line in lines) == 40
+    assert "and 60 more, with --json" in lines
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "told"),
+    [
+        ("ok", "", "ok"),
+        ("ok", "valid", "ok"),
+        ("ok", "invalid", "ok, invalid"),
+        ("ok", "truncated", "ok, truncated"),
+        ("ok", "refused", "ok, refused"),
+        ("output_invalid", "invalid", "output_invalid"),
+        ("client_gone", "invalid", "client_gone, invalid"),
+    ],
+)
+def test_the_list_of_calls_tells_a_verdict_that_is_not_valid(outcome: str, verdict: str, told: str) -> None:
+    """A call that ended well with a bad answer does not look like any other; what the end says is not said twice."""
+    ended = call(ID, outcome=outcome, verdict=verdict, total_s=1.0)
+    (row,) = text_of(calls_table([ended], 160, head=False), 160).splitlines()
+    assert row.split("small")[1].split(" 1 ")[0].strip() == told
+    if outcome == "ok":
+        assert told in text_of(calls_table([ended], 80, head=False), 80)
+
+
+def test_foreign_words_are_shown_and_not_obeyed() -> None:
+    """Markup and control codes in what a client or a model wrote reach the terminal as text."""
+    evil = "[bold]\x1b]0;x\x07[/red]\u202e"
+    settled = call(ID, model=evil, detail=evil, failing=(evil,), tool_outcomes=(ToolOutcome(evil, "unknown_tool", 1),))
+    settled = replace(settled, admitted=replace(settled.admitted, run=evil, task=evil))
+    for text in (
+        text_of(call_text(CallDetail(settled, (attempt(ID, model=evil),))), 400),
+        text_of(calls_table([settled], 400), 400),
+    ):
+        assert r"[bold]\x1b]0;x\x07[/red]\u202e" in text
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)

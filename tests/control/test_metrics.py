@@ -20,7 +20,7 @@ from trimtab.processes.catalogue import (
     TTFT_BUCKETS_S,
 )
 from trimtab.processes.metrics import MAX_VALUES, OTHER, Metrics, Recorded
-from trimtab.record.events import Attempt, Settled, Usage
+from trimtab.record.events import Attempt, Settled, ToolOutcome, Usage
 from trimtab.store.ingest import Lag
 from trimtab.store.telemetry import Batch
 
@@ -126,6 +126,40 @@ def test_an_attempt_waits_for_its_call(scraped: Scraped) -> None:
     assert scraped.value(name, **found, error_type="") == 0.2
 
 
+def test_what_became_of_answers(scraped: Scraped) -> None:
+    """Each answer with a schema counts once, each tool call by itself; a call without either counts in neither."""
+    scraped.observe(
+        call("a", verdict="valid"),
+        call("b", verdict="valid", repairs=2),
+        call("c", verdict="invalid", repairs=1, outcome="output_invalid"),
+        call("d", verdict="invalid"),
+        call("e", verdict="truncated", repetition="loop", repetition_stopped=True),
+        call("f", verdict="refused", seams=(1, 2)),
+        call("g", repetition="collapse", tool_outcomes=(ToolOutcome("find", "valid", 1),) * 2),
+        call("h", tool_outcomes=(ToolOutcome("find", "bad_json", 1), ToolOutcome("made_up", "unknown_tool", 1))),
+    )
+    of = {"task": "route", "model": "small"}
+    results = ("valid_first", "repaired", "rejected", "passed_invalid", "truncated", "refused")
+    counts = {result: scraped.value("trimtab_contract_answers_total", **of, result=result) for result in results}
+    assert counts == dict.fromkeys(results, 1)
+    assert scraped.value("trimtab_repairs_total", **of) == 3
+    assert scraped.value("trimtab_tool_calls_total", **of, tool="find", outcome="valid") == 2
+    assert scraped.value("trimtab_tool_calls_total", **of, tool="find", outcome="bad_json") == 1
+    assert scraped.value("trimtab_tool_calls_total", **of, tool="(unknown)", outcome="unknown_tool") == 1
+    assert scraped.value("trimtab_repetition_total", **of, kind="loop", action="stopped") == 1
+    assert scraped.value("trimtab_repetition_total", **of, kind="collapse", action="flagged") == 1
+    assert scraped.value("trimtab_resumed_total", **of) == 1
+
+
+def test_tools_are_bounded(scraped: Scraped) -> None:
+    """A client that offers ever new tools fills no more than the bound."""
+    tools = [ToolOutcome(f"tool-{number}", "valid", 1) for number in range(MAX_VALUES + 50)]
+    scraped.observe(call("a", tool_outcomes=tuple(tools)))
+    found = [sample for sample in scraped.samples() if sample.name == "trimtab_tool_calls_total"]
+    assert len(found) == MAX_VALUES + 1
+    assert scraped.value("trimtab_tool_calls_total", tool=OTHER) == 50
+
+
 def test_labels_are_bounded(scraped: Scraped) -> None:
     """A client that asks for ever new models fills no more than the bound."""
     scraped.observe(*(call(f"c{number}", model=f"model-{number}") for number in range(MAX_VALUES + 50)))
@@ -160,7 +194,9 @@ def test_openmetrics_is_spoken_too(scraped: Scraped) -> None:
 
 def test_what_is_exposed_is_the_catalogue(scraped: Scraped) -> None:
     """Every metric with its labels is in the catalogue, and everything in the catalogue is exposed."""
-    scraped.observe(attempt("a"), call("a", total_s=1.0, ttft_s=0.1, tpot_s=0.1))
+    kept = {"verdict": "valid", "repairs": 1, "repetition": "loop", "seams": (1,)}
+    kept |= {"tool_outcomes": (ToolOutcome("find", "valid", 1),)}
+    scraped.observe(attempt("a"), call("a", total_s=1.0, ttft_s=0.1, tpot_s=0.1, **kept))
     text, _ = scraped.metrics.scrape("text/plain")
     exposed = {
         (re.sub(r"_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name)

@@ -9,19 +9,34 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.verdict_text import verdict_facts
 from trimtab.record.events import OK, Attempt, Settled
+from trimtab.reports.foreign import plain_text
 from trimtab.reports.numbers import NONE, milliseconds, usd, whole
 from trimtab.reports.window import clock_text
 from trimtab.store.telemetry import CallDetail
 
-GOOD, BAD, QUIET = "green", "red", "dim"
+GOOD, BAD, DOUBTFUL, QUIET = "green", "red", "yellow", "dim"
 BAR_CELLS = 24
+LINE_CHARACTERS = 2000
 WIDE = 110
 
 
 def _money(call: Settled) -> str:
     mark = "~" if call.cost_label == "estimated" else ""
     return NONE if call.cost_pusd is None else mark + usd(call.cost_pusd)
+
+
+def _outcome(call: Settled) -> str:
+    """How a call ended, and the verdict where it is not valid and the end does not say so itself."""
+    is_told = call.verdict in ("", "valid") or call.verdict in call.outcome
+    return call.outcome if is_told else f"{call.outcome}, {call.verdict}"
+
+
+def _style(call: Settled) -> str:
+    if call.outcome != OK:
+        return BAD
+    return "" if call.verdict in ("", "valid") else DOUBTFUL
 
 
 class Column(NamedTuple):
@@ -40,7 +55,7 @@ COLUMNS = (
     Column("call", 0, 32, False, lambda call: call.admitted.call),
     Column("task", 0, 12, False, lambda call: call.admitted.task),
     Column("model", 130, 12, False, lambda call: call.model or call.admitted.model),
-    Column("outcome", 0, 15, False, lambda call: call.outcome),
+    Column("outcome", 0, 15, False, _outcome),
     Column("tries", 140, 5, True, lambda call: str(call.attempts)),
     Column("ttft ms", 88, 7, True, lambda call: milliseconds(call.ttft_s)),
     Column("total ms", 0, 8, True, lambda call: milliseconds(call.total_s)),
@@ -60,8 +75,7 @@ def calls_table(calls: Sequence[Settled], width: int, *, head: bool = True) -> T
         most = column.width if width < WIDE and not column.is_number else None
         table.add_column(column.name, justify=justify, min_width=column.width, max_width=most, no_wrap=True)
     for call in calls:
-        style = None if call.outcome == OK else BAD
-        table.add_row(*(column.cell(call) for column in shown), style=style)
+        table.add_row(*(plain_text(column.cell(call)) for column in shown), style=_style(call))
     return table
 
 
@@ -69,7 +83,7 @@ def call_text(detail: CallDetail) -> RenderableType:
     """One call: what it was, the waterfall of its attempts, its tokens and money."""
     call = detail.call
     return Group(
-        Text.assemble((f"call {call.admitted.call}   ", "bold"), (call.outcome, GOOD if call.outcome == OK else BAD)),
+        Text.assemble((f"call {call.admitted.call}   ", "bold"), (_outcome(call), _style(call) or GOOD)),
         _facts(call),
         Text(),
         _waterfall(call, detail.attempts),
@@ -81,9 +95,12 @@ def _facts(call: Settled) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style=QUIET)
     table.add_column(overflow="fold")
+    bodies = (f"request {admitted.request_body or NONE}", f"response {call.response_body or NONE}")
+    run = f"{admitted.run or NONE}   step {admitted.step or NONE}   conversation {admitted.conversation or NONE}"
     rows = (
         ("began", clock_text(admitted.at_ns)),
         ("task", f"{admitted.task}   owner {admitted.owner or NONE}   key {admitted.key or NONE}"),
+        ("surface", admitted.surface),
         ("model", f"asked {admitted.model}   served {call.model or NONE}   by {call.replica or NONE}"),
         ("status", f"{call.status}   finish reason {call.finish_reason or NONE}   {call.detail}"),
         ("ttft ms", milliseconds(call.ttft_s) if admitted.stream else f"{NONE} (not streamed)"),
@@ -93,14 +110,11 @@ def _facts(call: Settled) -> Table:
         ("tokens", _usage(call)),
         ("cost USD", f"{usd(call.cost_pusd)} ({call.cost_label})"),
         ("snapshot", f"{admitted.snapshot or NONE}   lock {admitted.lock or NONE}"),
-        (
-            "run",
-            f"{admitted.run or NONE}   step {admitted.step or NONE}   conversation {admitted.conversation or NONE}",
-        ),
-        ("bodies", f"request {admitted.request_body or NONE}\nresponse {call.response_body or NONE}"),
+        ("run", run),
     )
-    for name, value in rows:
-        table.add_row(name, value)
+    facts = ((name, (value,)) for name, value in rows)
+    for name, lines in (*facts, *verdict_facts(call), ("bodies", bodies)):
+        table.add_row(name, Text("\n").join(plain_text(line, LINE_CHARACTERS) for line in lines))
     return table
 
 
@@ -135,7 +149,7 @@ def _waterfall(call: Settled, attempts: Sequence[Attempt]) -> RenderableType:
             milliseconds(tried.connect_s),
             milliseconds(tried.ttft_s),
             milliseconds(tried.duration_s),
-            f"{tried.model} {tried.replica}",
+            plain_text(f"{tried.model} {tried.replica}"),
         )
     return table
 

@@ -18,6 +18,7 @@ from trimtab.cli.answers import Answers, Bodies, CallShown, Wanted, answers
 from trimtab.cli.call_text import call_text, calls_table
 from trimtab.cli.screen import PROJECT, SINCE, TASKS, console, next_verb, plain, say, say_json
 from trimtab.record.events import Settled
+from trimtab.reports.foreign import plain_text
 
 EXIT = "Exit status: 0 done, 1 nobody could answer or there is no such call, 2 the command was not understood."
 POLL_S = 1.0
@@ -111,7 +112,8 @@ def _body(part: str, bodies: Bodies, *, whole: bool) -> Text:
     hidden = 0 if whole else max(0, len(lines) - SHOWN_LINES)
     shown = lines[: len(lines) - hidden]
     more = [f"... {hidden} lines more, with --whole"] if hidden else []
-    return Text.assemble((f"\n{part}\n", "bold"), "\n".join([*shown, *more]))
+    told = Text("\n").join(plain_text(line, len(line)) for line in [*shown, *more])
+    return Text.assemble((f"\n{part}\n", "bold"), told)
 
 
 def _indented(text: str) -> str:

@@ -68,6 +68,23 @@ TOKENS = Metric("trimtab_tokens_total", "counter", "Tokens in disjoint classes."
 COST = Metric(
     "trimtab_cost_usd_total", "counter", "US dollars, by how well they are known.", ("task", "model", "label")
 )
+CONTRACT_ANSWERS = Metric(
+    "trimtab_contract_answers_total",
+    "counter",
+    "Answers that had a schema to keep, by what became of them.",
+    ("task", "model", "result"),
+)
+REPAIRS = Metric("trimtab_repairs_total", "counter", "Times a model was asked again.", ("task", "model"))
+TOOL_CALLS = Metric(
+    "trimtab_tool_calls_total",
+    "counter",
+    "Tool calls in answers, repaired ones among them, against the tools they could use.",
+    ("task", "model", "tool", "outcome"),
+)
+REPETITION = Metric(
+    "trimtab_repetition_total", "counter", "Answers with degenerate repetition.", ("task", "model", "kind", "action")
+)
+RESUMED = Metric("trimtab_resumed_total", "counter", "Answers that another replica went on with.", ("task", "model"))
 IN_FLIGHT = Metric("trimtab_calls_in_flight", "gauge", "Calls a replica is working on.", ("model", "replica"))
 OUTSTANDING = Metric(
     "trimtab_outstanding_tokens", "gauge", "Tokens asked of a replica and not answered yet.", ("model", "replica")
@@ -91,7 +108,7 @@ INGESTED = Metric("trimtab_ingested_rows_total", "counter", "Rows stored in tele
 
 CATALOGUE = (
     *(TOKEN_USAGE, OPERATION_DURATION, REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN),
-    *(CALLS, ATTEMPTS, TOKENS, COST),
+    *(CALLS, ATTEMPTS, TOKENS, COST, CONTRACT_ANSWERS, REPAIRS, TOOL_CALLS, REPETITION, RESUMED),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
     *(LAG_BYTES, LAG_SECONDS, SET_ASIDE, TELEMETRY_UP, INGESTED),
 )

@@ -19,6 +19,7 @@ from trimtab.gateway.board_view import BoardView
 from trimtab.processes import catalogue as metric
 from trimtab.processes.catalogue import Metric
 from trimtab.record.events import OK, Attempt, Settled
+from trimtab.store.contract_figures import result_of, tool_of
 from trimtab.store.ingest import Lag
 from trimtab.store.telemetry import Batch
 
@@ -126,6 +127,7 @@ class OfCall(NamedTuple):
 
     gen_ai: Labels
     task: str
+    model: str
     calls: Count
     request: Buckets
     ttft: Buckets
@@ -134,6 +136,37 @@ class OfCall(NamedTuple):
     output: Buckets
     tokens: tuple[Count, Count, Count, Count, Count]
     cost_pusd: Count
+
+
+class Contracts:
+    """What became of answers and tool calls."""
+
+    def __init__(self) -> None:
+        self._answers = Counter(metric.CONTRACT_ANSWERS)
+        self._repairs = Counter(metric.REPAIRS)
+        self._tool_calls = Counter(metric.TOOL_CALLS)
+        self._repetition = Counter(metric.REPETITION)
+        self._resumed = Counter(metric.RESUMED)
+        self._tool = Bounded()
+
+    def count(self, call: Settled, task: str, model: str) -> None:
+        """Counts one call."""
+        result = result_of(call)
+        if result is not None:
+            self._answers.series(task, model, result).value += 1
+        if call.repairs:
+            self._repairs.series(task, model).value += call.repairs
+        for one in call.tool_outcomes:
+            self._tool_calls.series(task, model, self._tool(tool_of(one)), one.outcome).value += 1
+        if call.repetition:
+            action = "stopped" if call.repetition_stopped else "flagged"
+            self._repetition.series(task, model, call.repetition, action).value += 1
+        if call.seams:
+            self._resumed.series(task, model).value += 1
+
+    def counters(self) -> tuple[Counter, ...]:
+        """All of them."""
+        return self._answers, self._repairs, self._tool_calls, self._repetition, self._resumed
 
 
 class Recorded:
@@ -150,6 +183,7 @@ class Recorded:
         self._attempts = Counter(metric.ATTEMPTS)
         self._tokens = Counter(metric.TOKENS)
         self._cost_pusd = Counter(metric.COST, divisor=10**12)
+        self._contracts = Contracts()
         self._rows = Counter(metric.INGESTED)
         self._waiting: dict[str, list[Attempt]] = {}
         self._of_calls: dict[Labels, OfCall] = {}
@@ -171,8 +205,8 @@ class Recorded:
         """All of them as they stand."""
         with self._lock:
             histograms = (self._token_usage, self._operation, self._request, self._ttft, self._tpot)
-            counters = (self._calls, self._attempts, self._tokens, self._cost_pusd, self._rows)
-            return [*(one.family() for one in histograms), *(one.family() for one in counters)]
+            counters = (self._calls, self._attempts, self._tokens, self._cost_pusd, *self._contracts.counters())
+            return [*(one.family() for one in histograms), *(one.family() for one in (*counters, self._rows))]
 
     def _hold(self, attempt: Attempt) -> None:
         """Keeps an attempt until its call tells surface and task; past the bound the oldest get no duration."""
@@ -200,6 +234,7 @@ class Recorded:
             classes = (usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning)
             for counted, tokens in zip(of.tokens, classes, strict=True):
                 counted.value += tokens
+        self._contracts.count(call, of.task, of.model)
         for attempt in self._waiting.pop(call.admitted.call, ()):
             self._of_attempt(attempt, of).add(attempt.duration_s)
 
@@ -219,6 +254,7 @@ class Recorded:
         made = OfCall(
             gen_ai=gen_ai,
             task=task,
+            model=model,
             calls=self._calls.series(task, model, end),
             request=self._request.series(*gen_ai, "" if end == OK else end, task),
             ttft=self._ttft.series(*gen_ai, task),
