@@ -112,7 +112,9 @@ def main() -> None:
             f"answer and tool call of {name} each",
             [lambda said=said: (valid(validator, said), called(tools, said)) for said in answers],
         )
-        broken = [said.replace('"kind": "', '"kind": "x', 1).replace('"urgent": true', '"urgent": 1') for said in answers]
+        broken = [
+            said.replace('"kind": "', '"kind": "x', 1).replace('"urgent": true', '"urgent": 1') for said in answers
+        ]
         line(f"answer of {name}, invalid", [lambda said=said: validator.check(said) for said in broken])
         cut = [said[:-20] for said in answers]
         line(f"answer of {name}, cut off", [lambda said=said: validator.check(said) for said in cut])
