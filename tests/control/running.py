@@ -131,12 +131,13 @@ def until(found: Any, wanted: Any) -> Any:
     return answer
 
 
-def write_calls(directory: Path, count: int, epoch: str = "g0-0123456789ab") -> None:
+def write_calls(directory: Path, count: int, epoch: str = "g0-0123456789ab", **fields: Any) -> None:
+    """A spool with calls in it that ended ten seconds ago; `fields` are those of their ends."""
     writer = SegmentWriter(data_of(directory) / "spool", epoch)
     now_ns = time.time_ns() - 10 * SECOND_NS
     for number in range(count):
         name = f"{epoch}-{number}"
-        writer.write(call(name, now_ns).admitted, attempt(name, 1, now_ns), call(name, now_ns, ttft_s=0.1))
+        writer.write(call(name, now_ns).admitted, attempt(name, 1, now_ns), call(name, now_ns, ttft_s=0.1, **fields))
 
 
 def counted(directory: Path) -> Counts:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -163,6 +164,28 @@ async def test_the_report_holds_tasks_against_their_objectives(scene: Scene) -> 
     assert [(goal.name, goal.standing) for goal in report.tasks[0].objective] == [
         ("ttft_p95", "met"),
         ("success", "not enough data"),
+    ]
+
+
+async def test_the_report_tells_what_became_of_answers(scene: Scene) -> None:
+    """Shares of answers stand in the report, by prompt on request; a key sees those of its own tasks only."""
+    ended_ns = scene.clock.wall_ns() - SECOND_NS
+    told = [call(f"c{number}", ended_ns, verdict="valid", repairs=number) for number in range(2)]
+    told[1] = structs.replace(told[1], admitted=structs.replace(told[1].admitted, prompt="p"))
+    scene.put(*told, call("x", ended_ns, task="extract", verdict="valid"))
+
+    async def seen(target: str, app: object, key: str = "") -> list[tuple[str, str, int, int]]:
+        report = msgspec.json.decode((await ask(app, target, key=key)).body, type=Report)
+        return [
+            (task.task, one.prompt, one.answers["valid_first"].count, one.answers["valid_first"].n)
+            for task in report.tasks
+            for one in task.contracts
+        ]
+
+    assert await seen("/api/report?since=1h", scene.socket) == [("extract", "", 1, 1), ("route", "", 1, 2)]
+    assert await seen("/api/report?since=1h&by_prompt=true", scene.tcp, scene.secret("route")) == [
+        ("route", "", 1, 1),
+        ("route", "p", 0, 1),
     ]
 
 

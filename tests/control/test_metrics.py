@@ -160,6 +160,14 @@ def test_tools_are_bounded(scraped: Scraped) -> None:
     assert scraped.value("trimtab_tool_calls_total", tool=OTHER) == 50
 
 
+@pytest.mark.parametrize("surface", ["chat_completions", "responses", "messages"])
+def test_every_wire_of_a_chat_is_a_chat(scraped: Scraped, surface: str) -> None:
+    """The conventions know one operation for a conversation, whichever route it came by."""
+    ended = call("a", total_s=1.0)
+    scraped.observe(msgspec.structs.replace(ended, admitted=msgspec.structs.replace(ended.admitted, surface=surface)))
+    assert scraped.value("gen_ai_server_request_duration_seconds_count", gen_ai_operation_name="chat") == 1
+
+
 def test_labels_are_bounded(scraped: Scraped) -> None:
     """A client that asks for ever new models fills no more than the bound."""
     scraped.observe(*(call(f"c{number}", model=f"model-{number}") for number in range(MAX_VALUES + 50)))

@@ -18,7 +18,7 @@ from trimtab.cli.answers import CallShown, Wanted
 from trimtab.cli.calls import followed
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.status import Status
-from trimtab.record.events import Settled
+from trimtab.record.events import Settled, ToolOutcome
 from trimtab.reports.report import Report
 
 ID = "g0-0123456789ab-7"
@@ -39,7 +39,9 @@ class Said:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project whose control runs, holds the lock as the supervisor would, and has stored 30 calls."""
     directory = tmp_path_factory.mktemp("verbs")
-    write_calls(directory, 30)
+    write_calls(
+        directory, 30, verdict="valid", failing=("/x enum",), tool_outcomes=(ToolOutcome("find", "bad_json", 1),)
+    )
     with DataDirectory(data_of(directory)).hold(), control(directory) as running:
         assert until(lambda: _stored(running), 30) == 30
         yield directory / "project"
@@ -102,6 +104,7 @@ def test_calls_show(say) -> None:  # type: ignore[no-untyped-def]
     assert said.status == 0
     for part in (f"call {ID} ok", "task route", "1 ok +", "small http://127.0.0.1:9", "(exact)", "request: not kept"):
         assert part in said.words
+    assert "verdict valid failing /x enum tool calls try 1 bad_json find" in said.words
     shown = msgspec.json.decode(say("calls", "show", ID, "--json").out, type=CallShown)
     assert (shown.call.admitted.call, len(shown.attempts)) == (ID, 1)
     assert shown.bodies == {"request": None, "response": None}
@@ -121,9 +124,13 @@ def test_report(say) -> None:  # type: ignore[no-untyped-def]
     assert said.status == 0
     assert "route 30 calls success 100 %" in said.words
     assert "p95 <= 800: met" in said.words
+    assert "answers valid first time 100 % (88.6-100), n 30" in said.words
+    assert "tool find valid 0 % (0-11.4), n 30 bad_json 100 % (88.6-100), n 30" in said.words
     assert said.out.rstrip().endswith("Next: trimtab calls tail")
-    report = msgspec.json.decode(say("report", "--since", "1h", "--by-model", "--json").out, type=Report)
+    apart = ("--by-model", "--by-prompt", "--json")
+    report = msgspec.json.decode(say("report", "--since", "1h", *apart).out, type=Report)
     assert [(one.task, one.model, one.requests) for one in report.tasks] == [("route", "small", 30)]
+    assert [one.tools[0].outcomes["bad_json"].count for one in report.tasks[0].contracts] == [30]
 
 
 def test_piped_output_has_no_colour(say) -> None:  # type: ignore[no-untyped-def]

@@ -23,7 +23,11 @@ from trimtab.store.contract_figures import result_of, tool_of
 from trimtab.store.ingest import Lag
 from trimtab.store.telemetry import Batch
 
-OPERATIONS = {"chat_completions": "chat", "completions": "text_completion", "embeddings": "embeddings"}
+OPERATIONS = {
+    **dict.fromkeys(("chat_completions", "responses", "messages"), "chat"),
+    "completions": "text_completion",
+    "embeddings": "embeddings",
+}
 PROVIDER = "openai"
 """The wire all replicas speak; the conventions know no name for the engines behind it."""
 OTHER = "(other)"
