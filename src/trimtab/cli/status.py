@@ -14,7 +14,7 @@ from rich.text import Text
 
 from trimtab.cli.answers import answers
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
-from trimtab.gateway.board_view import BoardView
+from trimtab.gateway.board_view import BoardView, Enforces
 from trimtab.processes.status import Status, TelemetryState
 from trimtab.reports.numbers import NONE, three_digits, whole
 from trimtab.reports.window import clock_text
@@ -88,7 +88,7 @@ def _replicas(board: BoardView) -> RenderableType:
     if not board.replicas:
         return Text("no replica has been asked yet", style=QUIET)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("model", "replica", "breaker", "health"):
+    for name in ("model", "replica", "breaker", "health", "schemas"):
         table.add_column(name, overflow="fold")
     for name in ("in flight", "tokens out", "failures", "retry in s"):
         table.add_column(name, justify="right")
@@ -98,12 +98,19 @@ def _replicas(board: BoardView) -> RenderableType:
             replica.url,
             Text(replica.state.replace("_", " "), BREAKER[replica.state]),
             NONE if replica.healthy is None else "well" if replica.healthy else Text("ill", BAD),
+            _enforces(replica.enforces),
             whole(replica.in_flight),
             whole(replica.outstanding_tokens),
             f"{replica.window_failures} of {replica.window_votes}",
             three_digits(replica.retry_in_s),
         )
     return table
+
+
+def _enforces(found: Enforces) -> Text:
+    """What the enforcement probe proved, in words."""
+    words = {"": NONE, "fully": "enforced", "weakly": "! in part", "not": "! ignored"}
+    return Text(words[found], {"fully": GOOD, "weakly": "yellow", "not": BAD}.get(found, QUIET))
 
 
 def _telemetry(state: TelemetryState) -> Text:
