@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from trimtab.record.events import Outcome
 from trimtab.statistics.intervals import wilson
-from trimtab.store.contract_figures import TOOL_OUTCOMES, AnswerResult, ContractFigures
+from trimtab.store.contract_figures import TOOL_RESULTS, AnswerResult, ContractFigures, ToolResult
 
 MOST_TOOLS = 50
 """Tools that are told apart, those with most calls first; what comes after them stands under `(other)`."""
@@ -33,7 +32,7 @@ class ToolReport(Struct, frozen=True):
     """The calls of one tool by outcome, as shares of all its calls."""
 
     tool: str
-    outcomes: dict[Outcome, Share]
+    outcomes: dict[ToolResult, Share]
 
 
 class ContractReport(Struct, frozen=True):
@@ -52,7 +51,7 @@ class ContractReport(Struct, frozen=True):
     prompt: str
     answers: dict[AnswerResult, Share]
     repairs: int
-    tool_calls: dict[Outcome, Share]
+    tool_calls: dict[ToolResult, Share]
     tools: tuple[ToolReport, ...]
     flagged: int
     stopped: int
@@ -71,7 +70,7 @@ def contract_reports(found: Iterable[ContractFigures]) -> dict[tuple[str, str], 
 
 def _report(figures: ContractFigures) -> ContractReport:
     tools = _most_called(figures.tool_calls)
-    all_tools: Counter[Outcome] = Counter()
+    all_tools: Counter[ToolResult] = Counter()
     for outcomes in tools.values():
         all_tools.update(outcomes)
     return ContractReport(
@@ -87,7 +86,7 @@ def _report(figures: ContractFigures) -> ContractReport:
     )
 
 
-def _most_called(tool_calls: Mapping[str, Mapping[Outcome, int]]) -> dict[str, Counter[Outcome]]:
+def _most_called(tool_calls: Mapping[str, Mapping[ToolResult, int]]) -> dict[str, Counter[ToolResult]]:
     """Tools by how often they were called; the first of them, and all others as one."""
     ordered = sorted(tool_calls.items(), key=lambda tool: (-sum(tool[1].values()), tool[0]))
     tools = {tool: Counter(outcomes) for tool, outcomes in ordered[:MOST_TOOLS]}
@@ -96,8 +95,8 @@ def _most_called(tool_calls: Mapping[str, Mapping[Outcome, int]]) -> dict[str, C
     return tools
 
 
-def _outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, Share]:
-    return _shares({outcome: counts.get(outcome, 0) for outcome in TOOL_OUTCOMES})
+def _outcomes(counts: Mapping[ToolResult, int]) -> dict[ToolResult, Share]:
+    return _shares({outcome: counts.get(outcome, 0) for outcome in TOOL_RESULTS})
 
 
 def _shares(counts: Mapping[Name, int]) -> dict[Name, Share]:

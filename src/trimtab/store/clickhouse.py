@@ -20,9 +20,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 from clickhouse_connect.driver.query import QueryResult
 
 from trimtab.errors import StoreError
-from trimtab.record.events import Change, CostLabel, Outcome, Settled
+from trimtab.record.events import Change, CostLabel, Settled
 from trimtab.store import rows, statements
-from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures
+from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures, ToolResult
 from trimtab.store.telemetry import (
     DAY_NS,
     MAX_LEVELS,
@@ -148,7 +148,7 @@ class ClickHouseTelemetry:
         """Sums what became of answers and tool calls, by task and perhaps by model and by prompt, in that order."""
         narrowed = _narrowed(query) | {"by_prompt": query.by_prompt}
         found = {_group(row): row for row in self._query("contracts", **narrowed).named_results()}
-        tools: defaultdict[Group, defaultdict[str, dict[Outcome, int]]] = defaultdict(lambda: defaultdict(dict))
+        tools: defaultdict[Group, defaultdict[str, dict[ToolResult, int]]] = defaultdict(lambda: defaultdict(dict))
         for row in self._query("tool_calls", **narrowed).named_results():
             tools[_group(row)][row["tool"]][row["outcome"]] = row["tool_calls"]
         return tuple(_contract(group, found.get(group, {}), tools[group]) for group in sorted({*found, *tools}))
@@ -261,7 +261,7 @@ def _group(row: rows.Row) -> Group:
     return row["task"], row["served_by"], row["prompted_by"]
 
 
-def _contract(group: Group, row: rows.Row, tool_calls: dict[str, dict[Outcome, int]]) -> ContractFigures:
+def _contract(group: Group, row: rows.Row, tool_calls: dict[str, dict[ToolResult, int]]) -> ContractFigures:
     counts = ("repairs", "flagged", "stopped", "resumed", "seams")
     return ContractFigures(
         *group,

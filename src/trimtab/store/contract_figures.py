@@ -14,8 +14,11 @@ AnswerResult = Literal["valid_first", "repaired", "rejected", "passed_invalid", 
 delivered all the same, `rejected` breaks it and was not; `truncated` and `refused` are the verdicts of that name.
 """
 
+ToolResult = Outcome
+"""How one tool call stood against the tools it could use."""
+
 ANSWER_RESULTS: tuple[AnswerResult, ...] = get_args(AnswerResult)
-TOOL_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+TOOL_RESULTS: tuple[ToolResult, ...] = get_args(ToolResult)
 UNKNOWN_TOOL = "(unknown)"
 """Where calls of tools that nobody offered are counted, whatever the model called them."""
 
@@ -34,7 +37,7 @@ class ContractFigures:
     prompt: str = ""
     answers: dict[AnswerResult, int] = field(default_factory=dict)
     repairs: int = 0
-    tool_calls: dict[str, dict[Outcome, int]] = field(default_factory=dict)
+    tool_calls: dict[str, dict[ToolResult, int]] = field(default_factory=dict)
     flagged: int = 0
     stopped: int = 0
     resumed: int = 0

@@ -9,8 +9,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from trimtab.errors import StoreError
-from trimtab.record.events import OK, Attempt, Change, CostLabel, Outcome, Settled, Usage
-from trimtab.store.contract_figures import ANSWER_RESULTS, AnswerResult, ContractFigures, is_counted, result_of, tool_of
+from trimtab.record.events import OK, Attempt, Change, CostLabel, Settled, Usage
+from trimtab.store.contract_figures import (
+    ANSWER_RESULTS,
+    AnswerResult,
+    ContractFigures,
+    ToolResult,
+    is_counted,
+    result_of,
+    tool_of,
+)
 from trimtab.store.telemetry import (
     DAY_NS,
     MEASURES,
@@ -75,7 +83,7 @@ class ContractCell:
 
     calls: int = 0
     answers: Counter[AnswerResult] = field(default_factory=Counter)
-    tool_calls: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    tool_calls: Counter[tuple[str, ToolResult]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, call: Settled) -> None:
@@ -237,7 +245,7 @@ def _figures(task: str, model: str, cell: Cell, levels: tuple[float, ...]) -> Fi
 
 
 def _contract(task: str, model: str, prompt: str, cell: ContractCell) -> ContractFigures:
-    tool_calls: defaultdict[str, dict[Outcome, int]] = defaultdict(dict)
+    tool_calls: defaultdict[str, dict[ToolResult, int]] = defaultdict(dict)
     for (tool, outcome), count in cell.tool_calls.items():
         tool_calls[tool][outcome] = count
     answers = {result: cell.answers[result] for result in ANSWER_RESULTS}
