@@ -1,0 +1,1 @@
+"""Carries requests and answers between wire formats; what cannot be carried is refused by name."""
