@@ -41,7 +41,8 @@ FIELDS: dict[str, tuple[dict[str, object], object]] = {
     "tags": ({"type": "array", "items": TEXT, "uniqueItems": True}, ["parcel", "missing items", "neighbour"]),
     "address": ({"type": "object", "properties": {"city": TEXT, "zip": TEXT}}, {"city": "Lyon", "zip": "69003"}),
     "channel": ({"const": "mail"}, "mail"),
-    "reply": (TEXT, "Dear customer, we are sorry to hear that.\nWe shall send the missing items again today, by express, and they "
+    "reply": (TEXT, "Dear customer, we are sorry to hear that.\nWe shall send the missing items again today, by "
+        "express, and they "
         "will be with you on Thursday. You need not return anything."),
     "sentiment": ({"type": "number"}, -0.25),
     "duplicate_of": ({"type": ["string", "null"]}, None),

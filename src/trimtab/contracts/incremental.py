@@ -1,7 +1,7 @@
 """Whether a JSON answer that is still being streamed can yet become valid, said as early as that is certain.
 
-JSON is that of RFC 8259, read here; what the schema asks is held against it in `prefix_frames`. Lone surrogates in
-`\\u` escapes are let pass: they are within the grammar, and validators differ on them.
+JSON is that of RFC 8259, read here; what the schema asks is held against it in `prefix_frames`. What `jsontext`
+refuses besides (a name twice in an object, half a surrogate pair, numbers beyond a double) is left to it.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ WHOLE: Final = frozenset(("0", "1", ".1", "e1"))
 class Incremental:
     """One streamed answer against one plan.
 
-    False from `feed` is certain: no text that continues the answer is valid, unless it repeats a key of an object to
-    hide an earlier value of it. True promises nothing: not all keywords are judged (`prefix_schema` lists which), and
-    none at the bounds of these modules, where everything counts as possible.
+    False from `feed` is certain: `Validator` would refuse every text that begins with the answer so far. (A reader that
+    lets a name repeat in an object might be shown a better value for it later.) True promises nothing: not all keywords
+    are judged, `prefix_schema` says which not, and beyond the bounds of these modules everything counts as possible.
     """
 
     __slots__ = (
@@ -83,8 +83,9 @@ class Incremental:
         self._token = ""
 
     def __repr__(self) -> str:
-        state = f"at {self._judge.pointer() or '/'}" if self._fault is None else f"impossible: {self._fault}"
-        return f"<Incremental {'complete' if self.complete else state}>"
+        if self._fault is not None:
+            return "<Incremental impossible: {!r} {}>".format(*self._fault)
+        return "<Incremental complete>" if self.complete else f"<Incremental at {self._judge.pointer()!r}>"
 
     @property
     def fault(self) -> Fault | None:
@@ -272,9 +273,10 @@ class Incremental:
         return self._judge.text(piece)
 
     def _to_key(self, piece: str) -> str:
-        if len(self._name) <= MAX_KEY:
-            self._name = (self._name + piece)[: MAX_KEY + 1]
-        return self._judge.key(self._name) if len(self._name) <= MAX_KEY else ""
+        if len(self._name) > MAX_KEY:
+            return ""
+        self._name = (self._name + piece)[: MAX_KEY + 1]
+        return self._judge.key(self._name)
 
     def _string_ended(self, text: str, at: int) -> int:
         if self._high and self._sink is not None and (keyword := self._sink(self, self._flushed())):

@@ -257,15 +257,22 @@ def number_shape(nodes: list[Node]) -> NumberShape:
     )
 
 
-def embeds(schema: Raw, keyword: str) -> bool:
-    """Whether some schema within a schema has an identity of its own, from which its references start."""
+def is_resource(raw: Raw, draft: int) -> bool:
+    """Whether a schema within another has an identity or a dialect of its own."""
+    if not isinstance(raw, dict):
+        return False
+    named = [raw.get(keyword) for keyword in ("id" if draft == 4 else "$id", "$schema")]
+    return any(isinstance(name, str) and not name.startswith("#") for name in named)
+
+
+def embeds(schema: Raw, draft: int) -> bool:
+    """Whether a schema holds another with an identity, from which references start, or a dialect of its own."""
     waiting = list(schema.values()) if isinstance(schema, dict) else []
     while waiting:
         value = waiting.pop()
+        if is_resource(value, draft):
+            return True
         if isinstance(value, dict):
-            named = value.get(keyword)
-            if isinstance(named, str) and not named.startswith("#"):
-                return True
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
@@ -275,16 +282,16 @@ def embeds(schema: Raw, keyword: str) -> bool:
 class Plan:
     """A schema made ready for incremental validation; shared by all streams, one thread at a time.
 
-    References are followed within the schema, by JSON Pointer; others, and all in a schema with an embedded `$id`,
-    allow everything. So does the whole schema if its `$schema` is not one of draft 4, 6, 7, 2019-09 or 2020-12.
+    References are followed within the schema, by JSON Pointer; others, and all in a schema that embeds one with an
+    identity of its own, allow everything. So does the whole schema if its `$schema` is not the address of draft 4, 6,
+    7, 2019-09 or 2020-12.
     """
 
     def __init__(self, schema: Raw) -> None:
         draft = dialect(schema)
         self._schema = schema if draft is not None else True
         self._draft = draft or 2020
-        self._id = "id" if draft == 4 else "$id"
-        self._embeds = embeds(self._schema, self._id)
+        self._embeds = embeds(self._schema, self._draft)
         self._nodes: dict[int, tuple[Raw, Node]] = {}
         self._goals: dict[tuple[int, ...], Goal] = {}
         self.anything = Goal(self, ())
@@ -306,7 +313,7 @@ class Plan:
     def node(self, raw: Raw) -> Node:
         """The node of a schema; what only refers to another schema is that one."""
         raw = self._target(raw)
-        if self._embeds and raw is not self._schema and isinstance(raw, dict) and isinstance(raw.get(self._id), str):
+        if self._embeds and raw is not self._schema and is_resource(raw, self._draft):
             raw = True
         known = self._nodes.get(id(raw))
         if known is None:
@@ -327,7 +334,7 @@ class Plan:
 
     def _referred(self, reference: str) -> Raw:
         """The schema that a reference names; True for one that is not followed."""
-        if self._embeds or not (reference == "#" or reference.startswith("#/")):
+        if self._embeds or "%2f" in reference.lower() or not (reference == "#" or reference.startswith("#/")):
             return True
         found: Raw = self._schema
         for part in unquote(reference).split("/")[1:]:

@@ -25,11 +25,11 @@ OF_TYPE: Final[dict[str, tuple[Kind, ...]]] = {
     "null": ("null",),
 }
 DIALECTS: Final = {
-    "json-schema.org/draft-04/schema": 4,
-    "json-schema.org/draft-06/schema": 6,
-    "json-schema.org/draft-07/schema": 7,
-    "json-schema.org/draft/2019-09/schema": 2019,
-    "json-schema.org/draft/2020-12/schema": 2020,
+    "http://json-schema.org/draft-04/schema": 4,
+    "http://json-schema.org/draft-06/schema": 6,
+    "http://json-schema.org/draft-07/schema": 7,
+    "https://json-schema.org/draft/2019-09/schema": 2019,
+    "https://json-schema.org/draft/2020-12/schema": 2020,
 }
 ANNOTATIONS: Final = frozenset({
     "$schema", "$id", "id", "$comment", "$defs", "definitions", "title", "description", "default", "example",
@@ -43,7 +43,7 @@ def dialect(schema: Raw) -> int | None:
     named = schema.get("$schema") if isinstance(schema, dict) else None
     if named is None:
         return 2020
-    return DIALECTS.get(str(named).partition("://")[2].rstrip("#"))
+    return DIALECTS.get(str(named).removesuffix("#"))
 
 
 class ObjectRule(NamedTuple):
