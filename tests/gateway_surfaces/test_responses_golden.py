@@ -235,7 +235,7 @@ def without(value: Any) -> Any:
         return [without(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    changed = {"logprobs": [], "top_logprobs": None}
+    changed: dict[str, Any] = {"logprobs": [], "top_logprobs": None}
     return {name: changed[name] if name in changed else without(inner) for name, inner in value.items()}
 
 

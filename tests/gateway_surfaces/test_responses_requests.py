@@ -198,7 +198,7 @@ def test_a_schema_goes_out_in_the_apis_form() -> None:
     form = {"type": "json_schema", "name": "order", "schema": json.loads(bytes(SCHEMA)), "strict": True}
     assert body["text"] == {"verbosity": "low", "format": form}
     assert "structured_outputs" not in body
-    assert SCHEMA in wire.splice(asked, Edits("m", schema=edit))
+    assert bytes(SCHEMA) in wire.splice(asked, Edits("m", schema=edit))
 
 
 def test_a_schema_goes_out_in_vllms_form() -> None:

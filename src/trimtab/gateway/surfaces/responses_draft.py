@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trimtab.gateway.surfaces.openai_answers import ABSENT
-from trimtab.gateway.surfaces.responses_answers import Event, Item, reply_of
+from trimtab.gateway.surfaces.responses_answers import Event, Item, reply_of, tokens_of
 
 MAX_ITEMS: Final = 1024
 MAX_PARTS: Final = 1024
@@ -136,14 +136,17 @@ class Draft:
         return ""
 
     def _take_item(self, event: FullEvent, what: str) -> str:
+        """Raises for an item that could not be read later."""
         if event.item is ABSENT or bytes(event.item) == b"null":
             return ""
+        fields, item = _fields.decode(event.item), _item.decode(event.item)
+        tokens_of(item)
         if what == "added":
-            self._fields, self._kind = _fields.decode(event.item), _item.decode(event.item)
+            self._fields, self._kind = fields, item
             return ""
         untold = not any(part.texts for part in self._parts.values())
         self.whole = event.item
-        return reply_of([self.item()], "").text if untold else ""
+        return reply_of([item], "").text if untold else ""
 
     def _take_text(self, event: FullEvent, kind: str, what: str) -> str:
         index = event.summary_index if kind == "summary_text" else event.content_index

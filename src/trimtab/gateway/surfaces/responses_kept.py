@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Raw
 
 from trimtab.contracts.reply import Finish
-from trimtab.gateway.surfaces.openai_answers import ABSENT
 from trimtab.gateway.surfaces.openai_replies import Token
 from trimtab.gateway.surfaces.responses_answers import ENDS, Answer, EventReader, Item, reply_of
 from trimtab.gateway.surfaces.responses_draft import MAX_ITEMS, Draft, FullEvent, TooLarge
@@ -18,6 +17,16 @@ from trimtab.gateway.surfaces.surface import Added, Facts, Keep
 COMPLETE: Final = frozenset({"stop", "tool_calls"})
 REASON: Final[dict[Finish, str]] = {"content_filter": "content_filter"}
 """Why a response is told to be incomplete, by how it ended; `max_output_tokens` for all others."""
+UNTOLD: Final = {
+    "id": "",
+    "object": "response",
+    "created_at": 0,
+    "model": "",
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": (),
+}
+"""What a response must have, for a stream that was stopped before the server told of it."""
 
 _event = msgspec.json.Decoder(FullEvent)
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -37,7 +46,7 @@ class KeptReader(EventReader):
         self._drafts: dict[int, Draft] = {}
         self._tokens: list[Token] = []
         self._output: list[Item] = []
-        self._response = ABSENT
+        self._response: dict[str, Raw] = {}
         self._sequence = -1
 
     @property
@@ -64,8 +73,7 @@ class KeptReader(EventReader):
         status = "completed" if complete else "incomplete"
         drafts = [self._drafts[index] for index in sorted(self._drafts)]
         told = [event for draft in drafts for event in draft.closing(status)]
-        response: dict[str, Any] = {"id": "", "object": "response", "created_at": 0, "model": ""}
-        response |= {} if self._response is ABSENT else _fields.decode(self._response)
+        response: dict[str, Any] = {**UNTOLD, **self._response}
         response["status"], response["output"] = status, [draft.ended(status) for draft in drafts]
         if not complete:
             response["incomplete_details"] = {"reason": REASON.get(finish, "max_output_tokens")}
@@ -87,13 +95,11 @@ class KeptReader(EventReader):
         except TooLarge:
             self.failure = "the answer has too many items"
             return
-        shown = self._shown(payload)
-        seen = event if shown is payload else b"event: %b\ndata: %b\n\n" % (said.type.encode(), shown)
-        self._pass(seen, forward, ends=said.type in ENDS)
+        self._pass(self._edited(event, payload), forward, ends=said.type in ENDS)
 
     def _note(self, said: FullEvent) -> None:
-        if said.response is not ABSENT:
-            self._response = said.response
+        if bytes(said.response).startswith(b"{"):
+            self._response = _fields.decode(said.response)
         if said.output_index is None:
             return
         draft = self._drafts.get(said.output_index)
@@ -113,6 +119,14 @@ class KeptReader(EventReader):
         if not self._drafts:
             text = reply_of(self._output, "").text
             self._added += [Added(0, text)] if text else []
+
+    def _edited(self, event: bytes, payload: bytes) -> bytes:
+        """An event as the client may see it."""
+        shown = self._shown(payload)
+        if shown is payload:
+            return event
+        before, found, after = event.partition(payload)
+        return before + shown + after if found else b"data: %b\n\n" % shown
 
     def _shown(self, payload: bytes) -> bytes:
         """The data of an event as the client may see it."""
