@@ -24,6 +24,9 @@ SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 RENEW_BEFORE_S: Final = 240.0
 """Metadata servers give the same token again until five minutes before it expires."""
 TIMEOUT_S: Final = 10.0
+OTHER_FILE: Final = (
+    "the file holds neither a service account nor an authorized user; name it in GOOGLE_APPLICATION_CREDENTIALS instead"
+)
 VERTEX_VERSION: Final = Raw(b'"vertex-2023-10-16"')
 MESSAGES: Final = "/v1/messages"
 COUNT_TOKENS: Final = "/v1/messages/count_tokens"
@@ -70,14 +73,17 @@ class GoogleToken:
     def _load(self) -> Any:
         """The credentials, read again each time, so that a changed file counts."""
         import google.auth  # noqa: PLC0415
-        from google.oauth2 import service_account  # noqa: PLC0415
+        from google.oauth2 import credentials, service_account  # noqa: PLC0415
 
         if self._credentials is None:
             return google.auth.default(scopes=[SCOPE])[0]
         written = json.loads(Path(self._credentials).read_bytes())
-        if isinstance(written, dict) and written.get("type") == "service_account":
+        kind = written.get("type") if isinstance(written, dict) else None
+        if kind == "service_account":
             return service_account.Credentials.from_service_account_info(written, scopes=[SCOPE])
-        return google.auth.load_credentials_from_file(self._credentials, scopes=[SCOPE])[0]
+        if kind == "authorized_user":
+            return credentials.Credentials.from_authorized_user_info(written, scopes=[SCOPE])
+        raise NotFetched(OTHER_FILE)
 
     def __repr__(self) -> str:
         return f"GoogleToken({self._credentials or 'the environment'})"
