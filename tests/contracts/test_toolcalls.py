@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.contracts.reply import ToolCall
-from trimtab.contracts.toolcalls import REMEMBERED, REMEMBERED_BYTES, Toolbox, ToolSpec, Validators
+from trimtab.contracts.toolcalls import REMEMBERED, Toolbox, ToolSpec, Validators
 
 WEATHER = json.dumps(
     {
@@ -106,15 +106,30 @@ def test_complaints_are_bounded():
 
 def test_compiled_validators_are_remembered_within_bounds():
     validators = Validators()
-    first = validators.get("{}")
-    assert validators.get("{}") is first
+    first = validators.get("{}", declared=True)
+    assert validators.get("{}", declared=True) is first
     for number in range(REMEMBERED):
-        validators.get(f'{{"minimum": {number}}}')
-    assert validators.get("{}") is not first
+        validators.get(f'{{"minimum": {number}}}', declared=True)
+    assert validators.get("{}", declared=True) is not first
+
+
+def test_what_is_remembered_is_weighed():
+    """16 bytes for each of 900,000 characters and 1 MiB for a pattern that counts: four fit into 64 MiB."""
+    validators = Validators()
     for number in range(10):
-        validators.get(json.dumps({"description": str(number) * 1_000_000}))
-    assert repr(validators) == f"<Validators: 8 of {8 * 1_000_019} characters>"
-    assert REMEMBERED_BYTES < 9 * 1_000_019
+        schema = {"description": str(number) * 900_000, "pattern": "^.{1,200}$"}
+        validators.get(json.dumps(schema), declared=True)
+    assert repr(validators) == "<Validators: 4 of about 58 MiB>"
+
+
+def test_schemas_of_requests_have_narrower_bounds_than_those_of_the_project():
+    many = json.dumps({"anyOf": [{"pattern": "^a$"}] * 51})
+    large = json.dumps({"description": "x" * 300_000})
+    costly = json.dumps({"pattern": r"^\p{L}{1,100}$"})
+    for schema, why in ((many, "51 patterns"), (large, "larger than 262144 bytes"), (costly, "compiles to too much")):
+        checked = toolbox(ToolSpec("f", schema)).check(ToolCall("1", "f", "{}"))
+        assert (checked.outcome, why in checked.unusable) == ("valid", True)
+        assert toolbox(ToolSpec("f", schema, declared=True)).check(ToolCall("1", "f", "{}")).unusable == ""
 
 
 @given(st.sampled_from(["weather", "now", "x"]) | st.text(), st.text(st.characters(exclude_categories=())))

@@ -373,3 +373,12 @@ def test_an_explained_path_leads_to_a_value_that_its_subschema_refuses(value):
                 else (held[token], below["properties"][token])
             )
         assert validator({fault.keyword: below[fault.keyword]}).check(json.dumps(held)).faults
+
+
+def test_a_fault_that_many_ways_lead_to_is_told_once():
+    """Both parts of every level lead to the same wrong value; no level adds a fault of its own."""
+    part = {"properties": {"a": {"$ref": "#"}}, "type": "object"}
+    value = 1
+    for _ in range(14):
+        value = {"a": value}
+    assert places({"allOf": [part, part]}, value) == [f"{'/a' * 14}: type"]

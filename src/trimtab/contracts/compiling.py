@@ -7,6 +7,7 @@ is not decided by then fails the value. The formats of `ASSERTED` are checked, e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import unquote
@@ -16,9 +17,7 @@ import jsonschema_rs
 from trimtab.contracts.jsontext import NotJson, depth, parse
 from trimtab.errors import SchemaInvalid
 
-MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
-MAX_PATTERNS = 500
 MAX_PATTERN = 4096
 MAX_EXPANSION = 10_000
 """How many subschemas may hold one value at once, references followed: nested references double at each step."""
@@ -41,6 +40,22 @@ IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSc
 """Keywords whose subschemas hold the value itself, not a part of it."""
 
 
+class Bounds(NamedTuple):
+    """How large a schema may be: bytes of its text, patterns in it, and bytes that one pattern compiles to."""
+
+    text: int
+    patterns: int
+    pattern: int
+
+
+DECLARED = Bounds(1 << 20, 500, 16 << 20)
+"""For schemas of a project."""
+REQUESTED = Bounds(256 << 10, 50, 1 << 20)
+"""For schemas that clients send: what they may cost a worker is some 50 MiB and a third of a second, once."""
+
+_HEAVY = re.compile(r"\\[pP]|\{(?:\d+,)?\d*(?:[4-9]\d|\d{3})")
+
+
 class Part(NamedTuple):
     """A subschema and its place in the whole: the tokens of its JSON pointer."""
 
@@ -57,12 +72,12 @@ class Options(TypedDict):
     offline: bool
 
 
-def options() -> Options:
+def options(bounds: Bounds = DECLARED) -> Options:
     """What every validator is compiled with: no network, bounded patterns, the formats of `ASSERTED`."""
     return Options(
         validate_formats=True,
         formats=dict.fromkeys(_UNCHECKED, _accept),
-        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS, size_limit=4 << 20),
+        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS, size_limit=bounds.pattern),
         offline=True,
     )
 
@@ -71,10 +86,10 @@ def _accept(_value: str) -> bool:
     return True
 
 
-def read_schema(text: str) -> dict[str, Any] | bool:
+def read_schema(text: str, bounds: Bounds = DECLARED) -> dict[str, Any] | bool:
     """The schema in a JSON text; raises `SchemaInvalid` where it is none or exceeds the bounds of this module."""
-    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise SchemaInvalid(detail=f"it is larger than {MAX_BYTES} bytes")
+    if len(text) > bounds.text or len(text.encode("utf-8", "surrogatepass")) > bounds.text:
+        raise SchemaInvalid(detail=f"it is larger than {bounds.text} bytes")
     try:
         schema = parse(text)
     except NotJson as broken:
@@ -87,12 +102,12 @@ def read_schema(text: str) -> dict[str, Any] | bool:
     return schema
 
 
-def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Validator:
+def compile_schema(schema: dict[str, Any] | bool, bounds: Bounds = DECLARED) -> jsonschema_rs.Validator:
     """Compiles a schema that `read_schema` gave; raises `SchemaInvalid` with the place that cannot be used."""
-    _bound_patterns(schema)
+    _bound_patterns(schema, bounds.patterns)
     _bound_references(schema)
     try:
-        compiled = jsonschema_rs.validator_for(schema, **options())
+        compiled = jsonschema_rs.validator_for(schema, **options(bounds))
     except jsonschema_rs.ValidationError as error:
         raise SchemaInvalid(detail=_what_is_wrong(schema, error)) from None
     except (jsonschema_rs.ReferencingError, ValueError) as error:
@@ -215,19 +230,30 @@ def _bound_references(schema: Any) -> None:
         raise SchemaInvalid(detail=f"its references multiply to over {MAX_EXPANSION} subschemas for one value")
 
 
-def _bound_patterns(schema: Any) -> None:
-    seen = 0
+def patterns(schema: Any) -> Iterator[tuple[Part, str]]:
+    """The patterns of a schema with the subschemas that they stand in."""
     for part in parts(schema):
         if not isinstance(part.schema, dict):
             continue
         by_name = part.schema.get("patternProperties")
-        patterns = [part.schema["pattern"]] if "pattern" in part.schema else []
-        patterns += list(by_name) if isinstance(by_name, dict) else []
-        seen += len(patterns)
-        if any(isinstance(pattern, str) and len(pattern) > MAX_PATTERN for pattern in patterns):
+        for pattern in (part.schema.get("pattern"), *(by_name if isinstance(by_name, dict) else ())):
+            if isinstance(pattern, str):
+                yield part, pattern
+
+
+def weight(schema: Any, text: str) -> int:
+    """Bytes of memory that a compiled schema takes, roughly and rather too many, within the bounds of `REQUESTED`."""
+    return 16 * len(text) + sum(REQUESTED.pattern if _HEAVY.search(said) else 16 << 10 for _, said in patterns(schema))
+
+
+def _bound_patterns(schema: Any, most: int) -> None:
+    seen = 0
+    for part, pattern in patterns(schema):
+        seen += 1
+        if len(pattern) > MAX_PATTERN:
             raise SchemaInvalid(detail=f"a pattern at {pointer(part.tokens)!r} is longer than {MAX_PATTERN} characters")
-    if seen > MAX_PATTERNS:
-        raise SchemaInvalid(detail=f"it has {seen} patterns, {MAX_PATTERNS} at most are taken")
+    if seen > most:
+        raise SchemaInvalid(detail=f"it has {seen} patterns, {most} at most are taken")
 
 
 def _what_is_wrong(schema: Any, error: jsonschema_rs.ValidationError) -> str:
@@ -239,7 +265,7 @@ def _what_is_wrong(schema: Any, error: jsonschema_rs.ValidationError) -> str:
         pattern = str(error.instance)[:100]
         return (
             f"the pattern {pattern!r} at {pointer(tokens)} cannot be used: it is no ECMA-262 regular expression, "
-            f"compiles to over 4 MiB or needs what this validator does not have"
+            f"compiles to too much or needs what this validator does not have"
         )
     return f"{said}, at {pointer(tokens) or 'the top'}"
 

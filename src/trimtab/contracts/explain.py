@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 
-from trimtab.contracts.compiling import Options, References, options, pointer
+from trimtab.contracts.compiling import Bounds, Options, References, options, pointer
 from trimtab.contracts.faults import MAX_FAULTS, MAX_PATH, Fault, cut
 from trimtab.contracts.wording import forms, wording
 
@@ -56,14 +56,15 @@ class Spot(NamedTuple):
 class Explainer:
     """Explains values that break one schema; compiles its parts when it is first asked."""
 
-    def __init__(self, schema: dict[str, Any] | bool) -> None:
+    def __init__(self, schema: dict[str, Any] | bool, bounds: Bounds) -> None:
         self._schema = schema
+        self._bounds = bounds
         self._class = jsonschema_rs.validator_cls_for(schema)
         self._alone: dict[tuple[str, str], jsonschema_rs.Validator] = {}
 
     @cached_property
     def _options(self) -> Options:
-        return options()
+        return options(self._bounds)
 
     @cached_property
     def _parts(self) -> jsonschema_rs.ValidatorMap:
@@ -127,16 +128,21 @@ class Explainer:
 
 
 class _Walk:
-    """One explanation: the faults so far, the steps left, and where the walk is, to end circles of references."""
+    """One explanation: the faults so far, the steps left, and where the walk is, to end circles of references.
+
+    `_noted` also counts faults that were known already or had no room: what they explain is explained.
+    """
 
     def __init__(self, explainer: Explainer) -> None:
         self._explainer = explainer
         self._steps = MAX_STEPS
         self._open: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+        self._noted = 0
         self.found: list[Fault] = []
 
     def add(self, spot: Spot, keyword: str, limit: Any, value: object = None) -> None:
         """Notes a fault, once for each place and keyword."""
+        self._noted += 1
         if len(self.found) >= MAX_FAULTS:
             return
         path = pointer(spot.path)
@@ -148,17 +154,20 @@ class _Walk:
     def go(self, spot: Spot) -> None:
         """Adds what is wrong with a spot, if anything is."""
         mark = (spot.at, spot.path)
-        if len(self.found) >= MAX_FAULTS or self._steps <= 0 or mark in self._open or self._explainer.accepts(spot):
+        if len(self.found) >= MAX_FAULTS or self._steps <= 0:
+            self._noted += 1
+            return
+        if mark in self._open or self._explainer.accepts(spot):
             return
         self._steps -= 1
         if not isinstance(spot.schema, dict):
             self.add(spot, "false", None)
             return
-        before = len(self.found)
+        before = self._noted
         self._open.add(mark)
         self._look(spot, spot.schema)
         self._open.discard(mark)
-        if len(self.found) == before:
+        if self._noted == before:
             unexplained = next((keyword for keyword in OPAQUE if keyword in spot.schema), "schema")
             self.add(spot, unexplained, None)
 
@@ -255,12 +264,12 @@ class _Walk:
         valid = sum(self._explainer.accepts(branch) for branch in spots)
         if valid == 1 or (valid and keyword == "anyOf"):
             return
-        before = len(self.found)
+        before = self._noted
         if not valid:
             meant = [branch for branch in spots if self._meant(self._explainer.resolved(branch))]
             if len(meant) == 1:
                 self.go(meant[0])
-        if len(self.found) == before:
+        if self._noted == before:
             self.add(spot, keyword, forms([self._explainer.resolved(branch).schema for branch in spots]))
 
     def _meant(self, spot: Spot) -> bool:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from trimtab.contracts.compiling import DECLARED, REQUESTED, Bounds, weight
 from trimtab.contracts.faults import Fault, choices, cut, listed
 from trimtab.contracts.jsontext import NotJson, parse
 from trimtab.contracts.reply import ToolCall
@@ -16,17 +17,19 @@ Outcome = Literal["valid", "bad_json", "unknown_tool", "schema_invalid"]
 MAX_NAME = 64
 MAX_EXCERPT = 1_000
 REMEMBERED = 512
-REMEMBERED_BYTES = 8 << 20
+REMEMBERED_BYTES = 64 << 20
 
 
 class ToolSpec(NamedTuple):
     """A tool that may be called: its name and the JSON text of the schema of its arguments.
 
-    None, `{}` and `true` take any object.
+    None, `{}` and `true` take any object. `declared` is for tools of the project: a request's schemas have narrower
+    bounds (`compiling.REQUESTED`).
     """
 
     name: str
     schema: str | None
+    declared: bool = False
 
 
 class ToolChecked(NamedTuple):
@@ -42,32 +45,44 @@ class ToolChecked(NamedTuple):
     unusable: str = ""
 
 
+class Known(NamedTuple):
+    """A remembered schema: its validator or why there is none, and about how many bytes it takes."""
+
+    validator: Validator | str
+    weight: int
+
+
 class Validators:
-    """Compiled validators by the text of their schema: the latest 512, and 8 MiB of text at most."""
+    """Compiled validators by the text of their schema: the 512 used last, and some 64 MiB at most."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Validator | str] = OrderedDict()
-        self._size = 0
+        self._known: OrderedDict[tuple[str, bool], Known] = OrderedDict()
+        self._weight = 0
 
     def __repr__(self) -> str:
-        return f"<Validators: {len(self._known)} of {self._size} characters>"
+        return f"<Validators: {len(self._known)} of about {self._weight >> 20} MiB>"
 
-    def get(self, text: str) -> Validator | str:
+    def get(self, text: str, *, declared: bool) -> Validator | str:
         """The validator of a schema, or why there is none."""
-        found = self._known.get(text)
-        if found is not None:
-            self._known.move_to_end(text)
-            return found
-        try:
-            found = Validator(text)
-        except SchemaInvalid as invalid:
-            found = str(invalid.facts["detail"])
-        self._known[text] = found
-        self._size += len(text)
-        while len(self._known) > REMEMBERED or self._size > REMEMBERED_BYTES:
-            oldest, _ = self._known.popitem(last=False)
-            self._size -= len(oldest)
-        return found
+        key = (text, declared)
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known.validator
+        known = self._known[key] = _compiled(text, DECLARED if declared else REQUESTED)
+        self._weight += known.weight
+        while len(self._known) > REMEMBERED or self._weight > REMEMBERED_BYTES:
+            _, oldest = self._known.popitem(last=False)
+            self._weight -= oldest.weight
+        return known.validator
+
+
+def _compiled(text: str, bounds: Bounds) -> Known:
+    try:
+        validator = Validator(text, bounds)
+    except SchemaInvalid as invalid:
+        return Known(str(invalid.facts["detail"]), len(text))
+    return Known(validator, weight(validator.schema, text))
 
 
 SHARED = Validators()
@@ -83,17 +98,15 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[ToolSpec], validators: Validators = SHARED) -> None:
         self._validators = validators
-        self._schemas: dict[str, list[str]] = {}
+        self._tools: dict[str, list[ToolSpec]] = {}
         for tool in tools:
-            schemas = self._schemas.setdefault(tool.name, [])
-            if tool.schema is not None and tool.schema not in schemas:
-                schemas.append(tool.schema)
+            self._tools.setdefault(tool.name, []).append(tool)
 
     def __repr__(self) -> str:
-        return f"<Toolbox of {choices(list(self._schemas))}>"
+        return f"<Toolbox of {choices(list(self._tools))}>"
 
     def __len__(self) -> int:
-        return len(self._schemas)
+        return len(self._tools)
 
     def check(self, call: ToolCall) -> ToolChecked:
         """Holds a call against its tool; raises nothing.
@@ -102,8 +115,8 @@ class Toolbox:
         arguments; otherwise they are `bad_json`, as is everything that is no JSON object.
         """
         name = printable(call.name)
-        schemas = self._schemas.get(call.name)
-        if schemas is None:
+        tools = self._tools.get(call.name)
+        if tools is None:
             return ToolChecked(name, "unknown_tool")
         empty = not call.arguments.strip()
         try:
@@ -114,8 +127,10 @@ class Toolbox:
             return ToolChecked(name, "bad_json", (Fault("", "json", "must be a JSON object", ": json"),))
         faults: list[Fault] = []
         unusable = ""
-        for schema in schemas:
-            validator = self._validators.get(schema)
+        for tool in tools:
+            if tool.schema is None:
+                continue
+            validator = self._validators.get(tool.schema, declared=tool.declared)
             if isinstance(validator, str):
                 unusable = unusable or validator
             else:
@@ -131,10 +146,11 @@ class Toolbox:
         if checked.outcome == "valid":
             return ""
         if checked.outcome == "unknown_tool":
-            names = list(self._schemas)
+            names = list(self._tools)
             known = f"the tools are {choices(names, 1000)}" if names else "there are no tools"
             return f"unknown_tool: there is no tool {checked.tool!r}; {known}. Call one of them, or answer without."
-        schemas = next((found for name, found in self._schemas.items() if printable(name) == checked.tool), [])
+        tools = next((found for name, found in self._tools.items() if printable(name) == checked.tool), [])
+        schemas = list(dict.fromkeys(tool.schema for tool in tools if tool.schema is not None))
         shown = "".join(f"\nThe schema of its arguments: {cut(schema, MAX_EXCERPT)}" for schema in schemas[:2])
         what = "are not a JSON object" if checked.outcome == "bad_json" else "do not match the schema of the tool"
         return (

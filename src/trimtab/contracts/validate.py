@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from trimtab.contracts.compiling import compile_schema, read_schema
+from trimtab.contracts.compiling import DECLARED, Bounds, compile_schema, read_schema
 from trimtab.contracts.explain import Explainer
 from trimtab.contracts.faults import Fault, complaint
 from trimtab.contracts.jsontext import NotJson, parse
@@ -36,19 +36,20 @@ class Validator:
 
     Draft 2020-12 unless `$schema` names another; `format` is asserted for the formats of `compiling.ASSERTED`; nothing
     is ever fetched. Raises `SchemaInvalid` for a text that is no such schema, that refers to what is not in it, that
-    has a pattern that cannot be compiled, or that exceeds the bounds of `compiling`.
+    has a pattern that cannot be compiled, or that exceeds `bounds`.
     """
 
-    def __init__(self, schema: str) -> None:
-        self.schema: dict[str, Any] | bool = read_schema(schema)
-        self._compiled = compile_schema(self.schema)
+    def __init__(self, schema: str, bounds: Bounds = DECLARED) -> None:
+        self.schema: dict[str, Any] | bool = read_schema(schema, bounds)
+        self._compiled = compile_schema(self.schema, bounds)
+        self._bounds = bounds
 
     def __repr__(self) -> str:
         return f"<Validator of {self._compiled!r}>"
 
     @cached_property
     def _explainer(self) -> Explainer:
-        return Explainer(self.schema)
+        return Explainer(self.schema, self._bounds)
 
     def check(self, text: str) -> Checked:
         """Parses a text (RFC 8259, strictly: see `jsontext`) and holds it against the schema; raises nothing."""
