@@ -21,6 +21,7 @@ from trimtab.ids import IdSource
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
+from trimtab.processes.dead import gateway_post, whole_tasks
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
@@ -66,11 +67,15 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
 
     parts = ControlParts(
         clock=clock,
-        open_stores=lambda observer: open_stores(directory, orders.data, clock, (observer,)),
+        open_stores=lambda observer: open_stores(
+            directory, orders.data, clock, lambda: whole_tasks(in_force.snapshot), (observer,)
+        ),
         snapshot=lambda: in_force.snapshot,
         board=lambda: board.view(clock.monotonic()),
         keys=KeyStore(state, clock, IdSource()),
         key_finder=KeyDirectory(directory.state),
+        post=gateway_post(snapshot.gateway.listen, directory.operator_key.read_text),
+        spool=directory.spool,
     )
 
     def ready() -> None:

@@ -67,6 +67,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         find_key=keys.find,
         read_secret=Secrets().read,
         worker=orders.epoch,
+        operator_key=directory.operator_key.read_bytes(),
     )
     pipeline = Pipeline(parts, snapshot)
     server = Server(pipeline.handle, snapshot.gateway.limits, clock, replies.protocol_error)

@@ -6,9 +6,12 @@ import tempfile
 from pathlib import Path
 
 from trimtab.clock import Clock
+from trimtab.database.migrate import open_state
 from trimtab.declare.project import Data
+from trimtab.journal.dead_letters import DeadLetters
 from trimtab.policy.secrets import Secrets
 from trimtab.processes.chores import chores
+from trimtab.processes.dead import Whole, burying
 from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
 from trimtab.record.index import BodyIndex
@@ -18,16 +21,29 @@ from trimtab.store.ingest import Ingest, Observer
 EMBEDDED = "chdb"
 
 
-def open_stores(places: DataDirectory, data: Data, clock: Clock, observers: tuple[Observer, ...] = ()) -> Stores:
-    """Opens telemetry and what ingests into it; whoever calls holds the directory's lock and forks no more.
+def open_stores(
+    places: DataDirectory, data: Data, clock: Clock, whole: Whole, observers: tuple[Observer, ...] = ()
+) -> Stores:
+    """Opens telemetry, dead letters and what ingests into both; whoever calls holds the directory's lock and forks no
+    more. `whole` names the tasks whose request bodies are kept whole.
 
     Raises `StoreError` when telemetry cannot be opened or was written by a newer release.
     """
     telemetry = _embedded(places) if data.telemetry == EMBEDDED else _server(data)
     telemetry.migrate()
     bodies = BodyIndex(places.bodies)
-    ingest = Ingest(places.spool, places.ingest, telemetry, clock, bodies=bodies, observers=observers)
-    return Stores(telemetry, ingest, bodies, chores(telemetry, places.bodies, data.retention_s, clock))
+    letters = DeadLetters(open_state(places.state), data.dead_letters)
+    ingest = Ingest(
+        places.spool,
+        places.ingest,
+        telemetry,
+        clock,
+        bodies=bodies,
+        observers=observers,
+        keepers=(burying(letters, places.spool, whole),),
+    )
+    upkeep = chores(telemetry, places.bodies, data.retention_s, clock, letters)
+    return Stores(telemetry, ingest, bodies, upkeep, letters)
 
 
 def _embedded(places: DataDirectory) -> ClickHouseTelemetry:

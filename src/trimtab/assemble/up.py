@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ CONTROL_NEEDS = ("clickhouse_connect", "prometheus_client", "starlette", "uvicor
 DEMO_MODELS = Path(__file__).parents[1] / "demo" / "models"
 LEFT_BEHIND_S = 60.0
 DRAIN_MARGIN_S = 10.0
+OWNER_ONLY = 0o600
 CONTROL_PATIENCE_S = 60.0
 DEMO_PATIENCE_S = 15.0
 
@@ -99,6 +101,7 @@ class House:
         self.directory = directory
         self.held = held
         self.clock: Clock = clock
+        write_operator_key(directory.operator_key)
         self.in_force = InForce(project, directory.run, directory.declaration, clock)
         self.epoch = f"s-{ids.new(clock.wall_ns())[-EPOCH_DIGITS:]}"
         self.changes = changes(directory, self.epoch, clock)
@@ -188,6 +191,13 @@ class House:
             return Member("supervisor", 0, os.getpid(), self.epoch, started_at, 0, "ready", digest)
 
         return me
+
+
+def write_operator_key(path: Path) -> None:
+    """Makes the key of this life of the gateway with which control sends dead letters; only the owner can read it."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY), "w") as file:  # noqa: PTH123  the mode must hold from the first moment
+        file.write(f"tt_operator_{secrets.token_urlsafe(32)}")
 
 
 def allow_files(max_connections: int) -> None:

@@ -34,6 +34,7 @@ VERBS: Final = {
     "key": Verb("trimtab.cli.key", "Make, list and revoke the keys of clients."),
     "status": Verb("trimtab.cli.status", "Show processes, replicas, and whether records arrive."),
     "calls": Verb("trimtab.cli.calls", "Show the calls that were made."),
+    "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
 }
 

@@ -20,6 +20,7 @@ from trimtab.errors import DeclarationError, DirectoryInUse, TrimtabError
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.processes.api import DEFAULT_WINDOW, kept_bodies
+from trimtab.processes.dead import whole_tasks
 from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.status import Status, TelemetryState
@@ -168,7 +169,7 @@ class OwnAnswers:
     def close(self) -> None:
         """Lets go of the stores."""
         if self._stores is not None:
-            self._stores.telemetry.close()
+            self._stores.close()
 
     def status(self) -> Status:
         """That nothing runs."""
@@ -203,7 +204,8 @@ class OwnAnswers:
     def _open(self) -> Stores:
         """The stores, with everything in them that the spool holds."""
         if self._stores is None:
-            self._stores = open_stores(self._places, self._project.data, self._clock)
+            tasks = whole_tasks(compile_policy(self._project))
+            self._stores = open_stores(self._places, self._project.data, self._clock, lambda: tasks)
             while self._stores.ingest.step():
                 pass
         return self._stores

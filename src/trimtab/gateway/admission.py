@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from typing import Protocol
 
@@ -39,10 +40,11 @@ FindKey = Callable[[bytes], KnownKey | None]
 class Admission:
     """Lets calls in under one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, find_key: FindKey, worker: str) -> None:
+    def __init__(self, snapshot: Snapshot, find_key: FindKey, worker: str, operator_key: bytes = b"") -> None:
         self._snapshot = snapshot
         self._find_key = find_key
         self._worker = worker
+        self._operator_key = operator_key
         self._model_of_served_name = _unique_served_names(snapshot)
         self._undeclared = {name: snapshot.undeclared(name) for name in snapshot.models}
         self._passthrough: dict[tuple[str, str], str] = {}
@@ -59,12 +61,24 @@ class Admission:
         scheme, _, secret = (get(b"authorization") or b"").partition(b" ")
         if scheme.lower() != b"bearer":
             secret = get(b"x-api-key") or b""
-        found = self._find_key(secret.strip()) if secret else None
+        secret = secret.strip()
+        if self._is_redriven(exchange, secret):
+            return None
+        found = self._find_key(secret) if secret else None
         if found is not None:
             exchange.key = found.name
         elif self._snapshot.keys_required:
             raise Unauthorized
         return found
+
+    def _is_redriven(self, exchange: Exchange, secret: bytes) -> bool:
+        """Whether the operator sends a dead letter's call again; it bears the name of the key it first came with."""
+        letter = exchange.request.headers.get(b"x-trimtab-redrive")
+        if letter is None or not self._operator_key or not hmac.compare_digest(secret, self._operator_key):
+            return False
+        exchange.redrive_of = _label(exchange, b"x-trimtab-redrive")
+        exchange.key = _label(exchange, b"x-trimtab-redrive-key")
+        return True
 
     def resolve(self, exchange: Exchange, key: KnownKey | None) -> None:
         """Sets the exchange's task: by header, model, system prompt, key, or as undeclared."""
@@ -169,6 +183,7 @@ class Admission:
             end_user=_label(exchange, b"x-trimtab-user"),
             retrieval_ids=asked.retrieval_ids,
             schema=task.output.schema.digest if task.output is not None else "",
+            redrive_of=exchange.redrive_of,
         )
 
 

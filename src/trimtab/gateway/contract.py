@@ -53,7 +53,7 @@ def contract_of(task: TaskPolicy) -> Contract:
         validator=validator,
         plan=None if validator is None else compile_plan(validator.schema),
         schema=Raw(b"" if output is None else output.schema.text.encode()),
-        tools=tuple(ToolSpec(tool.name, tool.input_schema.text) for tool in task.tools),
+        tools=tuple(ToolSpec(tool.name, tool.input_schema.text, declared=True) for tool in task.tools),
         tool_edits=tuple(
             ToolEdit(tool.name, tool.description, Raw(tool.input_schema.text.encode())) for tool in task.tools
         ),

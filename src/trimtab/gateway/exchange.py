@@ -37,6 +37,7 @@ class Exchange(Struct, eq=False):
     began_s: float
     run: str = ""
     key: str = ""
+    redrive_of: str = ""
     surface: Surface = LATER
     asked: Asked = LATER
     task: TaskPolicy = LATER

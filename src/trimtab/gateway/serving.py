@@ -39,6 +39,7 @@ class Parts:
     find_key: FindKey
     read_secret: enforce.ReadSecret
     worker: str
+    operator_key: bytes = b""
 
 
 class Serving:
@@ -46,7 +47,7 @@ class Serving:
 
     def __init__(self, snapshot: Snapshot, parts: Parts) -> None:
         self.snapshot = snapshot
-        self.admission = Admission(snapshot, parts.find_key, parts.worker)
+        self.admission = Admission(snapshot, parts.find_key, parts.worker, parts.operator_key)
         self.router = parts.router(snapshot)
         self._contracts = contracts(snapshot)
         self.models_list = replies.models_list(snapshot)

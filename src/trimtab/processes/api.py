@@ -4,7 +4,7 @@ in the data directory, which only its owner can open and which also manages keys
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -88,8 +88,8 @@ def tcp_app(sources: Sources, *, is_open: bool, hosts: tuple[str, ...]) -> Starl
     return Starlette(routes=routes, middleware=middleware, exception_handlers=ERRORS)
 
 
-def socket_app(sources: Sources) -> Starlette:
-    """The app for the unix socket of the data directory's owner."""
+def socket_app(sources: Sources, more: Sequence[Route] = ()) -> Starlette:
+    """The app for the unix socket of the data directory's owner, with `more` routes that only the owner may use."""
     api = Api(sources)
     routes = [Route("/health", api.health)]
     routes += [Route(path, handler) for path, handler in api.readable().items()]
@@ -98,6 +98,7 @@ def socket_app(sources: Sources) -> Starlette:
         Route("/api/keys", api.list_keys, methods=["GET"]),
         Route("/api/keys", api.new_key, methods=["POST"]),
         Route("/api/keys/{name}", api.revoke_key, methods=["DELETE"]),
+        *more,
     ]
     return Starlette(routes=routes, exception_handlers=ERRORS)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trimtab.clock import Clock
+from trimtab.journal.dead_letters import DeadLetters
 from trimtab.processes.desk import Chore
 from trimtab.record import packs, retention
 from trimtab.record.packs import PACK
@@ -15,8 +16,10 @@ HOUR_S = 3600.0
 MINUTE_S = 60.0
 
 
-def chores(telemetry: Telemetry, bodies: Path, retention_s: float, clock: Clock) -> Sequence[Chore]:
-    """Retention of telemetry and bodies by age, and the compression of finished packs, one in a minute."""
+def chores(
+    telemetry: Telemetry, bodies: Path, retention_s: float, clock: Clock, letters: DeadLetters
+) -> Sequence[Chore]:
+    """Retention of telemetry, dead letters and bodies by age, and the compression of finished packs, one in a minute."""
 
     def kept_since_ns() -> int:
         return max(0, clock.wall_ns() - int(retention_s * 1e9))
@@ -32,6 +35,7 @@ def chores(telemetry: Telemetry, bodies: Path, retention_s: float, clock: Clock)
 
     return (
         Chore("retain_telemetry", HOUR_S, lambda: telemetry.retain(kept_since_ns())),
+        Chore("retain_dead_letters", HOUR_S, lambda: letters.retain(kept_since_ns())),
         Chore("retain_bodies", HOUR_S, lambda: retention.delete_packs(bodies, kept_since_ns())),
         Chore("compact_bodies", MINUTE_S, shrink_one_pack),
     )

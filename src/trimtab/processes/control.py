@@ -23,6 +23,8 @@ from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp_app
+from trimtab.processes.dead import Post, Undertaker
+from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Metrics, Recorded
@@ -65,7 +67,8 @@ class ControlParts:
     """What control works with.
 
     `open_stores` is called in the thread that will use them, again and again while it raises `StoreError`; it makes
-    the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one.
+    the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one,
+    `post` sends dead letters through the gateway; damaged records lie in `spool`.
     """
 
     clock: Clock
@@ -74,6 +77,8 @@ class ControlParts:
     board: Callable[[], BoardView | None]
     keys: KeyKeeper
     key_finder: KeyFinder
+    post: Post
+    spool: Path
 
 
 async def serve_control(
@@ -97,11 +102,12 @@ async def serve_control(
         parts.keys,
         parts.key_finder,
     )
+    undertaker = Undertaker(desk, parts.post, parts.spool, parts.clock)
     hosts = tuple(LOOPBACK | {settings.listen.host})
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
             (_listener(tcp_app(sources, is_open=settings.is_open, hosts=hosts), settings.listen), tcp),
-            (_listener(socket_app(sources)), unix),
+            (_listener(socket_app(sources, dead_routes(undertaker, parts.clock))), unix),
         ]
         tried = asyncio.Event()
         async with asyncio.TaskGroup() as group:

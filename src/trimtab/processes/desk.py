@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from trimtab.clock import Clock
 from trimtab.errors import StoreError
+from trimtab.journal.dead_letters import DeadLetters
 from trimtab.processes.logs import event
 from trimtab.processes.status import TelemetryState
 from trimtab.store.ingest import Ingest, Lag
@@ -46,12 +47,19 @@ class Chore:
 
 @dataclass(frozen=True)
 class Stores:
-    """What control holds open."""
+    """What control holds open, all of it used from the one thread that opened it."""
 
     telemetry: Telemetry
     ingest: Ingest
     bodies: BodyReader | None = None
     chores: Sequence[Chore] = ()
+    letters: DeadLetters | None = None
+
+    def close(self) -> None:
+        """Lets go of all of it."""
+        self.telemetry.close()
+        if self.letters is not None:
+            self.letters.close()
 
 
 class Desk:
@@ -106,7 +114,7 @@ class Desk:
         finally:
             stores, self._stores, self._detail = self._stores, None, "it is closed"
             if stores is not None:
-                await self._in_thread(stores.telemetry.close)
+                await self._in_thread(stores.close)
             self._thread.shutdown()
 
     async def _turn(self) -> float:

@@ -40,7 +40,7 @@ class DataDirectory:
 
     @property
     def state(self) -> Path:
-        """The SQLite database of keys."""
+        """The SQLite database of keys and dead letters."""
         return self.root / "state.db"
 
     @property
@@ -57,6 +57,11 @@ class DataDirectory:
     def control_socket(self) -> Path:
         """Where control answers the command line."""
         return self.run / "control.sock"
+
+    @property
+    def operator_key(self) -> Path:
+        """The key with which control sends dead letters through the gateway; made anew by each `trimtab up`."""
+        return self.run / "operator.key"
 
     @property
     def processes(self) -> Path:

@@ -68,15 +68,21 @@ class Ingest:
         *,
         bodies: BodyIndex | None = None,
         observers: Sequence[Observer] = (),
+        keepers: Sequence[Observer] = (),
         bounds: Bounds = Bounds(),
     ) -> None:
-        """Takes up where the positions in `directory` end; `observers` see each batch once it is stored."""
+        """Takes up where the positions in `directory` end.
+
+        `keepers` see each batch before it counts as done, and after a crash perhaps again; `observers` see it once,
+        but not one that a crash came after.
+        """
         self._spool = spool
         self._directory = directory
         self._telemetry = telemetry
         self._clock = clock
         self._bodies = bodies
         self._observers = observers
+        self._keepers = keepers
         self._bounds = bounds
         directory.mkdir(parents=True, exist_ok=True)
         self._positions = positions.read(directory)
@@ -129,6 +135,8 @@ class Ingest:
         self._oldest_ns = min((event.at_ns for event in events), default=None)
         batch = Batch.of([*events, *map(_change_of, pending.aside)])
         self._telemetry.insert(batch, pending.token)
+        for keep in self._keepers:
+            keep(batch)
         self._write(self._positions.finish())
         for aside in pending.aside:
             facts = {"segment": aside.segment, "offset_bytes": aside.offset, "detail": aside.detail}

@@ -190,6 +190,7 @@ class Gatherer:
         self._logprobs += [value for value in values if value is not None]
 
     def facts(self) -> Facts:
+        """What has been told so far."""
         facts, values = self._facts, self._logprobs
         if self._usage is not ABSENT:
             facts.usage = from_openai(self._usage) or facts.usage

@@ -1,0 +1,1 @@
+"""What is kept durably of calls and runs beyond their records: dead letters."""

@@ -1,0 +1,219 @@
+"""Dead letters: calls that failed for good, and records that could not be ingested, until somebody deals with them.
+
+A letter holds who called and how it ended; the request's body lies in the body store like every other, so that a letter
+can be re-driven only where its task's redaction keeps whole bodies. There are `most` letters at the most: beyond it the
+oldest go.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from trimtab.database.connection import mapped, path_of, transaction
+from trimtab.database.statements import statements
+from trimtab.errors import (
+    CircuitOpen,
+    DeadlineConnect,
+    DeadlineFirstToken,
+    DeadlineGap,
+    DeadlineTotal,
+    Internal,
+    OutputInvalid,
+    RateLimited,
+    ToolCallInvalid,
+    UpstreamError,
+    UpstreamTruncated,
+)
+from trimtab.record.events import ABANDONED, OK, Admitted, Settled
+
+FATAL: Final = frozenset(
+    {
+        ABANDONED,
+        CircuitOpen.code,
+        DeadlineConnect.code,
+        DeadlineFirstToken.code,
+        DeadlineGap.code,
+        DeadlineTotal.code,
+        Internal.code,
+        OutputInvalid.code,
+        RateLimited.code,
+        ToolCallInvalid.code,
+        UpstreamError.code,
+        UpstreamTruncated.code,
+    }
+)
+"""Ends that another try of the same request may not come to. What the request itself is to blame for is left out."""
+PASSTHROUGH: Final = "passthrough"
+MAX_DETAIL: Final = 500
+
+
+class DeadLetter(Struct, frozen=True):
+    """One letter. `id` is the call's, or the segment's of records; `kept` says whether its request can be sent again.
+
+    `attempts` counts tries at replicas, `redrives` how often it was re-driven in vain; `last_call` is the latest call
+    that failed. `admitted` tells who called, and is None for records.
+    """
+
+    id: str
+    kind: Literal["call", "records"]
+    task: str
+    model: str
+    cause: str
+    detail: str
+    attempts: int
+    first_ns: int
+    last_ns: int
+    redrives: int
+    last_call: str
+    size_bytes: int
+    kept: bool
+    admitted: Admitted | None = None
+
+
+class Letters(Struct, frozen=True):
+    """Which letters are asked for; an empty field narrows nothing. Times are when a letter came, ns since 1970."""
+
+    task: str = ""
+    model: str = ""
+    cause: str = ""
+    since_ns: int = 0
+    before_ns: int = (1 << 63) - 1
+    limit: int = 50
+
+
+class Tally(Struct, frozen=True):
+    """How many letters a task has of one cause."""
+
+    kind: str
+    task: str
+    cause: str
+    letters: int
+
+
+class DeadLetters:
+    """The letters in `state.db`. One writer at a time: control, or the command line without it.
+
+    Every method raises `StoreError` when the database fails.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, most: int) -> None:
+        self._connection = connection
+        self._path = path_of(connection)
+        self._sql = statements("trimtab.journal", "dead_letters.sql")
+        self._most = most
+
+    def take(self, calls: Iterable[Settled], whole: Iterable[str]) -> tuple[str, ...]:
+        """Takes in what failed for good of calls that ended, and lets go of what a re-driven call has made good.
+
+        `whole` names the tasks whose request bodies are kept whole. The same calls may come again. Gives the ids of the
+        letters that had to go because there are too many.
+        """
+        kept = frozenset(whole)
+        with mapped(self._path), transaction(self._connection):
+            for call in calls:
+                self._take(call, kept)
+            return self._bound()
+
+    def take_records(self, segment: str, detail: str, size_bytes: int, at_ns: int) -> None:
+        """Takes in a segment of records that cannot be read."""
+        with mapped(self._path), transaction(self._connection):
+            facts = {"id": segment, "kind": "records", "cause": "unreadable", "detail": detail[:MAX_DETAIL]}
+            self._connection.execute(
+                self._sql["bury"],
+                {
+                    **facts,
+                    "task": "",
+                    "model": "",
+                    "attempts": 0,
+                    "at_ns": at_ns,
+                    "last_call": "",
+                    "size_bytes": size_bytes,
+                    "kept": True,
+                    "admitted": b"",
+                },
+            )
+            self._bound()
+
+    def get(self, letter: str) -> DeadLetter | None:
+        """One letter; None if there is none of that id."""
+        with mapped(self._path):
+            row = self._connection.execute(self._sql["one"], {"id": letter}).fetchone()
+        return None if row is None else _letter(row)
+
+    def list(self, wanted: Letters) -> tuple[DeadLetter, ...]:
+        """The letters asked for, newest first."""
+        with mapped(self._path):
+            rows = self._connection.execute(self._sql["listed"], msgspec.structs.asdict(wanted)).fetchall()
+        return tuple(map(_letter, rows))
+
+    def tally(self) -> tuple[Tally, ...]:
+        """How many there are, by kind, task and cause."""
+        with mapped(self._path):
+            return tuple(Tally(*row) for row in self._connection.execute(self._sql["counted"]).fetchall())
+
+    def drop(self, letters: Sequence[str]) -> tuple[str, ...]:
+        """Takes letters out; the ids of those that were there."""
+        with mapped(self._path), transaction(self._connection):
+            return tuple(
+                row[0]
+                for letter in letters
+                for row in self._connection.execute(self._sql["drop"], {"id": letter}).fetchall()
+            )
+
+    def retain(self, since_ns: int) -> tuple[str, ...]:
+        """Takes out the letters that came before, since their bodies go; their ids."""
+        with mapped(self._path), transaction(self._connection):
+            rows = self._connection.execute(self._sql["older"], {"before_ns": since_ns}).fetchall()
+        return tuple(row[0] for row in rows)
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._connection.close()
+
+    def _take(self, call: Settled, whole: frozenset[str]) -> None:
+        admitted = call.admitted
+        if call.outcome == OK and admitted.redrive_of:
+            self._connection.execute(self._sql["arrived"], {"id": admitted.redrive_of})
+        if call.outcome not in FATAL or admitted.surface == PASSTHROUGH or not self._most:
+            return
+        facts: dict[str, Any] = {
+            "cause": call.outcome,
+            "detail": call.detail[:MAX_DETAIL],
+            "attempts": call.attempts,
+            "at_ns": call.at_ns,
+            "last_call": admitted.call,
+        }
+        if admitted.redrive_of:
+            self._connection.execute(self._sql["failed_again"], {**facts, "id": admitted.redrive_of})
+            return
+        self._connection.execute(
+            self._sql["bury"],
+            {
+                **facts,
+                "id": admitted.call,
+                "kind": "call",
+                "task": admitted.task,
+                "model": call.model or admitted.model,
+                "size_bytes": admitted.request_bytes,
+                "kept": bool(admitted.request_body) and admitted.task in whole,
+                "admitted": msgspec.msgpack.encode(admitted),
+            },
+        )
+
+    def _bound(self) -> tuple[str, ...]:
+        rows = self._connection.execute(self._sql["over_bound"], {"most": self._most}).fetchall()
+        return tuple(row[0] for row in rows)
+
+    def __repr__(self) -> str:
+        return f"DeadLetters({self._path}, at most {self._most})"
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    facts = dict(zip(DeadLetter.__struct_fields__, row, strict=True))
+    admitted = msgspec.msgpack.decode(row[-1], type=Admitted) if row[-1] else None
+    return DeadLetter(**{**facts, "kept": bool(facts["kept"]), "admitted": admitted})
