@@ -1,6 +1,7 @@
 """`trimtab check`."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,15 @@ def test_brackets_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "trimtab.toml").write_text("")
     run(["check", "--project", str(tmp_path)])
     assert "write [models.small] with" in capsys.readouterr().out
+
+
+def test_an_extra_that_is_not_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a model's authentication needs and is not installed here is a note: it may be where `trimtab up` runs."""
+    write(tmp_path, f'{MODEL}auth = {{ kind = "aws", region = "eu-central-1" }}\n')
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    assert 'Note: models.small.auth is of the kind aws, which is not installed; run pip install "trimtab[aws]"' in (
+        capsys.readouterr().out
+    )

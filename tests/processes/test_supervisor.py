@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.processes.crewing import Bench, role
 from tests.processes.upping import write_project, write_task
 from trimtab.clock import SystemClock
 from trimtab.declare.load import load
-from trimtab.errors import CannotStart
+from trimtab.errors import CannotStart, DeclarationError
 from trimtab.processes.burial import Burial
 from trimtab.processes.changes import Changes
 from trimtab.processes.crew import Crew
@@ -83,6 +84,18 @@ async def test_states_are_told(bench: Bench, tmp_path: Path) -> None:
     assert repr(house.supervisor).startswith("Supervisor(stopping, ")
 
 
+async def test_what_is_not_installed_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose authentication needs an extra that is not there keeps `trimtab up` from starting, and says why."""
+    write_project(tmp_path, "http://127.0.0.1:9")
+    declaration = tmp_path / "trimtab.toml"
+    declaration.write_text(declaration.read_text() + '[models.claude]\nmodel = "c"\nreplicas = ["http://b"]\n')
+    with declaration.open("a") as file:
+        file.write('auth = { kind = "aws", region = "eu-central-1" }\n')
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    with pytest.raises(DeclarationError, match=r'models.claude.auth .* run pip install "trimtab\[aws\]"'):
+        InForce(load(tmp_path), tmp_path, tmp_path / "declaration.json", SystemClock())
+
+
 async def test_edit_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
     """Reading again tells nothing new, a switch, mistakes, or what needs a restart; only a switch publishes."""
     write_project(tmp_path, "http://127.0.0.1:9")
@@ -96,6 +109,11 @@ async def test_edit_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "tasks" / "chat" / "task.toml").write_text("model = 3\n")
     assert in_force.renew().kind == "refused"
     assert repr(in_force) == f"InForce({switched.after[:12]}, an edit was refused)"
+    (tmp_path / "tasks" / "chat" / "task.toml").write_text('model = "small"\noutput = { schema = "s.json" }\n')
+    (tmp_path / "tasks" / "chat" / "s.json").write_text('{"type": "text"}')
+    refused = in_force.renew()
+    assert (refused.kind, in_force.snapshot.digest) == ("refused", switched.after)
+    assert refused.lines[0].startswith("tasks/chat/s.json:1: this JSON Schema cannot be used: ")
     write_task(tmp_path, first_token="3s")
     declaration = tmp_path / "trimtab.toml"
     text = declaration.read_text().replace('keys = "open"', 'keys = "required"')

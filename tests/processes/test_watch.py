@@ -55,6 +55,9 @@ def test_look_sees_content_replacement_and_removal(tmp_path: Path) -> None:
     looks.append(look(tmp_path))
     (task / "prompt.md").unlink()
     looks.append(look(tmp_path))
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "refund.json").write_text("{}")
+    looks.append(look(tmp_path))
     assert all(earlier != later for earlier, later in itertools.pairwise(looks))
 
 

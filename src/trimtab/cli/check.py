@@ -15,6 +15,7 @@ from trimtab.declare.load import read
 from trimtab.declare.mistakes import Mistake
 from trimtab.declare.project import Model, Project, Secret, Task
 from trimtab.errors import SecretMissing
+from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.compile import schema_mistakes
 from trimtab.policy.secrets import Secrets
@@ -127,7 +128,8 @@ def _notes(project: Project) -> tuple[str, ...]:
     secrets = Secrets()
     places = [(f"models.{model.name}.api_key", model.api_key) for model in project.models.values()]
     places.append(("data.telemetry_password", project.data.telemetry_password))
-    return tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
+    unreadable = tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
+    return (*unreadable, *missing_extras(project.models))
 
 
 def _secret_note(secrets: Secrets, key: str, secret: Secret) -> str:

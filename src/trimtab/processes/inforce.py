@@ -12,6 +12,7 @@ from trimtab.clock import Clock
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
 from trimtab.errors import DeclarationError
+from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.publish import publish
 from trimtab.policy.snapshot import Snapshot
@@ -53,7 +54,7 @@ class InForce:
         self._run = run
         self._standing_path = standing_path
         self._clock = clock
-        self._put(project, compile_policy(project))
+        self._put(project, _compiled(project))
 
     def _put(self, project: Project, snapshot: Snapshot) -> None:
         self.path = publish(self._run, snapshot)
@@ -69,7 +70,7 @@ class InForce:
         before = self.snapshot.digest
         try:
             project = load(Path(self.project.root))
-            snapshot = compile_policy(project)
+            snapshot = _compiled(project)
         except DeclarationError as wrong:
             self._stand(self._standing(refused=Refusal(self._clock.wall_ns(), wrong.mistakes)))
             return Renewal("refused", before, before, wrong.mistakes)
@@ -94,6 +95,14 @@ class InForce:
         refused = ", an edit was refused" if self.standing.refused else ""
         restart = ", an edit needs a restart" if self.standing.needs_restart else ""
         return f"InForce({self.standing.digest[:12]}{refused}{restart})"
+
+
+def _compiled(project: Project) -> Snapshot:
+    """The snapshot of a project that can be served here; raises `DeclarationError`."""
+    missing = missing_extras(project.models)
+    if missing:
+        raise DeclarationError(project.root, missing)
+    return compile_policy(project)
 
 
 def restart_needed(before: Project, after: Project) -> tuple[str, ...]:
