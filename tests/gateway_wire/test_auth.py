@@ -245,6 +245,9 @@ async def test_one_credential_for_all_models_that_share_it(aws_places: Path) -> 
     }
     signers.serve([other])
     assert repr(signers) == "Signers(Renewed(aws:b, none))"
+    assert isinstance(signers.signer(one, origin), AwsSigner), "a call under an older snapshot"
+    await signers.ready()
+    assert b"Credential=AKA/" in signers.signer(one, origin).headers("GET", "/", b"", EMPTY)
     signers.close()
     assert repr(signers) == "Signers()"
 

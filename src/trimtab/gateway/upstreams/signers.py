@@ -21,7 +21,8 @@ READY_S: Final = 10.0
 class Signers:
     """Makes the signer of each replica. What expires is fetched once for all models that declare it alike.
 
-    `serve` tells which models there are, whenever that changes; it must be called in the event loop.
+    `serve` tells which models there are, whenever that changes. What a model needs beside them is fetched when its
+    signer is made, and ends with the next `serve`. Both must be called in the event loop.
     """
 
     def __init__(self, read_secret: ReadSecret, clock: Clock) -> None:
@@ -34,9 +35,8 @@ class Signers:
         needed = {source(model.auth) for model in models if model.auth.kind in {"aws", "google"}}
         for gone in self._renewed.keys() - needed:
             self._renewed.pop(gone)[1].cancel()
-        for new in needed - self._renewed.keys():
-            renewed = self._renewing(new)
-            self._renewed[new] = renewed, asyncio.get_running_loop().create_task(renewed.run())
+        for new in needed:
+            self._shared(new)
 
     async def ready(self, limit_s: float = READY_S) -> None:
         """Waits until each credential has been fetched or could not be, for a while at most."""
@@ -50,18 +50,25 @@ class Signers:
         self.serve(())
 
     def signer(self, model: Model, origin: Origin) -> Signer:
-        """The signer for one replica of a model that is served."""
+        """The signer for one replica of a model."""
         match model.auth.kind:
             case "bearer":
                 return KeySigner(model, self._read_secret)
             case "azure":
                 return AzureSigner(model, self._read_secret)
             case "aws":
-                return AwsSigner(model, origin, self._renewed[source(model.auth)][0], self._clock)
+                return AwsSigner(model, origin, self._shared(source(model.auth)), self._clock)
             case "google":
-                return GoogleSigner(model, self._renewed[source(model.auth)][0])
+                return GoogleSigner(model, self._shared(source(model.auth)))
             case never:
                 assert_never(never)
+
+    def _shared(self, source: Source) -> Renewed[Any]:
+        found = self._renewed.get(source)
+        if found is None:
+            renewed = self._renewing(source)
+            found = self._renewed[source] = renewed, asyncio.get_running_loop().create_task(renewed.run())
+        return found[0]
 
     def _renewing(self, source: Source) -> Renewed[Any]:
         kind, place = source
