@@ -21,6 +21,7 @@ from trimtab.gateway.routing import Router
 from trimtab.gateway.server import Server
 from trimtab.gateway.serving import Parts
 from trimtab.gateway.upstreams.pool import Pool
+from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.record import tail
@@ -140,7 +141,7 @@ class RunningGateway:
             pool=self.pool,
             router=lambda policy: Router(self.board, policy.models, source.random),
             find_key=self.keys.get,
-            read_secret=lambda secret: f"secret-of-{secret.place}",
+            signers=Signers(lambda secret: f"secret-of-{secret.place}", clock),
             worker=epoch,
         )
         self.pipeline = Pipeline(parts, self.policy)

@@ -14,12 +14,14 @@ from trimtab.assemble import loop
 from trimtab.clock import Clock, SystemClock
 from trimtab.gateway import replies
 from trimtab.gateway.board import Board
+from trimtab.gateway.enforcement import Enforcement
 from trimtab.gateway.health import Health
 from trimtab.gateway.pipeline import Pipeline
 from trimtab.gateway.routing import Router
 from trimtab.gateway.server import Server
 from trimtab.gateway.serving import Parts
 from trimtab.gateway.upstreams.pool import Pool
+from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
@@ -56,6 +58,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     pool = Pool(clock)
     keys = KeyDirectory(directory.state)
     routers = Routers(board)
+    signers = Signers(Secrets().read, clock)
     parts = Parts(
         clock=clock,
         ids=IdSource(),
@@ -65,15 +68,20 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         pool=pool,
         router=routers.make,
         find_key=keys.find,
-        read_secret=Secrets().read,
+        signers=signers,
         worker=orders.epoch,
         operator_key=directory.operator_key.read_bytes(),
     )
     pipeline = Pipeline(parts, snapshot)
+    await signers.ready()
     server = Server(pipeline.handle, snapshot.gateway.limits, clock, replies.protocol_error)
-    health = Health(board, lambda: routers.latest, Probe(pool, lambda: routers.snapshot), clock, random.random)
+    probe = Probe(pool, signers, lambda: routers.snapshot)
+    health = Health(board, lambda: routers.latest, probe, clock, random.random)
+    enforcement = Enforcement(
+        board, lambda: routers.latest, lambda: routers.snapshot, probe.ask, clock, recorder.change
+    )
     worker = GatewayWorker(
-        WorkerParts(clock, server, pipeline, board, recorder, keys, pool, health),
+        WorkerParts(clock, server, pipeline, board, recorder, keys, pool, health, enforcement),
         snapshot,
         socket.socket(fileno=orders.listener),
         await child_end(socket.socket(fileno=orders.channel)),

@@ -87,6 +87,7 @@ def show(letter: str, project: Path, as_json: bool) -> None:
 @click.pass_context
 def redrive(
     context: click.Context,
+    /,
     letters: tuple[str, ...],
     project: Path,
     every: bool,

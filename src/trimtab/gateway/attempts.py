@@ -159,7 +159,7 @@ class Attempts(Struct, eq=False):
                 exchange, serving.contract(exchange.task.name), target.model, serving.schema_form(exchange.task, choice)
             )
             left_s = exchange.clocks.left_s(parts.clock.monotonic())
-            head = target.head(exchange, asking, left_s, parts.read_secret)
+            head, body = target.request(exchange, asking, left_s)
         except Exception as fault:  # noqa: BLE001  it ends the call, in `_broke`
             connection.give_back()
             self._broke(attempt, fault)
@@ -174,7 +174,7 @@ class Attempts(Struct, eq=False):
         if choice.trial:
             relay.answered = partial(serving.router.answered, choice)
         attempt.relay = relay
-        relay.send(connection, head, asking.body)
+        relay.send(connection, head, body)
 
     def _relay(self, model: str, asking: Asking, capture: Capture) -> Relay:
         """What takes the answer that the client asked for: whole, streamed, or streamed and kept."""

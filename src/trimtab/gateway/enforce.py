@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from trimtab.declare.project import Model, Secret
+from trimtab.declare.project import Model
 from trimtab.declare.prompts import render
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.contract import Contract
 from trimtab.gateway.exchange import Exchange
 from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Edits, Keep, SchemaEdit, SchemaForm, Wire
+from trimtab.gateway.upstreams.auth import Signer
 from trimtab.gateway.upstreams.origin import Origin
 
-ReadSecret = Callable[[Secret], str]
 FORWARDED = (b"content-type", b"accept")
 MAX_STARTS = 16
 TOP_LOGPROBS: Final = 5
@@ -41,33 +40,46 @@ class Asking(NamedTuple):
 class Target:
     """A replica as requests are written for it."""
 
-    __slots__ = ("_behind", "_starts", "model", "origin", "served_name")
+    __slots__ = ("_behind", "_signer", "_starts", "model", "origin", "served_name")
 
-    def __init__(self, model: Model, url: str) -> None:
+    def __init__(self, model: Model, origin: Origin, signer: Signer) -> None:
         self.model = model
         self.served_name = model.served_name
-        self.origin = Origin.parse(url, ca=model.ca, proxy=model.proxy)
-        self._behind = f" HTTP/1.1\r\nhost: {self.origin.authority}\r\nuser-agent: trimtab\r\nx-request-id: ".encode()
+        self.origin = origin
+        self._signer = signer
+        self._behind = f" HTTP/1.1\r\nhost: {origin.authority}\r\nuser-agent: trimtab\r\nx-request-id: ".encode()
         self._starts: dict[tuple[str, bytes], bytes] = {}
 
-    def head(self, exchange: Exchange, asking: Asking, left_s: float | None, read_secret: ReadSecret) -> bytes:
-        """The request's head, ready to be written."""
-        request, admitted = exchange.request, exchange.admitted
-        target = asking.wire.path.encode() or request.target
+    def request(self, exchange: Exchange, asking: Asking, left_s: float | None) -> tuple[bytes, bytes]:
+        """Head and body, ready to be written; raises `SecretMissing` where there is nothing to authenticate with."""
+        request, admitted, signer = exchange.request, exchange.admitted, self._signer
+        path = asking.wire.path or request.target.decode("latin-1")
+        body = signer.body(path, asking.body)
+        target = signer.target(path, stream=exchange.asked.stream).encode("latin-1")
         start = self._starts.get((request.method, target)) or self._start(request.method, target)
-        head = b"%b%b\r\ncontent-length: %d\r\n" % (start, exchange.call.encode(), len(asking.body))
-        get = request.headers.get
+        head = b"%b%b\r\ncontent-length: %d\r\n" % (start, exchange.call.encode(), len(body))
+        sent = request.headers
         for name in FORWARDED:
-            value = get(name)
+            value = sent.get(name)
             if value is not None:
                 head += b"%b: %b\r\n" % (name, value)
-        if self.model.api_key is not None:
-            head += b"authorization: Bearer %b\r\n" % read_secret(self.model.api_key).encode("latin-1")
+        head += signer.headers(request.method, self._whole(target), body, sent)
         if left_s is not None:
             head += b"x-trimtab-deadline-ms: %d\r\n" % max(1, int(left_s * 1000))
         if admitted is not None and admitted.trace_id:
             head += f"traceparent: 00-{admitted.trace_id}-{exchange.call[16:]}-01\r\n".encode()
-        return head + b"\r\n"
+        return head + b"\r\n", body
+
+    def own_request(self, path: str, body: bytes) -> tuple[bytes, bytes]:
+        """Head and body of a POST of our own, on a connection that serves nothing else."""
+        signed = self._signer.body(path, body)
+        target = self._signer.target(path, stream=False).encode("latin-1")
+        head = self._start("POST", target) + b"probe\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        head += b"content-length: %d\r\n" % len(signed)
+        return head + self._signer.headers("POST", self._whole(target), signed, {}) + b"\r\n", signed
+
+    def _whole(self, target: bytes) -> str:
+        return self.origin.base_path + target.decode("latin-1")
 
     def _start(self, method: str, target: bytes) -> bytes:
         """The head up to the request's id; remembered while targets are few, as those of the surfaces are."""
@@ -108,7 +120,7 @@ def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaF
     Raises `InvalidRequest` naming what the model's wire cannot carry.
     """
     wire, task, asked, checks = wire_for(exchange, model), exchange.task, exchange.asked, exchange.checks
-    edits = Edits(model.served_name, task.sampling, exchange.prompt)
+    edits = Edits(model.served_name, task.sampling, exchange.prompt, state=model.engine == "openai")
     resumes = resumable(exchange, contract, model, wire)
     if checks is None and not resumes:
         return Asking(wire, wire.splice(asked, edits), NOTHING_KEPT, resumable=False)

@@ -30,8 +30,11 @@ from trimtab.gateway.failures import Rejected, from_fault
 from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.surfaces.chat import ChatCompletions
 from trimtab.gateway.surfaces.completions import Completions
+from trimtab.gateway.surfaces.count_tokens import CountTokens
 from trimtab.gateway.surfaces.embeddings import Embeddings
+from trimtab.gateway.surfaces.messages import Messages
 from trimtab.gateway.surfaces.passthrough import Passthrough
+from trimtab.gateway.surfaces.responses import Responses
 from trimtab.gateway.surfaces.surface import Surface
 from trimtab.guard.timers import Timers
 from trimtab.policy.snapshot import Snapshot
@@ -50,7 +53,14 @@ def _clock_failed(fault: Exception) -> None:
 
 Waiting = tuple[Attempts, Admitted]
 """A call that can begin as soon as its event is written."""
-SURFACES: tuple[Surface, ...] = (ChatCompletions(), Completions(), Embeddings())
+SURFACES: tuple[Surface, ...] = (
+    ChatCompletions(),
+    Completions(),
+    Embeddings(),
+    Responses(),
+    Messages(),
+    CountTokens(),
+)
 PASSTHROUGH = Passthrough()
 
 

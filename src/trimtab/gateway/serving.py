@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trimtab.clock import Clock
-from trimtab.declare.project import Engine
+from trimtab.declare.project import Engine, Model
 from trimtab.gateway import enforce, replies
 from trimtab.gateway.admission import Admission, FindKey
 from trimtab.gateway.contract import UNDECLARED_CONTRACT, Contract, contracts
 from trimtab.gateway.routing import Choice, Router
 from trimtab.gateway.surfaces.surface import SchemaForm
+from trimtab.gateway.upstreams.origin import Origin
 from trimtab.gateway.upstreams.pool import Pool
+from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.record.bodies import Bodies
@@ -37,7 +39,7 @@ class Parts:
     pool: Pool
     router: Callable[[Snapshot], Router]
     find_key: FindKey
-    read_secret: enforce.ReadSecret
+    signers: Signers
     worker: str
     operator_key: bytes = b""
 
@@ -51,10 +53,10 @@ class Serving:
         self.router = parts.router(snapshot)
         self._contracts = contracts(snapshot)
         self.models_list = replies.models_list(snapshot)
+        self._signers = parts.signers
+        self._signers.serve(snapshot.models.values())
         self.targets = {
-            (model.name, url): enforce.Target(model, url)
-            for model in snapshot.models.values()
-            for url in model.replicas
+            (model.name, url): self._target(model, url) for model in snapshot.models.values() for url in model.replicas
         }
 
     def contract(self, task: str) -> Contract:
@@ -70,5 +72,9 @@ class Serving:
         place = choice.model, choice.replica
         found = self.targets.get(place)
         if found is None:
-            found = self.targets[place] = enforce.Target(self.snapshot.models[choice.model], choice.replica)
+            found = self.targets[place] = self._target(self.snapshot.models[choice.model], choice.replica)
         return found
+
+    def _target(self, model: Model, url: str) -> enforce.Target:
+        origin = Origin.parse(url, ca=model.ca, proxy=model.proxy)
+        return enforce.Target(model, origin, self._signers.signer(model, origin))

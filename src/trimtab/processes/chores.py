@@ -19,7 +19,7 @@ MINUTE_S = 60.0
 def chores(
     telemetry: Telemetry, bodies: Path, retention_s: float, clock: Clock, letters: DeadLetters
 ) -> Sequence[Chore]:
-    """Retention of telemetry, dead letters and bodies by age, and the compression of finished packs, one in a minute."""
+    """Retention of telemetry, dead letters and bodies by age; compression of finished packs, one in a minute."""
 
     def kept_since_ns() -> int:
         return max(0, clock.wall_ns() - int(retention_s * 1e9))

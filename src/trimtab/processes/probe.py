@@ -1,29 +1,37 @@
-"""How a worker asks a replica whether it is well: one GET on a connection of its own, which tries that too."""
+"""How a worker asks a replica on its own account: whether it is well, and what it makes of a schema.
+
+Each question goes out on a connection of its own, which tries that too.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+from trimtab.declare.project import Model
 from trimtab.errors import ConnectError
+from trimtab.gateway.enforce import Target
 from trimtab.gateway.http.headers import Headers
 from trimtab.gateway.upstreams.origin import Origin
 from trimtab.gateway.upstreams.pool import Pool
+from trimtab.gateway.upstreams.signers import Signers
 from trimtab.gateway.upstreams.sink import Failure
 from trimtab.policy.snapshot import Snapshot
 
 CONNECT_TIMEOUT_S = 2.0
+MAX_BODY = 1 << 20
 HEADERS = "user-agent: trimtab\r\nconnection: close\r\n"
 
 
 class Probe:
-    """Sends health checks with the CA and proxy of the replica's model, and without its key.
+    """Asks replicas with the CA and proxy of their model; health checks go without its key.
 
     Not on a connection that calls left behind: a server may have closed that, which says nothing of its health.
     """
 
-    def __init__(self, pool: Pool, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, pool: Pool, signers: Signers, snapshot: Callable[[], Snapshot]) -> None:
         self._pool = pool
+        self._signers = signers
         self._snapshot = snapshot
 
     async def __call__(self, model: str, url: str, path: str) -> int:
@@ -32,26 +40,41 @@ class Probe:
         if declared is None:
             raise ConnectionError(f"{model} is declared no more")
         origin = Origin.parse(url, ca=declared.ca, proxy=declared.proxy)
+        head = f"GET {origin.base_path}{path} HTTP/1.1\r\nhost: {origin.authority}\r\n{HEADERS}\r\n"
+        status, _ = await self._exchange(origin, head.encode("latin-1"), b"", keeps=False)
+        return status
+
+    async def ask(self, model: Model, url: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body of `POST path` at a replica, with the model's key.
+
+        Raises `OSError` when no whole answer came, `SecretMissing` without a key.
+        """
+        origin = Origin.parse(url, ca=model.ca, proxy=model.proxy)
+        head, signed = Target(model, origin, self._signers.signer(model, origin)).own_request(path, body)
+        return await self._exchange(origin, head, signed, keeps=True)
+
+    async def _exchange(self, origin: Origin, head: bytes, body: bytes, *, keeps: bool) -> tuple[int, bytes]:
         try:
             connection = await self._pool.connect(origin, CONNECT_TIMEOUT_S)
         except ConnectError as failure:
             raise ConnectionError(str(failure)) from failure
-        head = f"GET {origin.base_path}{path} HTTP/1.1\r\nhost: {origin.authority}\r\n{HEADERS}\r\n"
-        status = StatusSink(asyncio.get_running_loop().create_future())
-        connection.send(head.encode("latin-1"), b"", status)
+        sink = AnswerSink(asyncio.get_running_loop().create_future(), keeps=keeps)
+        connection.send(head, body, sink)
         try:
-            return await status.ended
+            return await sink.ended
         except asyncio.CancelledError:
             connection.abort()
             raise
 
 
-class StatusSink:
-    """Keeps the status of an answer and drops its body."""
+class AnswerSink:
+    """Keeps the status of an answer, and its body where it is wanted: the first MiB."""
 
-    def __init__(self, ended: asyncio.Future[int]) -> None:
+    def __init__(self, ended: asyncio.Future[tuple[int, bytes]], *, keeps: bool) -> None:
         self.ended = ended
+        self._keeps = keeps
         self._status = 0
+        self._body = b""
 
     def on_head(self, status: int, headers: Headers) -> None:
         """The head of the answer."""
@@ -59,18 +82,20 @@ class StatusSink:
         self._status = status
 
     def on_body(self, data: bytes) -> None:
-        """A piece of the body, which does not matter here."""
+        """A piece of the body."""
+        if self._keeps and len(self._body) < MAX_BODY:
+            self._body += data
 
     def on_end(self) -> None:
         """The answer is whole."""
         if not self.ended.done():
-            self.ended.set_result(self._status)
+            self.ended.set_result((self._status, self._body))
 
     def on_broken(self, failure: Failure) -> None:
-        """The answer will not be whole; a status that came counts all the same."""
+        """The answer will not be whole; where only the status is wanted, one that came counts all the same."""
         if self.ended.done():
             return
-        if self._status:
-            self.ended.set_result(self._status)
+        if self._status and not self._keeps:
+            self.ended.set_result((self._status, b""))
         else:
             self.ended.set_exception(ConnectionError(failure.detail))

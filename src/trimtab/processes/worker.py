@@ -24,6 +24,7 @@ from trimtab.clock import Clock
 from trimtab.declare.project import Tls
 from trimtab.errors import StoreError
 from trimtab.gateway.board import Board
+from trimtab.gateway.enforcement import Enforcement
 from trimtab.gateway.health import Health
 from trimtab.gateway.pipeline import Pipeline
 from trimtab.gateway.server import Server
@@ -63,6 +64,7 @@ class WorkerParts:
     keys: KeyDirectory
     pool: Pool
     health: Health
+    enforcement: Enforcement
 
 
 class GatewayWorker:
@@ -97,7 +99,14 @@ class GatewayWorker:
         event(log, logging.INFO, "serving", digest=self.snapshot.digest, pid=os.getpid())
         async with asyncio.TaskGroup() as tasks:
             minding = [
-                tasks.create_task(work) for work in (self._beat(), self._sync(), self._obey(), self._parts.health.run())
+                tasks.create_task(work)
+                for work in (
+                    self._beat(),
+                    self._sync(),
+                    self._obey(),
+                    self._parts.health.run(),
+                    self._parts.enforcement.run(),
+                )
             ]
             await self._drain(await self._leaving)
             for task in minding:

@@ -10,6 +10,7 @@ from trimtab.errors import CallError
 from trimtab.gateway.surfaces import openai, openai_answers
 from trimtab.gateway.surfaces.openai_kept import KeptReader
 from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Asked, Edits, Keep, OfferedTool, Reader, Whole, Wire
+from trimtab.gateway.translate.chat_over_messages import ChatOverMessages
 
 
 class OpenAIWire:
@@ -48,7 +49,7 @@ class ChatCompletions:
     path = "/v1/chat/completions"
     repeatable = False
     forwards_headers = False
-    wires: Mapping[str, Wire] = {"openai": OpenAIWire("chat")}
+    wires: Mapping[str, Wire] = {"openai": OpenAIWire("chat"), "anthropic": ChatOverMessages()}
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its messages included."""
