@@ -89,6 +89,7 @@ def test_more_than_a_counter_is_no_loop():
         (["good", "very", "really", "nice", "so", "great"], " "),
         (["the", "cat", "sees", "a", "dog", "and", "it"], " "),
         (["I do not know.", "I am not sure.", "Let me think.", "That is right."], " "),
+        (["आज", "मौसम", "बहुत", "अच्छा", "है", "लेकिन"], " "),
         (["今天", "天气", "很好", "我们", "非常"], ""),
         (["ha", "haha", "h"], ""),
         (["😀", "😂", "🎉"], ""),

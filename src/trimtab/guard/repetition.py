@@ -49,7 +49,7 @@ NUCLEOTIDES: Final = frozenset("ACGTUNacgtun\n")
 
 _NUMBER = re.compile(r"\d+")
 _HEXADECIMAL = re.compile(r"0[xX][\da-fA-F]+")
-_MARKS = str.maketrans("", "", ",.!?;:")
+_MARKS = str.maketrans("", "", ",.!?;:،؛؟।。，、！？")  # noqa: RUF001 - marks of several scripts are meant
 
 
 class Repetition:
@@ -170,12 +170,18 @@ def collapses(text: str) -> bool:
     words = tail.translate(_MARKS).split()
     if len(words) * SPACED < len(tail):
         return _characters_collapse(tail[-CHARACTERS_TAIL:])
-    if tail.count("\n") * 2 > len(words) or sum(map(str.isalpha, words)) < PROSE * len(words):
+    if tail.count("\n") * 2 > len(words) or _letters_only(words, tail.isascii()) < PROSE * len(words):
         return False
     if len(set(words)) <= FEW_WORDS * len(words) or _share_of_pairs(words) <= FEW_PAIRS:
         return True
-    longer = text[-LONG_TAIL:]
-    return len(longer) == LONG_TAIL and _share_of_pairs(longer.translate(_MARKS).split()) <= FEW_PAIRS
+    return _share_of_pairs(text[-LONG_TAIL:].translate(_MARKS).split()) <= FEW_PAIRS
+
+
+def _letters_only(words: list[str], ascii_only: bool) -> int:
+    """How many words are; with other scripts, whose vowels may be marks, how many begin with a letter."""
+    if ascii_only:
+        return sum(map(str.isalpha, words))
+    return sum(word[0].isalpha() for word in words)
 
 
 def _share_of_pairs(words: list[str]) -> float:
