@@ -83,6 +83,21 @@ PUBLISHED = {
         },
         Usage(input=27, cache_read=98, output=48),
     ),
+    "vllm's responses, recorded": (
+        {
+            "input_tokens": 129,
+            "input_tokens_details": {
+                "cached_tokens": 128,
+                "cache_write_tokens": 0,
+                "input_tokens_per_turn": [],
+                "cached_tokens_per_turn": [],
+            },
+            "output_tokens": 2,
+            "output_tokens_details": {"reasoning_tokens": 0, "tool_output_tokens": 0, "output_tokens_per_turn": []},
+            "total_tokens": 131,
+        },
+        Usage(input=1, cache_read=128, output=2),
+    ),
     "xai, prompt caching page": (
         {
             "prompt_tokens": 125,
