@@ -1,7 +1,8 @@
 """The corpora: answers with the verdict they deserve, made from seeds, and what the tiny models wrote.
 
 Every answer belongs to a family. A third of the families, by a hash of their name, takes no part in tuning at all; of
-the others a half, by a hash of the answer's number, does.
+the others a half, by a hash of the answer's number, does. The second families were made later and then tuned on; the
+fresh ones were made when the detector was finished.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bench.repetition import degenerate, legitimate_code, legitimate_data, legitimate_prose
+from bench.repetition import degenerate, fresh, legitimate_code, legitimate_data, legitimate_prose, second
 
-Part = Literal["tuning", "held_out_half", "held_out_family"]
+Part = Literal["tuning", "held_out_half", "held_out_family", "fresh_family"]
 DATA = Path(__file__).parent / "data" / "models.jsonl.xz"
 LEGITIMATE: dict[str, Callable[[random.Random], str]] = {
     **legitimate_prose.FAMILIES,
     **legitimate_code.FAMILIES,
     **legitimate_data.FAMILIES,
 }
+LATER = {**second.LEGITIMATE, **fresh.LEGITIMATE}
+DEGENERATE = {**degenerate.FAMILIES, **second.DEGENERATE, **fresh.DEGENERATE}
+SECOND = {*second.LEGITIMATE, *second.DEGENERATE}
+FRESH = {*fresh.LEGITIMATE, *fresh.DEGENERATE}
 A_FAMILY = {"legitimate": 16, "degenerate": 28}
 LEAST_CHARACTERS = 1_200
 
@@ -41,6 +46,11 @@ class Answer:
     @property
     def part(self) -> Part:
         """What this answer may be used for."""
+        name = self.family.partition(".")[2]
+        if name in FRESH:
+            return "fresh_family"
+        if name in SECOND:
+            return "tuning"
         if _hash(self.family) % 3 == 0:
             return "held_out_family"
         return "tuning" if _hash(f"{self.family}/{self.number}") % 2 == 0 else "held_out_half"
@@ -53,9 +63,10 @@ def _hash(text: str) -> int:
 def legitimate(family: str, number: int, seed: int = 1) -> Answer:
     """One answer that nobody would call degenerate."""
     draw = random.Random(f"{seed}/legitimate/{family}/{number}")
-    text = LEGITIMATE[family](draw)
+    make = LEGITIMATE.get(family) or LATER[family]
+    text = make(draw)
     while len(text) < LEAST_CHARACTERS:
-        text += "\n\n" + LEGITIMATE[family](draw)
+        text += "\n\n" + make(draw)
     return Answer(f"legitimate.{family}", number, False, text)
 
 
@@ -64,16 +75,16 @@ def degenerated(family: str, number: int, seed: int = 1) -> Answer:
     draw = random.Random(f"{seed}/degenerate/{family}/{number}")
     start = "" if draw.random() < 0.1 else LEGITIMATE[draw.choice(list(LEGITIMATE))](draw)
     start = start[: draw.randint(0, 3_000)]
-    return Answer(f"degenerate.{family}", number, True, start + degenerate.FAMILIES[family](draw), len(start))
+    return Answer(f"degenerate.{family}", number, True, start + DEGENERATE[family](draw), len(start))
 
 
-def generated(seed: int = 1, share: float = 1.0) -> Iterator[Answer]:
-    """All answers made by generators; `share` of each family."""
-    for family in LEGITIMATE:
-        for number in range(max(1, round(A_FAMILY["legitimate"] * share))):
+def generated(seed: int = 1) -> Iterator[Answer]:
+    """All answers made by generators."""
+    for family in (*LEGITIMATE, *LATER):
+        for number in range(A_FAMILY["legitimate"]):
             yield legitimate(family, number, seed)
-    for family in degenerate.FAMILIES:
-        for number in range(max(1, round(A_FAMILY["degenerate"] * share))):
+    for family in DEGENERATE:
+        for number in range(A_FAMILY["degenerate"]):
             yield degenerated(family, number, seed)
 
 

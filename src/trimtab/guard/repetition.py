@@ -38,10 +38,11 @@ SHORT_TAIL: Final = 1536
 LONG_TAIL: Final = 3072
 CHARACTERS_TAIL: Final = 1024
 SPACED: Final = 16  # characters a word at most, on average, where words are set apart by spaces
-PROSE: Final = 0.9  # share of words that are nothing but letters
+PROSE: Final = 0.9  # share of words that are nothing but letters, marks taken off
+MARKS: Final = 0.2  # share of characters that are marks, at most: more are lists of quoted labels, or code
 FEW_WORDS: Final = 0.08
 FEW_PAIRS: Final = 0.25
-FEW_TRIGRAMS: Final = 0.1
+FEW_TRIGRAMS: Final = 0.15
 FEW_TRIGRAMS_ASCII: Final = 0.06
 LETTERS: Final = 0.6
 LONG_LINES: Final = 160
@@ -49,7 +50,7 @@ NUCLEOTIDES: Final = frozenset("ACGTUNacgtun\n")
 
 _NUMBER = re.compile(r"\d+")
 _HEXADECIMAL = re.compile(r"0[xX][\da-fA-F]+")
-_MARKS = str.maketrans("", "", ",.!?;:،؛؟।。，、！？")  # noqa: RUF001 - marks of several scripts are meant
+_MARKS = str.maketrans("", "", ",.!?;:'\"#*-،؛؟।。，、！？«»“”‘’「」")  # noqa: RUF001 - marks of several scripts are meant
 
 
 class Repetition:
@@ -167,10 +168,13 @@ def collapses(text: str) -> bool:
     tail = text[-SHORT_TAIL:]
     if len(tail) < SHORT_TAIL:
         return False
-    words = tail.translate(_MARKS).split()
+    bare = tail.translate(_MARKS)
+    words = bare.split()
     if len(words) * SPACED < len(tail):
         return _characters_collapse(tail[-CHARACTERS_TAIL:])
-    if tail.count("\n") * 2 > len(words) or _letters_only(words, tail.isascii()) < PROSE * len(words):
+    if len(bare) < (1 - MARKS) * len(tail) or tail.count("\n") * 2 > len(words):
+        return False
+    if _letters_only(words, tail.isascii()) < PROSE * len(words):
         return False
     if len(set(words)) <= FEW_WORDS * len(words) or _share_of_pairs(words) <= FEW_PAIRS:
         return True
@@ -193,7 +197,7 @@ def _characters_collapse(tail: str) -> bool:
     if tail.count("\n") * LONG_LINES > len(tail) or NUCLEOTIDES.issuperset(tail):
         return False
     few = FEW_TRIGRAMS
-    if tail.isascii():
+    if 2 * len(tail.encode("ascii", "ignore")) > len(tail):
         few = FEW_TRIGRAMS_ASCII
         if sum(map(str.isalpha, tail)) < LETTERS * len(tail):
             return False
