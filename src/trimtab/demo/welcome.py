@@ -36,7 +36,8 @@ From {python}:
 
 Both ask the task "route" where a ticket belongs; the Python one prints "shipping". Put a sentence of your own in its
 place: the answer is one of billing, shipping, refund, account, technical and sales. The task "extract" takes an input
-"order" ("Please send 12 lamps to Ada in Paris."), the task "assist" an input "question" and the tools of your request.
+"order" ("Please send 12 lamps to Ada in Paris.") and answers in JSON that keeps its schema, or with an error; the task
+"assist" takes an input "question" and the tools of your request, and its tool calls are checked.
 
 Then look, in another terminal:
 
