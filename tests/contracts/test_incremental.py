@@ -402,3 +402,19 @@ def test_repr_is_the_state():
     assert repr(stream) == "<Incremental at '/age'>"
     stream.feed('"')
     assert repr(stream) == "<Incremental impossible: '/age' type>"
+
+
+def test_objects_of_very_many_keys_are_not_judged_by_them():
+    """Of 5,000 keys not all are kept, so that neither their number nor the required ones count."""
+    many = json.dumps(dict.fromkeys(map(str, range(5000))))
+    assert Incremental(compile_plan({"minProperties": 6000, "required": ["x"]})).feed(many)
+    assert not Incremental(compile_plan({"required": ["x"]})).feed(many)
+    assert not Incremental(compile_plan({"maxProperties": 4000})).feed(many)
+
+
+def test_schemas_of_very_many_parts_are_judged_by_some():
+    """1,000 schemas that must hold at once make shapes of 64 of them."""
+    some = [{"minLength": number} for number in range(64)]
+    every = [{"maxLength": 1005 - number} for number in range(1001)]
+    assert Incremental(compile_plan({"anyOf": some, "allOf": every})).feed('"123456')
+    assert not Incremental(compile_plan({"allOf": [{"maxLength": 5}, {"anyOf": some}]})).feed('"123456')

@@ -15,7 +15,7 @@ from trimtab.contracts.prefix_schema import Kind
 MAX_ALTERNATIVES: Final = 64
 """Shapes that are followed for one value; more than these allow everything there."""
 MAX_KEYS: Final = 4096
-"""Keys of one object that are kept; how many and which keys one with more has is not judged."""
+"""Keys of one object that are kept, where they are counted or required; one with more is not judged by its keys."""
 MAX_UNIQUE: Final = 1024
 """Items of one array, and characters of one item, that are compared for `uniqueItems`: strings, numbers, literals."""
 
@@ -24,10 +24,13 @@ class Frame:
     """An open object or array. `alive` holds a bit for each shape that may yet be satisfied.
 
     `parents[i]` holds the bits, in the frame around, of the shapes that hope for shape i. `key` is the key or index
-    of the value being read, None between values; `size` counts the items of an array.
+    of the value being read, None between values; `keys` are those seen of an object, all if `counts`, else those of
+    `required`; `size` counts the items of an array.
     """
 
-    __slots__ = ("alive", "is_object", "key", "keys", "parents", "shapes", "size", "unique", "unjudged")
+    __slots__ = (
+        "alive", "counts", "is_object", "key", "keys", "parents", "required", "shapes", "size", "unique", "unjudged",
+    )  # fmt: skip
 
     def __init__(self, is_object: bool, shapes: tuple[Shape, ...], parents: list[int]) -> None:
         self.is_object = is_object
@@ -36,6 +39,11 @@ class Frame:
         self.alive = (1 << len(shapes)) - 1
         self.key: str | int | None = None
         self.keys: set[str] = set()
+        objects = [shape for shape in shapes if isinstance(shape, ObjectShape)]
+        self.counts = any(shape.counts for shape in objects)
+        self.required = (
+            objects[0].required.union(*[shape.required for shape in objects[1:]]) if objects else frozenset()
+        )
         self.size = 0
         self.unjudged = False
         unique = any(isinstance(shape, ArrayShape) and shape.unique for shape in shapes)
@@ -215,10 +223,10 @@ class Judge:
             self._goals = [(self._anything, frame.alive)]
             return ""
         self._goals, keyword = frame.follow(key)
-        if len(frame.keys) < MAX_KEYS:
-            frame.keys.add(key)
-        else:
+        if len(frame.keys) > MAX_KEYS:
             frame.unjudged = True
+        elif frame.counts or key in frame.required:
+            frame.keys.add(key)
         for number, shape in enumerate(frame.shapes):
             if isinstance(shape, ObjectShape) and shape.max_count is not None and len(frame.keys) > shape.max_count:
                 self._goals = [(goal, left) for goal, mask in self._goals if (left := mask & ~(1 << number))]

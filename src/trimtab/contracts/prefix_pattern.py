@@ -220,7 +220,7 @@ class _Parser:
         self.nesting -= 1
         if not self.taken(")"):
             raise PatternUnread
-        return inner
+        return Sequence((inner,))
 
     def escape(self) -> CharSet:
         char = self.take()
@@ -420,7 +420,10 @@ class Pattern:
     def _next(self, state: State, char: str) -> State:
         code = ord(char)
         reached: set[int] = set()
-        for number in state.nodes:
+        before = state.nodes
+        if code == 0x0A:
+            before |= self._closure(before, at_start=True, at_end=True)
+        for number in before:
             node = self._nodes[number]
             if node.anchor is not None:
                 if code == 0x0A:

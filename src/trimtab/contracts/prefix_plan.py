@@ -28,13 +28,15 @@ MAX_SHAPES: Final = 64
 """Ways to satisfy one schema that are followed."""
 MAX_GOALS: Final = 4096
 """Goals of one plan; a further one allows everything."""
-MAX_VISITS: Final = 2000
-"""Schemas looked at for the shapes of one goal; further ones allow everything."""
+MAX_KEPT: Final = 16_384
+"""Shapes of one plan; a goal that would make more allows everything."""
+MAX_STEPS: Final = 4000
+"""Schemas looked at, and alternatives joined, for the shapes of one goal; further ones allow everything."""
+MAX_PARTS: Final = 64
+"""Schemas that one shape is made of; further ones are left out."""
 MAX_JOINED: Final = 48
 """Schemas joined to one another at one place (allOf in allOf, references); deeper ones allow everything."""
 MAX_HOPS: Final = 32
-MAX_CHILDREN: Final = 256
-"""Goals that one shape keeps for keys which its schema does not name."""
 
 Parts = frozenset[Node]
 """Nodes whose own keywords must all hold."""
@@ -43,13 +45,14 @@ Parts = frozenset[Node]
 class ObjectShape:
     """The object keywords of one way to satisfy a goal."""
 
-    __slots__ = ("_children", "_names", "_plan", "_rules", "free", "max_count", "min_count", "required")
+    __slots__ = ("_children", "_names", "_plan", "_rules", "counts", "free", "max_count", "min_count", "required")
 
     def __init__(self, plan: Plan, rules: tuple[ObjectRule, ...]) -> None:
         self._plan = plan
         self._rules = rules
         self._children: dict[str, Goal | str] = {}
         self.free = not rules
+        self.counts = any(rule.min_count or rule.max_count is not None for rule in rules)
         self.required = frozenset(key for rule in rules for key in rule.required)
         self.min_count = max((rule.min_count for rule in rules), default=0)
         self.max_count = min((rule.max_count for rule in rules if rule.max_count is not None), default=None)
@@ -64,7 +67,7 @@ class ObjectShape:
         found = self._children.get(key)
         if found is None:
             found = self._child(key)
-            if len(self._children) < MAX_CHILDREN or any(key in rule.properties for rule in self._rules):
+            if any(key in rule.properties for rule in self._rules):
                 self._children[key] = found
         return found
 
@@ -152,7 +155,10 @@ class Goal:
             shapes = [shaped(self._plan, kind, parts) for parts in apart.joined(self._nodes)]
             kept = [shape for shape in shapes if not isinstance(shape, str)]
             free = [shape for shape in kept if shape is None or shape.free]
-            found = self._shapes[kind] = tuple(free[:1] or kept)
+            found = tuple(free[:1] or kept)
+            if not self._plan.keeps(len(found)):
+                found = self._plan.anything.shapes(kind)
+            self._shapes[kind] = found
             if not found:
                 self.reasons[kind] = next((shape for shape in shapes if isinstance(shape, str)), apart.reason)
         return found
@@ -165,20 +171,20 @@ class Apart:
         self.plan = plan
         self.kind = kind
         self.reason = ""
-        self.visits = 0
+        self.steps = 0
         self.within: list[Node] = []
 
     def joined(self, nodes: tuple[Node, ...]) -> list[Parts]:
         """The alternatives of schemas that must all hold."""
         found: list[Parts] = [frozenset()]
         for node in nodes:
-            found = product(found, self.single(node))
+            found = self.product(found, self.single(node))
         return found
 
     def single(self, node: Node) -> list[Parts]:
         """The alternatives of one schema; everything is allowed where it meets itself, and beyond the limits."""
-        self.visits += 1
-        if node in self.within or self.visits > MAX_VISITS or len(self.within) >= MAX_JOINED:
+        self.steps += 1
+        if node in self.within or self.steps > MAX_STEPS or len(self.within) >= MAX_JOINED:
             return [frozenset()]
         if self.kind in node.refused:
             self.reason = self.reason or node.refused[self.kind]
@@ -186,10 +192,10 @@ class Apart:
         self.within.append(node)
         found: list[Parts] = [frozenset((node,)) if node.asks(self.kind) else frozenset()]
         for raw in node.every:
-            found = product(found, self.single(self.plan.node(raw)))
+            found = self.product(found, self.single(self.plan.node(raw)))
         for kind, branches in node.some:
             if found and kind in (None, self.kind):
-                found = product(found, self.some(branches))
+                found = self.product(found, self.some(branches))
         self.within.pop()
         return found
 
@@ -202,12 +208,14 @@ class Apart:
                 return [frozenset()]
         return list(found)
 
-
-def product(first: list[Parts], second: list[Parts]) -> list[Parts]:
-    """Each alternative of the one with each of the other; the second is left out where they would be too many."""
-    if len(first) * len(second) > MAX_SHAPES:
-        return first
-    return list(dict.fromkeys(one | other for one in first for other in second))
+    def product(self, first: list[Parts], second: list[Parts]) -> list[Parts]:
+        """Each alternative of the one with each of the other; the second is left out where they would be too many."""
+        made = len(first) * len(second)
+        self.steps += made
+        if made > MAX_SHAPES or (made and self.steps > MAX_STEPS):
+            return first
+        joined = [one | other if len(one) + len(other) <= MAX_PARTS else one for one in first for other in second]
+        return list(dict.fromkeys(joined))
 
 
 def shaped(plan: Plan, kind: Kind, parts: Parts) -> Shape | str:
@@ -294,6 +302,7 @@ class Plan:
         self._embeds = embeds(self._schema, self._draft)
         self._nodes: dict[int, tuple[Raw, Node]] = {}
         self._goals: dict[tuple[int, ...], Goal] = {}
+        self._kept = 0
         self.anything = Goal(self, ())
         self.root = self.goal([self._schema])
 
@@ -309,6 +318,13 @@ class Plan:
                 return self.anything
             found = self._goals[serials] = Goal(self, tuple(nodes[serial] for serial in serials))
         return found
+
+    def keeps(self, shapes: int) -> bool:
+        """Whether there is room for some more shapes, which it then counts."""
+        if self._kept + shapes > MAX_KEPT:
+            return False
+        self._kept += shapes
+        return True
 
     def node(self, raw: Raw) -> Node:
         """The node of a schema; what only refers to another schema is that one."""

@@ -15,6 +15,8 @@ MAX_MATCHED: Final = 1024
 SURE_DIGITS: Final = 15
 """Significant digits that no reading as a double changes."""
 SLACK: Final = 1e-13
+SMALLEST: Final = 1e-290
+"""Doubles from here on have all their digits."""
 
 
 class StringShape:
@@ -210,9 +212,10 @@ def may_become(token: str, target: Amount) -> bool:
     """Whether some number that begins with `token` equals the target.
 
     An exponent may still follow, so only the sign and the leading significant digits tell: those of the number lie
-    between the digits so far and the next larger ones. A number may also vanish (1e-999), so zero is always possible.
+    between the digits so far and the next larger ones. Near zero doubles have fewer digits and numbers vanish (1e-999);
+    such targets are always possible.
     """
-    if target.double == 0.0:
+    if abs(target.double) < SMALLEST:
         return True
     if (token[0] == "-") != (target.double < 0):
         return False
@@ -223,4 +226,4 @@ def may_become(token: str, target: Amount) -> bool:
     low = float(f"{digits[0]}.{digits[1:]}0")
     high = low + float(f"1e-{len(digits) - 1}")
     sought = float(f"{target.double:.17e}".lstrip("-").partition("e")[0])
-    return any(low * (1 - SLACK) <= one <= high * (1 + SLACK) for one in (sought, sought * 10))
+    return any(low * (1 - SLACK) <= one <= high * (1 + SLACK) for one in (sought / 10, sought, sought * 10))
