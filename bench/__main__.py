@@ -22,6 +22,7 @@ SUITES = {
     "truncation": "answers cut by the upstream: none may look whole to a client",
     "crash": "killed workers, killed control, rolling restarts: no record lost, no connection reset",
     "outage": "telemetry down and a disk full under load: nothing lost, calls refused loudly and taken again",
+    "repetition": "degenerate repetition in an answer: found, missed, wrongly seen; its cost for each chunk",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 

@@ -1,4 +1,8 @@
-"""Families made when the detector was finished, and not looked at again: what it does with what it was not made for."""
+"""Families made when the detector was finished: what it does with what it was not made for.
+
+At the first try 5 of 16 tracebacks were flagged (precision 0.975), and lines of a stylesheet in any order were missed
+whole (recall 0.857). One thing was changed since: a counter must count. The stylesheets are still missed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,8 @@ def sitemap(draw: random.Random) -> str:
     """Addresses of pages in XML."""
     pages = (
         f"  <url>\n    <loc>https://example.org/{draw.choice(NOUNS)}/{draw.choice(NOUNS)}</loc>\n"
-        f"    <lastmod>2026-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}</lastmod>\n    <priority>0.5</priority>\n  </url>"
+        f"    <lastmod>2026-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}</lastmod>\n"
+        "    <priority>0.5</priority>\n  </url>"
         for _ in range(draw.randint(15, 45))
     )
     return '<?xml version="1.0"?>\n<urlset>\n' + "\n".join(pages) + "\n</urlset>"
@@ -118,7 +123,7 @@ def rules_shuffled(draw: random.Random) -> str:
 
 def quoted(draw: random.Random) -> str:
     """Quotes within quotes."""
-    return exact(draw, draw.choice(["> ", ">> ", "(( ", "“‘", "[quote]", "<b><i>"]))
+    return exact(draw, draw.choice(["> ", ">> ", "(( ", "<<< ", "[quote]", "<b><i>"]))
 
 
 def korean_shuffled(draw: random.Random) -> str:

@@ -1,7 +1,7 @@
 """Families made after the first, to try the detector on kinds of text that it had not been made for.
 
-At that first try nothing legitimate was flagged, but talk between quotation marks and hashtags were missed whole (recall
-0.81); the detector was then changed, so that these families now count as used for tuning.
+At that first try nothing legitimate was flagged, but talk in quotation marks and hashtags were missed whole (recall
+0.81). The detector was then changed, so that these families now count as used for tuning.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ PARTS: dict[Part, str] = {
     "tuning": "half used for tuning",
     "held_out_half": "held-out half",
     "held_out_family": "held-out families",
+    "fresh_family": "families made afterwards",
 }
 FILES, FILE_CHARACTERS = 1_000, 12_000
 

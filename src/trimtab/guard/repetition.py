@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from operator import gt, lt
 from typing import Final, Literal
 
 Verdict = Literal["", "loop", "collapse"]
@@ -142,7 +143,8 @@ def loops(text: str) -> bool:
 
 
 def loops_but_for_a_counter(text: str) -> bool:
-    """Whether `text` ends in a loop of words in which one number alone changes from turn to turn."""
+    """Whether `text` ends in a loop of words in which nothing changes but one number, which counts up or down."""
+    text = text.rstrip("0123456789")  # the last number may not be whole
     numbers = _NUMBER.findall(text)
     if len(numbers) < COUNTED_TURNS:
         return False
@@ -152,9 +154,16 @@ def loops_but_for_a_counter(text: str) -> bool:
         unit = plain[-period:]
         a_turn = unit.count("0")
         if 0 < a_turn <= COUNTED_NUMBERS and _is_worded(unit) and ends_with_period(plain, period, length):
-            counted = numbers[-(length // period) * a_turn :]
-            return sum(len(set(counted[place::a_turn])) > 1 for place in range(a_turn)) <= 1
+            latest = numbers[-(length // period) * a_turn :]
+            changing = [column for place in range(a_turn) if len(set(column := latest[place::a_turn])) > 1]
+            return not changing or (len(changing) == 1 and _counts(changing[0]))
     return False
+
+
+def _counts(column: list[str]) -> bool:
+    """Whether numbers grow or shrink at every step; a longer one is larger."""
+    keys = [(len(number), number) for number in column]
+    return all(map(lt, keys, keys[1:])) or all(map(gt, keys, keys[1:]))
 
 
 def _is_worded(unit: str) -> bool:
