@@ -165,7 +165,7 @@ def test_streams_pass_byte_for_byte(name: str, keep: Keep) -> None:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_split_reads_the_same(name: str, data: st.DataObject) -> None:
     """However the bytes of a stream are cut, the client sees the same, and the same is read."""

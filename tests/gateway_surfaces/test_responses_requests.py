@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -131,6 +131,7 @@ TOOLS = st.fixed_dictionaries(
 REQUESTS = st.fixed_dictionaries({"model": st.just("a")}, optional={"input": JSON_VALUES, "tools": st.lists(TOOLS)})
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80) | REQUESTS.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     """No bytes make the surface raise anything but InvalidRequest."""
@@ -144,6 +145,7 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
 # Splicing
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=8), JSON_VALUES, max_size=6))
 def test_unknown_fields_survive_the_splice(extra: dict[str, object]) -> None:
     """Only the model changes; every field we do not know keeps its value."""

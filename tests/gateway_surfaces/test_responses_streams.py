@@ -239,7 +239,7 @@ def test_garbage_is_a_failure(bad: bytes, keep: Keep) -> None:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_no_bytes_raise(name: str, data: st.DataObject) -> None:
     """Whatever a stream is damaged into: reading it, asking what it told, and stopping it never raise."""
@@ -284,7 +284,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(FIELDS, max_size=6))
 def test_no_fields_raise(said: list[dict[str, Any]]) -> None:
     """Events with the right names and the wrong values in them."""
