@@ -33,6 +33,7 @@ COUNTED_TURNS: Final = 12
 COUNTED_LEAST: Final = 1024
 COUNTED_WORDS: Final = 4
 COUNTED_NUMBERS: Final = 4
+COUNTED_DIGITS: Final = 0.25  # share of characters, at most; more is data
 TIMES: Final = ("0:0", "0-0-0")  # a line that bears a time or a date is a log's
 
 SHORT_TAIL: Final = 1536
@@ -145,9 +146,10 @@ def loops(text: str) -> bool:
 def loops_but_for_a_counter(text: str) -> bool:
     """Whether `text` ends in a loop of words in which nothing changes but one number, which counts up or down."""
     text = text.rstrip("0123456789")  # the last number may not be whole
-    numbers = _NUMBER.findall(text)
-    if len(numbers) < COUNTED_TURNS:
+    digits = sum(map(text.count, "0123456789"))
+    if not COUNTED_TURNS <= digits <= COUNTED_DIGITS * len(text):
         return False
+    numbers = _NUMBER.findall(text)
     plain = _NUMBER.sub("0", text)
     for period in periods(plain):
         length = max(period * COUNTED_TURNS, COUNTED_LEAST)
