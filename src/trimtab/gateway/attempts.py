@@ -37,7 +37,7 @@ from trimtab.gateway.relay import Relay, StreamedRelay, WholeRelay
 from trimtab.gateway.routing import estimate_tokens
 from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.settlement import OpenAttempt
-from trimtab.gateway.surfaces.surface import NOTHING_KEPT
+from trimtab.gateway.surfaces.surface import ADDED_KEPT, NOTHING_KEPT
 from trimtab.gateway.upstreams.connection import UpstreamConnection
 from trimtab.guard.alarm import Alarm
 from trimtab.guard.deadlines import Expiry
@@ -182,7 +182,7 @@ class Attempts(Struct, eq=False):
         if not exchange.asked.stream:
             return WholeRelay(exchange, capture, model, asking, self._alarm, clock, self._loop, self._answered)
         reader = asking.wire.reader(exchange.asked, asking.keep)
-        kind = StreamedRelay if asking.keep is NOTHING_KEPT else KeptRelay
+        kind = StreamedRelay if asking.keep in (NOTHING_KEPT, ADDED_KEPT) else KeptRelay
         relay = kind(exchange, capture, model, asking, self._alarm, clock, self._loop, self._answered, reader=reader)
         if isinstance(relay, KeptRelay):
             relay.begin(self._before)

@@ -77,6 +77,11 @@ class Checks(Struct, eq=False):
         return self.contract.validator is not None or self.toolbox is not None
 
     @property
+    def flags_only(self) -> bool:
+        """Whether all that is looked for is repetition, which is only noted."""
+        return self.toolbox is None and self.contract.validator is None and self.contract.repetition == "flag"
+
+    @property
     def on_invalid(self) -> OnInvalid:
         """What the task does with an answer that breaks its schema."""
         return "pass" if self.contract.output is None else self.contract.output.on_invalid

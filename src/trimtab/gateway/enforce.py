@@ -13,7 +13,7 @@ from trimtab.declare.prompts import render
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.contract import Contract
 from trimtab.gateway.exchange import Exchange
-from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Edits, Keep, SchemaEdit, SchemaForm, Wire
+from trimtab.gateway.surfaces.surface import ADDED_KEPT, NOTHING_KEPT, Edits, Keep, SchemaEdit, SchemaForm, Wire
 from trimtab.gateway.upstreams.auth import Signer
 from trimtab.gateway.upstreams.origin import Origin
 
@@ -124,6 +124,8 @@ def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaF
     resumes = resumable(exchange, contract, model, wire)
     if checks is None and not resumes:
         return Asking(wire, wire.splice(asked, edits), NOTHING_KEPT, resumable=False)
+    if checks is not None and checks.flags_only and not resumes:
+        return Asking(wire, wire.splice(asked, edits), ADDED_KEPT, resumable=False)
     output = contract.output
     confident = output is not None and output.confidence
     edits = replace(

@@ -9,7 +9,17 @@ from trimtab.contracts.reply import Reply
 from trimtab.errors import CallError
 from trimtab.gateway.surfaces import openai, openai_answers
 from trimtab.gateway.surfaces.openai_kept import KeptReader
-from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Asked, Edits, Keep, OfferedTool, Reader, Whole, Wire
+from trimtab.gateway.surfaces.surface import (
+    ADDED_KEPT,
+    NOTHING_KEPT,
+    Asked,
+    Edits,
+    Keep,
+    OfferedTool,
+    Reader,
+    Whole,
+    Wire,
+)
 from trimtab.gateway.translate.chat_over_messages import ChatOverMessages
 
 
@@ -28,8 +38,8 @@ class OpenAIWire:
 
     def reader(self, asked: Asked, keep: Keep = NOTHING_KEPT) -> Reader:
         """A reader of this answer's events."""
-        if keep == NOTHING_KEPT:
-            return openai_answers.EventReader(wants_usage=asked.wants_usage)
+        if keep in (NOTHING_KEPT, ADDED_KEPT):
+            return openai_answers.EventReader(wants_usage=asked.wants_usage, adds=keep.added)
         return KeptReader(keep, wants_usage=asked.wants_usage, kind="chat" if self._kind == "chat" else "text")
 
     def whole(self, asked: Asked, body: bytes, keep: Keep = NOTHING_KEPT) -> Whole:

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from trimtab.contracts.reply import Finish
 from trimtab.cost.usage import from_openai
 from trimtab.gateway.surfaces.openai_edits import without_logprobs
-from trimtab.gateway.surfaces.openai_replies import Replies
+from trimtab.gateway.surfaces.openai_replies import Replies, text_of
 from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of, sole_object
 from trimtab.gateway.surfaces.surface import (
     NOTHING_KEPT,
@@ -201,12 +201,38 @@ class Gatherer:
         return facts
 
 
+def added_by(chunk: Piece) -> list[Added]:
+    """The text that a chunk brings for each of its choices."""
+    added = []
+    for choice in chunk.choices:
+        said = choice.delta or choice.message
+        text = (choice.text or "") if said is None else text_of(said.content)
+        if text:
+            added.append(Added(choice.index, text))
+    return added
+
+
 class EventReader:
-    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client."""
+    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client.
 
-    __slots__ = ("added", "content", "done", "ending", "failure", "forward", "gather", "splitter", "wants_usage")
+    With `adds` the text of each feed is kept in `added`.
+    """
 
-    def __init__(self, *, wants_usage: bool) -> None:
+    __slots__ = (
+        "added",
+        "adds",
+        "content",
+        "done",
+        "ending",
+        "failure",
+        "forward",
+        "gather",
+        "splitter",
+        "wants_usage",
+    )
+
+    def __init__(self, *, wants_usage: bool, adds: bool = False) -> None:
+        self.adds = adds
         self.added: Sequence[Added] = ()
         self.ending = b""
         self.splitter = EventSplitter()
@@ -229,6 +255,7 @@ class EventReader:
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the body."""
         self.content, self.forward = False, b""
+        self.added = ()
         try:
             payload = None if self.done or self.failure or self.splitter.held else sole_object(data)
             if payload is not None:
@@ -264,6 +291,8 @@ class EventReader:
             return False
         if gather.take(chunk):
             self.content = True
+            if self.adds:
+                self.added = (*self.added, *added_by(chunk))
         return bool(chunk.choices) or self.wants_usage or chunk.usage is ABSENT
 
     def finish(self) -> bool:

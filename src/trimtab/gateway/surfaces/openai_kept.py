@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trimtab.contracts.reply import Finish
-from trimtab.gateway.surfaces.openai_answers import ABSENT, NOT_JSON, EventReader, Piece, error_text
+from trimtab.gateway.surfaces.openai_answers import ABSENT, NOT_JSON, EventReader, Piece, added_by, error_text
 from trimtab.gateway.surfaces.openai_edits import with_fields, without_logprobs, without_usage
-from trimtab.gateway.surfaces.openai_replies import Replies, text_of
+from trimtab.gateway.surfaces.openai_replies import Replies
 from trimtab.gateway.surfaces.sse import EventTooLarge, NotAnEvent, data_of
 from trimtab.gateway.surfaces.surface import Added, Facts, Keep, Reader
 
@@ -150,20 +150,17 @@ class KeptReader(EventReader):
             self._identity = _identity.decode(payload)
         if chunk.usage is not ABSENT and bytes(chunk.usage) != b"null":
             self._usage = chunk.usage
-        ends = self._note(chunk, added)
+        added += added_by(chunk)
+        ends = self._note(chunk)
         seen = self._seen(chunk, payload, event, content=content or ends)
         if seen:
             self._pass(seen, forward, ends=ends)
 
-    def _note(self, chunk: Piece, added: list[Added]) -> bool:
-        """Notes the text that came and the choices that ended; whether this event belongs to the answer's end."""
+    def _note(self, chunk: Piece) -> bool:
+        """Notes the choices that ended; whether this event belongs to the answer's end."""
         ends = not chunk.choices
         for choice in chunk.choices:
             self._open.add(choice.index)
-            said = choice.delta or choice.message
-            text = (choice.text or "") if said is None else text_of(said.content)
-            if text:
-                added.append(Added(choice.index, text))
             if choice.finish_reason:
                 self._finished.add(choice.index)
                 ends = True

@@ -106,6 +106,7 @@ class Keep(Struct, frozen=True):
 
 
 NOTHING_KEPT = Keep()
+ADDED_KEPT = Keep(added=True)
 
 
 class Facts(Struct):
