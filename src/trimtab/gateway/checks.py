@@ -115,8 +115,7 @@ class Checks(Struct, eq=False):
             unfit = self._judge_text(reply) or self._judge_calls(reply)
             if unfit is not None and self.unfit is None:
                 self.unfit = unfit
-        output = self.contract.output
-        if output is not None and output.confidence and self.contract.validator is not None and replies:
+        if replies:
             self._keep_confidence(replies[0])
         return self.unfit
 
