@@ -118,6 +118,7 @@ SETTLED = Settled(
     repetition_stopped=True,
     confidence={"": Confidence(0.75, 0.25), "/team": Confidence(0.5, 0.125, -0.25)},
     seams=(40, 2000),
+    wire="openai",
 )
 CHANGE = Change(ADMITTED.at_ns + 20, "snapshot", "gateway 0", "ab" * 32, "ba" * 32, "SIGHUP", "one task changed")
 OPEN = Admitted(

@@ -20,7 +20,7 @@ from trimtab.record.redact import preview_of
 SAVED = Path(__file__).parent / "data"
 CONTRACTS = frozenset(
     {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_outcomes", "repetition", "repetition_stopped"}
-    | {"confidence", "seams"}
+    | {"confidence", "seams", "wire"}
 )
 ADDED_SINCE = {"v1": CONTRACTS, "v1-contracts": frozenset()}
 """Saved directories, and the fields of events that are younger than each."""

@@ -7,7 +7,6 @@ from typing import Literal
 
 from trimtab.guard.breaker import State
 
-
 Enforces = Literal["", "fully", "weakly", "not"]
 """Whether a replica's engine constrains answers to a schema: with every keyword that was tried, some, or none."""
 

@@ -146,6 +146,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         repetition_stopped=checks.repetition_stopped,
         confidence=checks.confidence,
         seams=exchange.seams,
+        wire=exchange.snapshot.models[choice.model].wire if choice else "",
     )
 
 

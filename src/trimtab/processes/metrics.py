@@ -29,7 +29,7 @@ OPERATIONS = {
     "embeddings": "embeddings",
 }
 PROVIDER = "openai"
-"""The wire all replicas speak; the conventions know no name for the engines behind it."""
+"""Where nothing answered. A replica is named by the wire it speaks; the conventions know no engines behind it."""
 OTHER = "(other)"
 MAX_VALUES = 200
 """Distinct values of one label; what comes after them is counted as `(other)`."""
@@ -254,7 +254,7 @@ class Recorded:
             return found
         task, model, end = self._task(admitted.task), self._served(served), self._end(call.outcome)
         operation = OPERATIONS.get(admitted.surface, admitted.surface)
-        gen_ai = (operation, PROVIDER, self._asked(admitted.model), self._told(call.upstream_model))
+        gen_ai = (operation, call.wire or PROVIDER, self._asked(admitted.model), self._told(call.upstream_model))
         made = OfCall(
             gen_ai=gen_ai,
             task=task,

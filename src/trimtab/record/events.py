@@ -132,7 +132,7 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     `verdict` is that of the last answer, `failing` where it breaks its schema (JSON pointer and keyword, 8 at most),
     `repairs` how often the model was asked again. `tool_outcomes` are those of all attempts. `confidence` is kept for
     the whole answer under "" and for fields by their JSON pointer. `seams` are the places, in bytes of UTF-8 text, at
-    which another replica went on with the answer.
+    which another replica went on with the answer. `wire` is the format that the replica speaks.
     """
 
     admitted: Admitted
@@ -171,6 +171,7 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     repetition_stopped: bool = False
     confidence: dict[str, Confidence] = {}
     seams: tuple[int, ...] = ()
+    wire: str = ""
 
 
 class Change(Struct, frozen=True, omit_defaults=True, tag="change"):

@@ -245,7 +245,8 @@ ALTER TABLE calls
     ADD COLUMN IF NOT EXISTS repetition          LowCardinality(String),
     ADD COLUMN IF NOT EXISTS repetition_stopped  Bool,
     ADD COLUMN IF NOT EXISTS confidence          Map(String, Tuple(mean Float64, lowest Float64, margin Nullable(Float64))) CODEC(ZSTD(1)),
-    ADD COLUMN IF NOT EXISTS seams               Array(Int64) CODEC(ZSTD(1));
+    ADD COLUMN IF NOT EXISTS seams               Array(Int64) CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS wire                LowCardinality(String);
 
 -- name: create_contracts_by_minute
 -- The roll-up of what became of answers: against their schema, by degenerate repetition, and where they were resumed.
