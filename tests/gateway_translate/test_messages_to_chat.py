@@ -173,6 +173,23 @@ def test_tool_calls_and_their_results() -> None:
     ]
 
 
+def test_text_before_a_result_stays_before_it() -> None:
+    """The order of a turn's blocks is that of the messages."""
+    text, image = (
+        {"type": "text", "text": "see"},
+        {"type": "image", "source": {"type": "url", "url": "https://x.example"}},
+    )
+    sent = turns(
+        USER, {"role": "assistant", "content": [USE]}, {"role": "user", "content": [text, image, RESULT, text]}
+    )
+    parts = [text, {"type": "image_url", "image_url": {"url": "https://x.example"}}]
+    assert sent[2:] == [
+        {"role": "user", "content": parts},
+        {"role": "tool", "tool_call_id": "t1", "content": "one"},
+        {"role": "user", "content": "see"},
+    ]
+
+
 def test_tools() -> None:
     """Schemas go as they are; strict asks for the same on both wires."""
     other = {"name": "g", "input_schema": {}, "strict": True, "type": "custom", "defer_loading": False, **CACHED}
