@@ -106,6 +106,26 @@ def test_damage_is_told_after_everything_else_is_done(tmp_path):
     assert [event.admitted.call for event in abandoned] == ["d"]
 
 
+def test_what_can_be_read_behind_damage_is_not_settled_again(tmp_path):
+    """A call whose end lies whole behind the damage has ended; one whose end is destroyed, or never came, has not."""
+    worker = Worker(tmp_path)
+    for call in "abc":
+        worker.recorder.admit(admitted(call))
+    worker.recorder.settle(settled("a"))
+    worker.recorder.settle(settled("b"))
+    worker.recorder.flush()
+    [segment] = tail.segments(tmp_path / "spool")
+    ends = [end for end, _ in tail.read(segment.path, 0)]
+    data = bytearray(segment.path.read_bytes())
+    data[ends[2] + 2] = 0x7F  # the length of the end of `a`
+    segment.path.write_bytes(data)
+    with pytest.raises(FormatError, match=rf"at byte {ends[2]} .*length is wrong"):
+        settle_orphans(tmp_path, EPOCH, HandClock())
+    assert segment.path.read_bytes() == data
+    last = tail.segments(tmp_path / "spool")[-1]
+    assert [event.admitted.call for _, event in tail.read(last.path, 0)] == ["a", "c"]
+
+
 def test_without_room_it_says_so_and_can_be_done_again(tmp_path, monkeypatch):
     """On a full disk `StorageFull` is raised; once there is room the rest is settled, each call once."""
     worker = Worker(tmp_path)
