@@ -1,12 +1,16 @@
-"""What several rooms' tests share: a real vLLM, started once for all of them."""
+"""What several rooms' tests share: a real vLLM, started once for all of them, and that no drawn example is timed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.engine.vllm_server import ROOT, running_vllm
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -266,7 +266,7 @@ def test_what_needs_a_server_that_remembers_is_refused_by_name(fields: dict[str,
     asked = read(**fields)
     with pytest.raises(InvalidRequest, match=rf"{name}.*whole history in `input`"):
         spliced(asked)
-    assert spliced(asked, state=True) == {"model": "m", "input": "hi", **fields}
+    assert spliced(asked, engine="openai") == {"model": "m", "input": "hi", **fields}
 
 
 def test_saying_no_to_state_is_fine() -> None:

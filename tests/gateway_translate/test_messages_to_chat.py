@@ -352,3 +352,10 @@ def test_any_request_is_carried_or_refused(fields: dict[str, Any]) -> None:
     except InvalidRequest:
         return
     assert {"model", "messages"} <= set(sent)
+
+
+def test_openai_itself_has_the_limit_under_its_newer_name() -> None:
+    """Its newest models refuse `max_tokens`; other servers may not know the newer one."""
+    sent = carried(Edits("gpt", engine="openai"))
+    assert (sent.get("max_completion_tokens"), sent.get("max_tokens")) == (9, None)
+    assert carried()["max_tokens"] == 9

@@ -22,7 +22,10 @@ MAX_STARTS = 16
 TOP_LOGPROBS: Final = 5
 """The likeliest tokens asked for at each place where a task wants confidence: enough for the runner-up of an enum."""
 SHAPED: Final = frozenset(
-    {"response_format", "structured_outputs", "continue_final_message", "echo", "prompt_logprobs", "audio"}
+    {
+        *("response_format", "structured_outputs", "output_config", "continue_final_message", "echo"),
+        *("prompt_logprobs", "audio"),
+    }
 )
 """Fields of a chat whose answer is not plain text, or which go on with one themselves."""
 NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
@@ -120,7 +123,7 @@ def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaF
     Raises `InvalidRequest` naming what the model's wire cannot carry.
     """
     wire, task, asked, checks = wire_for(exchange, model), exchange.task, exchange.asked, exchange.checks
-    edits = Edits(model.served_name, task.sampling, exchange.prompt, state=model.engine == "openai")
+    edits = Edits(model.served_name, task.sampling, exchange.prompt, engine=model.engine)
     resumes = resumable(exchange, contract, model, wire)
     if checks is None and not resumes:
         return Asking(wire, wire.splice(asked, edits), NOTHING_KEPT, resumable=False)

@@ -53,7 +53,7 @@ class KeptRelay(StreamedRelay):
         now_s = self._clock.monotonic()
         reader, exchange = self.reader, self.exchange
         reader.feed(data)
-        self.capture.add(reader.forward if self.asking.wire.path and reader.forward else data, now_s)
+        self._copy(data, now_s)
         if reader.failure:
             self._fail_stream(UpstreamError(replica=f"model {self.model}", detail=reader.failure))
             return
@@ -148,6 +148,8 @@ class KeptRelay(StreamedRelay):
             self._settle(unfit.failure, abort=abort)
             return
         ending = ending or self.reader.ending
+        if ending and self.asking.wire.path:
+            self.capture.add(ending, self._clock.monotonic())
         if not self.started:
             self._begin(ending)
             self._content_came(self._clock.monotonic())

@@ -217,9 +217,9 @@ class StreamedRelay(Relay):
 
     def _take(self, data: bytes) -> None:
         now_s = self._clock.monotonic()
-        self.capture.add(data, now_s)
         reader = self.reader
         reader.feed(data)
+        self._copy(data, now_s)
         if reader.failure:
             self._fail_stream(UpstreamError(replica=f"model {self.model}", detail=reader.failure))
             return
@@ -237,6 +237,13 @@ class StreamedRelay(Relay):
         if reader.done and self.connection is not None and not self._ended:
             self._linger = self._loop.call_later(LINGER_S, self.connection.abort)
             self._deliver()
+
+    def _copy(self, data: bytes, now_s: float) -> None:
+        """Keeps the answer in the format of the client's surface: what came, or what was made of it."""
+        if not self.asking.wire.path:
+            self.capture.add(data, now_s)
+        elif self.reader.forward:
+            self.capture.add(self.reader.forward, now_s)
 
     def _content_came(self, now_s: float) -> None:
         exchange = self.exchange

@@ -154,7 +154,7 @@ def splice_request(asked: Asked, edits: Edits) -> bytes:
     Every other value keeps its bytes, in the order the client sent them. There is no wish for usage in every event
     here. Raises `InvalidRequest` for what needs a server that keeps responses, if this one does not.
     """
-    if not edits.state:
+    if edits.engine != "openai":
         _refuse_state(asked, edits.model)
     fields: dict[str, Any] = {**asked.fields, "model": edits.model}
     fields.pop("trimtab", None)

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from msgspec import Raw, Struct
 
 from trimtab.contracts.reply import Finish, Reply
-from trimtab.declare.project import Sampling
+from trimtab.declare.project import Engine, Sampling
 from trimtab.errors import CallError
 from trimtab.record.events import LogprobSummary, Usage
 
@@ -86,8 +86,8 @@ class Edits(Struct, frozen=True):
     """Asks a vLLM for usage in every event, which is kept from the client."""
     resume: Resume | None = None
     """Asks a vLLM to go on with an answer; only where the wire `resumes`."""
-    state: bool = False
-    """The server keeps responses, so that a request may refer to an earlier one (`previous_response_id`)."""
+    engine: Engine = "other"
+    """Whose rules the servers follow: OpenAI's keep responses, so that a request may refer to an earlier one."""
 
 
 class Keep(Struct, frozen=True):

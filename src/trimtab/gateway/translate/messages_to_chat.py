@@ -44,7 +44,7 @@ def to_chat(asked: Asked, edits: Edits) -> Asked:
     turns = _conversation(fields)
     said["messages"] = turns
     if asked.max_output_tokens is not None:
-        said["max_tokens"] = asked.max_output_tokens
+        said["max_completion_tokens" if edits.engine == "openai" else "max_tokens"] = asked.max_output_tokens
     if fields.take("stream", bool):
         said["stream"], said["stream_options"] = True, {"include_usage": True}
     _sampling(fields, edits, said)
