@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -65,12 +65,19 @@ wire = "openai"
 model = "jobs-small"
 replicas = ["{replica}"]
 """
+MESSAGES = """\
+[models.jobs-messages]
+wire = "anthropic"
+engine = "vllm"
+model = "jobs-small"
+replicas = ["{replica}"]
+"""
 
 
 @contextlib.contextmanager
-def gateway_before(replica: str, folder: Path, *, embeddings: bool) -> Iterator[Target]:
-    """A gateway, with control beside it, that knows one model and no task."""
-    text = PROJECT.format(gateway=free_port(), control=free_port(), replica=replica)
+def gateway_before(replica: str, folder: Path, *, embeddings: bool, more: str = "") -> Iterator[Target]:
+    """A gateway, with control beside it, that knows no task: one model, and what is declared besides."""
+    text = (PROJECT + more).format(gateway=free_port(), control=free_port(), replica=replica)
     (folder / "trimtab.toml").write_text(text)
     with running_trimtab(folder) as running:
         yield Target(running.url + "/v1", "none", "jobs-small", embeddings=embeddings)
@@ -86,9 +93,16 @@ def demo_gateway(demo_direct: Target, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def vllm_gateway(vllm_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """VLLM through the gateway."""
-    with gateway_before(vllm_url, tmp_path_factory.mktemp("vllm-gateway"), embeddings=False) as made:
+    """VLLM through the gateway; it knows it as `jobs-messages` too, on Anthropic's wire."""
+    folder = tmp_path_factory.mktemp("vllm-gateway")
+    with gateway_before(vllm_url, folder, embeddings=False, more=MESSAGES) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def vllm_messages(vllm_gateway: Target) -> Target:
+    """VLLM through the gateway, on Anthropic's wire."""
+    return replace(vllm_gateway, model="jobs-messages")
 
 
 @pytest.fixture(scope="session", params=TARGETS)
