@@ -267,6 +267,25 @@ def test_any_bytes(tmp_path: Path, data: bytes) -> None:
     assert {mistake.path for mistake in reading.mistakes} <= {"tasks/triage/s.json", "tools/refund.json"}
 
 
+@pytest.mark.parametrize("models", ['model = "claude"', 'model = "small"\nfallback = ["claude"]'])
+def test_confidence_needs_a_wire_that_has_it(tmp_path: Path, models: str) -> None:
+    """Anthropic's wire has no token probabilities, so no model of it may serve a task that wants them."""
+    claude = '\n[models.claude]\nwire = "anthropic"\nmodel = "c"\nreplicas = ["http://127.0.0.1:1"]\n'
+    write(tmp_path, MODEL + claude, triage=f'{models}\n[output]\nschema = "s.json"\nconfidence = true\n')
+    (tmp_path / "tasks" / "triage" / "s.json").write_text("{}")
+    [mistake] = read(tmp_path).mistakes
+    assert "output.confidence needs token probabilities, and model claude speaks anthropic" in str(mistake)
+    assert mistake.line == models.count("\n") + 4
+
+
+def test_confidence_is_read(tmp_path: Path) -> None:
+    """A task whose models have log probabilities may ask for them."""
+    read_project = load(project(tmp_path, task=f"{TASK}{OUTPUT}, confidence = true }}"))
+    output = read_project.tasks["triage"].output
+    assert output is not None
+    assert output.confidence
+
+
 def test_pointers() -> None:
     """The examples of RFC 6901, section 5."""
     assert pointer(()) == ""

@@ -114,7 +114,7 @@ deadline = { connect = "250ms", total = "1d" }
 objective = { ttft_p95 = "800ms", "ttft_p99.9" = "2s", gap_p50 = "0.5s", success = 0.995, window = "7d" }
 retry = { attempts = 10 }
 redaction = "digest"
-output = { schema = "output.schema.json", on_invalid = "repair", repairs = 2, hold = true, confidence = true }
+output = { schema = "output.schema.json", on_invalid = "repair", repairs = 2, hold = true, confidence = false }
 tools = ["refund", "look-up"]
 tool_calls = { on_invalid = "reject", hold = true }
 repetition = "stop"
@@ -209,7 +209,7 @@ def test_task(whole: Path) -> None:
             ),
             retry=Retry(10, resume=False),
             redaction="digest",
-            output=Output(schema(SCHEMA_TEXT), "repair", 2, hold=True, confidence=True),
+            output=Output(schema(SCHEMA_TEXT), "repair", 2, hold=True),
             tools=(
                 Tool("refund", "Pays back.", schema('{"type":"object"}'), "write"),
                 Tool("look-up", "Looks up.", schema('{"type":"object"}'), "read"),

@@ -14,7 +14,7 @@ from trimtab.declare.library import Library
 from trimtab.declare.mistakes import Mistake, Mistakes
 from trimtab.declare.models import read_model, read_models
 from trimtab.declare.project import Project, SchemaSource
-from trimtab.declare.references import check_matches, check_models_of, check_names, check_passthrough
+from trimtab.declare.references import check_confidence, check_matches, check_models_of, check_names, check_passthrough
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.table import Table
 from trimtab.declare.tasks import read_task, read_task_file, task_folders
@@ -65,6 +65,7 @@ def read(root: Path, cpus: int | None = None) -> Reading:
     check_passthrough(models)
     if source is not None:
         check_models_of(tasks, models)
+        check_confidence(tasks, models)
     project = _project(root, top, models, tasks, mistakes, cpus or len(os.sched_getaffinity(0)))
     found = tuple(mistakes)
     return Reading(None if found else project, found, Path(project.data.directory) if source else None, project.schemas)

@@ -10,6 +10,7 @@ from trimtab.declare.mistakes import nearest, one_of
 from trimtab.declare.table import Table
 
 T = TypeVar("T")
+WIRE = values.choice("openai", "anthropic")
 
 
 def check_models_of(tasks: Mapping[str, Table], models: Mapping[str, Table]) -> None:
@@ -22,6 +23,19 @@ def check_models_of(tasks: Mapping[str, Table], models: Mapping[str, Table]) -> 
             _check_model(table, ("fallback", index), name, models)
             if name == first:
                 table.wrong_at(("fallback", index), f"{name} is the task's model already", "take it out of fallback")
+
+
+def check_confidence(tasks: Mapping[str, Table], models: Mapping[str, Table]) -> None:
+    """A task that wants token probabilities asks only models whose wire has them."""
+    for table in tasks.values():
+        output = table.table("output")
+        if output.get("confidence", values.truth, False) is not True:
+            continue
+        named = [table.get("model", values.name, ""), *(name for _, name in table.elements("fallback", values.name))]
+        for name in named:
+            if name in models and models[name].get("wire", WIRE, "openai") == "anthropic":
+                what = f"{output.name('confidence')} needs token probabilities, and model {name} speaks anthropic"
+                output.wrong("confidence", f"{what}, which has none", "take it out, or use models of the openai wire")
 
 
 def check_names(tasks: Mapping[str, Table], models: Mapping[str, Table]) -> None:
