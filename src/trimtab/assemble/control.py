@@ -21,10 +21,11 @@ from trimtab.ids import IdSource
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
-from trimtab.processes.dead import gateway_post, whole_tasks
+from trimtab.processes.dead import whole_tasks
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
+from trimtab.processes.resend import gateway_sender
 
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
@@ -62,6 +63,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     board = Board.watch(directory.board)
     state = open_state(directory.state)
     listen, snapshot = orders.control.listen, in_force.snapshot
+    gateway = msgspec.structs.replace(snapshot.gateway.listen, port=orders.gateway_port)
     is_open = not snapshot.keys_required and listen.host in LOOPBACK
     settings = ControlSettings(listen, directory.control_socket, directory.run, snapshot.environment, is_open)
 
@@ -74,8 +76,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         board=lambda: board.view(clock.monotonic()),
         keys=KeyStore(state, clock, IdSource()),
         key_finder=KeyDirectory(directory.state),
-        post=gateway_post(snapshot.gateway.listen, directory.operator_key.read_text),
-        spool=directory.spool,
+        send=gateway_sender(gateway, directory.operator_key.read_text),
     )
 
     def ready() -> None:

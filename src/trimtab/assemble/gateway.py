@@ -70,7 +70,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         find_key=keys.find,
         signers=signers,
         worker=orders.epoch,
-        operator_key=directory.operator_key.read_bytes(),
+        operator_key=operator_key(directory.operator_key),
     )
     pipeline = Pipeline(parts, snapshot)
     await signers.ready()
@@ -90,6 +90,14 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     await worker.run()
+
+
+def operator_key(path: Path) -> bytes:
+    """The key dead letters are sent with; empty, so that no call bears it, where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def records(directory: DataDirectory, orders: GatewayOrders, clock: Clock) -> tuple[Recorder, Bodies]:

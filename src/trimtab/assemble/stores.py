@@ -42,7 +42,7 @@ def open_stores(
         observers=observers,
         keepers=(burying(letters, places.spool, whole),),
     )
-    upkeep = chores(telemetry, places.bodies, data.retention_s, clock, letters)
+    upkeep = chores(telemetry, places.bodies, data.retention_s, clock, letters, ingest.discard)
     return Stores(telemetry, ingest, bodies, upkeep, letters)
 
 

@@ -129,7 +129,7 @@ class House:
             self.crew.add(Post(self._gateway_role(), slot, listener, self.around))
         if demo:
             self._add_demo()
-        control = self._add_control()
+        control = self._add_control(opened[0].getsockname()[1])
         facts = Started(
             gateway=listeners.url(gateway.listen, opened[0]),
             control=control,
@@ -146,13 +146,13 @@ class House:
         self.held.callback(listener.close)
         self.crew.add(Post(demo_role(models), 0, listener, self.around))
 
-    def _add_control(self) -> str | None:
+    def _add_control(self, gateway_port: int) -> str | None:
         missing = control_missing(self.project)
         if missing:
             facts = {"missing": missing, "install": "trimtab[control]", "meanwhile": "records wait in the spool"}
             logs.event(log, logging.WARNING, "control_not_installed", **facts)
             return None
-        self.crew.add(Post(control_role(self.project), 0, None, self.around))
+        self.crew.add(Post(control_role(self.project, gateway_port), 0, None, self.around))
         listen = self.project.control.listen
         return f"{'https' if listen.tls else 'http'}://{listen.host}:{listen.port}"
 
@@ -216,11 +216,12 @@ def changes(directory: DataDirectory, epoch: str, clock: Clock) -> Changes:
     return Changes(Spool(segments), clock)
 
 
-def control_role(project: Project) -> Role:
+def control_role(project: Project, gateway_port: int) -> Role:
     """Control, with the `[control]` and `[data]` that are fixed at the start."""
 
     def command(launch: Launch) -> Sequence[str]:
-        return _python("control", ControlOrders(launch.channel, str(launch.snapshot), project.control, project.data))
+        orders = ControlOrders(launch.channel, str(launch.snapshot), project.control, project.data, gateway_port)
+        return _python("control", orders)
 
     return Role("control", command, lambda: CONTROL_PATIENCE_S)
 

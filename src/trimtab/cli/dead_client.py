@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
@@ -11,19 +11,21 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
+from trimtab.assemble.stores import open_stores
 from trimtab.cli.control_client import ControlClient, refusal
 from trimtab.clock import SystemClock
-from trimtab.database.migrate import open_state
 from trimtab.declare.load import read
-from trimtab.errors import ControlUnreachable, DeclarationError, DirectoryInUse, StoreError, TrimtabError
-from trimtab.journal.dead_letters import DeadLetter, DeadLetters, Letters, Tally
-from trimtab.processes.dead import Redriven, Shown, delete_aside
+from trimtab.errors import ControlUnreachable, DeclarationError, DirectoryInUse, TrimtabError
+from trimtab.journal.dead_letters import DeadLetter, Letters, Tally
+from trimtab.policy.compile import compile as compile_policy
+from trimtab.processes.dead import Redriven, Shown, dropped, letters_of, salvaged, shown, whole_tasks
+from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
-from trimtab.record.index import BodyIndex
+from trimtab.processes.resend import ANSWER_S as GATEWAY_S
 from trimtab.reports.window import since_ns
 
 T = TypeVar("T")
-REDRIVE_S = 960.0
+ANSWER_S = GATEWAY_S + 60.0
 """Longer than control waits for the gateway."""
 
 
@@ -78,21 +80,24 @@ def dead_office(root: Path) -> Iterator[DeadOffice]:
         try:
             stack.enter_context(places.hold())
         except DirectoryInUse:
-            yield AskedOffice(ControlClient(places.control_socket, REDRIVE_S))
+            yield AskedOffice(places.control_socket)
             return
-        except OSError as failure:
-            raise StoreError(store=str(places.root), detail=str(failure)) from failure
         if reading.project is None:
             raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-        connection = stack.enter_context(closing(open_state(places.state)))
-        yield OwnOffice(DeadLetters(connection, reading.project.data.dead_letters), places)
+        tasks = whole_tasks(compile_policy(reading.project))
+        stores = open_stores(places, reading.project.data, SystemClock(), lambda: tasks)
+        stack.callback(stores.close)
+        while stores.ingest.step():
+            pass
+        yield OwnOffice(stores, places)
 
 
 class AskedOffice:
     """Control does it."""
 
-    def __init__(self, client: ControlClient) -> None:
-        self._client = client
+    def __init__(self, socket: Path) -> None:
+        self._client = ControlClient(socket)
+        self._patient = ControlClient(socket, ANSWER_S)
 
     def list(self, wanted: Wanted) -> Listed:
         """The letters asked for, newest first."""
@@ -105,17 +110,21 @@ class AskedOffice:
 
     def redrive(self, letter: str) -> Redriven:
         """Sends a letter's call again, or reads its records again."""
-        return self._ask("POST", f"/api/dead/{quote(letter)}/redrive", Redriven)
+        status, answer = self._patient.ask("POST", f"/api/dead/{quote(letter)}/redrive")
+        return _read(status, answer, Redriven)
 
     def drop(self, letters: tuple[str, ...]) -> tuple[str, ...]:
         """Takes letters out; the ids of those that were there."""
         return self._ask("POST", "/api/dead/drop", _Dropped, msgspec.json.encode({"ids": letters})).ids
 
     def _ask(self, method: str, target: str, kind: type[T], body: bytes | None = None) -> T:
-        status, answer = self._client.ask(method, target, body)
-        if status >= 300:
-            raise DeadRefused(detail=refusal(answer).message)
-        return msgspec.json.decode(answer, type=kind)
+        return _read(*self._client.ask(method, target, body), kind)
+
+
+def _read(status: int, answer: bytes, kind: type[T]) -> T:
+    if status >= 300:
+        raise DeadRefused(detail=refusal(answer).message)
+    return msgspec.json.decode(answer, type=kind)
 
 
 class _Dropped(Struct, frozen=True):
@@ -125,35 +134,38 @@ class _Dropped(Struct, frozen=True):
 class OwnOffice:
     """This process does it, under the directory's lock; there is no gateway to send anything through."""
 
-    def __init__(self, letters: DeadLetters, places: DataDirectory) -> None:
-        self._letters = letters
+    def __init__(self, stores: Stores, places: DataDirectory) -> None:
+        self._stores = stores
         self._places = places
 
     def list(self, wanted: Wanted) -> Listed:
         """The letters asked for, newest first."""
         since = since_ns(wanted.since, SystemClock().wall_ns()) if wanted.since else 0
-        narrowed = Letters(wanted.task, wanted.model, wanted.cause, since, limit=wanted.limit)
-        return Listed(self._letters.list(narrowed), self._letters.tally())
+        letters = letters_of(self._stores)
+        return Listed(
+            letters.list(Letters(wanted.task, wanted.model, wanted.cause, since, wanted.limit)), letters.waiting
+        )
 
     def show(self, letter: str) -> Shown:
         """One letter with its request."""
-        found = self._letters.get(letter)
+        found = shown(self._stores, letter)
         if found is None:
-            raise DeadRefused(detail=f"there is no dead letter {letter}; `trimtab dead list` lists them")
-        admitted = found.admitted
-        body = None
-        if admitted is not None and admitted.request_body and found.kept:
-            bodies = BodyIndex(self._places.bodies)
-            bodies.update()
-            body = bodies.read(admitted.request_body)
-        return Shown(found, None if body is None else body.decode("utf-8", "replace"))
+            raise _missing(letter)
+        return found
 
     def redrive(self, letter: str) -> Redriven:
-        """Not without a gateway."""
-        raise ControlUnreachable(socket=str(self._places.control_socket), detail="nothing runs here")
+        """Reads records again; calls want a gateway."""
+        found = letters_of(self._stores).get(letter)
+        if found is None:
+            raise _missing(letter)
+        if found.kind == "call":
+            raise ControlUnreachable(socket=str(self._places.control_socket), detail="nothing runs here")
+        return salvaged(self._stores, found)
 
     def drop(self, letters: tuple[str, ...]) -> tuple[str, ...]:
         """Takes letters out; the ids of those that were there."""
-        dropped = self._letters.drop(letters)
-        delete_aside(self._places.spool, dropped)
-        return dropped
+        return dropped(self._stores, letters)
+
+
+def _missing(letter: str) -> DeadRefused:
+    return DeadRefused(detail=f"There is no dead letter {letter}; `trimtab dead list` lists them.")

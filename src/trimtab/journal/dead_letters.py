@@ -1,14 +1,15 @@
 """Dead letters: calls that failed for good, and records that could not be ingested, until somebody deals with them.
 
 A letter holds who called and how it ended; the request's body lies in the body store like every other, so that a letter
-can be re-driven only where its task's redaction keeps whole bodies. There are `most` letters at the most: beyond it the
-oldest go.
+can be re-driven only where its task's redaction keeps whole bodies. There are `most` letters of calls at the most, and
+`MOST_SEGMENTS` of records: beyond that the oldest go.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 import msgspec
@@ -50,6 +51,9 @@ FATAL: Final = frozenset(
 """Ends that another try of the same request may not come to. What the request itself is to blame for is left out."""
 PASSTHROUGH: Final = "passthrough"
 MAX_DETAIL: Final = 500
+MOST_SEGMENTS: Final = 1000
+UNREADABLE: Final = "unreadable"
+"""The cause of a letter of records."""
 
 
 class DeadLetter(Struct, frozen=True):
@@ -82,7 +86,6 @@ class Letters(Struct, frozen=True):
     model: str = ""
     cause: str = ""
     since_ns: int = 0
-    before_ns: int = (1 << 63) - 1
     limit: int = 50
 
 
@@ -95,10 +98,19 @@ class Tally(Struct, frozen=True):
     letters: int
 
 
+class Damaged(Struct, frozen=True):
+    """A segment of records that cannot be read to its end, named `EPOCH/NUMBER`."""
+
+    segment: str
+    detail: str
+    size_bytes: int
+    at_ns: int
+
+
 class DeadLetters:
     """The letters in `state.db`. One writer at a time: control, or the command line without it.
 
-    Every method raises `StoreError` when the database fails.
+    Every method but `waiting` raises `StoreError` when the database fails.
     """
 
     def __init__(self, connection: sqlite3.Connection, most: int) -> None:
@@ -106,38 +118,34 @@ class DeadLetters:
         self._path = path_of(connection)
         self._sql = statements("trimtab.journal", "dead_letters.sql")
         self._most = most
+        self._waiting = self._counted()
 
-    def take(self, calls: Iterable[Settled], whole: Iterable[str]) -> tuple[str, ...]:
-        """Takes in what failed for good of calls that ended, and lets go of what a re-driven call has made good.
+    @property
+    def waiting(self) -> tuple[Tally, ...]:
+        """How many there are, by kind, task and cause; may be asked for in any thread."""
+        return self._waiting
 
-        `whole` names the tasks whose request bodies are kept whole. The same calls may come again. Gives the ids of the
-        letters that had to go because there are too many.
+    def take(
+        self, token: str, calls: Iterable[Settled], whole: Iterable[str], damaged: Sequence[Damaged] = ()
+    ) -> tuple[str, ...]:
+        """Takes in what failed for good of a batch of records, and lets go of what a re-driven call has made good.
+
+        `whole` names the tasks whose request bodies are kept whole. A batch that comes again, under the token that came
+        last, changes nothing. Gives the ids of the letters that had to go because there are too many.
         """
+        telling = [call for call in calls if call.outcome in FATAL or call.admitted.redrive_of]
+        if not telling and not damaged:
+            return ()
         kept = frozenset(whole)
-        with mapped(self._path), transaction(self._connection):
-            for call in calls:
+        with self._changing():
+            if self._connection.execute(self._sql["taken"]).fetchone() == (token,):
+                return ()
+            self._connection.execute(self._sql["take"], {"token": token})
+            for call in telling:
                 self._take(call, kept)
-            return self._bound()
-
-    def take_records(self, segment: str, detail: str, size_bytes: int, at_ns: int) -> None:
-        """Takes in a segment of records that cannot be read."""
-        with mapped(self._path), transaction(self._connection):
-            facts = {"id": segment, "kind": "records", "cause": "unreadable", "detail": detail[:MAX_DETAIL]}
-            self._connection.execute(
-                self._sql["bury"],
-                {
-                    **facts,
-                    "task": "",
-                    "model": "",
-                    "attempts": 0,
-                    "at_ns": at_ns,
-                    "last_call": "",
-                    "size_bytes": size_bytes,
-                    "kept": True,
-                    "admitted": b"",
-                },
-            )
-            self._bound()
+            for segment in damaged:
+                self._take_segment(segment)
+            return self._bound("call", self._most) + self._bound("records", MOST_SEGMENTS)
 
     def get(self, letter: str) -> DeadLetter | None:
         """One letter; None if there is none of that id."""
@@ -151,14 +159,9 @@ class DeadLetters:
             rows = self._connection.execute(self._sql["listed"], msgspec.structs.asdict(wanted)).fetchall()
         return tuple(map(_letter, rows))
 
-    def tally(self) -> tuple[Tally, ...]:
-        """How many there are, by kind, task and cause."""
-        with mapped(self._path):
-            return tuple(Tally(*row) for row in self._connection.execute(self._sql["counted"]).fetchall())
-
     def drop(self, letters: Sequence[str]) -> tuple[str, ...]:
         """Takes letters out; the ids of those that were there."""
-        with mapped(self._path), transaction(self._connection):
+        with self._changing():
             return tuple(
                 row[0]
                 for letter in letters
@@ -166,20 +169,34 @@ class DeadLetters:
             )
 
     def retain(self, since_ns: int) -> tuple[str, ...]:
-        """Takes out the letters that came before, since their bodies go; their ids."""
-        with mapped(self._path), transaction(self._connection):
+        """Takes out the letters that came before, since their bodies go; the ids of those of records."""
+        with self._changing():
             rows = self._connection.execute(self._sql["older"], {"before_ns": since_ns}).fetchall()
-        return tuple(row[0] for row in rows)
+        return tuple(letter for letter, kind in rows if kind == "records")
 
     def close(self) -> None:
         """Lets go of the database."""
         self._connection.close()
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A transaction, after which what waits is counted again if anything has changed."""
+        before = self._connection.total_changes
+        with mapped(self._path), transaction(self._connection):
+            yield
+        if self._connection.total_changes != before:
+            self._waiting = self._counted()
+
+    def _counted(self) -> tuple[Tally, ...]:
+        with mapped(self._path):
+            return tuple(Tally(*row) for row in self._connection.execute(self._sql["counted"]).fetchall())
+
     def _take(self, call: Settled, whole: frozenset[str]) -> None:
         admitted = call.admitted
-        if call.outcome == OK and admitted.redrive_of:
-            self._connection.execute(self._sql["arrived"], {"id": admitted.redrive_of})
-        if call.outcome not in FATAL or admitted.surface == PASSTHROUGH or not self._most:
+        if admitted.surface == PASSTHROUGH:
+            return
+        if admitted.redrive_of and call.outcome == OK:
+            self._connection.execute(self._sql["drop"], {"id": admitted.redrive_of})
             return
         facts: dict[str, Any] = {
             "cause": call.outcome,
@@ -205,8 +222,27 @@ class DeadLetters:
             },
         )
 
-    def _bound(self) -> tuple[str, ...]:
-        rows = self._connection.execute(self._sql["over_bound"], {"most": self._most}).fetchall()
+    def _take_segment(self, found: Damaged) -> None:
+        self._connection.execute(
+            self._sql["bury"],
+            {
+                "id": found.segment,
+                "kind": "records",
+                "task": "",
+                "model": "",
+                "cause": UNREADABLE,
+                "detail": found.detail[:MAX_DETAIL],
+                "attempts": 0,
+                "at_ns": found.at_ns,
+                "last_call": "",
+                "size_bytes": found.size_bytes,
+                "kept": True,
+                "admitted": b"",
+            },
+        )
+
+    def _bound(self, kind: str, most: int) -> tuple[str, ...]:
+        rows = self._connection.execute(self._sql["over_bound"], {"kind": kind, "most": most}).fetchall()
         return tuple(row[0] for row in rows)
 
     def __repr__(self) -> str:

@@ -1,23 +1,27 @@
+-- name: taken
+-- The token of the batch that was taken in last.
+SELECT token FROM dead_letters_taken WHERE one = 1;
+
+-- name: take
+-- Notes the token of a batch that is taken in now.
+INSERT INTO dead_letters_taken (one, token) VALUES (1, :token) ON CONFLICT (one) DO UPDATE SET token = :token;
+
 -- name: bury
--- Takes a letter in; one that is there already stays as it is, so that the same record may come twice.
+-- Takes a letter in; one that is there already stays as it is.
 INSERT INTO dead_letters
     (id, kind, task, model, cause, detail, attempts, first_ns, last_ns, last_call, size_bytes, kept, admitted)
 VALUES (:id, :kind, :task, :model, :cause, :detail, :attempts, :at_ns, :at_ns, :last_call, :size_bytes, :kept, :admitted)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: failed_again
--- A re-driven call failed too: the letter stays, with its latest cause; the same failure is counted once.
+-- A re-driven call failed too: the letter stays, with the latest cause.
 UPDATE dead_letters
 SET cause = :cause, detail = :detail, attempts = attempts + :attempts, last_ns = :at_ns, redrives = redrives + 1,
     last_call = :last_call
-WHERE id = :id AND last_call <> :last_call;
-
--- name: arrived
--- A re-driven call ended well: its letter is done.
-DELETE FROM dead_letters WHERE id = :id;
+WHERE id = :id;
 
 -- name: drop
--- Takes a letter out because somebody said so.
+-- Takes a letter out: its call has arrived, or somebody said so.
 DELETE FROM dead_letters WHERE id = :id RETURNING id;
 
 -- name: one
@@ -30,7 +34,7 @@ FROM dead_letters WHERE id = :id;
 SELECT id, kind, task, model, cause, detail, attempts, first_ns, last_ns, redrives, last_call, size_bytes, kept, admitted
 FROM dead_letters
 WHERE (:task = '' OR task = :task) AND (:model = '' OR model = :model) AND (:cause = '' OR cause = :cause)
-  AND first_ns < :before_ns AND first_ns >= :since_ns
+  AND first_ns >= :since_ns
 ORDER BY first_ns DESC, id DESC
 LIMIT :limit;
 
@@ -39,11 +43,11 @@ LIMIT :limit;
 SELECT kind, task, cause, count(*) FROM dead_letters GROUP BY kind, task, cause ORDER BY kind, task, cause;
 
 -- name: over_bound
--- The oldest letters beyond a number, which are dropped.
+-- The oldest letters of a kind beyond a number, which are dropped.
 DELETE FROM dead_letters WHERE id IN (
-    SELECT id FROM dead_letters ORDER BY first_ns DESC, id DESC LIMIT -1 OFFSET :most
+    SELECT id FROM dead_letters WHERE kind = :kind ORDER BY first_ns DESC, id DESC LIMIT -1 OFFSET :most
 ) RETURNING id;
 
 -- name: older
--- Letters of calls that retention has taken the bodies of.
-DELETE FROM dead_letters WHERE first_ns < :before_ns RETURNING id;
+-- Letters of an age that retention has taken the bodies of.
+DELETE FROM dead_letters WHERE first_ns < :before_ns RETURNING id, kind;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trimtab.clock import Clock
@@ -17,12 +17,24 @@ MINUTE_S = 60.0
 
 
 def chores(
-    telemetry: Telemetry, bodies: Path, retention_s: float, clock: Clock, letters: DeadLetters
+    telemetry: Telemetry,
+    bodies: Path,
+    retention_s: float,
+    clock: Clock,
+    letters: DeadLetters,
+    discard: Callable[[str], object],
 ) -> Sequence[Chore]:
-    """Retention of telemetry, dead letters and bodies by age; compression of finished packs, one in a minute."""
+    """Retention of telemetry, dead letters and bodies by age; compression of finished packs, one in a minute.
+
+    `discard` lets go of a damaged segment whose letter is too old.
+    """
 
     def kept_since_ns() -> int:
         return max(0, clock.wall_ns() - int(retention_s * 1e9))
+
+    def retain_letters() -> None:
+        for segment in letters.retain(kept_since_ns()):
+            discard(segment)
 
     shrunk: set[Path] = set()
 
@@ -35,7 +47,7 @@ def chores(
 
     return (
         Chore("retain_telemetry", HOUR_S, lambda: telemetry.retain(kept_since_ns())),
-        Chore("retain_dead_letters", HOUR_S, lambda: letters.retain(kept_since_ns())),
+        Chore("retain_dead_letters", HOUR_S, retain_letters),
         Chore("retain_bodies", HOUR_S, lambda: retention.delete_packs(bodies, kept_since_ns())),
         Chore("compact_bodies", MINUTE_S, shrink_one_pack),
     )

@@ -23,11 +23,12 @@ from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp_app
-from trimtab.processes.dead import Post, Undertaker
+from trimtab.processes.dead import Undertaker
 from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Metrics, Recorded
+from trimtab.processes.resend import Send
 from trimtab.store.ingest import Observer
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -68,7 +69,7 @@ class ControlParts:
 
     `open_stores` is called in the thread that will use them, again and again while it raises `StoreError`; it makes
     the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one,
-    `post` sends dead letters through the gateway; damaged records lie in `spool`.
+    `send` sends dead letters through the gateway.
     """
 
     clock: Clock
@@ -77,8 +78,7 @@ class ControlParts:
     board: Callable[[], BoardView | None]
     keys: KeyKeeper
     key_finder: KeyFinder
-    post: Post
-    spool: Path
+    send: Send
 
 
 async def serve_control(
@@ -102,7 +102,7 @@ async def serve_control(
         parts.keys,
         parts.key_finder,
     )
-    undertaker = Undertaker(desk, parts.post, parts.spool, parts.clock)
+    undertaker = Undertaker(desk, parts.send)
     hosts = tuple(LOOPBACK | {settings.listen.host})
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
@@ -118,6 +118,7 @@ async def serve_control(
             event(log, logging.INFO, "ready", host=settings.listen.host, port=tcp.getsockname()[1])
             ready()
             await stop.wait()
+            undertaker.close()
             for server, _ in servers:
                 server.should_exit = True
 

@@ -1,37 +1,32 @@
-"""Dead letters as control deals with them: taken in from the records, shown, re-driven through the gateway, dropped.
+"""Dead letters as control deals with them: taken in from the records, shown, re-driven, dropped.
 
-A call is re-driven by sending its request again under its own names, with the operator's key of this life of the
-gateway; what becomes of it, its new record tells. Records are re-driven by reading what is whole behind the damage.
+A call is re-driven by sending its request through the gateway again; what becomes of it, its new record tells. Records
+are re-driven by reading what is whole behind the damage.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
-import ssl
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-from trimtab.clock import Clock
-from trimtab.declare.project import Listen
-from trimtab.errors import InvalidRequest, StoreError, UpstreamError
-from trimtab.gateway.pipeline import SURFACES
-from trimtab.journal.dead_letters import DeadLetter, DeadLetters, Letters, Tally
+from trimtab.errors import FormatError, InvalidRequest, StoreError
+from trimtab.journal.dead_letters import Damaged, DeadLetter, DeadLetters, Letters, Tally
 from trimtab.policy.snapshot import UNDECLARED, Snapshot
 from trimtab.processes.desk import Desk, Stores
-from trimtab.record.events import Admitted
-from trimtab.record.salvage import damage_at, salvage
-from trimtab.store.ingest import SET_ASIDE, Observer
+from trimtab.processes.resend import PATHS, Send, labels
+from trimtab.store.ingest import Keeper
 from trimtab.store.telemetry import Batch
 
-ANSWER_S: Final = 900.0
 ASIDE_KIND: Final = "segment_set_aside"
-PATHS: Final = {surface.name: surface.path for surface in SURFACES}
-BATCH_EVENTS: Final = 10_000
+MOST_AT_ONCE: Final = 16
+"""Letters that are re-driven at the same time; more are refused."""
 
 Whole = Callable[[], Iterable[str]]
 """The tasks whose request bodies are kept whole."""
@@ -54,10 +49,11 @@ class Redriven(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True):
-    """One letter with the request it would send, as far as that is kept."""
+    """One letter with the request it would send; where there is none, `missing` says why."""
 
     letter: DeadLetter
     request: str | None = None
+    missing: str = ""
 
 
 def whole_tasks(snapshot: Snapshot) -> tuple[str, ...]:
@@ -66,100 +62,95 @@ def whole_tasks(snapshot: Snapshot) -> tuple[str, ...]:
     return (*names, UNDECLARED) if snapshot.defaults.undeclared_redaction == "full" else names
 
 
-def burying(letters: DeadLetters, spool: Path, whole: Whole) -> Observer:
+def burying(letters: DeadLetters, spool: Path, whole: Whole) -> Keeper:
     """What takes dead letters out of each batch of records."""
 
-    def bury(batch: Batch) -> None:
-        gone = letters.take(batch.calls, whole())
+    def bury(batch: Batch, token: str) -> None:
+        damaged = [
+            Damaged(change.subject, change.detail, _size(spool / f"{change.subject}.seg"), change.at_ns)
+            for change in batch.changes
+            if change.kind == ASIDE_KIND
+        ]
+        gone = letters.take(token, batch.calls, whole(), damaged)
         if gone:
             facts = {"letters": len(gone), "remedy": "trimtab dead list, or raise [data] dead_letters"}
             log.warning("dead_letters_dropped", extra={"fields": facts})
-        for change in batch.changes:
-            if change.kind == ASIDE_KIND:
-                path = next((found for found in _files(spool, change.subject) if found.exists()), None)
-                size = 0 if path is None else path.stat().st_size
-                letters.take_records(change.subject, change.detail, size, change.at_ns)
 
     return bury
 
 
-def _files(spool: Path, segment: str) -> tuple[Path, Path]:
-    """Where a damaged segment may lie: put aside, or not yet."""
-    return spool / f"{segment}.seg{SET_ASIDE}", spool / f"{segment}.seg"
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 class Undertaker:
-    """Lists, shows, re-drives and drops letters. `post` sends a request to the gateway and reads the answer whole."""
+    """Lists, shows, re-drives and drops letters while the gateway runs; `send` sends a request through it."""
 
-    def __init__(self, desk: Desk, post: Post, spool: Path, clock: Clock) -> None:
+    def __init__(self, desk: Desk, send: Send) -> None:
         self._desk = desk
-        self._post = post
-        self._spool = spool
-        self._clock = clock
+        self._send = send
         self._busy: set[str] = set()
+        self._senders = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="redrive")
+
+    def __repr__(self) -> str:
+        return f"Undertaker({len(self._busy)} under way)"
 
     async def list(self, wanted: Letters) -> tuple[DeadLetter, ...]:
         """The letters asked for, newest first."""
         return await self._desk.ask(lambda stores: letters_of(stores).list(wanted))
 
-    async def tally(self) -> tuple[Tally, ...]:
+    @property
+    def waiting(self) -> tuple[Tally, ...]:
         """How many there are, by kind, task and cause."""
-        return await self._desk.ask(lambda stores: letters_of(stores).tally())
+        return self._desk.dead
 
     async def show(self, letter: str) -> Shown | None:
         """One letter with its request; None if there is none of that id."""
         return await self._desk.ask(lambda stores: shown(stores, letter))
 
     async def drop(self, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """Takes letters out; of records the damaged file too. The ids of those that were there."""
-        dropped = await self._desk.ask(lambda stores: letters_of(stores).drop(ids))
-        delete_aside(self._spool, dropped)
-        return dropped
+        """Takes letters out, of records their file too; the ids of those that were there.
+
+        Raises `InvalidRequest` for records that are still being written.
+        """
+        return await self._desk.ask(lambda stores: dropped(stores, ids))
 
     async def redrive(self, letter_id: str) -> Redriven | None:
         """Re-drives a letter; None if there is none of that id. Raises `InvalidRequest` for one that cannot be."""
         if letter_id in self._busy:
             raise InvalidRequest(detail=f"{letter_id} is being re-driven already; wait for that")
+        if len(self._busy) >= MOST_AT_ONCE:
+            raise InvalidRequest(detail=f"{MOST_AT_ONCE} letters are being re-driven already; wait for one of them")
         self._busy.add(letter_id)
         try:
             letter = await self._desk.ask(lambda stores: letters_of(stores).get(letter_id))
             if letter is None:
                 return None
             if letter.kind == "records":
-                return await self._desk.ask(lambda stores: self._salvage(stores, letter))
-            return await self._send(letter)
+                return await self._desk.ask(lambda stores: salvaged(stores, letter))
+            return await self._resend(letter)
         finally:
             self._busy.discard(letter_id)
 
-    async def _send(self, letter: DeadLetter) -> Redriven:
+    async def _resend(self, letter: DeadLetter) -> Redriven:
         admitted = letter.admitted
         if admitted is None or admitted.surface not in PATHS:
             raise InvalidRequest(detail=f"{letter.id} is of no surface that this release serves; drop it")
-        body = await self._desk.ask(lambda stores: body_of(stores, admitted))
+        body, missing = await self._desk.ask(lambda stores: request_of(stores, letter))
         if body is None:
-            detail = f"the request of {letter.id} is not kept whole (redaction of task {admitted.task}); drop it"
-            raise InvalidRequest(detail=detail)
-        sent = await asyncio.to_thread(self._post, PATHS[admitted.surface], labels(admitted), body)
+            raise InvalidRequest(detail=f"the request of {letter.id} cannot be sent again: {missing}; drop it")
+        send = partial(self._send, PATHS[admitted.surface], labels(admitted), body)
+        sent = await asyncio.get_running_loop().run_in_executor(self._senders, send)
         if sent.ok:
             await self._desk.ask(lambda stores: letters_of(stores).drop((letter.id,)))
         return Redriven(letter.id, sent.ok, sent.call, sent.status, sent.detail)
 
-    def _salvage(self, stores: Stores, letter: DeadLetter) -> Redriven:
-        """Stores what is whole behind the damage; the file goes when all of that is stored."""
-        path = next((found for found in _files(self._spool, letter.id) if found.exists()), None)
-        if path is None:
-            raise InvalidRequest(detail=f"the file of {letter.id} is gone; drop the letter")
-        damaged = damage_at(path)
-        events = list(salvage(path, damaged)) if damaged >= 0 else []
-        for start in range(0, len(events), BATCH_EVENTS):
-            batch = Batch.of(events[start : start + BATCH_EVENTS])
-            stores.telemetry.insert(batch, f"salvage/{letter.id}/{start}")
-        letters_of(stores).drop((letter.id,))
-        delete_aside(self._spool, (letter.id,))
-        return Redriven(letter.id, True, events=len(events), detail=f"{len(events)} records behind the damage")
-
-    def __repr__(self) -> str:
-        return f"Undertaker({len(self._busy)} under way)"
+    def close(self) -> None:
+        """Begins nothing more; what was sent ends with the gateway."""
+        self._senders.shutdown(wait=False, cancel_futures=True)
 
 
 def letters_of(stores: Stores) -> DeadLetters:
@@ -174,87 +165,49 @@ def shown(stores: Stores, letter_id: str) -> Shown | None:
     letter = letters_of(stores).get(letter_id)
     if letter is None:
         return None
-    body = None if letter.admitted is None else body_of(stores, letter.admitted)
-    return Shown(letter, None if body is None else body.decode("utf-8", "replace"))
+    body, missing = request_of(stores, letter)
+    return Shown(letter, None if body is None else body.decode("utf-8", "replace"), missing)
 
 
-def body_of(stores: Stores, admitted: Admitted) -> bytes | None:
-    """The whole body of a request; None where it is not kept whole."""
-    if stores.bodies is None or not admitted.request_body:
-        return None
-    body = stores.bodies.read(admitted.request_body)
-    return body if body is not None and len(body) == admitted.request_bytes else None
+def request_of(stores: Stores, letter: DeadLetter) -> tuple[bytes | None, str]:
+    """The whole request of a letter's call, or why there is none."""
+    admitted = letter.admitted
+    if admitted is None:
+        return None, ""
+    if not letter.kept or stores.bodies is None:
+        return None, f"the redaction of task {admitted.task} keeps no whole request"
+    try:
+        body = stores.bodies.read(admitted.request_body)
+    except FormatError as damage:
+        return None, f"what was kept of it is damaged ({damage.facts['detail']})"
+    if body is None or len(body) != admitted.request_bytes:
+        return None, "it is not kept any more, or was not because the disk was full"
+    return body, ""
 
 
-def delete_aside(spool: Path, segments: Iterable[str]) -> None:
-    """Deletes the damaged files of segments that somebody has dealt with; other ids are passed over."""
-    for segment in segments:
-        if "/" in segment:
-            _files(spool, segment)[0].unlink(missing_ok=True)
+def salvaged(stores: Stores, letter: DeadLetter) -> Redriven:
+    """Stores what is whole behind the damage in a segment, and drops its letter; the file goes with it.
+
+    Raises `InvalidRequest` where that cannot be, `StoreError` while telemetry does not take it.
+    """
+    state, events = stores.ingest.salvage(letter.id)
+    if state == "in_use":
+        raise InvalidRequest(detail=_in_use(letter.id))
+    if state == "gone":
+        raise InvalidRequest(detail=f"the file of {letter.id} is not there any more; drop the letter")
+    letters_of(stores).drop((letter.id,))
+    return Redriven(letter.id, True, events=events)
 
 
-def labels(admitted: Admitted) -> dict[str, str]:
-    """The headers under which a call keeps its identity."""
-    named = {
-        "x-trimtab-redrive": admitted.redrive_of or admitted.call,
-        "x-trimtab-redrive-key": admitted.key,
-        "x-trimtab-task": "" if admitted.task == UNDECLARED else admitted.task,
-        "x-trimtab-run": admitted.run,
-        "x-trimtab-step": admitted.step,
-        "x-trimtab-parent": admitted.parent,
-        "x-trimtab-conversation": admitted.conversation,
-        "x-trimtab-user": admitted.end_user,
-        "traceparent": f"00-{admitted.trace_id}-{admitted.parent_span}-01" if admitted.trace_id else "",
-    }
-    return {name: value for name, value in named.items() if value}
+def dropped(stores: Stores, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Takes letters out, of records their file too; the ids of those that were there."""
+    letters = letters_of(stores)
+    for letter in ids:
+        found = letters.get(letter)
+        if found is not None and found.kind == "records" and stores.ingest.discard(letter) == "in_use":
+            raise InvalidRequest(detail=_in_use(letter))
+    return letters.drop(ids)
 
 
-class Sent(Struct, frozen=True):
-    """How a request that was sent to the gateway ended."""
-
-    ok: bool
-    status: int
-    call: str
-    detail: str
-
-
-Post = Callable[[str, dict[str, str], bytes], Sent]
-"""POST (path, headers, body) to the gateway; blocks. Raises `UpstreamError` when it cannot be reached."""
-
-
-def gateway_post(listen: Listen, operator_key: Callable[[], str]) -> Post:
-    """A `Post` to the gateway of this host, which knows the operator's key of its present life."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  compared, not bound
-
-    def post(path: str, headers: dict[str, str], body: bytes) -> Sent:
-        connection = _connection(listen, host)
-        sent = {**headers, "authorization": f"Bearer {operator_key()}", "content-type": "application/json"}
-        try:
-            connection.request("POST", path, body, sent)
-            answer = connection.getresponse()
-            told = answer.read()
-        except http.client.IncompleteRead as cut:
-            return Sent(False, 200, answer.headers.get("x-trimtab-call", ""), _last_line(cut.partial))
-        except (OSError, http.client.HTTPException) as failure:
-            detail = getattr(failure, "strerror", None) or str(failure) or type(failure).__name__
-            raise UpstreamError(replica=f"the gateway at {host}:{listen.port}", detail=detail) from failure
-        finally:
-            connection.close()
-        ok = answer.status == http.client.OK
-        return Sent(ok, answer.status, answer.headers.get("x-trimtab-call", ""), "" if ok else _last_line(told))
-
-    return post
-
-
-def _connection(listen: Listen, host: str) -> http.client.HTTPConnection:
-    if listen.tls is None:
-        return http.client.HTTPConnection(host, listen.port, timeout=ANSWER_S)
-    context = ssl.create_default_context(cafile=listen.tls.cert)
-    context.check_hostname = False  # the certificate itself is pinned
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return http.client.HTTPSConnection(host, listen.port, timeout=ANSWER_S, context=context)
-
-
-def _last_line(told: bytes) -> str:
-    text = told.decode("utf-8", "replace").strip()
-    return text[-500:]
+def _in_use(segment: str) -> str:
+    return f"segment {segment} is still being written; its worker begins another within 5 minutes, try again then"

@@ -31,7 +31,7 @@ def dead_routes(undertaker: Undertaker, clock: Clock) -> list[Route]:
 
     async def listed(request: Request) -> Response:
         """The letters: ?task=&model=&cause=&since=&limit=."""
-        return _json({"letters": await undertaker.list(_wanted(request, clock)), "tally": await undertaker.tally()})
+        return _json({"letters": await undertaker.list(_wanted(request, clock)), "tally": undertaker.waiting})
 
     async def show(request: Request) -> Response:
         """One letter with its request."""

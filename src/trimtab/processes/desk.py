@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from trimtab.clock import Clock
 from trimtab.errors import StoreError
-from trimtab.journal.dead_letters import DeadLetters
+from trimtab.journal.dead_letters import DeadLetters, Tally
 from trimtab.processes.logs import event
 from trimtab.processes.status import TelemetryState
 from trimtab.store.ingest import Ingest, Lag
@@ -83,6 +83,12 @@ class Desk:
     def lag(self) -> Lag:
         """How far telemetry is behind the spool."""
         return self._stores.ingest.lag if self._stores else Lag()
+
+    @property
+    def dead(self) -> tuple[Tally, ...]:
+        """How many dead letters wait, by kind, task and cause; none while they are not open."""
+        stores = self._stores
+        return stores.letters.waiting if stores is not None and stores.letters is not None else ()
 
     @property
     def state(self) -> TelemetryState:

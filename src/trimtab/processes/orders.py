@@ -19,12 +19,13 @@ class GatewayOrders(Struct, frozen=True):
 
 
 class ControlOrders(Struct, frozen=True):
-    """For control: its channel, the snapshot to begin with, and where it listens."""
+    """For control: its channel, the snapshot to begin with, where it listens, and the port the gateway listens on."""
 
     channel: int
     snapshot: str
     control: Control
     data: Data
+    gateway_port: int = 0
 
 
 class DemoOrders(Struct, frozen=True):

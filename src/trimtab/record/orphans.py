@@ -12,12 +12,13 @@ from trimtab.clock import Clock
 from trimtab.errors import FormatError, StorageFull, StoreError
 from trimtab.record import frames, packs, tail
 from trimtab.record.disk import NO_ROOM, Disk
-from trimtab.record.events import ABANDONED, Admitted, Attempt, Settled
+from trimtab.record.events import ABANDONED, Admitted, Attempt, Event, Settled
 from trimtab.record.fileheader import HEADER_BYTES, FileKind
-from trimtab.record.frames import SEGMENT
+from trimtab.record.frames import SEAL, SEGMENT
 from trimtab.record.log import RollingLog
 from trimtab.record.packs import PACK
 from trimtab.record.room import reserve_path
+from trimtab.record.salvage import salvage
 from trimtab.record.spool import Spool
 from trimtab.record.tail import Segment
 
@@ -34,7 +35,7 @@ def settle_orphans(data_directory: Path, epoch: str, clock: Clock) -> int:
     Cuts torn tails off its segments and packs, seals them, frees its reserve, and writes each open call's `Settled`
     with the outcome `abandoned` into a fresh segment of the epoch. Done twice it does nothing more. Raises
     `StorageFull` if there is no room for that; do it again then. Raises `FormatError` for a damaged segment, when
-    everything else is done: of that segment what precedes the damage counts.
+    everything else is done: of that segment what can be read counts.
     """
     try:
         reserve_path(data_directory, epoch).unlink(missing_ok=True)
@@ -59,20 +60,39 @@ def settle_orphans(data_directory: Path, epoch: str, clock: Clock) -> int:
 
 
 def _follow(segment: Segment, open_calls: dict[str, Admitted], attempts: dict[str, int]) -> None:
-    """Reads a segment, keeping book of calls without an end, then cuts off its torn tail and seals it."""
-    end = HEADER_BYTES
-    for offset, event in tail.read(segment.path, 0):
-        end = offset
-        match event:
-            case Admitted():
-                open_calls[event.call] = event
-            case Attempt():
-                attempts[event.call] = event.number
-            case Settled():
-                open_calls.pop(event.admitted.call, None)
-                attempts.pop(event.admitted.call, None)
-    if not frames.is_sealed(segment.path):
-        _seal(segment.path, SEGMENT, end)
+    """Reads a segment, keeping book of calls without an end, then cuts off its torn tail and seals it.
+
+    A damaged one is read past its damage, since an end that is whole there may be stored yet, and stays as it is; it
+    raises `FormatError`.
+    """
+    path, end = segment.path, HEADER_BYTES
+    damage: FormatError | None = None
+    try:
+        for end, event in tail.read(path, 0):  # noqa: B007  the end of the last whole record is asked for
+            _keep_book(event, open_calls, attempts)
+    except FormatError as wrong:
+        damage = wrong
+    is_sealed = frames.is_sealed(path)
+    if damage is None and is_sealed and end == path.stat().st_size - len(SEAL):
+        return
+    for _, event in salvage(path, end):
+        _keep_book(event, open_calls, attempts)
+        damage = damage or FormatError(store=path, path=path, offset=end, detail="a record's length is wrong")
+    if damage is not None:
+        raise damage
+    if not is_sealed:
+        _seal(path, SEGMENT, end)
+
+
+def _keep_book(event: Event, open_calls: dict[str, Admitted], attempts: dict[str, int]) -> None:
+    match event:
+        case Admitted():
+            open_calls[event.call] = event
+        case Attempt():
+            attempts[event.call] = event.number
+        case Settled():
+            open_calls.pop(event.admitted.call, None)
+            attempts.pop(event.admitted.call, None)
 
 
 def _settle(

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from trimtab.clock import Clock
 from trimtab.errors import FormatError, StoreError
 from trimtab.record import tail
 from trimtab.record.events import Change, Event
+from trimtab.record.frames import SEAL
+from trimtab.record.salvage import damage_at, is_cut_short, readable, salvage
 from trimtab.record.tail import Segment
 from trimtab.store import positions
 from trimtab.store.positions import Aside, Pending, Positions, Range
@@ -28,7 +31,11 @@ SET_ASIDE = ".aside"
 log = logging.getLogger(__name__)
 
 Observer = Callable[[Batch], None]
+Keeper = Callable[[Batch, str], None]
+"""Takes a batch and its token in exactly once: one that comes again bears the token that came last."""
 Piece = tuple[Range, list[Event]]
+Salvaged = Literal["done", "gone", "in_use"]
+"""What became of a damaged segment: dealt with, not there any more, or still being written."""
 
 
 class BodyIndex(Protocol):
@@ -68,13 +75,13 @@ class Ingest:
         *,
         bodies: BodyIndex | None = None,
         observers: Sequence[Observer] = (),
-        keepers: Sequence[Observer] = (),
+        keepers: Sequence[Keeper] = (),
         bounds: Bounds = Bounds(),
     ) -> None:
         """Takes up where the positions in `directory` end.
 
-        `keepers` see each batch before it counts as done, and after a crash perhaps again; `observers` see it once,
-        but not one that a crash came after.
+        `keepers` see each batch before it counts as done, and after a crash or a failure perhaps again under the same
+        token; `observers` see it once, but not one that a crash came after.
         """
         self._spool = spool
         self._directory = directory
@@ -90,6 +97,7 @@ class Ingest:
         self._oldest_ns: int | None = None
         self._turn = 0
         self._damaged_pack = ""
+        self._followed: set[str] = set()
         self._sweep = Sweep(clock)
         for segment in tail.segments(spool):
             self._sweep.follow(name_of(segment), self._stored_part(segment))
@@ -104,13 +112,18 @@ class Ingest:
         Raises `StoreError` while telemetry does not take it or the disk fails; the next step then sends the same batch
         again.
         """
+        with self._told():
+            return self._pass()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What fails on disk is a `StoreError`, and whatever comes of it the lag is right."""
         try:
-            more = self._pass()
+            yield
         except OSError as failure:
             raise StoreError(store=self._directory, detail=str(failure)) from failure
         finally:
             self.lag = self._measured()
-        return more
 
     def _pass(self) -> bool:
         pending = self._positions.pending
@@ -136,7 +149,7 @@ class Ingest:
         batch = Batch.of([*events, *map(_change_of, pending.aside)])
         self._telemetry.insert(batch, pending.token)
         for keep in self._keepers:
-            keep(batch)
+            keep(batch, pending.token)
         self._write(self._positions.finish())
         for aside in pending.aside:
             facts = {"segment": aside.segment, "offset_bytes": aside.offset, "detail": aside.detail}
@@ -170,6 +183,9 @@ class Ingest:
         size = segment.path.stat().st_size
         if self._read_to.get(name) == size or name in self._positions.aside:
             return
+        if start == size:
+            gathered.read_to[name] = size
+            return
         events: list[Event] = []
         try:
             for end, event in tail.read(segment.path, start):
@@ -179,16 +195,27 @@ class Ingest:
         except FormatError as error:
             gathered.asides.append(Aside(name, end, str(error.facts["detail"]), self._clock.wall_ns()))
         if not gathered.reaches(len(events), end - start):
+            if not gathered.sets_aside(name) and self._breaks_off(segment, end, size):
+                gathered.asides.append(Aside(name, end, "a record's length is wrong", self._clock.wall_ns()))
             gathered.read_to[name] = size
         if events:
             gathered.add(Range(name, start, end), events)
 
+    def _breaks_off(self, segment: Segment, end: int, size: int) -> bool:
+        """Whether reading a segment ended before it did, though nobody writes to it any more."""
+        if size - end <= len(SEAL) or not tail.finished(segment):
+            return False
+        is_longer = segment.path.stat().st_size != size  # it was finished after it was read; the next pass reads on
+        return not is_longer and is_cut_short(segment.path, end)
+
     def _reread(self, part: Range) -> list[Event]:
         """Exactly the events of a range that was written down before."""
-        path = self._spool / f"{part.segment}.seg"
+        path = self._file(part.segment)
         events: list[Event] = []
+        if path is None:
+            return events
         try:
-            for end, event in tail.read(path, part.start) if path.exists() else ():
+            for end, event in (salvage if part.damaged else tail.read)(path, part.start):
                 if end > part.end:
                     break
                 events.append(event)
@@ -199,13 +226,10 @@ class Ingest:
     def _stored_part(self, segment: Segment) -> Iterator[Event]:
         """The events of a segment that were stored before this process began."""
         done = self._positions.done.get(name_of(segment), 0)
-        try:
-            for end, event in tail.read(segment.path, 0) if done else ():
-                if end > done:
-                    return
-                yield event
-        except FormatError as error:
-            log.warning("stored_part_unreadable", extra={"fields": {"detail": str(error)}})
+        for end, event in readable(segment.path, 0) if done else ():
+            if end > done:
+                return
+            yield event
 
     def _index_bodies(self) -> None:
         if self._bodies is None:
@@ -221,6 +245,8 @@ class Ingest:
         """Deletes the segments nobody needs any more; damaged ones are kept under another name."""
         segments = tail.segments(self._spool)
         damaged = {name: self._size(name) for name in self._positions.aside}
+        for segment in segments if damaged.keys() - self._followed else ():
+            self._follow_damaged(segment)
         spent = self._sweep.choose(segments, self._read_to | damaged)
         if not spent:
             return
@@ -232,9 +258,81 @@ class Ingest:
                 segment.path.unlink()
             self._sweep.forget(name)
             self._read_to.pop(name, None)
-            if not any(segment.path.parent.iterdir()):
-                segment.path.parent.rmdir()
+            _remove_if_empty(segment.path.parent)
         self._write(self._positions.without({name_of(segment) for segment in spent}))
+
+    def _follow_damaged(self, segment: Segment) -> None:
+        """Lets calls count as settled whose end lies behind damage, so that no other segment waits for it."""
+        name = name_of(segment)
+        if name in self._positions.aside - self._followed and tail.finished(segment):
+            self._followed.add(name)
+            self._sweep.follow(name, (event for _, event in salvage(segment.path, self._positions.done.get(name, 0))))
+
+    def salvage(self, name: str) -> tuple[Salvaged, int]:
+        """Stores what is whole behind the damage in a segment that was set aside, exactly once; how many records.
+
+        After a crash it may be done again. Once all is stored the file goes: at once, or where it still has its name
+        when one that is whole would. Raises `StoreError` while telemetry does not take it.
+        """
+        stored = 0
+        with self._told():
+            path, state = self._damaged(name)
+            for part, events in self._pieces_behind(name, path) if path is not None else ():
+                self._write(self._positions.begin(Pending((part,))))
+                self._store([(part, events)])
+                stored += len(events)
+            if path is not None:
+                self._let_go(name, path)
+        return state, stored
+
+    def discard(self, name: str) -> Salvaged:
+        """Lets go of a segment that was set aside, with what could be read behind its damage."""
+        with self._told():
+            path, state = self._damaged(name)
+            if path is not None:
+                self._let_go(name, path)
+        return state
+
+    def _damaged(self, name: str) -> tuple[Path | None, Salvaged]:
+        """The file of a damaged segment, once no insert is under way and nobody writes to it."""
+        while self._positions.pending is not None:
+            self._pass()
+        path = self._file(name)
+        if path is None or (path.suffix != SET_ASIDE and name not in self._positions.aside):
+            return None, "gone"
+        if path.suffix != SET_ASIDE and not tail.finished(Segment(path.parent.name, int(path.stem), path)):
+            return None, "in_use"
+        return path, "done"
+
+    def _pieces_behind(self, name: str, path: Path) -> Iterator[Piece]:
+        """What is whole behind the damage, in pieces of the size of a batch."""
+        known = self._positions.done.get(name)
+        start = end = max(0, damage_at(path)) if known is None else known
+        events: list[Event] = []
+        for end, event in salvage(path, start):
+            events.append(event)
+            if len(events) >= self._bounds.events or end - start >= self._bounds.size_bytes:
+                yield Range(name, start, end, damaged=True), events
+                start, events = end, []
+        if events:
+            yield Range(name, start, end, damaged=True), events
+
+    def _let_go(self, name: str, path: Path) -> None:
+        """Deletes a damaged segment that was put away; one in its place counts as stored, and goes like any other."""
+        if path.suffix == SET_ASIDE:
+            path.unlink(missing_ok=True)
+            _remove_if_empty(path.parent)
+            self._write(self._positions.without({name}))
+            self._sweep.forget(name)
+        else:
+            size = path.stat().st_size
+            self._write(self._positions.mended(name, size))
+            self._read_to[name] = size
+
+    def _file(self, name: str) -> Path | None:
+        """Where a segment lies, under its own name or put away."""
+        places = self._spool / f"{name}.seg", self._spool / f"{name}.seg{SET_ASIDE}"
+        return next((path for path in places if path.exists()), None)
 
     def _size(self, name: str) -> int:
         path = self._spool / f"{name}.seg"
@@ -267,6 +365,10 @@ class Gathered:
     asides: list[Aside] = field(default_factory=list)
     read_to: dict[str, int] = field(default_factory=dict)
 
+    def sets_aside(self, name: str) -> bool:
+        """Whether the batch tells of damage in this segment."""
+        return any(aside.segment == name for aside in self.asides)
+
     @property
     def full(self) -> bool:
         """Whether the batch has reached a bound."""
@@ -287,8 +389,14 @@ class Gathered:
         return Pending(tuple(part for part, _ in self.pieces), tuple(self.asides))
 
 
+def _remove_if_empty(directory: Path) -> None:
+    if not any(directory.iterdir()):
+        directory.rmdir()
+
+
 def _change_of(aside: Aside) -> Change:
     detail = (
-        f"not readable from byte {aside.offset}: {aside.detail}; the file is kept as {aside.segment}.seg{SET_ASIDE}"
+        f"not readable from byte {aside.offset}: {aside.detail}; `trimtab dead redrive {aside.segment}` reads what is"
+        f" whole behind that"
     )
     return Change(aside.at_ns, "segment_set_aside", aside.segment, by="control", detail=detail)

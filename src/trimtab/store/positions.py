@@ -15,12 +15,13 @@ FORMAT_VERSION = 1
 FILE = "positions.json"
 
 
-class Range(Struct, frozen=True):
-    """Bytes [start, end) of a segment, named `EPOCH/NUMBER`."""
+class Range(Struct, frozen=True, omit_defaults=True):
+    """Bytes [start, end) of a segment, named `EPOCH/NUMBER`; of a `damaged` one what is whole in them."""
 
     segment: str
     start: int
     end: int
+    damaged: bool = False
 
 
 class Aside(Struct, frozen=True):
@@ -45,7 +46,10 @@ class Pending(Struct, frozen=True):
 
 
 class Positions(Struct, frozen=True):
-    """Bytes stored of each segment, the damaged ones that are not read on, and the insert under way, if any."""
+    """Bytes stored of each segment, the damaged ones that are not read on, and the insert under way, if any.
+
+    `done` of a damaged segment stays for as long as its file does, so that salvage begins where reading ended.
+    """
 
     done: dict[str, int] = {}
     aside: frozenset[str] = frozenset()
@@ -63,9 +67,13 @@ class Positions(Struct, frozen=True):
         ended = {part.segment: part.end for part in self.pending.ranges}
         return Positions(self.done | ended, self.aside | {aside.segment for aside in self.pending.aside})
 
+    def mended(self, segment: str, size: int) -> Positions:
+        """The positions once a damaged segment counts as stored to its end."""
+        return Positions(self.done | {segment: size}, self.aside - {segment}, self.pending)
+
     def without(self, segments: set[str]) -> Positions:
-        """The positions after some segments left the spool."""
-        done = {name: end for name, end in self.done.items() if name not in segments}
+        """The positions after some segments left the spool, damaged ones under another name."""
+        done = {name: end for name, end in self.done.items() if name not in segments - self.aside}
         return Positions(done, self.aside - segments, self.pending)
 
 

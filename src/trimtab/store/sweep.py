@@ -34,10 +34,10 @@ class Sweep:
         self._complete_at: dict[str, float] = {}
 
     def follow(self, segment: str, events: Iterable[Event]) -> None:
-        """Notes which calls of a segment are open, from its events in order."""
+        """Notes which calls of a segment are open, from its events in order; they may come again."""
         for event in events:
             match event:
-                case Admitted(call=call):
+                case Admitted(call=call) if call not in self._admitted_in:
                     self._admitted_in[call] = segment
                     self._open[segment] += 1
                 case Settled(admitted=Admitted(call=call)) if call in self._admitted_in:

@@ -15,4 +15,10 @@ CREATE TABLE dead_letters (
     admitted   BLOB NOT NULL
 ) STRICT;
 
-CREATE INDEX dead_letters_by_age ON dead_letters (first_ns);
+CREATE INDEX dead_letters_by_age ON dead_letters (kind, first_ns);
+CREATE INDEX dead_letters_by_cause ON dead_letters (kind, task, cause);
+
+CREATE TABLE dead_letters_taken (
+    one   INTEGER PRIMARY KEY CHECK (one = 1),
+    token TEXT NOT NULL
+) STRICT;
