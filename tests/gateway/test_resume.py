@@ -101,6 +101,17 @@ async def test_the_limit_on_tokens_counts_what_was_made(tmp_path: Path) -> None:
     assert json.loads(upstream.requests[1].body)["max_tokens"] == 1
 
 
+@pytest.mark.parametrize(("least", "left"), [(4, 1), (2, 0)])
+async def test_the_least_number_of_tokens_counts_what_was_made(tmp_path: Path, least: int, left: int) -> None:
+    """A vLLM refuses a request that has to make more tokens than it may."""
+    async with ScriptedUpstream() as upstream:
+        upstream.add(playing(counted("a", "b", "c", ends=False), Reset()), playing(counted("d", finish="length")))
+        async with RunningGateway(tmp_path, writing(upstream.url)) as gateway:
+            response = await gateway.post({**ASK, "max_tokens": 4, "min_tokens": least})
+    assert text_of(response) == "abcd"
+    assert json.loads(upstream.requests[1].body)["min_tokens"] == left
+
+
 async def test_a_stream_that_had_reached_its_limit_just_ends(tmp_path: Path) -> None:
     """When only the end was lost there is nothing left to ask for."""
     async with ScriptedUpstream() as upstream:
@@ -112,7 +123,44 @@ async def test_a_stream_that_had_reached_its_limit_just_ends(tmp_path: Path) -> 
     assert response.events[-1] == "[DONE]"
     assert chunks(response)[-1]["choices"][0]["finish_reason"] == "length"
     assert len(upstream.requests) == 1
-    assert settled.outcome == "ok"
+    assert (settled.outcome, settled.finish_reason) == ("ok", "length")
+
+
+@pytest.mark.parametrize("policy", [{}, {"repetition": "stop"}])
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("finish", ["stop", "length"])
+async def test_a_stream_that_had_told_its_end_is_not_gone_on_with(
+    tmp_path: Path, finish: str, lost: int, policy: dict[str, Any]
+) -> None:
+    """Only usage or the marker was lost: another replica would write on behind the end of the answer."""
+    async with ScriptedUpstream() as upstream:
+        upstream.add(playing(counted("a", "b", finish=finish)[:-lost], Reset()))
+        upstream.always(playing(counted("c")))
+        async with RunningGateway(tmp_path, writing(upstream.url, **policy)) as gateway:
+            response = await gateway.post({**ASK, "stream_options": {"include_usage": True}})
+            [settled] = (await gateway.events()).settled
+    assert text_of(response) == "ab"
+    assert response.events[-1] == "[DONE]"
+    ends = [one["choices"][0]["finish_reason"] for one in chunks(response) if one["choices"]]
+    assert [end for end in ends if end] == [finish]
+    assert chunks(response)[-1]["usage"] == {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+    assert len(upstream.requests) == 1
+    assert (settled.outcome, settled.seams, settled.finish_reason) == ("ok", (), finish)
+
+
+async def test_an_answer_that_had_told_its_end_ends_as_told_across_wires(tmp_path: Path) -> None:
+    """The same for a client of messages, who is told the reason that the chat gave."""
+    ask = {"model": "write", "messages": ASK["messages"], "stream": True, "max_tokens": 9}
+    async with ScriptedUpstream() as upstream:
+        upstream.add(playing(counted("a", "b")[:-2], Reset()))
+        upstream.always(playing(counted("c")))
+        async with RunningGateway(tmp_path, writing(upstream.url)) as gateway:
+            response = await gateway.post(ask, path="/v1/messages")
+    told = [json.loads(line[6:]) for line in response.body.decode().split("\n") if line.startswith("data: ")]
+    assert "".join(one["delta"]["text"] for one in told if one["type"] == "content_block_delta") == "ab"
+    assert [one["delta"]["stop_reason"] for one in told if one["type"] == "message_delta"] == ["end_turn"]
+    assert told[-1]["type"] == "message_stop"
+    assert len(upstream.requests) == 1
 
 
 async def test_several_seams(tmp_path: Path) -> None:

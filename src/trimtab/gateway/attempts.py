@@ -244,8 +244,7 @@ class Attempts(Struct, eq=False):
         resume = interrupted(exchange, relay, failure)
         if resume is None or not isinstance(relay, KeptRelay):
             return False
-        limit = output_limit(exchange)
-        if limit is not None and 0 < limit <= resume.tokens:
+        if relay.all_made(output_limit(exchange)):
             relay.finish_resumed()
             exchange.outcome = OK
             self._end(None)

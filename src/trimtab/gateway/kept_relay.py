@@ -158,11 +158,18 @@ class KeptRelay(StreamedRelay):
         exchange.answer.end()
         self._settle(None, abort=abort)
 
+    def all_made(self, limit: int | None) -> bool:
+        """Whether nothing is left to make: the answer had told its end, or made all tokens that it may."""
+        told = self.facts is not None and bool(self.facts.finish_reason)
+        return told or (limit is not None and 0 < limit <= self.reader.tokens)
+
     def finish_resumed(self) -> None:
-        """Nothing is left to make: the answer had reached its limit when its replica failed."""
-        exchange = self.exchange
+        """Ends an answer of which nothing is left to make, as it was told or else by its limit."""
+        exchange, facts = self.exchange, self.facts
         exchange.answer.chunk(self.reader.stop("length"))
         exchange.answer.end()
+        if facts is not None:
+            facts.finish_reason = facts.finish_reason or "length"
 
 
 def interrupted(exchange: Exchange, relay: Relay | None, failure: CallError) -> Resume | None:

@@ -257,11 +257,11 @@ def _splice_resume(fields: dict[str, Any], resume: Resume) -> None:
         messages = msgspec.json.decode(messages, type=list[Raw])
     fields["messages"] = [*messages, {"role": "assistant", "content": resume.text}]
     fields["continue_final_message"], fields["add_generation_prompt"] = True, False
-    for name in ("max_completion_tokens", "max_tokens"):
+    for name, least in (("max_completion_tokens", 1), ("max_tokens", 1), ("min_tokens", 0)):
         limit = fields.get(name)
         limit = msgspec.json.decode(limit) if isinstance(limit, Raw) else limit
-        if limit is not None:
-            fields[name] = max(1, limit - resume.tokens)
+        if isinstance(limit, int):
+            fields[name] = max(least, limit - resume.tokens)
 
 
 def reask_chat(asked: Asked, reply: Reply, complaints: Sequence[str]) -> Asked:

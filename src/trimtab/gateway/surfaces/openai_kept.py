@@ -54,7 +54,8 @@ class KeptReader(EventReader):
     usage is that of the first prompt and of all tokens made.
     """
 
-    __slots__ = ("_finished", "_identity", "_keep", "_kind", "_open", "_replies", "_resumed", "_usage")
+    __slots__ = ("_finished", "_identity", "_keep", "_kind", "_open", "_replies", "_resumed", "_usage",
+                 "_usage_told")  # fmt: skip
 
     def __init__(self, keep: Keep, *, wants_usage: bool, kind: Literal["chat", "text"]) -> None:
         super().__init__(wants_usage=wants_usage)
@@ -66,6 +67,7 @@ class KeptReader(EventReader):
         self._finished: set[int] = set()
         self._resumed: Counted | None = None
         self._usage: Raw = ABSENT
+        self._usage_told = False
 
     @property
     def facts(self) -> Facts:
@@ -117,14 +119,19 @@ class KeptReader(EventReader):
         self.forward = b"".join(forward)
 
     def stop(self, finish: Finish) -> bytes:
-        """An event that ends each open choice by `finish`, and the terminal marker; usage is not known here."""
+        """What is held of the end, an event that ends each open choice by `finish`, usage if known, and the marker."""
+        if self.done:
+            return self.ending
         identity = self._identity or Identity()
         reason = FINISH_REASONS.get(finish, finish)
         said: dict[str, Any] = {"delta": {}} if self._kind == "chat" else {"text": ""}
-        events = b""
+        events = self.ending
         for index in sorted(self._open - self._finished) or ([] if self._finished else [0]):
             choice = {"index": index, **said, "finish_reason": reason}
             events += b"data: " + _encode({**identity.fields(), "choices": [choice]}) + b"\n\n"
+        if self.wants_usage and not self._usage_told and self._usage is not ABSENT:
+            counted = {**identity.fields(), "choices": [], "usage": self._summed()}
+            events += b"data: " + _encode(counted) + b"\n\n"
         return events + DONE
 
     def _take_event(self, event: bytes, added: list[Added], forward: list[bytes]) -> None:
@@ -173,6 +180,7 @@ class KeptReader(EventReader):
             return b""
         if self._resumed is not None and not content and not final_usage:
             return b""
+        self._usage_told = self._usage_told or final_usage
         edited = payload
         if self._keep.hide_counts and not final_usage and chunk.usage is not ABSENT:
             edited = without_usage(edited)

@@ -365,5 +365,7 @@ class MessagesWriter:
         return head + closed + message_delta(reason, sequence, _usage(self._usage)) + MESSAGE_STOP
 
     def stop(self, finish: Finish) -> bytes:
-        """The events that end the message here."""
+        """The events that end the message here; as its server said, if that was told already."""
+        if self._finish[0]:
+            return self._end()
         return self._finished(STOP_REASONS.get(finish, finish), None)

@@ -96,5 +96,5 @@ class TranslatedReader:
             self._writer = before._writer
 
     def stop(self, finish: Finish) -> bytes:
-        """The events that end the answer here."""
-        return self._writer.stop(finish)
+        """The events that end the answer here, behind those that are held of its end."""
+        return self.ending + self._writer.stop(finish)
