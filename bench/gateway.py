@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,10 @@ directory = "{data}"
 MODEL = """
 [models.{name}]
 wire = "openai"
-model = "{name}"
-replicas = ["http://127.0.0.1:{port}"]
+model = "{served}"
+engine = "{engine}"
+probe = "off"
+replicas = [{replicas}]
 price = {{ input = 0.15, cache_read = 0.075, output = 0.60 }}
 """
 
@@ -71,11 +73,26 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Served:
+    """A model of a benchmark's project: the ports its replicas have here, the name they know it by, their engine."""
+
+    ports: tuple[int, ...]
+    name: str
+    engine: str = "other"
+
+    def declared(self, name: str) -> str:
+        """Its section of trimtab.toml."""
+        replicas = ", ".join(f'"http://127.0.0.1:{port}"' for port in self.ports)
+        return MODEL.format(name=name, served=self.name, engine=self.engine, replicas=replicas)
+
+
+@dataclass(frozen=True)
 class Task:
-    """A task of a benchmark's project: its model and the rest of its task.toml."""
+    """A task of a benchmark's project: its model, the rest of its task.toml, and other files of its folder by name."""
 
     model: str = STUB_MODEL
     settings: str = GENEROUS
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,8 +135,16 @@ class Gateway:
 
     def status(self) -> dict[str, Any]:
         """What `trimtab status --json` shows, asked of control itself."""
+        return self.told("/api/status")
+
+    def call(self, call: str) -> dict[str, Any]:
+        """What `trimtab calls show --json` shows of a call, but for its bodies: `call` and its `attempts`."""
+        return self.told(f"/api/calls/{call}")
+
+    def told(self, path: str) -> dict[str, Any]:
+        """What control answers to a GET on its socket."""
         with contextlib.closing(UnixConnection(self.data / "run" / "control.sock")) as connection:
-            connection.request("GET", "/api/status")
+            connection.request("GET", path)
             found: dict[str, Any] = json.load(connection.getresponse())
         return found
 
@@ -169,12 +194,12 @@ def trimtab(folder: Path, *words: str) -> str:
 def write_project(
     name: str,
     ports: tuple[int, int],
-    models: Mapping[str, int],
+    models: Mapping[str, int | Served],
     tasks: Mapping[str, Task],
     workers: int,
     data: Data,
 ) -> Path:
-    """A project in out/projects with nothing recorded yet; `models` maps served names to ports here."""
+    """A project in out/projects with nothing recorded yet; `models` maps names to what serves them, or to its port."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -182,19 +207,22 @@ def write_project(
     text = PROJECT.format(
         port=port, control_port=control_port, workers=workers, data=data.directory, data_settings=data.settings
     )
-    text += "".join(MODEL.format(name=model, port=place) for model, place in models.items())
+    for model, served in models.items():
+        text += (Served((served,), model) if isinstance(served, int) else served).declared(model)
     (folder / "trimtab.toml").write_text(text)
     for task, content in tasks.items():
         file = folder / "tasks" / task / "task.toml"
         file.parent.mkdir(parents=True)
         file.write_text(TASK.format(model=content.model, settings=content.settings))
+        for other, words in content.files.items():
+            file.with_name(other).write_text(words)
     return folder
 
 
 @contextlib.contextmanager
 def gateway(
     name: str,
-    models: Mapping[str, int],
+    models: Mapping[str, int | Served],
     tasks: Mapping[str, Task],
     *,
     workers: int = 1,

@@ -65,12 +65,12 @@ def vllm_environment() -> Path:
 
 
 @contextlib.contextmanager
-def running_vllm(model: Path, name: str, extra_flags: tuple[str, ...] = ()) -> Iterator[Vllm]:
-    """Serve the model directory under `name`; ends the whole process group."""
+def running_vllm(model: Path, name: str, extra_flags: tuple[str, ...] = (), port: int = 0) -> Iterator[Vllm]:
+    """Serve the model directory under `name`, on a free port unless one is given; ends the whole process group."""
     if not (vllm_environment() / "bin" / "vllm").exists():
         raise VllmDiedError(f"there is no vLLM in {vllm_environment()}: run tests/engine/install_vllm.sh")
     with tempfile.TemporaryDirectory(prefix="trimtab-vllm-") as folder:
-        url = f"http://127.0.0.1:{_free_port()}"
+        url = f"http://127.0.0.1:{port or _free_port()}"
         process = _start(model, name, url, Path(folder), extra_flags)
         try:
             _await_health(process, url, Path(folder) / "log")

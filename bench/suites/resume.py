@@ -1,0 +1,243 @@
+"""Streams of plain text that are interrupted amid: by reset connections, and by SIGKILL of a real vLLM.
+
+`cuts`: a proxy before one vLLM resets connections after a random byte of the answer, some streams' twice; its ports are
+the replicas, many, and calls that nothing happens to come in between, so that no breaker opens.
+`kills`: two vLLMs are the replicas; one is killed, server and engine at once, amid 32 streams of its own, while the
+other has as many; then it comes back, and the other one is next.
+
+A stream that ends whole is held against the answer that one vLLM gives, undisturbed, to the same request at temperature
+0. Where it differs, the gap of the two likeliest tokens there says whether that was a near tie; what a server makes of
+a text and not of its own tokens (the same text in other tokens) differs too. `--rounds` is the number of kills.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import children, cutting, interrupted, machine
+from bench.arm import Target
+from bench.gateway import Gateway, Served, Task, gateway
+from bench.interrupted import Seen, Uncut
+from bench.intervals import Estimate
+from bench.options import Options
+from bench.report import Result
+from bench.vllm import Replica
+from trimtab.statistics.intervals import wilson
+
+MODEL = Path(__file__).resolve().parents[2] / "src" / "trimtab" / "demo" / "models" / "jobs-small"
+NAME = "jobs-small"
+PORTS = 12
+CUT_STREAMS, CUT_QUICK, AT_ONCE = 1_000, 60, 16
+CUT_REQUESTS, CUT_TOKENS = 120, (40, 160)
+CUT_TWICE_ONE_IN = 10
+GOOD_BETWEEN = 2
+KILLS, KILLS_QUICK = 30, 2
+STREAMS_EACH = 32
+KILL_TOKENS = (300, 500)
+KILLED_WITHIN = (0.1, 0.6)
+"""When the kill comes, as a part of the time that the streams take undisturbed."""
+WHOLE = 0.95
+TOLD_DIFFERENCES = 20
+BACK_LIMIT_S = 180.0
+PATIENT = (
+    'deadline = { connect = "10s", first_token = "300s", gap = "300s", total = "900s" }\nretry = { attempts = 4 }\n'
+    'redaction = "digest"'
+)
+
+
+def run(options: Options, result: Result) -> None:
+    """Both parts, each on a project of its own."""
+    for name, part in (("cuts", cuts), ("kills", kills)):
+        if options.wants(name):
+            part(options, result)
+
+
+def project(name: str, ports: Sequence[int]) -> contextlib.AbstractContextManager[Gateway]:
+    """A gateway before replicas of one pinned model."""
+    served = Served(tuple(ports), NAME, engine="vllm")
+    return gateway(f"resume-{name}", {NAME: served}, {"write": Task(NAME, PATIENT)})
+
+
+def cuts(options: Options, result: Result) -> None:
+    """Connections reset after random bytes."""
+    streams = options.size(CUT_STREAMS, CUT_QUICK)
+    with Replica(MODEL, NAME) as vllm, cutter(vllm.port) as ports, project("cuts", ports) as opened:
+        options.tell("resume: the uncut answers")
+        asked = interrupted.bodies(options.size(CUT_REQUESTS, 20), options.seed, CUT_TOKENS)
+        server = Target(vllm.port, NAME)
+        whole = asyncio.run(interrupted.uncut(server, asked))
+        options.tell(f"resume: {streams} streams that are cut")
+        seen = asyncio.run(cut_streams(opened.target("write"), whole, streams, options.seed))
+        opened.settle()
+        for one in seen:
+            interrupted.check_record(one, opened)
+        done = cutting.cuts(ports[0])
+        hit = [number for number in range(streams) if any(name.startswith(f"cut-{number}-") for name in done)]
+        result.equal("connections reset: streams that were cut", len(hit), streams)
+        result.tell_value("connections reset, some streams' twice", sum(map(len, done.values())))
+        report("connections reset", [seen[number] for number in hit], server, options, result)
+
+
+@contextlib.contextmanager
+def cutter(upstream_port: int) -> Iterator[list[int]]:
+    """bench.cutting before a server; gives its ports."""
+    ports = [children.free_port() for _ in range(PORTS)]
+    command = [sys.executable, "-m", "bench.cutting", upstream_port, *ports]
+    with children.running(command, "cutting", machine.cores().load, ports[-1]):
+        yield ports
+
+
+async def cut_streams(target: Target, whole: Sequence[Uncut], streams: int, seed: int) -> list[Seen]:
+    """The streams, each cut somewhere, with good short answers in between."""
+    draw = random.Random(f"{seed}/cuts")
+
+    def place(one: Uncut) -> str:
+        places = [draw.randrange(one.size)]
+        if draw.randrange(CUT_TWICE_ONE_IN) == 0:
+            places.append(draw.randrange(one.size - places[0]))
+        return "-".join(map(str, places))
+
+    planned = [(whole[number % len(whole)], f"cut-{number}") for number in range(streams)]
+    planned = [(one, f"{name}-{place(one)}") for one, name in planned]
+
+    async def one(plan: tuple[Uncut, str]) -> Seen:
+        seen = await interrupted.watch(target, *plan)
+        for _ in range(GOOD_BETWEEN):
+            await interrupted.ask(target, {**plan[0].body, "max_tokens": 1})
+        return seen
+
+    return await interrupted.each(planned, AT_ONCE, one)
+
+
+def kills(options: Options, result: Result) -> None:
+    """One of two vLLMs killed, again and again, each in turn."""
+    rounds = options.rounds or options.size(KILLS, KILLS_QUICK)
+    both_seats = f"--max-num-seqs={2 * STREAMS_EACH}"
+    with contextlib.ExitStack() as running:
+        replicas = [running.enter_context(Replica(MODEL, NAME, both_seats)) for _ in range(2)]
+        opened = running.enter_context(project("kills", [one.port for one in replicas]))
+        server = Target(replicas[0].port, NAME)
+        asked = interrupted.bodies(5 * STREAMS_EACH // 2, options.seed, KILL_TOKENS)
+        asked = [body for body in asked if "logit_bias" in body][: 2 * STREAMS_EACH]
+        whole = asyncio.run(interrupted.uncut(server, asked, at_once=STREAMS_EACH))
+        draw = random.Random(f"{options.seed}/kills")
+        begin = time.monotonic()
+        undisturbed = asyncio.run(storm(opened.target("write"), whole, None, 0.0))
+        took_s = time.monotonic() - begin
+        options.tell(f"resume: {2 * STREAMS_EACH} streams take {took_s:.1f} s undisturbed")
+        seen: list[Seen] = []
+        for number in range(rounds):
+            victim = replicas[number % 2]
+            seen += asyncio.run(storm(opened.target("write"), whole, victim, took_s * draw.uniform(*KILLED_WITHIN)))
+            options.tell(f"resume: kill {number + 1} of {rounds}: {counted(seen[-2 * STREAMS_EACH :])}")
+            victim.start()
+            children.await_true(lambda: all_closed(opened), BACK_LIMIT_S, "both replicas in use again", every_s=0.5)
+        opened.settle()
+        for one in seen:
+            interrupted.check_record(one, opened)
+        hit = [one for one in seen if len(one.causes) > 1 or one.outcome in ("error", "silent")]
+        noise = sum(one.outcome != "equal" for one in undisturbed)
+        result.tell_value("SIGKILL: kills", rounds)
+        result.tell_value("SIGKILL: streams interrupted at each kill, mean", len(hit) / rounds, n=rounds)
+        result.tell_value("undisturbed streams that differ, for comparison", noise, n=len(undisturbed))
+        report("SIGKILL", hit, server, options, result)
+        spared = [one for one in seen if one not in hit]
+        result.equal("SIGKILL: streams of the other vLLM that were not whole", _count(spared, "silent", "error"), 0)
+
+
+async def storm(target: Target, whole: Sequence[Uncut], victim: Replica | None, after_s: float) -> list[Seen]:
+    """All streams at once, and a kill amid them."""
+
+    async def strike() -> None:
+        await asyncio.sleep(after_s)
+        if victim is not None:
+            victim.kill()
+
+    blow = asyncio.create_task(strike())
+    seen = await interrupted.each(whole, len(whole), lambda one: interrupted.watch(target, one, "nobody"))
+    await blow
+    return seen
+
+
+def all_closed(opened: Gateway) -> bool:
+    """Whether the gateway uses every replica."""
+    return all(one["state"] == "closed" for one in opened.status()["board"]["replicas"])
+
+
+def counted(seen: Sequence[Seen]) -> dict[str, int]:
+    """How many ended in which way."""
+    return dict(Counter(one.outcome for one in seen))
+
+
+def _count(seen: Sequence[Seen], *outcomes: str) -> int:
+    return sum(one.outcome in outcomes for one in seen)
+
+
+def report(how: str, seen: Sequence[Seen], server: Target, options: Options, result: Result) -> None:
+    """How interrupted streams ended, the differences one by one, and what the record has wrong."""
+    if not seen:
+        result.equal(f"{how}: interrupted streams", 0, 1)
+        return
+    equal = _count(seen, "equal")
+    share = Estimate(equal / len(seen), *wilson(equal, len(seen)), len(seen))
+    what = f"{how}: one whole stream, equal to the uncut one"
+    if options.quick:
+        result.show(what, share)
+    else:
+        result.at_least(what, share, WHOLE)
+    result.equal(f"{how}: silently truncated", _count(seen, "silent"), 0, n=len(seen))
+    result.tell_value(f"{how}: whole, but different", _count(seen, "different"), n=len(seen))
+    result.tell_value(f"{how}: typed errors", _count(seen, "error"), n=len(seen))
+    resumed = [one for one in seen if one.seams]
+    result.tell_value(f"{how}: went on after content, with a seam", len(resumed), n=len(seen))
+    result.tell_value(f"{how}: with two seams or more", sum(len(one.seams) > 1 for one in resumed), n=len(seen))
+    wrong = [(one.said.call, words) for one in seen for words in one.wrong]
+    result.equal(f"{how}: records that disagree with the client or themselves", len(wrong), 0, n=len(seen))
+    odd = [one for one in seen if one.outcome == "equal" and one.said.usage != one.uncut.said.usage]
+    result.tell_value(f"{how}: equal, with another count of tokens", len(odd), n=equal)
+    differing = [one for one in seen if one.outcome == "different"]
+    result.raw[how] = {
+        "outcomes": counted(seen),
+        "codes": dict(Counter(one.said.code for one in seen if one.said.code)),
+        "causes": dict(Counter(" ".join(one.causes) for one in seen)),
+        "differences": asyncio.run(differences(server, differing)),
+        "silent": [shown(one) for one in seen if one.outcome == "silent"],
+        "wrong": wrong,
+    }
+    result.remarks += remarks(how, result.raw[how])
+
+
+async def differences(server: Target, seen: Sequence[Seen]) -> list[dict[str, Any]]:
+    """Each difference with its call."""
+    found = await interrupted.each(seen, AT_ONCE, lambda one: interrupted.difference(server, one))
+    return [{"call": one.said.call, **asdict(each)} for one, each in zip(seen, found, strict=True)]
+
+
+def shown(one: Seen) -> dict[str, Any]:
+    """A stream that ended as none may, for whoever looks for the reason."""
+    return {"said": asdict(one.said), "expected": one.uncut.said.text, "causes": one.causes, "seams": one.seams}
+
+
+def remarks(how: str, raw: dict[str, Any]) -> list[str]:
+    """Codes, and the differences from the narrowest gap to the widest."""
+    told = [f"{how}: errors {raw['codes']}."] if raw["codes"] else []
+    listed = sorted(raw["differences"], key=lambda one: -1.0 if one["gap"] is None else one["gap"])
+    if listed:
+        places = [
+            f"{'no seam' if one['after_seam'] is None else one['after_seam']} "
+            f"({'?' if one['gap'] is None else format(one['gap'], '.3f')})"
+            for one in listed
+        ]
+        more = f" and {len(places) - TOLD_DIFFERENCES} more" if len(places) > TOLD_DIFFERENCES else ""
+        words = "differences, in characters after the seam (gap of the two likeliest tokens there, nats)"
+        told.append(f"{how}: {words}: {', '.join(places[:TOLD_DIFFERENCES])}{more}.")
+    return told

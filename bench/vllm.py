@@ -1,0 +1,40 @@
+"""A real vLLM as a replica: on a port that stays, so that it can be killed and come back there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from bench import children
+from tests.engine.vllm_server import running_vllm
+
+
+class Replica:
+    """A vLLM that serves a model directory; started with the block, and ended with it."""
+
+    def __init__(self, model: Path, name: str, *flags: str) -> None:
+        self.port = children.free_port()
+        self._model = model
+        self._name = name
+        self._flags = flags
+        self._running = contextlib.ExitStack()
+        self._pid = 0
+
+    def __enter__(self) -> Replica:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def start(self) -> None:
+        """Starts it anew; returns when it is healthy."""
+        self._running.close()
+        serving = running_vllm(self._model, self._name, self._flags, self.port)
+        self._pid = self._running.enter_context(serving).pid
+
+    def kill(self) -> None:
+        """SIGKILL to its API server and its engine at once."""
+        os.killpg(self._pid, signal.SIGKILL)
