@@ -14,12 +14,16 @@ from trimtab.errors import Forbidden, InvalidRequest, Unauthorized, UnknownModel
 from trimtab.gateway.exchange import Exchange
 from trimtab.guard.deadlines import Clocks, asked_total_s, total_limit_s
 from trimtab.ids import parse_traceparent
-from trimtab.policy.snapshot import Snapshot, TaskPolicy
+from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
 from trimtab.record.bodies import RequestRefs
 from trimtab.record.events import Admitted
 
 MAX_LABEL = 200
+MAX_OUTPUT_TOKENS = 2**31 - 1
+"""More than any model makes, and the most that counts and costs in records have room for."""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+OPERATOR_KEY = b"tt_operator_"
+"""How the key begins with which dead letters are sent again; no client has one."""
 
 
 class KnownKey(Protocol):
@@ -62,7 +66,8 @@ class Admission:
         if scheme.lower() != b"bearer":
             secret = get(b"x-api-key") or b""
         secret = secret.strip()
-        if self._is_redriven(exchange, secret):
+        if secret.startswith(OPERATOR_KEY):
+            self._redrive(exchange, secret)
             return None
         found = self._find_key(secret) if secret else None
         if found is not None:
@@ -71,14 +76,16 @@ class Admission:
             raise Unauthorized
         return found
 
-    def _is_redriven(self, exchange: Exchange, secret: bytes) -> bool:
-        """Whether the operator sends a dead letter's call again; it bears the name of the key it first came with."""
-        letter = exchange.request.headers.get(b"x-trimtab-redrive")
-        if letter is None or not self._operator_key or not hmac.compare_digest(secret, self._operator_key):
-            return False
-        exchange.redrive_of = _label(exchange, b"x-trimtab-redrive")
+    def _redrive(self, exchange: Exchange, secret: bytes) -> None:
+        """A dead letter's call that the operator sends again; it bears the name of the key it first came with.
+
+        Raises `Unauthorized` for the key of another life of the gateway, also where clients need none.
+        """
+        letter = _label(exchange, b"x-trimtab-redrive")
+        if not letter or not self._operator_key or not hmac.compare_digest(secret, self._operator_key):
+            raise Unauthorized
+        exchange.redrive_of = letter
         exchange.key = _label(exchange, b"x-trimtab-redrive-key")
-        return True
 
     def resolve(self, exchange: Exchange, key: KnownKey | None) -> None:
         """Sets the exchange's task: by header, model, system prompt, key, or as undeclared."""
@@ -112,16 +119,22 @@ class Admission:
         named = exchange.request.headers.get(b"x-trimtab-task")
         if named is not None:
             name = named.decode("latin-1")
-            if name not in snapshot.tasks:
-                raise UnknownTask(task=name)
-            return snapshot.tasks[name]
+            if name in snapshot.tasks:
+                return snapshot.tasks[name]
+            if name == UNDECLARED and exchange.redrive_of:
+                return self._undeclared_model(asked.model)
+            raise UnknownTask(task=name)
         by_prompt = snapshot.task_of_system_prompt.get(asked.system_prompt) if asked.system_prompt else None
         mapped = asked.model if asked.model in snapshot.tasks else by_prompt or snapshot.task_of_key.get(exchange.key)
         if mapped is not None:
             return snapshot.tasks[mapped]
-        model = asked.model if asked.model in snapshot.models else self._model_of_served_name.get(asked.model)
+        return self._undeclared_model(asked.model)
+
+    def _undeclared_model(self, asked: str) -> TaskPolicy:
+        """The policy of a call that belongs to no task; `asked` is a model of ours, or what its server calls it."""
+        model = asked if asked in self._snapshot.models else self._model_of_served_name.get(asked)
         if model is None:
-            raise UnknownModel(model=asked.model)
+            raise UnknownModel(model=asked)
         return self._undeclared[model]
 
     def _set_deadline(self, exchange: Exchange) -> None:
@@ -140,7 +153,7 @@ class Admission:
         )
 
     def admitted(self, exchange: Exchange, refs: RequestRefs) -> Admitted:
-        """The call's `Admitted` event; `refs` are its bodies."""
+        """The call's `Admitted` event; `refs` are its bodies. Raises `InvalidRequest` for what no record can hold."""
         asked, task, snapshot = exchange.asked, exchange.task, self._snapshot
         get = exchange.request.headers.get
         exchange.run = _label(exchange, b"x-trimtab-run") or exchange.call
@@ -149,6 +162,8 @@ class Admission:
         model = task.models[0]
         rates = snapshot.rates.get(model)
         limit = asked.max_output_tokens
+        if limit is not None and limit > MAX_OUTPUT_TOKENS:
+            raise InvalidRequest(detail=f"the limit on output tokens is over {MAX_OUTPUT_TOKENS}; lower it")
         pinned = task.sampling.max_output_tokens
         if pinned is not None:
             limit = pinned if limit is None else min(limit, pinned)

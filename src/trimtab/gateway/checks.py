@@ -17,7 +17,7 @@ from trimtab.contracts.reply import Reply
 from trimtab.contracts.toolcalls import Toolbox, ToolChecked, ToolSpec
 from trimtab.contracts.validate import Fault, complaint, verdict_of
 from trimtab.declare.project import OnInvalid
-from trimtab.errors import CallError, OutputInvalid, ToolCallInvalid
+from trimtab.errors import CallError, InvalidRequest, OutputInvalid, ToolCallInvalid
 from trimtab.gateway.contract import Contract
 from trimtab.gateway.surfaces.surface import Added, Asked, Surface
 from trimtab.guard.repetition import Repetition as Detector
@@ -217,10 +217,13 @@ def _said_of(checked: ToolChecked) -> str:
 
 
 def checks_for(contract: Contract, surface: Surface, asked: Asked) -> Checks | None:
-    """The checks of a call; None where there is nothing to check."""
+    """The checks of a call; None where there is nothing to check. Raises `InvalidRequest` for tools that are no text."""
     toolbox = None
     if asked.tools or contract.tools:
-        specs = [ToolSpec(tool.name, tool.schema.decode() or None) for tool in surface.offered(asked)]
+        try:
+            specs = [ToolSpec(tool.name, tool.schema.decode() or None) for tool in surface.offered(asked)]
+        except UnicodeDecodeError as wrong:
+            raise InvalidRequest(detail=f"a tool of the request is not UTF-8: {wrong.reason}") from None
         toolbox = Toolbox((*specs, *contract.tools))
     if toolbox is None and contract.validator is None and (contract.repetition == "off" or not asked.stream):
         return None

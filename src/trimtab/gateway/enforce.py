@@ -13,7 +13,8 @@ from trimtab.declare.prompts import render
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.contract import Contract
 from trimtab.gateway.exchange import Exchange
-from trimtab.gateway.surfaces.surface import ADDED_KEPT, NOTHING_KEPT, Edits, Keep, SchemaEdit, SchemaForm, Wire
+from trimtab.gateway.surfaces.openai import NOT_JSON
+from trimtab.gateway.surfaces.surface import ADDED_KEPT, NOTHING_KEPT, Asked, Edits, Keep, SchemaEdit, SchemaForm, Wire
 from trimtab.gateway.upstreams.auth import Signer
 from trimtab.gateway.upstreams.origin import Origin
 
@@ -126,9 +127,9 @@ def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaF
     edits = Edits(model.served_name, task.sampling, exchange.prompt, engine=model.engine)
     resumes = resumable(exchange, contract, model, wire)
     if checks is None and not resumes:
-        return Asking(wire, wire.splice(asked, edits), NOTHING_KEPT, resumable=False)
+        return Asking(wire, spliced(wire, asked, edits), NOTHING_KEPT, resumable=False)
     if checks is not None and checks.flags_only and not resumes:
-        return Asking(wire, wire.splice(asked, edits), ADDED_KEPT, resumable=False)
+        return Asking(wire, spliced(wire, asked, edits), ADDED_KEPT, resumable=False)
     output = contract.output
     confident = output is not None and output.confidence
     edits = replace(
@@ -147,7 +148,15 @@ def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaF
         hide_logprobs=confident and not asked.logprobs,
         hide_counts=resumes and "continuous_usage_stats" not in asked.stream_options,
     )
-    return Asking(wire, wire.splice(asked, edits), keep, resumes)
+    return Asking(wire, spliced(wire, asked, edits), keep, resumes)
+
+
+def spliced(wire: Wire, asked: Asked, edits: Edits) -> bytes:
+    """The body for the replica; raises `InvalidRequest` for what cannot be carried, or is not what the API takes."""
+    try:
+        return wire.splice(asked, edits)
+    except NOT_JSON as wrong:
+        raise InvalidRequest(detail=f"the body is not a request of this API: {wrong}") from None
 
 
 def resumable(exchange: Exchange, contract: Contract, model: Model, wire: Wire) -> bool:
