@@ -119,6 +119,7 @@ class RunningGateway:
         self.disk = disk or Disk()
         self.policy = policy
         self.keys: dict[bytes, ClientKey] = {KEY: ClientKey()}
+        self.operator_key = b""
 
     async def __aenter__(self) -> RunningGateway:
         clock, disk, epoch = self.clock, self.disk, "g0-000000000001"
@@ -143,6 +144,7 @@ class RunningGateway:
             find_key=self.keys.get,
             signers=Signers(lambda secret: f"secret-of-{secret.place}", clock),
             worker=epoch,
+            operator_key=self.operator_key,
         )
         self.pipeline = Pipeline(parts, self.policy)
         self.server = Server(self.pipeline.handle, self.policy.gateway.limits, clock, replies.protocol_error)

@@ -21,6 +21,7 @@ from trimtab.clock import Clock, SystemClock
 from trimtab.declare.load import load
 from trimtab.declare.project import Listen, Project
 from trimtab.errors import CannotStart, TrimtabError
+from trimtab.gateway.admission import OPERATOR_KEY
 from trimtab.gateway.board import Board
 from trimtab.ids import IdSource
 from trimtab.processes import files, listeners, logs
@@ -197,7 +198,7 @@ def write_operator_key(path: Path) -> None:
     """Makes the key of this life of the gateway with which control sends dead letters; only the owner can read it."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY), "w") as file:  # noqa: PTH123  the mode must hold from the first moment
-        file.write(f"tt_operator_{secrets.token_urlsafe(32)}")
+        file.write(f"{OPERATOR_KEY.decode()}{secrets.token_urlsafe(32)}")
 
 
 def allow_files(max_connections: int) -> None:
