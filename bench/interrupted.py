@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from bench import chat, client
@@ -145,35 +145,80 @@ class Difference:
     """Where an answer parts from the uncut one.
 
     `after_seam` is in characters from the first seam, negative before it; `gap` how much likelier the uncut answer's
-    token there was than the runner-up, in nats, None where it cannot be told.
+    token there was than the runner-up, in nats; `other_tokens` whether the server reads the text before a seam as other
+    tokens than it had made it of, so that it goes on from something else. None where that cannot be told.
     """
 
     after_seam: int | None
     gap: float | None
+    other_tokens: bool | None
     expected: str
     came: str
 
 
+@dataclass(frozen=True)
+class Token:
+    """A token of an answer: its id, its text, and the log probabilities of the likeliest that were allowed there."""
+
+    number: int
+    text: bytes
+    likely: tuple[float, ...]
+
+
 async def difference(server: Target, seen: Seen) -> Difference:
-    """Where and by how little it parted; asks the server for the probabilities of the uncut answer."""
+    """Where and by how little it parted; asks the server again for the uncut answer, token by token."""
     whole, came = seen.uncut.said.text, seen.said.text
     pairs = enumerate(zip(whole, came, strict=False))
     place = next((at for at, (a, b) in pairs if a != b), min(len(whole), len(came)))
     seam = len(came.encode()[: seen.seams[0]].decode("utf-8", "ignore")) if seen.seams else None
+    made = await tokens_of(server, seen.uncut)
+    at, gap = 0, None
+    for token in made:
+        at += len(token.text)
+        if at > len(whole[:place].encode()):
+            gap = token.likely[0] - token.likely[1]
+            break
+    before = [one for one in seen.seams if came.encode()[:one] == whole.encode()[:one]]
+    reread = [await read_otherwise(server, seen.uncut, made, one) for one in before]
     around = slice(max(0, place - 8), place + 16)
-    found = await gap(server, seen.uncut, place)
-    return Difference(None if seam is None else place - seam, found, whole[around], came[around])
+    others = any(reread) if reread else None
+    return Difference(None if seam is None else place - seam, gap, others, whole[around], came[around])
 
 
-async def gap(server: Target, one: Uncut, place: int) -> float | None:
-    """The gap between the two likeliest tokens that the request allows, where the uncut text is at `place`."""
-    body = {**one.body, "stream": False, "logprobs": True, "top_logprobs": LIKELIEST}
-    answer, _ = await ask(server, body)
-    barred = SPECIAL if "logit_bias" in one.body else ()
-    at = 0
+async def tokens_of(server: Target, one: Uncut) -> list[Token]:
+    """The uncut answer, token by token."""
+    asked = {"stream": False, "logprobs": True, "top_logprobs": LIKELIEST, "return_tokens_as_token_ids": True}
+    answer, _ = await ask(server, {**one.body, **asked})
+    barred = NEVER if "logit_bias" in one.body else {}
+    made = []
     for token in json.loads(answer.body)["choices"][0]["logprobs"]["content"]:
-        at += len(token["token"])
-        if at > place:
-            likely = [top["logprob"] for top in token["top_logprobs"] if top["token"] not in barred]
-            return float(likely[0] - likely[1])
-    return None
+        likely = [top["logprob"] for top in token["top_logprobs"] if token_id(top) not in barred]
+        made.append(Token(int(token_id(token)), bytes(token["bytes"]), tuple(likely)))
+    return made
+
+
+def token_id(token: dict[str, Any]) -> str:
+    """The id of a token of an answer that was asked for with them."""
+    return str(token["token"]).removeprefix("token_id:")
+
+
+async def read_otherwise(server: Target, one: Uncut, made: Sequence[Token], seam: int) -> bool:
+    """Whether the server makes other tokens of the text before `seam`, in bytes, than the answer had there."""
+    messages, before, at = one.body["messages"], list[int](), 0
+    for token in made:
+        if at >= seam:
+            break
+        at += len(token.text)
+        before.append(token.number)
+    text = b"".join(token.text for token in made)[:seam].decode("utf-8", "ignore")
+    begun = [*messages, {"role": "assistant", "content": text}]
+    goes_on = {"continue_final_message": True, "add_generation_prompt": False}
+    prompt = await tokenized(server, {"messages": messages, "add_generation_prompt": True})
+    return await tokenized(server, {"messages": begun, **goes_on}) != prompt + before
+
+
+async def tokenized(server: Target, body: dict[str, Any]) -> list[int]:
+    """The tokens that a vLLM makes of messages."""
+    answer, _ = await ask(replace(server, path="/tokenize"), body)
+    found: list[int] = json.loads(answer.body)["tokens"]
+    return found
