@@ -13,12 +13,14 @@ from typing import Any
 
 from trimtab.contracts import engine_guidance, engine_xgrammar
 from trimtab.contracts.compiling import pointer
-from trimtab.contracts.findings import Finding
+from trimtab.contracts.findings import Finding, Place, apply
 
 _FORMATS = (
     "email", "date", "time", "date-time", "duration", "ipv4", "ipv6", "hostname", "uuid", "uri", "uri-reference",
     "uri-template", "json-pointer", "relative-json-pointer",
 )  # fmt: skip
+_OUTLINES_FORMATS = ("date", "time", "date-time", "uuid", "uri", "email")
+_OUTLINES_SHAPES = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties")
 _OF_ARRAYS = ("uniqueItems", "contains", "minContains", "maxContains")
 
 
@@ -39,14 +41,28 @@ def auto(schema: Any) -> Iterator[Finding]:
     if next(lacking(schema), None) is None and not any(finding.effect == "refused" for finding in compiled):
         yield from compiled
         return
-    if not any("patternProperties" in held for _, held in _objects(schema)):
-        yield from engine_guidance.findings(schema)
+    outlined = any("patternProperties" in held for _, held in _objects(schema))
+    yield from apply((_outlines,), schema) if outlined else engine_guidance.findings(schema)
     for finding in compiled:
         refused = finding.effect == "refused"
         detail = (
             f"{finding.detail} (vLLM checks with guidance, then compiles with xgrammar)" if refused else finding.detail
         )
         yield Finding(finding.path, finding.keyword, finding.effect, detail)
+
+
+def _outlines(place: Place) -> Iterator[Finding]:
+    schema, form = place.schema, place.schema.get("format")
+    if "patternProperties" in place.tokens:
+        return
+    if "string" in place.types() and isinstance(form, str) and form not in _OUTLINES_FORMATS:
+        yield place.find("format", "refused", f"outlines, which vLLM turns to, does not know {form}")
+    if schema and not place.has(*_OUTLINES_SHAPES):
+        yield place.find("type", "refused", "outlines, which vLLM turns to, wants a type")
+    if schema.get("additionalProperties") is False and "properties" not in schema:
+        yield place.find(
+            "additionalProperties", "refused", "outlines, which vLLM turns to, wants properties beside false"
+        )
 
 
 def lacking(schema: Any) -> Iterator[Finding]:

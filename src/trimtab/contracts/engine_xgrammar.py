@@ -122,6 +122,8 @@ def _untyped(place: Place) -> Iterator[Finding]:
         return
     meant = admitted(place.schema, place.references, infer=True)
     lost: tuple[str, ...] = (*_STRINGS, *_NUMBERS, *_OBJECTS, *_ARRAYS) if meant == TYPES else ()
+    if meant != TYPES:
+        yield place.find("type", "narrowed", f"without a type xgrammar gives only an {next(iter(meant))} here")
     for keyword in place.has(*lost):
         yield place.find(keyword, "weakened", "xgrammar ignores it without a type beside it")
 
@@ -139,6 +141,8 @@ def _strings(place: Place) -> Iterator[Finding]:
             yield place.find(keyword, "weakened", "it stands beside format, and xgrammar keeps only that")
         if form in LOOSE_FORMATS:
             yield place.find("format", "weakened", f"xgrammar {LOOSE_FORMATS[form]}")
+        elif form == "uri-reference":
+            yield place.find("format", "narrowed", "xgrammar gives only relative references")
         elif form in RAW_FORMATS:
             yield place.find("format", "weakened", "xgrammar lets quotes into the string that are not escaped")
     elif "pattern" in schema:
@@ -172,6 +176,8 @@ def _pattern(place: Place, keyword: str, pattern: str) -> Iterator[Finding]:
     for name, detail in weak.items():
         if getattr(has, name):
             yield place.find(keyword, "weakened", f"{detail}: {pattern[:60]!r}")
+    if has.escaped and not has.only_escaped:
+        yield place.find(keyword, "narrowed", f"xgrammar leaves out quotes and control characters: {pattern[:60]!r}")
     if not has.anchored:
         yield place.find(keyword, "narrowed", f"xgrammar matches the whole string: {pattern[:60]!r}")
 
@@ -270,8 +276,8 @@ def _pattern_properties(place: Place) -> Iterator[Finding]:
         yield place.find("patternProperties", "narrowed", "beside properties xgrammar gives no names by pattern")
     if not exclusive(list(patterns)):
         yield place.find("patternProperties", "weakened", "xgrammar keeps only one of the patterns that a name matches")
-    if "additionalProperties" in place.schema and place.schema["additionalProperties"] is not False:
-        yield place.find("additionalProperties", "narrowed", "beside patternProperties xgrammar gives no other names")
+    if place.schema.get("additionalProperties", True) is not False:
+        yield place.find("patternProperties", "narrowed", "beside patternProperties xgrammar gives no other names")
 
 
 def _matches(pattern: str, name: str) -> bool:

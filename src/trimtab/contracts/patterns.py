@@ -50,8 +50,10 @@ class Features(NamedTuple):
     dot: bool = False
     space: bool = False
     not_space: bool = False
-    only_escaped: bool = False
+    escaped: bool = False
     """A character of it can only be one of `ESCAPED`."""
+    only_escaped: bool = False
+    """The same, and it stands in no choice and no repeated group."""
     optional_loop: bool = False
     """A group that may be left out ends in something that may come more than once, and not just before it too."""
     controls_without_quotes: bool = False
@@ -94,6 +96,7 @@ class _Group:
         self.last = ""
         self.elements = 0
         self.ends: list[tuple[int, str]] = []
+        self.only_escaped = False
 
     def take(self, element: str) -> None:
         """The next element of the branch that is read."""
@@ -104,6 +107,10 @@ class _Group:
         """The branch ended."""
         self.ends.append((self.elements, self.last))
         self.last, self.elements = "", 0
+
+    def stands_alone(self) -> bool:
+        """Whether it has a character that can only be an escaped one, and is no choice."""
+        return self.only_escaped and len(self.ends) == 1
 
     def loops(self) -> bool:
         """Whether leaving the group out may leave its last, repeated element in."""
@@ -126,12 +133,18 @@ class _Scan:
         while self.at < len(self.pattern):
             char, start = self.pattern[self.at], self.at
             closed, self._closed = self._closed, None
+            if closed is not None and not _QUANTIFIER.match(self.pattern, start):
+                self._groups[-1].only_escaped |= closed.stands_alone()
             atom = self._one(char, before, closed)
             if atom is not None:
                 self._groups[-1].take(self.pattern[start : self.at])
                 self._judge(atom)
                 yield atom
             before = char
+        whole = self._groups[0]
+        whole.end_branch()
+        whole.only_escaped |= self._closed is not None and self._closed.stands_alone()
+        self.seen["only_escaped"] = whole.stands_alone()
 
     def _one(self, char: str, before: str, closed: _Group | None) -> Atom | None:
         if char == "\\":
@@ -260,7 +273,7 @@ class _Scan:
 
     def _judge(self, atom: Atom) -> None:
         if atom.escaped and not atom.others:
-            self.seen["only_escaped"] = True
+            self._groups[-1].only_escaped = self.seen["escaped"] = True
         controls = atom.escaped & CONTROLS
         if "\0" in controls and len(controls) >= len(CONTROLS) - 2 and not {'"', "\\"} <= atom.escaped:
             self.seen["controls_without_quotes"] = True
