@@ -13,9 +13,18 @@ from msgspec import Raw, Struct
 
 from trimtab.contracts.reply import Finish, Reply, ToolCall
 from trimtab.cost.usage import from_anthropic
-from trimtab.gateway.surfaces.anthropic import ABSENT, MAX_TOLD_CHARACTERS, NOT_JSON, event
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
-from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Added, Facts, Keep, Reader, UpstreamSaidError, Whole
+from trimtab.gateway.surfaces.anthropic import ABSENT, MAX_TOLD_CHARACTERS, event
+from trimtab.gateway.surfaces.sse import NOT_A_STREAM, EventSplitter, data_of, what_is_wrong
+from trimtab.gateway.surfaces.surface import (
+    NOT_JSON,
+    NOTHING_KEPT,
+    Added,
+    Facts,
+    Keep,
+    Reader,
+    UpstreamSaidError,
+    Whole,
+)
 
 FINISHES: dict[str, Finish] = {
     "end_turn": "stop",
@@ -270,7 +279,7 @@ class MessageReader:
         self.content, self.forward = False, b""
         if self._keep.added:
             self.added = self._gather.added = []
-        if self.done or self.failure:
+        if self._is_over():
             return
         passing: list[bytes] = []
         try:
@@ -280,19 +289,18 @@ class MessageReader:
                 self._pass(data, passing)
             else:
                 for one in self._splitter.feed(data):
-                    if self.done or self.failure:
+                    if self._is_over():
                         break
                     found = data_of(one)
                     if found is not None:
                         self._takes(found)
                     self._pass(one, passing)
-        except NOT_JSON as wrong:
-            self.failure = f"an event of the stream is not valid: {wrong}"
-        except NotAnEvent:
-            self.failure = "the stream holds lines that are no server-sent events"
-        except EventTooLarge:
-            self.failure = "an event of the stream has no end"
+        except NOT_A_STREAM as wrong:
+            self.failure = what_is_wrong(wrong)
         self.forward = passing[0] if len(passing) == 1 else b"".join(passing)
+
+    def _is_over(self) -> bool:
+        return self.done or bool(self.failure)
 
     def _pass(self, one: bytes, passing: list[bytes]) -> None:
         """Puts an event that was taken where it belongs."""
@@ -356,7 +364,7 @@ NO_USAGE = {"input_tokens": 0, "output_tokens": 0}
 
 def message_start(message_id: str, model: str, usage: dict[str, int]) -> bytes:
     """The event that begins a message."""
-    message = {
+    message: dict[str, Any] = {
         "id": message_id,
         "type": "message",
         "role": "assistant",

@@ -13,6 +13,7 @@ from trimtab.errors import CallError
 from trimtab.gateway.surfaces import anthropic, anthropic_answers
 from trimtab.gateway.surfaces.messages import reask
 from trimtab.gateway.surfaces.surface import (
+    NOT_JSON,
     NOTHING_KEPT,
     Asked,
     Edits,
@@ -54,7 +55,7 @@ class CountTokensWire:
         """An answer in one piece; it tells no usage, since counting costs nothing."""
         try:
             answer = _count.decode(body)
-        except anthropic.NOT_JSON as wrong:
+        except NOT_JSON as wrong:
             raise UpstreamSaidError(f"the answer is not what the surface defines: {wrong}") from None
         if answer.error:
             raise UpstreamSaidError(anthropic_answers.error_text(answer.error))

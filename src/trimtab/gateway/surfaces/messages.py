@@ -12,7 +12,7 @@ from trimtab.contracts.reply import Reply
 from trimtab.errors import CallError
 from trimtab.gateway.surfaces import anthropic
 from trimtab.gateway.surfaces.anthropic_wire import MessagesWire
-from trimtab.gateway.surfaces.surface import Asked, OfferedTool, Wire
+from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, OfferedTool, Wire
 from trimtab.gateway.translate.messages_over_chat import MessagesOverChat
 
 NOT_RUN = "This call is valid but was not run, since another one beside it is not. Repeat it with the corrected one."
@@ -87,7 +87,7 @@ def _text(text: str) -> dict[str, Any]:
 def _is_object(arguments: str) -> bool:
     try:
         msgspec.json.decode(arguments, type=dict[str, Raw])
-    except (*anthropic.NOT_JSON, UnicodeEncodeError):
+    except (*NOT_JSON, UnicodeEncodeError):
         return False
     return True
 
@@ -98,5 +98,5 @@ def _thinking_on(asked: Asked) -> bool:
         return False
     try:
         return msgspec.json.decode(raw, type=dict[str, Any]).get("type") in THINKING_ON
-    except anthropic.NOT_JSON:
+    except NOT_JSON:
         return False

@@ -18,13 +18,11 @@ from msgspec.structs import replace
 from trimtab.contracts.reply import Reply, ToolCall
 from trimtab.declare.project import Sampling
 from trimtab.errors import CallError, InvalidRequest
-from trimtab.gateway.surfaces.surface import Asked, Edits, OfferedTool, Resume, SchemaEdit, ToolEdit
+from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, Edits, OfferedTool, Resume, SchemaEdit, ToolEdit
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 ABSENT = Raw()
 NO_SAMPLING = Sampling()
-NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not the JSON they should be."""
 SHORT_PROMPT_BYTES = 8 << 10
 """Digests of system prompts up to this size are remembered, 256 of them."""
 

@@ -16,8 +16,9 @@ from trimtab.contracts.reply import Finish
 from trimtab.cost.usage import from_openai
 from trimtab.gateway.surfaces.openai_edits import without_logprobs
 from trimtab.gateway.surfaces.openai_replies import Replies, text_of
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of, sole_object
+from trimtab.gateway.surfaces.sse import NOT_A_STREAM, EventSplitter, data_of, sole_object, what_is_wrong
 from trimtab.gateway.surfaces.surface import (
+    NOT_JSON,
     NOTHING_KEPT,
     Added,
     Facts,
@@ -29,8 +30,6 @@ from trimtab.gateway.surfaces.surface import (
 from trimtab.record.events import LogprobSummary
 
 ABSENT = Raw()
-NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not the JSON they should be."""
 
 
 class ToolFunction(Struct):
@@ -125,7 +124,7 @@ def whole_answer(body: bytes, keep: Keep = NOTHING_KEPT) -> Whole:
             replies.take(body)
         except NOT_JSON as wrong:
             raise UpstreamSaidError(f"the answer is not what the surface defines: {wrong}") from None
-        facts.replies = replies.whole()
+        facts.replies, facts.unread = replies.whole(), replies.unread
     return Whole(without_logprobs(body) if keep.hide_logprobs else body, facts)
 
 
@@ -243,9 +242,9 @@ class EventReader:
         self.failure = ""
 
     @property
-    def tokens(self) -> int:
-        """0: counts in events are for `openai_kept`."""
-        return 0
+    def tokens(self) -> int | None:
+        """None: counts in events are for `openai_kept`."""
+        return None
 
     @property
     def facts(self) -> Facts:
@@ -265,12 +264,8 @@ class EventReader:
             events = [event for event in self.splitter.feed(data) if self._passes(event)]
             if events:
                 self.forward = events[0] if len(events) == 1 else b"".join(events)
-        except NOT_JSON as wrong:
-            self.failure = f"an event of the stream is not valid: {wrong}"
-        except NotAnEvent:
-            self.failure = "the stream holds lines that are no server-sent events"
-        except EventTooLarge:
-            self.failure = "an event of the stream has no end"
+        except NOT_A_STREAM as wrong:
+            self.failure = what_is_wrong(wrong)
 
     def _passes(self, event: bytes) -> bool:
         """Takes one event; whether the client may see it."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-USAGE = b',"usage":{'
+USAGE: Final = re.compile(
+    rb',"usage":\{(?:"\w+":(?:\d+|null|\{(?:"\w+":(?:\d+|null),?)*\}),?)*\}(?=[,}])',
+)
+"""The usage of an event behind other fields, as compact JSON has it: counts, and counts by name."""
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _list = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -24,34 +28,30 @@ def without_logprobs(answer: bytes) -> bytes:
 
 
 def without_usage(payload: bytes) -> bytes:
-    """An event's data without its usage, which here stands behind other fields.
+    """An event's data without its usage.
 
-    The bytes `,"usage":{` are nowhere inside a string, since a quote in a string is escaped; the last of them begins
-    the usage of the event, or of something inside it, and then the event is decoded.
+    Where it stands behind other fields and is as plain as usage is, it is cut out: the bytes `,"usage":{` are nowhere
+    inside a string, since a quote in a string is escaped. Else the event is decoded.
     """
-    start = payload.rfind(USAGE)
-    end = _object_end(payload, start + len(USAGE) - 1) if start >= 0 else 0
-    if end and (payload[end : end + 1] == b"," or payload[end:].strip() == b"}"):
-        return payload[:start] + payload[end:]
+    usage = USAGE.search(payload) if payload.count(b'"usage"') == 1 else None
+    if usage is not None:
+        return payload[: usage.start()] + payload[usage.end() :]
     fields = _fields.decode(payload)
     fields.pop("usage", None)
     return _encode(fields)
 
 
-def _object_end(text: bytes, start: int) -> int:
-    """Where the object that begins at `start` ends; 0 if it holds a string with a brace, or has no end."""
-    depth = 0
-    for at in range(start, len(text)):
-        byte = text[at]
-        if byte == 0x7B:
-            depth += 1
-        elif byte == 0x7D:
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        elif byte == 0x5C:
-            return 0
-    return 0
+def without_role(payload: bytes) -> bytes:
+    """An event's data without the role of its deltas."""
+    if b'"role"' not in payload:
+        return payload
+    fields: dict[str, Any] = {**_fields.decode(payload)}
+    choices: list[dict[str, Any]] = [{**choice} for choice in _list.decode(fields.get("choices", b"[]"))]
+    for choice in choices:
+        delta = bytes(choice.get("delta", b""))
+        if delta.startswith(b"{"):
+            choice["delta"] = {name: value for name, value in _fields.decode(delta).items() if name != "role"}
+    return _encode({**fields, "choices": choices})
 
 
 def with_fields(payload: bytes, changed: dict[str, Any]) -> bytes:

@@ -5,20 +5,30 @@ The fast way of `openai_answers` stays as it is; a call comes here only if somet
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from trimtab.contracts.reply import Finish
-from trimtab.gateway.surfaces.openai_answers import ABSENT, NOT_JSON, EventReader, Piece, added_by, error_text
-from trimtab.gateway.surfaces.openai_edits import with_fields, without_logprobs, without_usage
+from trimtab.gateway.surfaces.openai_answers import (
+    ABSENT,
+    Choice,
+    EventReader,
+    Piece,
+    Said,
+    added_by,
+    error_text,
+)
+from trimtab.gateway.surfaces.openai_edits import with_fields, without_logprobs, without_role, without_usage
 from trimtab.gateway.surfaces.openai_replies import Replies
-from trimtab.gateway.surfaces.sse import EventTooLarge, NotAnEvent, data_of
-from trimtab.gateway.surfaces.surface import Added, Facts, Keep, Reader
+from trimtab.gateway.surfaces.sse import NOT_A_STREAM, data_of, what_is_wrong
+from trimtab.gateway.surfaces.surface import NOT_JSON, Added, Facts, Keep, Reader
 
 DONE = b"data: [DONE]\n\n"
 FINISH_REASONS: dict[Finish, str] = {"other": "stop", "": "stop"}
+MAX_END_EVENTS: Final = 1024
+"""Events that may come from the first end of a choice on; a stream with more of them fails."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,8 +49,8 @@ class Identity(Struct):
 class Counted(Struct):
     """The two counts of an OpenAI usage object."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Annotated[int, Meta(ge=0)] = 0
+    completion_tokens: Annotated[int, Meta(ge=0)] = 0
 
 
 _identity = msgspec.json.Decoder(Identity)
@@ -54,8 +64,8 @@ class KeptReader(EventReader):
     usage is that of the first prompt and of all tokens made.
     """
 
-    __slots__ = ("_finished", "_identity", "_keep", "_kind", "_open", "_replies", "_resumed", "_usage",
-                 "_usage_told")  # fmt: skip
+    __slots__ = ("_end_events", "_finished", "_identity", "_keep", "_kind", "_only_text", "_open", "_replies",
+                 "_resumed", "_uncounted", "_unknown", "_usage", "_usage_told")  # fmt: skip
 
     def __init__(self, keep: Keep, *, wants_usage: bool, kind: Literal["chat", "text"]) -> None:
         super().__init__(wants_usage=wants_usage)
@@ -68,27 +78,32 @@ class KeptReader(EventReader):
         self._resumed: Counted | None = None
         self._usage: Raw = ABSENT
         self._usage_told = False
+        self._uncounted = self._unknown = False
+        self._only_text = True
+        self._end_events = 0
 
     @property
     def facts(self) -> Facts:
         """What the stream has told so far, the replies included."""
         facts = self.gather.facts()
         if self._replies is not None:
-            facts.replies = self._replies.whole()
+            facts.replies, facts.unread = self._replies.whole(), self._replies.unread
+        facts.only_text = self._only_text
         return facts
 
     @property
-    def tokens(self) -> int:
-        """Output tokens so far, those of the answer this one goes on with included."""
-        return self.counted.completion_tokens
+    def tokens(self) -> int | None:
+        """Output tokens so far, those of the answer this one goes on with included; None if not all are counted."""
+        counted = self.counted
+        return None if counted is None or self._uncounted or self._unknown else counted.completion_tokens
 
     @property
-    def counted(self) -> Counted:
-        """Tokens of the first prompt, and all that were made so far, as the server counted them."""
+    def counted(self) -> Counted | None:
+        """Tokens of the first prompt, and all that were made so far, as the server counted them; None if unreadable."""
         try:
             here = Counted() if self._usage is ABSENT else _counted.decode(self._usage)
         except NOT_JSON:
-            here = Counted()
+            return None
         if self._resumed is None:
             return here
         return Counted(self._resumed.prompt_tokens, self._resumed.completion_tokens + here.completion_tokens)
@@ -96,8 +111,9 @@ class KeptReader(EventReader):
     def resume(self, before: Reader) -> None:
         """This answer goes on with that of `before`."""
         if isinstance(before, KeptReader):
-            self._identity, self._resumed = before._identity, before.counted
+            self._identity, self._resumed = before._identity, before.counted or Counted()
             self._open, self._finished = set(before._open), set(before._finished)
+            self._unknown, self._only_text = before.tokens is None, before._only_text
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the body."""
@@ -110,12 +126,8 @@ class KeptReader(EventReader):
                 if self.done or self.failure:
                     break
                 self._take_event(event, added, forward)
-        except NOT_JSON as wrong:
-            self.failure = f"an event of the stream is not valid: {wrong}"
-        except NotAnEvent:
-            self.failure = "the stream holds lines that are no server-sent events"
-        except EventTooLarge:
-            self.failure = "an event of the stream has no end"
+        except NOT_A_STREAM as wrong:
+            self.failure = what_is_wrong(wrong)
         self.forward = b"".join(forward)
 
     def stop(self, finish: Finish) -> bytes:
@@ -129,7 +141,7 @@ class KeptReader(EventReader):
         for index in sorted(self._open - self._finished) or ([] if self._finished else [0]):
             choice = {"index": index, **said, "finish_reason": reason}
             events += b"data: " + _encode({**identity.fields(), "choices": [choice]}) + b"\n\n"
-        if self.wants_usage and not self._usage_told and self._usage is not ABSENT:
+        if self.wants_usage and not self._usage_told and self._usage is not ABSENT and self.counted is not None:
             counted = {**identity.fields(), "choices": [], "usage": self._summed()}
             events += b"data: " + _encode(counted) + b"\n\n"
         return events + DONE
@@ -156,7 +168,10 @@ class KeptReader(EventReader):
         if self._identity is None:
             self._identity = _identity.decode(payload)
         if chunk.usage is not ABSENT and bytes(chunk.usage) != b"null":
-            self._usage = chunk.usage
+            self._usage, self._uncounted = chunk.usage, False
+        elif content:
+            self._uncounted = True
+        self._only_text = self._only_text and all(map(_is_text, chunk.choices))
         added += added_by(chunk)
         ends = self._note(chunk)
         seen = self._seen(chunk, payload, event, content=content or ends)
@@ -165,7 +180,7 @@ class KeptReader(EventReader):
 
     def _note(self, chunk: Piece) -> bool:
         """Notes the choices that ended; whether this event belongs to the answer's end."""
-        ends = not chunk.choices
+        ends = not chunk.choices and bool(self._finished)
         for choice in chunk.choices:
             self._open.add(choice.index)
             if choice.finish_reason:
@@ -182,20 +197,21 @@ class KeptReader(EventReader):
             return b""
         self._usage_told = self._usage_told or final_usage
         edited = payload
-        if self._keep.hide_counts and not final_usage and chunk.usage is not ABSENT:
+        hidden = self._keep.hide_counts and not final_usage
+        if hidden and chunk.usage is not ABSENT:
             edited = without_usage(edited)
         if self._keep.hide_logprobs and chunk.choices:
             edited = without_logprobs(edited)
         if self._resumed is not None and self._identity is not None:
             changed = self._identity.fields()
-            if final_usage:
+            if self._usage is chunk.usage and not hidden:
                 changed["usage"] = self._summed()
-            edited = with_fields(edited, changed)
+            edited = with_fields(without_role(edited), changed)
         return event if edited is payload else b"data: " + edited + b"\n\n"
 
     def _summed(self) -> dict[str, Any]:
         """The usage of a resumed answer as one."""
-        counted = self.counted
+        counted = self.counted or Counted()
         total = counted.prompt_tokens + counted.completion_tokens
         told: dict[str, Any] = {**msgspec.json.decode(self._usage, type=dict[str, Raw])}
         for details in ("prompt_tokens_details", "completion_tokens_details"):
@@ -205,5 +221,19 @@ class KeptReader(EventReader):
     def _pass(self, event: bytes, forward: list[bytes], *, ends: bool) -> None:
         if ends and self._keep.end:
             self.ending += event
+            self._end_events += 1
+            if self._end_events > MAX_END_EVENTS:
+                self.failure = f"the stream has over {MAX_END_EVENTS} events at its end"
         else:
             forward.append(event)
+
+
+def _is_text(choice: Choice) -> bool:
+    """Whether a choice of a chunk is the only one and brings nothing but text."""
+    said = choice.delta or choice.message
+    return choice.index == 0 and (said is None or _is_only_text(said))
+
+
+def _is_only_text(said: Said) -> bool:
+    more = (said.reasoning_content, said.reasoning, said.refusal, said.function_call, said.audio, said.tool_calls)
+    return not any(more) and (not said.content or isinstance(said.content, str))

@@ -21,8 +21,8 @@ FINISHES: Final[dict[str, Finish]] = {
     "repetition": "repetition",
 }
 MAX_CHOICES = 128
-"""Choices that are told apart; what comes for further ones is not checked."""
 MAX_TOOL_CALLS = 256
+"""Choices and tool calls of an answer that are told apart; one with more of them is not checked, and `unread` says so."""
 
 
 class FunctionPart(Struct):
@@ -90,9 +90,10 @@ _part = msgspec.json.Decoder(Part)
 class Replies:
     """Puts the replies of one answer together."""
 
-    __slots__ = ("_arguments", "_calls", "_replies", "_texts")
+    __slots__ = ("_arguments", "_calls", "_replies", "_texts", "unread")
 
     def __init__(self) -> None:
+        self.unread = ""
         self._replies: dict[int, Reply] = {}
         self._texts: dict[int, list[str]] = {}
         self._calls: dict[tuple[int, int], ToolCall] = {}
@@ -104,6 +105,7 @@ class Replies:
             reply = self._replies.get(choice.index)
             if reply is None:
                 if len(self._replies) == MAX_CHOICES:
+                    self.unread = f"it has over {MAX_CHOICES} choices"
                     continue
                 reply = self._replies[choice.index] = Reply(choice.index)
                 self._texts[choice.index] = []
@@ -128,6 +130,7 @@ class Replies:
         call = self._calls.get(place)
         if call is None:
             if len(self._calls) == MAX_TOOL_CALLS:
+                self.unread = f"it has over {MAX_TOOL_CALLS} tool calls"
                 return
             call = self._calls[place] = ToolCall()
             self._arguments[place] = []

@@ -17,9 +17,10 @@ from trimtab.contracts.reply import Reply, ToolCall
 from trimtab.declare.project import Sampling
 from trimtab.errors import CallError, InvalidRequest
 from trimtab.gateway.surfaces import openai, responses_answers
-from trimtab.gateway.surfaces.openai import ABSENT, NO_SAMPLING, NOT_CALLED, NOT_JSON, SYSTEM_ROLES, text_digest
+from trimtab.gateway.surfaces.openai import ABSENT, NO_SAMPLING, NOT_CALLED, SYSTEM_ROLES, text_digest
 from trimtab.gateway.surfaces.responses_kept import KeptReader
 from trimtab.gateway.surfaces.surface import (
+    NOT_JSON,
     NOTHING_KEPT,
     Asked,
     Edits,

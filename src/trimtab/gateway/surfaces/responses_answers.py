@@ -14,11 +14,20 @@ from msgspec import Raw, Struct
 
 from trimtab.contracts.reply import Finish, Reply, TokenProb, ToolCall
 from trimtab.cost.usage import from_openai
-from trimtab.gateway.surfaces.openai_answers import ABSENT, NOT_JSON, error_text
+from trimtab.gateway.surfaces.openai_answers import ABSENT, error_text
 from trimtab.gateway.surfaces.openai_replies import Token
 from trimtab.gateway.surfaces.responses_edits import response_without_logprobs
-from trimtab.gateway.surfaces.sse import EventSplitter, EventTooLarge, NotAnEvent, data_of
-from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Added, Facts, Keep, Reader, UpstreamSaidError, Whole
+from trimtab.gateway.surfaces.sse import NOT_A_STREAM, EventSplitter, data_of, what_is_wrong
+from trimtab.gateway.surfaces.surface import (
+    NOT_JSON,
+    NOTHING_KEPT,
+    Added,
+    Facts,
+    Keep,
+    Reader,
+    UpstreamSaidError,
+    Whole,
+)
 from trimtab.record.events import LogprobSummary
 
 ENDS: Final = frozenset({"response.completed", "response.incomplete"})
@@ -226,12 +235,8 @@ class EventReader:
             else:
                 for event in self.splitter.feed(data):
                     self._take(data_of(event), event, forward)
-        except NOT_JSON as wrong:
-            self.failure = self.failure or f"an event of the stream is not valid: {wrong}"
-        except NotAnEvent:
-            self.failure = self.failure or "the stream holds lines that are no server-sent events"
-        except EventTooLarge:
-            self.failure = self.failure or "an event of the stream has no end"
+        except NOT_A_STREAM as wrong:
+            self.failure = self.failure or what_is_wrong(wrong)
         self.forward = forward[0] if len(forward) == 1 else b"".join(forward)
 
     def finish(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from trimtab.gateway.surfaces.openai_answers import NOT_JSON
+from trimtab.gateway.surfaces.surface import NOT_JSON
 
 NULL = Raw(b"null")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from trimtab.gateway.surfaces.surface import NOT_JSON
+
 MAX_EVENT_BYTES = 8 << 20
 
 
@@ -14,6 +16,18 @@ class NotAnEvent(Exception):
 
 class EventTooLarge(Exception):
     """An event ran past `MAX_EVENT_BYTES` without its blank line."""
+
+
+NOT_A_STREAM = (*NOT_JSON, NotAnEvent, EventTooLarge)
+
+
+def what_is_wrong(fault: Exception) -> str:
+    """What one of `NOT_A_STREAM` says of a stream, in words."""
+    if isinstance(fault, NotAnEvent):
+        return "the stream holds lines that are no server-sent events"
+    if isinstance(fault, EventTooLarge):
+        return "an event of the stream has no end"
+    return f"an event of the stream is not valid: {fault}"
 
 
 class EventSplitter:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+import msgspec
 from msgspec import Raw, Struct
 
 from trimtab.contracts.reply import Finish, Reply
 from trimtab.declare.project import Engine, Sampling
 from trimtab.errors import CallError
 from trimtab.record.events import LogprobSummary, Usage
+
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON they should be."""
 
 
 class Asked(Struct):
@@ -121,7 +125,11 @@ class Facts(Struct):
     usage: Usage | None = None
     logprobs: LogprobSummary | None = None
     text_bytes: int = 0
+    only_text: bool = True
+    """Whether all content so far was the text of one choice; known where counts in events are."""
     replies: list[Reply] = []
+    unread: str = ""
+    """Why `replies` are not all of the answer, if they are not: then nothing can be said of it."""
 
 
 class Added(NamedTuple):
@@ -155,8 +163,8 @@ class Reader(Protocol):
     ending: bytes
 
     @property
-    def tokens(self) -> int:
-        """Output tokens made so far, as the server counted them in events; 0 where it does not."""
+    def tokens(self) -> int | None:
+        """Output tokens made so far, as the server counted them in events; None where not all of them are counted."""
 
     @property
     def facts(self) -> Facts:

@@ -24,8 +24,7 @@ from trimtab.gateway.surfaces.anthropic_answers import (
     message_delta,
     message_start,
 )
-from trimtab.gateway.surfaces.surface import UpstreamSaidError
-from trimtab.gateway.translate.fields import NOT_JSON
+from trimtab.gateway.surfaces.surface import NOT_JSON, UpstreamSaidError
 
 MAX_WAITING: Final = 8 << 20
 """Characters that may wait for the block in front of them; an answer that has more of them fails."""

@@ -10,10 +10,9 @@ from msgspec import Struct
 from trimtab.clock import Clock, SystemClock
 from trimtab.gateway.surfaces.anthropic_answers import message_facts, read_message
 from trimtab.gateway.surfaces.anthropic_wire import MessagesWire
-from trimtab.gateway.surfaces.surface import NOTHING_KEPT, Asked, Edits, Keep, Reader, Whole
+from trimtab.gateway.surfaces.surface import NOT_JSON, NOTHING_KEPT, Asked, Edits, Keep, Reader, Whole
 from trimtab.gateway.translate.answers_to_chat import ChatWriter, chat_answer
 from trimtab.gateway.translate.chat_to_messages import to_messages
-from trimtab.gateway.translate.fields import NOT_JSON
 from trimtab.gateway.translate.reader import TranslatedReader
 
 NS_PER_S = 10**9

@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from trimtab.gateway.surfaces.surface import Asked, Edits
-from trimtab.gateway.translate.fields import NOT_JSON, Fields
+from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, Edits
+from trimtab.gateway.translate.fields import Fields
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """Anthropic's wire wants a limit; this one is sent where neither the client nor the task set one."""

@@ -12,9 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from trimtab.errors import InvalidRequest
+from trimtab.gateway.surfaces.surface import NOT_JSON
 
-NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not the JSON they should be."""
 NOTHING: tuple[object, ...] = (None, [], {})
 """Values that ask for nothing, whatever their field is called."""
 

@@ -10,8 +10,7 @@ from typing import Protocol
 
 from trimtab.contracts.reply import Finish
 from trimtab.gateway.surfaces.sse import EventSplitter, data_of, sole_object
-from trimtab.gateway.surfaces.surface import Added, Facts, Reader, UpstreamSaidError
-from trimtab.gateway.translate.fields import NOT_JSON
+from trimtab.gateway.surfaces.surface import NOT_JSON, Added, Facts, Reader, UpstreamSaidError
 
 
 class Writer(Protocol):
@@ -41,7 +40,7 @@ class TranslatedReader:
         self.failure = ""
 
     @property
-    def tokens(self) -> int:
+    def tokens(self) -> int | None:
         """What the server's events count."""
         return self._inner.tokens
 
