@@ -6,6 +6,7 @@ To add a target: a session fixture that gives a `Target`, and its name (with `-`
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,18 +66,41 @@ wire = "openai"
 model = "jobs-small"
 replicas = ["{replica}"]
 """
-MESSAGES = """\
+VLLM = """\
+[models.jobs-vllm]
+engine = "vllm"
+model = "jobs-small"
+replicas = ["{replica}"]
 [models.jobs-messages]
 wire = "anthropic"
 engine = "vllm"
 model = "jobs-small"
 replicas = ["{replica}"]
 """
+TASK = """\
+model = "{model}"
+sampling = {{ temperature = 0.0, max_output_tokens = 64 }}
+"""
+REPAIRED_CALLS = """\
+[tool_calls]
+on_invalid = "repair"
+"""
+REPAIRED_OUTPUT = """\
+[output]
+schema = "output.schema.json"
+on_invalid = "repair"
+"""
+PARCEL = {
+    "type": "object",
+    "properties": {"kind": {"enum": ["red", "blue"]}, "size": {"enum": ["big", "small"]}},
+    "required": ["kind", "size"],
+    "additionalProperties": False,
+}
 
 
 @contextlib.contextmanager
 def gateway_before(replica: str, folder: Path, *, embeddings: bool, more: str = "") -> Iterator[Target]:
-    """A gateway, with control beside it, that knows no task: one model, and what is declared besides."""
+    """A gateway, with control beside it, that knows one model, what is declared besides, and the folder's tasks."""
     text = (PROJECT + more).format(gateway=free_port(), control=free_port(), replica=replica)
     (folder / "trimtab.toml").write_text(text)
     with running_trimtab(folder) as running:
@@ -93,9 +117,18 @@ def demo_gateway(demo_direct: Target, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def vllm_gateway(vllm_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """VLLM through the gateway; it knows it as `jobs-messages` too, on Anthropic's wire."""
+    """VLLM through the gateway, which knows it as `jobs-messages` too, on Anthropic's wire.
+
+    It has two tasks over each wire: `assist-WIRE` repairs tool calls, `parcel-WIRE` answers that break a schema.
+    """
     folder = tmp_path_factory.mktemp("vllm-gateway")
-    with gateway_before(vllm_url, folder, embeddings=False, more=MESSAGES) as made:
+    for wire, model in (("openai", "jobs-vllm"), ("anthropic", "jobs-messages")):
+        for task, contract in (("assist", REPAIRED_CALLS), ("parcel", REPAIRED_OUTPUT)):
+            place = folder / "tasks" / f"{task}-{wire}"
+            place.mkdir(parents=True)
+            (place / "task.toml").write_text(TASK.format(model=model) + contract)
+        (place / "output.schema.json").write_text(json.dumps(PARCEL))
+    with gateway_before(vllm_url, folder, embeddings=False, more=VLLM) as made:
         yield made
 
 

@@ -1,0 +1,139 @@
+"""Agents of three frameworks go through the gateway unchanged: two tools, then an answer, on each wire.
+
+A scripted model calls one tool, then the other, and then answers. Its first call is not valid: the gateway has it
+repaired, and no framework sees it. The tiny model on a real vLLM calls the one tool that its question is about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from tests.acceptance.conftest import Target
+from tests.acceptance.frameworks import CARRIED, RUNS, Errand
+from tests.acceptance.running import RunningTrimtab, free_port, running_trimtab
+from tests.acceptance.scripted import ScriptedModel, Turn, running_scripted
+from trimtab.demo.jobs import SYSTEM
+
+QUESTION = "Where does Ada's order go, and will it rain there tomorrow?"
+FIRST, SECOND = "12 lamps, to be sent to Paris", "showers after noon"
+ANSWER = "Ada's lamps go to Paris, where it will rain tomorrow."
+ORDERS = ("find_order", '{"customer": "Ada"}')
+FORECAST = ("get_weather", '{"city": "Paris", "day": "tomorrow"}')
+NAMELESS = ("find_order", '{"client": "Ada"}')
+TORN = ("get_weather", '{"city": "Paris", "day')
+
+PROJECT = """\
+environment = "test"
+[gateway]
+listen = "127.0.0.1:{gateway}"
+keys = "open"
+workers = 1
+[control]
+listen = "127.0.0.1:{control}"
+[data]
+directory = ".trimtab"
+"""
+MODEL = """\
+[models.{wire}-wire]
+wire = "{wire}"
+engine = "other"
+model = "scripted"
+replicas = ["{replica}"]
+"""
+TASK = """\
+model = "{wire}-wire"
+[tool_calls]
+on_invalid = "{on_invalid}"
+"""
+WIRES = ("openai", "anthropic")
+STREAMS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[ScriptedModel]:
+    """The model."""
+    with running_scripted() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def gateway(scripted: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTrimtab]:
+    """A gateway with a task over each wire that repairs tool calls, and one that rejects them."""
+    folder = tmp_path_factory.mktemp("frameworks")
+    text = PROJECT.format(gateway=free_port(), control=free_port())
+    text += "".join(MODEL.format(wire=wire, replica=scripted.url) for wire in WIRES)
+    (folder / "trimtab.toml").write_text(text)
+    for wire in WIRES:
+        for task, on_invalid in (("assist", "repair"), ("strict", "reject")):
+            (folder / "tasks" / f"{task}-{wire}").mkdir(parents=True)
+            declared = TASK.format(wire=wire, on_invalid=on_invalid)
+            (folder / "tasks" / f"{task}-{wire}" / "task.toml").write_text(declared)
+    with running_trimtab(folder) as running:
+        yield running
+
+
+def errand(gateway: RunningTrimtab, task: str, *, stream: bool) -> Errand:
+    """What every agent is asked here."""
+    return Errand(gateway.url, task, stream, "You help with orders.", QUESTION, order=FIRST, weather=SECOND)
+
+
+@STREAMS
+@pytest.mark.parametrize(("framework", "wire"), CARRIED)
+async def test_an_agent_uses_both_tools(
+    gateway: RunningTrimtab, scripted: ScriptedModel, framework: str, wire: str, stream: bool
+) -> None:
+    """Each tool runs once, as the model meant it; the last words are the model's; what was invalid stays out of it."""
+    scripted.plays(Turn(calls=(NAMELESS,)), Turn(calls=(ORDERS,)), Turn(calls=(FORECAST,)), Turn(ANSWER))
+    sent = errand(gateway, f"assist-{wire}", stream=stream)
+    assert await RUNS[framework](sent) == ANSWER
+    assert sent.called == [(name, json.loads(arguments)) for name, arguments in (ORDERS, FORECAST)]
+    asked = [json.dumps(body) for body in scripted.asked]
+    assert [bool(body.get("stream")) for body in scripted.asked] == [stream] * 4
+    assert ["client" in body for body in asked] == [False, True, False, False]
+    assert [FIRST in body for body in asked] == [False, False, True, True]
+    assert [SECOND in body for body in asked] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("framework", RUNS)
+async def test_an_agent_calls_both_at_once(gateway: RunningTrimtab, scripted: ScriptedModel, framework: str) -> None:
+    """Of two parallel calls one is torn: both are asked for again, and each tool runs once all the same."""
+    scripted.plays(Turn(calls=(ORDERS, TORN)), Turn(calls=(ORDERS, FORECAST)), Turn(ANSWER))
+    sent = errand(gateway, "assist-openai", stream=True)
+    assert await RUNS[framework](sent) == ANSWER
+    assert sorted(sent.called) == [(name, json.loads(arguments)) for name, arguments in (ORDERS, FORECAST)]
+    last = json.dumps(scripted.asked[-1])
+    assert FIRST in last
+    assert SECOND in last
+
+
+@pytest.mark.parametrize("framework", ["openai-agents-chat", "langchain-responses"])
+@STREAMS
+async def test_a_rejected_call_is_the_frameworks_own_error(
+    gateway: RunningTrimtab, scripted: ScriptedModel, framework: str, stream: bool
+) -> None:
+    """No tool runs; the error of the client below carries our code, or in a stream our words."""
+    scripted.plays(Turn(calls=(NAMELESS,)))
+    sent = errand(gateway, "strict-openai", stream=stream)
+    with pytest.raises(openai.APIError, match="find_order: schema_invalid") as caught:
+        await RUNS[framework](sent)
+    assert caught.value.code == "tool_call_invalid"
+    assert sent.called == []
+    assert len(scripted.asked) == 1
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("question", "stream"), [("weather", False), ("order", True)])
+@pytest.mark.parametrize(("framework", "wire"), CARRIED)
+async def test_an_agent_on_vllm(vllm_gateway: Target, framework: str, wire: str, question: str, stream: bool) -> None:
+    """The tiny model calls the right one of two tools, reads its result, and answers with what that is about."""
+    parcel = "tracking says my parcel is stuck in Paris"
+    asked = {"weather": "what is the weather in Paris tomorrow?", "order": "show me the orders of Ada"}[question]
+    url = vllm_gateway.base_url.removesuffix("/v1")
+    sent = Errand(url, f"assist-{wire}", stream, SYSTEM["tool"], asked, order=parcel, weather=parcel)
+    assert await RUNS[framework](sent) == "shipping"
+    name, arguments = FORECAST if question == "weather" else ORDERS
+    assert sent.called == [(name, json.loads(arguments))]
