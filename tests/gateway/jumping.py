@@ -1,4 +1,4 @@
-"""Calls through a whole gateway on a loop whose time jumps: deadlines cost nothing, and hypothesis can play hundreds."""
+"""Calls through a whole gateway on a loop whose time jumps: deadlines cost nothing, so hypothesis can play hundreds."""
 
 from __future__ import annotations
 

@@ -92,6 +92,10 @@ class Incremental:
         """Where and why no valid completion exists; None while one may."""
         return self._fault
 
+    def place(self) -> list[str | int]:
+        """The way to where it stands, which is that of `fault` once there is one: names and positions."""
+        return self._judge.keys()
+
     @property
     def complete(self) -> bool:
         """Whether the text so far, spaces at its end apart, is one whole JSON value that may be valid."""

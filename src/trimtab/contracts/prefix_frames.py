@@ -94,10 +94,13 @@ class Judge:
         """Whether the innermost of them is an object."""
         return self._frames[-1].is_object
 
+    def keys(self) -> list[str | int]:
+        """The way to the value being read, or to the object or array between two values: names and positions."""
+        return [frame.key for frame in self._frames if frame.key is not None]
+
     def pointer(self) -> str:
-        """The JSON Pointer of the value being read, or of the object or array between two values."""
-        keys = [str(frame.key) for frame in self._frames if frame.key is not None]
-        return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
+        """The same as a JSON Pointer."""
+        return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in self.keys())
 
     def begin(self, kind: Kind) -> str:
         """A value of a kind begins."""

@@ -30,7 +30,7 @@ from trimtab.errors import (
 from trimtab.gateway import enforce, settlement
 from trimtab.gateway.enforce import Asking
 from trimtab.gateway.exchange import LATER, Exchange
-from trimtab.gateway.failures import from_fault
+from trimtab.gateway.failures import Rejected, from_fault
 from trimtab.gateway.keepalive import KeepAlive
 from trimtab.gateway.kept_relay import KeptRelay, interrupted
 from trimtab.gateway.relay import Relay, StreamedRelay, WholeRelay
@@ -58,7 +58,8 @@ class Attempts(Struct, eq=False):
     `over` is called once, when nothing follows any more: with the error of the last attempt, or with None when an
     answer was delivered or the client has left. `waits` is what the call waits for when that is no answer: a
     connection that is being made, or the time of the next attempt. `models` are those the next attempt may ask, in
-    their order; `before` is the interrupted answer it goes on with; `last` how the latest attempt failed.
+    their order; `before` is the interrupted answer it goes on with; `last` how the latest attempt failed;
+    `instead` is what the client is told if a request that we wrote (a repair, a resume) is refused.
     """
 
     exchange: Exchange
@@ -72,6 +73,7 @@ class Attempts(Struct, eq=False):
     _models: tuple[str, ...] = ()
     _before: KeptRelay | None = None
     _last: CallError | None = None
+    _instead: CallError | None = None
     _keep_alive: KeepAlive | None = None
     _waits: asyncio.Task[UpstreamConnection] | asyncio.TimerHandle | None = None
 
@@ -165,16 +167,23 @@ class Attempts(Struct, eq=False):
             self._broke(attempt, fault)
             return
         self._alarm.connected()
-        if exchange.capture is not None:
-            exchange.capture.close()
-        capture = exchange.capture = parts.bodies.capture(exchange.task.redaction)
+        capture = self._capture()
         if exchange.checks is not None:
-            exchange.checks.attempt(attempt.number)
+            exchange.checks.attempt(attempt.number, goes_on=self._before is not None)
         relay = self._relay(choice.model, asking, capture)
         if choice.trial:
             relay.answered = partial(serving.router.answered, choice)
         attempt.relay = relay
         relay.send(connection, head, body)
+
+    def _capture(self) -> Capture:
+        """What copies the answer: another one for each, but for one that goes on with an interrupted one."""
+        exchange, capture = self.exchange, self.exchange.capture
+        if capture is None or self._before is None:
+            if capture is not None:
+                capture.close()
+            capture = exchange.capture = self._parts.bodies.capture(exchange.task.redaction)
+        return capture
 
     def _relay(self, model: str, asking: Asking, capture: Capture) -> Relay:
         """What takes the answer that the client asked for: whole, streamed, or streamed and kept."""
@@ -234,25 +243,26 @@ class Attempts(Struct, eq=False):
         if not checks.may_repair():
             return False
         exchange.asked = checks.reask(exchange.surface, exchange.asked)
-        self._models = (attempt.choice.model,)
+        self._models, self._instead = (attempt.choice.model,), failure
         self._next()
         return True
 
     def _resumes(self, attempt: OpenAttempt, outcome: Outcome, failure: CallError) -> bool:
         """Lets another replica go on with an interrupted answer, if one can; whether it does."""
-        exchange, relay = self.exchange, attempt.relay or self._before
-        resume = interrupted(exchange, relay, failure)
+        exchange, relay, limit = self.exchange, attempt.relay or self._before, output_limit(self.exchange)
+        resume = interrupted(exchange, relay, failure, limit)
         if resume is None or not isinstance(relay, KeptRelay):
             return False
-        if relay.all_made(output_limit(exchange)):
+        if relay.all_made(limit):
             relay.finish_resumed()
             exchange.outcome = OK
             self._end(None)
             return True
         self._models = (attempt.choice.model,)
-        verdict = self._verdict(Outcome(UpstreamTruncated.code))
+        verdict = self._verdict(Outcome(UpstreamTruncated.code, retry_after_s=failure.retry_after_s))
         if not verdict.again:
             return False
+        self._instead = failure
         seam = len(resume.text.encode())
         if exchange.seams[-1:] != (seam,):
             exchange.seams = (*exchange.seams, seam)
@@ -262,9 +272,16 @@ class Attempts(Struct, eq=False):
 
     def _again(self, outcome: Outcome, failure: CallError) -> None:
         """Begins another attempt, at once or after a wait, unless `failure` is the call's end."""
+        exchange, instead = self.exchange, self._instead
+        if self._before is None:
+            self._models = exchange.task.models
         verdict = self._verdict(outcome)
         if verdict.again:
             self._wait(verdict)
+        elif instead is not None and isinstance(failure, Rejected):
+            if exchange.checks is not None and self._before is None:
+                exchange.checks.not_asked_again()
+            self._end(instead)
         else:
             self._end(failure)
 
@@ -305,7 +322,7 @@ class Attempts(Struct, eq=False):
         exchange, ended_s = self.exchange, self._parts.clock.monotonic()
         if attempt.relay is not None:
             attempt.relay.abandon()
-            exchange.facts = attempt.relay.facts
+            exchange.facts, exchange.made_before = attempt.relay.facts, attempt.relay.made_before
         self._alarm.rest(ended_s)
         self._serving.router.ended(attempt.choice, attempt.tokens, outcome, ended_s)
         detail = "" if failure is None else str(failure)
@@ -328,8 +345,9 @@ class Attempts(Struct, eq=False):
 
 
 def output_limit(exchange: Exchange) -> int | None:
-    """The output tokens an attempt may make, where client or task set a limit."""
-    return exchange.admitted.max_output_tokens if exchange.admitted else None
+    """The output tokens an attempt may make, where client or task set a limit; one below 1 is the server's to judge."""
+    limit = exchange.admitted.max_output_tokens if exchange.admitted else None
+    return limit if limit is None or limit > 0 else None
 
 
 def outcome_of(exchange: Exchange, failure: CallError) -> Outcome:

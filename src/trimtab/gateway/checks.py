@@ -10,8 +10,10 @@ import json
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.confidence import confidences
+from trimtab.contracts.faults import MAX_PATH, cut
 from trimtab.contracts.incremental import Incremental
 from trimtab.contracts.reply import Reply
 from trimtab.contracts.toolcalls import Toolbox, ToolChecked, ToolSpec
@@ -62,14 +64,23 @@ class Checks(Struct, eq=False):
     _number: int = 0
     _incremental: Incremental | None = None
     _detector: Detector | None = None
+    _text_repairs: int = 0
+    _asked_again: tuple[Verdict, tuple[str, ...]] = ("", ())
 
-    def attempt(self, number: int) -> None:
-        """An attempt begins; what an earlier one's answer was is forgotten, but for its tool calls."""
+    def attempt(self, number: int, *, goes_on: bool = False) -> None:
+        """An attempt begins; what an earlier one's answer was is forgotten, but for its tool calls.
+
+        One that `goes_on` with an interrupted answer is looked at for repetition as one with it.
+        """
         contract = self.contract
         self._number = number
-        self.verdict, self.failing, self.repetition, self.unfit = "", (), "", None
-        self._incremental = None if contract.plan is None else Incremental(contract.plan)
-        self._detector = None if contract.repetition == "off" else Detector()
+        self.verdict, self.failing, self.unfit, self.confidence = "", (), None, {}
+        # What calls tools may say anything beside it, which is known only at its end.
+        judged_early = contract.plan is not None and self.toolbox is None and self.on_invalid != "pass"
+        self._incremental = Incremental(contract.plan) if judged_early and contract.plan is not None else None
+        if not goes_on:
+            self.repetition, self.repetition_stopped = "", False
+            self._detector = None if contract.repetition == "off" else Detector()
 
     @property
     def looks_at_replies(self) -> bool:
@@ -87,7 +98,7 @@ class Checks(Struct, eq=False):
         return "pass" if self.contract.output is None else self.contract.output.on_invalid
 
     def watch(self, added: Sequence[Added]) -> bool:
-        """Looks at text that came; whether the answer goes on, or else `unfit` or `repetition_stopped` says why not.
+        """Looks at text that came; False if the answer should not go on: `unfit` says why, or `repetition` does.
 
         Only the first choice is watched while it comes: others are judged when they are whole.
         """
@@ -97,10 +108,9 @@ class Checks(Struct, eq=False):
             if self._detector is not None and not self.repetition:
                 self.repetition = self._detector.feed(text)
                 if self.repetition and self.contract.repetition == "stop":
-                    self.repetition_stopped = True
                     return False
-            if self._incremental is not None and self.on_invalid != "pass" and not self._incremental.feed(text):
-                self._impossible(*(self._incremental.fault or ("", "json")))
+            if self._incremental is not None and not self._incremental.feed(text):
+                self._impossible(self._incremental)
                 return False
         return True
 
@@ -109,12 +119,16 @@ class Checks(Struct, eq=False):
         if self._detector is not None and replies:
             self.repetition = self._detector.feed(replies[0].text)
 
-    def judge(self, replies: Sequence[Reply]) -> Unfit | None:
-        """Judges an answer that is whole; what may not be delivered is in `unfit` too."""
+    def judge(self, replies: Sequence[Reply], unread: str = "") -> Unfit | None:
+        """Judges an answer that is whole; what may not be delivered is in `unfit` too.
+
+        `unread` says why the replies are not all of it, if they are not: nothing can be said of it then.
+        """
         for reply in replies:
-            unfit = self._judge_text(reply) or self._judge_calls(reply)
-            if unfit is not None and self.unfit is None:
-                self.unfit = unfit
+            text, calls = self._judge_text(reply), self._judge_calls(reply)
+            self.unfit = self.unfit or text or calls
+        if unread:
+            self.too_large(unread)
         if replies:
             self._keep_confidence(replies[0])
         return self.unfit
@@ -126,8 +140,8 @@ class Checks(Struct, eq=False):
             return False
         output, calls = self.contract.output, self.contract.tool_calls
         if isinstance(unfit.failure, OutputInvalid):
-            return output is not None and output.on_invalid == "repair" and self.repairs < output.repairs
-        return calls.on_invalid == "repair" and self.repairs < calls.repairs
+            return output is not None and output.on_invalid == "repair" and self._text_repairs < output.repairs
+        return calls.on_invalid == "repair" and self.repairs - self._text_repairs < calls.repairs
 
     def reask(self, surface: Surface, asked: Asked) -> Asked:
         """The request with the unfit answer and what is wrong with it."""
@@ -135,12 +149,31 @@ class Checks(Struct, eq=False):
         if unfit is None:
             return asked
         self.repairs += 1
+        self._text_repairs += isinstance(unfit.failure, OutputInvalid)
+        self._asked_again = self.verdict, self.failing
         return surface.reask(asked, unfit.reply, unfit.complaints)
+
+    def not_asked_again(self) -> None:
+        """The model's server refused the repair, so that the verdict on the answer stands."""
+        self.verdict, self.failing = self._asked_again
+
+    def too_large(self, detail: str) -> Unfit | None:
+        """Says of an answer that cannot be checked that it may not be delivered, if what is invalid may not."""
+        failure: CallError | None = None
+        if self.contract.validator is not None and self.on_invalid != "pass":
+            failure = OutputInvalid(task=self.contract.task, detail=detail)
+        elif self.toolbox is not None and self.contract.tool_calls.on_invalid != "pass":
+            failure = ToolCallInvalid(detail=detail)
+        if failure is not None and self.unfit is None:
+            self.unfit = Unfit(failure, Reply(), (), repairable=False)
+        return self.unfit
 
     def _judge_text(self, reply: Reply) -> Unfit | None:
         validator = self.contract.validator
         if validator is None:
             return None
+        if self.toolbox is None and reply.tool_calls:  # no tool was offered, so that these answer nothing
+            reply = replace(reply, tool_calls=[])
         judged = verdict_of(reply, validator)
         if WORST.index(judged.verdict) >= WORST.index(self.verdict):
             self.verdict = judged.verdict
@@ -151,7 +184,9 @@ class Checks(Struct, eq=False):
         return self._unfit_text(reply, judged.verdict, judged.faults)
 
     def _unfit_text(self, reply: Reply, verdict: Verdict, faults: Sequence[Fault]) -> Unfit:
-        if verdict == "truncated":
+        if verdict == "truncated" and not reply.finish:
+            detail = "it has no end: what tells how it ended is missing"
+        elif verdict == "truncated":
             detail = "it ran into its limit on tokens; raise sampling.max_output_tokens or ask for less"
         elif verdict == "refused":
             detail = "the model's server filtered it"
@@ -164,25 +199,28 @@ class Checks(Struct, eq=False):
         text, schema = complaint(faults), bytes(self.contract.schema)
         return text if len(schema) > MAX_TOLD_SCHEMA else f"{text}\nThe JSON Schema it has to keep: {schema.decode()}"
 
-    def _impossible(self, path: str, keyword: str) -> None:
+    def _impossible(self, incremental: Incremental) -> None:
         """No valid answer can come of what has come already, so that waiting for its end is of no use."""
-        place = f"{self._masked(path)}: {keyword}"
+        path, keyword = incremental.fault or ("", "json")
+        place = f"{cut(self._masked(incremental.place()), MAX_PATH)}: {keyword}"
         what = "is no JSON from here on" if keyword == "json" else f"breaks `{keyword}` of the schema"
-        fault = Fault(path, keyword, what, place)
+        fault = Fault(path.encode(errors="replace").decode(), keyword, what, place)
         self.verdict, self.failing = "invalid", (place,)
         failure = OutputInvalid(task=self.contract.task, detail=place)
         self.unfit = Unfit(failure, Reply(), (self._complaint((fault,)),), repairable=True)
 
-    def _masked(self, path: str) -> str:
+    def _masked(self, place: Sequence[str | int]) -> str:
         """The path with `*` for every name that the schema does not have: a record holds nothing of an answer."""
         schema = bytes(self.contract.schema)
-        parts = path.split("/")
-        return "/".join(part if not part or part.isdigit() or quoted(part) in schema else "*" for part in parts)
+        return "".join(
+            f"/{key}" if isinstance(key, int) else f"/{escaped(key)}" if quoted(key) in schema else "/*"
+            for key in place
+        )
 
     def answered_so_far(self, replies: Sequence[Reply]) -> None:
         """What had come of an answer that was stopped, so that the model is shown it when it is asked again."""
         if self.unfit is not None and replies:
-            self.unfit = Unfit(self.unfit.failure, replies[0], self.unfit.complaints, self.unfit.repairable)
+            self.unfit = replace(self.unfit, reply=replace(replies[0], tool_calls=[]))
 
     def _judge_calls(self, reply: Reply) -> Unfit | None:
         if self.toolbox is None or not reply.tool_calls:
@@ -207,8 +245,13 @@ class Checks(Struct, eq=False):
 
 
 def quoted(name: str) -> bytes:
-    """A JSON pointer's name as it stands in a schema."""
-    return json.dumps(name.replace("~1", "/").replace("~0", "~"), ensure_ascii=False).encode()
+    """A name as it stands in a schema."""
+    return json.dumps(name, ensure_ascii=False).encode(errors="surrogatepass")
+
+
+def escaped(name: str) -> str:
+    """A name as it stands in a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _said_of(checked: ToolChecked) -> str:
@@ -217,7 +260,7 @@ def _said_of(checked: ToolChecked) -> str:
 
 
 def checks_for(contract: Contract, surface: Surface, asked: Asked) -> Checks | None:
-    """The checks of a call; None where there is nothing to check. Raises `InvalidRequest` for tools that are no text."""
+    """The checks of a call; None where there are none to make. Raises `InvalidRequest` for tools that are no text."""
     toolbox = None
     if asked.tools or contract.tools:
         try:
@@ -227,4 +270,4 @@ def checks_for(contract: Contract, surface: Surface, asked: Asked) -> Checks | N
         toolbox = Toolbox((*specs, *contract.tools))
     if toolbox is None and contract.validator is None and (contract.repetition == "off" or not asked.stream):
         return None
-    return Checks(contract, toolbox, hold=contract.holds)
+    return Checks(contract, toolbox, hold=contract.holds_text or (toolbox is not None and contract.holds_calls))

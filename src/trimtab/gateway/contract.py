@@ -26,12 +26,14 @@ class Contract(Struct, frozen=True, eq=False):
     repetition: Repetition = "off"
 
     @property
-    def holds(self) -> bool:
-        """Whether nothing of an answer is released until it is known to be valid."""
-        output, calls = self.output, self.tool_calls
-        return (output is not None and (output.hold or output.on_invalid == "repair")) or (
-            calls.hold or calls.on_invalid == "repair"
-        )
+    def holds_text(self) -> bool:
+        """Whether nothing of an answer is released until its text is known to be valid."""
+        return self.output is not None and (self.output.hold or self.output.on_invalid == "repair")
+
+    @property
+    def holds_calls(self) -> bool:
+        """Whether nothing of an answer that may call tools is released until its calls are known to be valid."""
+        return self.tool_calls.hold or self.tool_calls.on_invalid == "repair"
 
 
 UNDECLARED_CONTRACT = Contract(UNDECLARED)

@@ -13,8 +13,17 @@ from trimtab.declare.prompts import render
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.contract import Contract
 from trimtab.gateway.exchange import Exchange
-from trimtab.gateway.surfaces.openai import NOT_JSON
-from trimtab.gateway.surfaces.surface import ADDED_KEPT, NOTHING_KEPT, Asked, Edits, Keep, SchemaEdit, SchemaForm, Wire
+from trimtab.gateway.surfaces.surface import (
+    ADDED_KEPT,
+    NOT_JSON,
+    NOTHING_KEPT,
+    Asked,
+    Edits,
+    Keep,
+    SchemaEdit,
+    SchemaForm,
+    Wire,
+)
 from trimtab.gateway.upstreams.auth import Signer
 from trimtab.gateway.upstreams.origin import Origin
 

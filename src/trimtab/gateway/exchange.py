@@ -26,7 +26,8 @@ class Exchange(Struct, eq=False):
 
     Times ending in `_s` are monotonic; `began_s` is when the request's last byte was read. `head_sent` says that status
     and headers have gone to the client, `content_sent` that something of an answer has. `resume` is what came of an
-    answer that another replica is to go on with, `seams` where that happened, in bytes of its text.
+    answer that another replica is to go on with, `seams` where that happened, in bytes of its text; `made_before` how
+    many tokens there were of it before those that `facts` tell of, None if that is not known.
     """
 
     request: Request
@@ -50,6 +51,7 @@ class Exchange(Struct, eq=False):
     choice: Choice | None = None
     capture: Capture | None = None
     facts: Facts | None = None
+    made_before: int | None = 0
     detail: str = ""
     outcome: str = ""
     status: int = 0

@@ -40,7 +40,9 @@ class Relay(Struct, eq=False):
 
     `tell` is called once, with None when the answer was delivered whole, else with the error the attempt ended in; not
     at all after `abandon`. `answered`, if given, hears when the client is about to see the answer. `stale` says that
-    nothing came on a connection that had rested, so that the same request may go out again on another.
+    nothing came on a connection that had rested, so that the same request may go out again on another. `stopped` says
+    that we ended the answer before its server did, `made_before` how many tokens the interrupted answer had that this
+    one goes on with, None if that is not known.
     """
 
     exchange: Exchange
@@ -59,6 +61,8 @@ class Relay(Struct, eq=False):
     facts: Facts | None = None
     started: bool = False
     stale: bool = False
+    stopped: bool = False
+    made_before: int | None = 0
     _refused: bool = True
     _ended: bool = False
     _linger: asyncio.TimerHandle | None = None
@@ -94,24 +98,37 @@ class Relay(Struct, eq=False):
         """More of the body has come."""
         if self._ended:
             return
-        if not self._refused:
+        if self._refused:
+            if self._size < MAX_ERROR_BODY:
+                self._parts.append(data)
+                self._size += len(data)
+            return
+        try:
             self._take(data)
-        elif self._size < MAX_ERROR_BODY:
-            self._parts.append(data)
-            self._size += len(data)
+        except Exception as fault:  # noqa: BLE001  it is the end of the attempt
+            self._broke(fault)
 
     def on_end(self) -> None:
         """The body is whole; the connection is the pool's again."""
         self._part_from_connection()
         if self._ended:
             return
-        if self._refused:
-            content_type = self._header(b"content-type") or replies.JSON
-            body = b"".join(self._parts)
-            told = self.asking.wire.rejected(self.status, body)
-            self._settle(failures.from_status(self.model, self.status, told, content_type, self.retry_after_s))
-        else:
-            self._finish()
+        try:
+            if self._refused:
+                self._reject()
+            else:
+                self._finish()
+        except Exception as fault:  # noqa: BLE001  it is the end of the attempt
+            self._broke(fault)
+
+    def _reject(self) -> None:
+        content_type = self._header(b"content-type") or replies.JSON
+        told = self.asking.wire.rejected(self.status, b"".join(self._parts))
+        self._settle(failures.from_status(self.model, self.status, told, content_type, self.retry_after_s))
+
+    def _broke(self, fault: Exception) -> None:
+        """Something of ours failed amid the answer: the attempt ends in that."""
+        self._settle(failures.from_fault(self.exchange.call, fault), abort=True)
 
     def on_broken(self, failure: Failure) -> None:
         """The connection failed before the body was whole."""
@@ -201,7 +218,7 @@ class WholeRelay(Relay):
         checks = exchange.checks
         if checks is not None:
             checks.whole(whole.facts.replies)
-            unfit = checks.judge(whole.facts.replies)
+            unfit = checks.judge(whole.facts.replies, whole.facts.unread)
             if unfit is not None:
                 self._settle(unfit.failure)
                 return
@@ -261,8 +278,10 @@ class StreamedRelay(Relay):
 
     def _begin(self, forward: bytes) -> None:
         exchange = self.exchange
+        head_sent = exchange.head_sent
         self._start()
-        exchange.answer.head(self.status, self._headers(replies.EVENT_STREAM))
+        if not head_sent:
+            exchange.answer.head(self.status, self._headers(replies.EVENT_STREAM))
         if self._parts:
             forward = b"".join((*self._parts, forward))
             self._parts.clear()

@@ -12,7 +12,7 @@ from trimtab.cost.usage import estimate
 from trimtab.errors import OutputInvalid, ToolCallInvalid
 from trimtab.gateway.checks import Checks
 from trimtab.gateway.contract import UNDECLARED_CONTRACT
-from trimtab.record.events import CLIENT_GONE, OK, Admitted, Attempt, CostLabel, Settled, Usage
+from trimtab.record.events import OK, Admitted, Attempt, CostLabel, Settled, Usage
 
 if TYPE_CHECKING:
     from trimtab.gateway.exchange import Exchange
@@ -23,8 +23,7 @@ NOTHING = Cost(0, "exact")
 UNKNOWN = Cost(None, "unknown")
 NOTHING_CHECKED = Checks(UNDECLARED_CONTRACT, None, hold=False)
 ANSWERED = frozenset({OK, OutputInvalid.code, ToolCallInvalid.code})
-"""Attempts whose answer came whole, so that what is told of its usage is all there is."""
-SEEN = ANSWERED | {CLIENT_GONE}
+"""Attempts whose answer came whole, if we did not stop it, so that what is told of its usage is all there is."""
 WORST: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
@@ -49,9 +48,9 @@ class OpenAttempt(Struct, eq=False):
 def close_attempt(exchange: Exchange, attempt: OpenAttempt, ended_s: float, cause: str, detail: str) -> Attempt:
     """The attempt as an event."""
     relay, choice = attempt.relay, attempt.choice
-    used = _usage(exchange, relay, cause)
-    cost = _cost(exchange, attempt, used, ended_s, exact=cause in ANSWERED)
-    delivered = relay is not None and relay.started and exchange.first_s is not None
+    used = _usage(exchange, relay)
+    cost = _cost(exchange, attempt, used, ended_s, exact=cause in ANSWERED and relay is not None and not relay.stopped)
+    first_s = exchange.first_s if relay is not None and relay.started else None
     return Attempt(
         call=exchange.call,
         number=attempt.number,
@@ -62,7 +61,7 @@ def close_attempt(exchange: Exchange, attempt: OpenAttempt, ended_s: float, caus
         duration_s=ended_s - attempt.began_s,
         connect_s=attempt.connect_s,
         first_byte_s=None if relay is None or relay.first_byte_s is None else relay.first_byte_s - attempt.began_s,
-        ttft_s=exchange.first_s - attempt.began_s if delivered and exchange.first_s is not None else None,
+        ttft_s=None if first_s is None or first_s < attempt.began_s else first_s - attempt.began_s,
         status=relay.status if relay else 0,
         reused_connection=attempt.reused,
         retry_after_s=relay.retry_after_s if relay else None,
@@ -73,7 +72,7 @@ def close_attempt(exchange: Exchange, attempt: OpenAttempt, ended_s: float, caus
     )
 
 
-def _usage(exchange: Exchange, relay: Relay | None, cause: str) -> Usage | None:
+def _usage(exchange: Exchange, relay: Relay | None) -> Usage | None:
     """Tokens of an attempt: as told, else estimated from bytes; None where the replica did no work that counts."""
     if relay is None or relay.status >= 400:
         return None
@@ -82,7 +81,7 @@ def _usage(exchange: Exchange, relay: Relay | None, cause: str) -> Usage | None:
         return facts.usage
     if exchange.surface.name == "passthrough":
         return None
-    return estimate(len(exchange.request.body), facts.text_bytes if facts and cause in SEEN else 0)
+    return estimate(len(exchange.request.body), facts.text_bytes if facts else 0)
 
 
 def _cost(exchange: Exchange, attempt: OpenAttempt, used: Usage | None, ended_s: float, *, exact: bool) -> Cost:
@@ -104,7 +103,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
     facts, capture, choice = exchange.facts, exchange.capture, exchange.choice
     checks = exchange.checks or NOTHING_CHECKED
     answered = facts.usage if facts else None
-    made = answered.output + (exchange.resume.tokens if exchange.resume else 0) if answered else None
+    made = answered.output + exchange.made_before if answered and exchange.made_before is not None else None
     ttft_s = None if exchange.first_s is None or not admitted.stream else exchange.first_s - exchange.began_s
     spread_s = _spread(exchange) if admitted.stream else None
     tokens_after_first = made - 1 if made else 0

@@ -22,7 +22,7 @@ FINISHES: Final[dict[str, Finish]] = {
 }
 MAX_CHOICES = 128
 MAX_TOOL_CALLS = 256
-"""Choices and tool calls of an answer that are told apart; one with more of them is not checked, and `unread` says so."""
+"""Choices and tool calls of an answer that are told apart; one with more is not checked, and `unread` says so."""
 
 
 class FunctionPart(Struct):
