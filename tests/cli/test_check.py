@@ -74,7 +74,7 @@ def test_a_secret_that_is_not_here(
     monkeypatch.setenv("SMALL_KEY", "geheim")
     assert run(["check", "--project", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert "Note" not in shown
+    assert "SMALL_KEY" not in shown
     assert "geheim" not in shown
 
 
@@ -101,3 +101,23 @@ def test_an_extra_that_is_not_here(
     assert 'Note: models.small.auth is of the kind aws, which is not installed; run pip install "trimtab[aws]"' in (
         capsys.readouterr().out
     )
+
+
+def test_whose_dead_letters_cannot_be_redriven(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A task whose redaction keeps no whole request is named, and so are calls of no task; all else is not."""
+    tasks = {"private": f'{TASK}redaction = "digest"\n', "short": f'{TASK}redaction = "preview"\n', "open": TASK}
+    write(tmp_path, MODEL, **tasks)
+    assert run(["check", "--json", "--project", str(tmp_path)]) == 0
+    [note] = json.loads(capsys.readouterr().out)["notes"]
+    assert note == (
+        "dead letters cannot be re-driven where redaction keeps no whole request: "
+        "private (digest), short (preview), (undeclared) (digest)"
+    )
+    write(tmp_path, f"{MODEL}[data]\ndead_letters = 0\n")
+    assert run(["check", "--json", "--project", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == []
+    for name in ("private", "short"):
+        (tmp_path / "tasks" / name / "task.toml").write_text(TASK)
+    write(tmp_path, f'{MODEL}[defaults]\nundeclared_redaction = "full"\n')
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    assert "Note" not in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,14 @@ from trimtab.declare.project import Defaults, Gateway, Goal, Listen, Objective
 from trimtab.errors import StoreError
 from trimtab.gateway.board_view import BoardView, ReplicaView, WorkerView
 from trimtab.ids import IdSource
+from trimtab.journal.dead_letters import DeadLetters
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.processes.api import Sources, socket_app, tcp_app
+from trimtab.processes.dead import Undertaker, burying
+from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.metrics import Metrics, Recorded
+from trimtab.processes.resend import Sent
 from trimtab.store.ingest import Ingest
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
@@ -58,6 +63,24 @@ class Bodies:
         return {"req": b'{"messages": []}', "res": b"answer \xff"}.get(digest)
 
 
+class FakeGateway:
+    """Takes dead letters as the gateway would; `answers` are given in turn, `sent` is what came."""
+
+    def __init__(self) -> None:
+        self.answers: list[Sent | Exception] = []
+        self.sent: list[tuple[str, dict[str, str], bytes]] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def send(self, path: str, headers: dict[str, str], body: bytes) -> Sent:
+        self.sent.append((path, headers, body))
+        self.may_answer.wait(10)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
 @dataclass
 class Scene:
     """All that control's apps are made of."""
@@ -69,6 +92,9 @@ class Scene:
     recorded: Recorded
     sources: Sources
     run: Path
+    spool: Path
+    undertaker: Undertaker
+    gateway: FakeGateway
 
     @property
     def tcp(self) -> Any:
@@ -80,7 +106,7 @@ class Scene:
 
     @property
     def socket(self) -> Any:
-        return socket_app(self.sources)
+        return socket_app(self.sources, dead_routes(self.undertaker, self.clock))
 
     def secret(self, *tasks: str) -> str:
         """A new key's secret."""
@@ -112,18 +138,25 @@ async def scene(tmp_path: Path, clock: JumpingClock, keys: KeyStore) -> AsyncIte
     run.mkdir()
 
     def stores() -> Stores:
-        return Stores(telemetry, Ingest(tmp_path / "spool", tmp_path / "ingest", telemetry, clock), Bodies())
+        letters = DeadLetters(open_state(tmp_path / "state.db"), most=100)
+        keepers = (burying(letters, spool, lambda: ("route",)),)
+        ingest = Ingest(spool, tmp_path / "ingest", telemetry, clock, keepers=keepers)
+        return Stores(telemetry, ingest, Bodies(), letters=letters)
 
+    spool = tmp_path / "spool"
     desk = Desk(stores, clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(desk.run(stop, tried.set))
     await asyncio.wait_for(tried.wait(), 10)
     recorded = Recorded()
-    metrics = Metrics(recorded, lambda: BOARD, lambda: (desk.lag, desk.state.up))
+    metrics = Metrics(recorded, lambda: BOARD, lambda: (desk.lag, desk.state.up), lambda: desk.dead)
+    gateway = FakeGateway()
+    undertaker = Undertaker(desk, gateway.send)
     objective = Objective(goals=(Goal("ttft", 0.95, 0.8),), success=0.99)
     with contextlib.closing(KeyDirectory(tmp_path / "state.db")) as finder:
         sources = Sources(clock, "test", run, desk, metrics, lambda: snapshot(objective), lambda: BOARD, keys, finder)
-        yield Scene(clock, telemetry, desk, keys, recorded, sources, run)
+        yield Scene(clock, telemetry, desk, keys, recorded, sources, run, spool, undertaker, gateway)
+    undertaker.close()
     stop.set()
     await asyncio.wait_for(working, 10)
 

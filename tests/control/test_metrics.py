@@ -12,6 +12,7 @@ from prometheus_client.samples import Sample
 
 from tests.control.conftest import BOARD
 from tests.store.samples import attempt, call
+from trimtab.journal.dead_letters import Tally
 from trimtab.processes.catalogue import (
     CATALOGUE,
     DURATION_BUCKETS_S,
@@ -32,7 +33,8 @@ class Scraped:
 
     def __init__(self) -> None:
         self.recorded = Recorded()
-        self.metrics = Metrics(self.recorded, lambda: BOARD, lambda: (Lag(700, 2.5, 3, 1), True))
+        self.dead = [Tally("call", "route", "upstream_error", 3), Tally("records", "", "unreadable", 1)]
+        self.metrics = Metrics(self.recorded, lambda: BOARD, lambda: (Lag(700, 2.5, 3, 1), True), lambda: self.dead)
 
     def observe(self, *events: Settled | Attempt) -> None:
         self.recorded.observe(Batch.of(events))
@@ -198,6 +200,17 @@ def test_openmetrics_is_spoken_too(scraped: Scraped) -> None:
     text, content_type = scraped.metrics.scrape("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert text.endswith(b"# EOF\n")
+
+
+def test_dead_letters_are_told_by_task_and_cause(scraped: Scraped) -> None:
+    """As they stand, with no end of tasks: those past the bound are told together."""
+    name = "trimtab_dead_letters"
+    assert scraped.value(name, task="route", cause="upstream_error") == 3
+    assert scraped.value(name, task="", cause="unreadable") == 1
+    scraped.dead = [Tally("call", f"task-{number}", "internal", 2) for number in range(250)]
+    assert scraped.value(name, task="(other)", cause="internal") == 2 * (250 - 198)
+    scraped.dead = []
+    assert not scraped.has(name)
 
 
 def test_what_is_exposed_is_the_catalogue(scraped: Scraped) -> None:

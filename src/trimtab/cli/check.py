@@ -19,6 +19,7 @@ from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.compile import schema_mistakes
 from trimtab.policy.secrets import Secrets
+from trimtab.policy.snapshot import UNDECLARED
 
 MISTAKEN = 1
 
@@ -129,7 +130,17 @@ def _notes(project: Project) -> tuple[str, ...]:
     places = [(f"models.{model.name}.api_key", model.api_key) for model in project.models.values()]
     places.append(("data.telemetry_password", project.data.telemetry_password))
     unreadable = tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
-    return (*unreadable, *missing_extras(project.models))
+    return (*unreadable, *missing_extras(project.models), *_not_redrivable(project))
+
+
+def _not_redrivable(project: Project) -> tuple[str, ...]:
+    """Whose calls cannot be sent again when they have failed for good."""
+    redactions = {name: task.redaction for name, task in project.tasks.items()}
+    redactions[UNDECLARED] = project.defaults.undeclared_redaction
+    names = [f"{name} ({redaction})" for name, redaction in redactions.items() if redaction != "full"]
+    if not names or not project.data.dead_letters:
+        return ()
+    return (f"dead letters cannot be re-driven where redaction keeps no whole request: {', '.join(names)}",)
 
 
 def _secret_note(secrets: Secrets, key: str, secret: Secret) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -137,6 +138,7 @@ class OwnOffice:
     def __init__(self, stores: Stores, places: DataDirectory) -> None:
         self._stores = stores
         self._places = places
+        self._one_at_a_time = Lock()
 
     def list(self, wanted: Wanted) -> Listed:
         """The letters asked for, newest first."""
@@ -160,7 +162,8 @@ class OwnOffice:
             raise _missing(letter)
         if found.kind == "call":
             raise ControlUnreachable(socket=str(self._places.control_socket), detail="nothing runs here")
-        return salvaged(self._stores, found)
+        with self._one_at_a_time:
+            return salvaged(self._stores, found)
 
     def drop(self, letters: tuple[str, ...]) -> tuple[str, ...]:
         """Takes letters out; the ids of those that were there."""

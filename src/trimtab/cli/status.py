@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.cli.answers import answers
+from trimtab.cli.dead_text import causes_text
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.gateway.board_view import BoardView, Enforces
 from trimtab.processes.status import Status, TelemetryState
@@ -49,7 +50,10 @@ def status_text(status: Status, *, is_live: bool) -> RenderableType:
     head.append(status.snapshot[:12] or NONE)
     if not is_live:
         return Group(head, Text("Nothing runs here."))
-    return Group(head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry))
+    parts = [head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry)]
+    if status.dead:
+        parts.append(Text.assemble(("dead letters  ", "bold"), causes_text(status.dead)))
+    return Group(*parts)
 
 
 def _warnings(status: Status) -> Iterator[Text]:
@@ -120,7 +124,7 @@ def _telemetry(state: TelemetryState) -> Text:
     if state.detail:
         text.append(f"\n{state.detail}", style=BAD)
     if state.set_aside:
-        text.append(f"\n! {state.set_aside} damaged segments are set aside as *.seg.aside in the spool", style=BAD)
+        text.append(f"\n! {state.set_aside} damaged segments are set aside: `trimtab dead list`", style=BAD)
     return text
 
 
@@ -129,4 +133,6 @@ def _next(status: Status, *, is_live: bool) -> str:
         return "trimtab up"
     if status.refused is not None:
         return "trimtab check"
+    if status.dead:
+        return "trimtab dead list"
     return "trimtab report --since 1h"

@@ -134,7 +134,8 @@ class Api:
         _whole_host(request)
         source = self._from
         at_ns = source.clock.wall_ns()
-        return _json(read_status(at_ns, source.environment, source.run, source.board, source.desk.state))
+        desk = source.desk
+        return _json(read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead))
 
     async def calls(self, request: Request) -> Response:
         """The calls that ended last: ?task=&model=&outcome=&since=&limit=."""

@@ -103,6 +103,12 @@ WORKER_CONNECTIONS = Metric(
 LAG_BYTES = Metric("trimtab_spool_lag_bytes", "gauge", "Bytes of the spool that telemetry does not hold yet.")
 LAG_SECONDS = Metric("trimtab_spool_lag_seconds", "gauge", "Age of the oldest record telemetry could not take yet.")
 SET_ASIDE = Metric("trimtab_spool_segments_set_aside", "gauge", "Damaged segments that wait for a person.")
+DEAD_LETTERS = Metric(
+    "trimtab_dead_letters",
+    "gauge",
+    "Calls that failed for good, and damaged segments, that wait for somebody to deal with them.",
+    ("task", "cause"),
+)
 TELEMETRY_UP = Metric("trimtab_telemetry_up", "gauge", "1 while telemetry takes what it is sent.")
 INGESTED = Metric("trimtab_ingested_rows_total", "counter", "Rows stored in telemetry.", ("table",))
 
@@ -110,5 +116,5 @@ CATALOGUE = (
     *(TOKEN_USAGE, OPERATION_DURATION, REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN),
     *(CALLS, ATTEMPTS, TOKENS, COST, CONTRACT_ANSWERS, REPAIRS, TOOL_CALLS, REPETITION, RESUMED),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
-    *(LAG_BYTES, LAG_SECONDS, SET_ASIDE, TELEMETRY_UP, INGESTED),
+    *(LAG_BYTES, LAG_SECONDS, SET_ASIDE, DEAD_LETTERS, TELEMETRY_UP, INGESTED),
 )

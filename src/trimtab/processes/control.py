@@ -90,7 +90,7 @@ async def serve_control(
     """
     recorded = Recorded()
     desk = Desk(lambda: parts.open_stores(recorded.observe), parts.clock)
-    metrics = Metrics(recorded, parts.board, lambda: (desk.lag, desk.state.up))
+    metrics = Metrics(recorded, parts.board, lambda: (desk.lag, desk.state.up), lambda: desk.dead)
     sources = Sources(
         parts.clock,
         settings.environment,

@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from trimtab.errors import FormatError, InvalidRequest, StoreError
+from trimtab.errors import CallError, FormatError, StoreError
 from trimtab.journal.dead_letters import Damaged, DeadLetter, DeadLetters, Letters, Tally
 from trimtab.policy.snapshot import UNDECLARED, Snapshot
 from trimtab.processes.desk import Desk, Stores
@@ -32,6 +32,13 @@ Whole = Callable[[], Iterable[str]]
 """The tasks whose request bodies are kept whole."""
 
 log = logging.getLogger("trimtab.control")
+
+
+class LetterRefused(CallError):
+    """{detail}."""
+
+    code = "invalid_request"
+    status = 409
 
 
 class Redriven(Struct, frozen=True):
@@ -114,16 +121,16 @@ class Undertaker:
     async def drop(self, ids: tuple[str, ...]) -> tuple[str, ...]:
         """Takes letters out, of records their file too; the ids of those that were there.
 
-        Raises `InvalidRequest` for records that are still being written.
+        Raises `LetterRefused` for records that are still being written.
         """
         return await self._desk.ask(lambda stores: dropped(stores, ids))
 
     async def redrive(self, letter_id: str) -> Redriven | None:
-        """Re-drives a letter; None if there is none of that id. Raises `InvalidRequest` for one that cannot be."""
+        """Re-drives a letter; None if there is none of that id. Raises `LetterRefused` for one that cannot be."""
         if letter_id in self._busy:
-            raise InvalidRequest(detail=f"{letter_id} is being re-driven already; wait for that")
+            raise LetterRefused(detail=f"{letter_id} is being re-driven already; wait for that")
         if len(self._busy) >= MOST_AT_ONCE:
-            raise InvalidRequest(detail=f"{MOST_AT_ONCE} letters are being re-driven already; wait for one of them")
+            raise LetterRefused(detail=f"{MOST_AT_ONCE} letters are being re-driven already; wait for one of them")
         self._busy.add(letter_id)
         try:
             letter = await self._desk.ask(lambda stores: letters_of(stores).get(letter_id))
@@ -138,10 +145,10 @@ class Undertaker:
     async def _resend(self, letter: DeadLetter) -> Redriven:
         admitted = letter.admitted
         if admitted is None or admitted.surface not in PATHS:
-            raise InvalidRequest(detail=f"{letter.id} is of no surface that this release serves; drop it")
+            raise LetterRefused(detail=f"{letter.id} is of no surface that this release serves; drop it")
         body, missing = await self._desk.ask(lambda stores: request_of(stores, letter))
         if body is None:
-            raise InvalidRequest(detail=f"the request of {letter.id} cannot be sent again: {missing}; drop it")
+            raise LetterRefused(detail=f"the request of {letter.id} cannot be sent again: {missing}; drop it")
         send = partial(self._send, PATHS[admitted.surface], labels(admitted), body)
         sent = await asyncio.get_running_loop().run_in_executor(self._senders, send)
         if sent.ok:
@@ -188,13 +195,13 @@ def request_of(stores: Stores, letter: DeadLetter) -> tuple[bytes | None, str]:
 def salvaged(stores: Stores, letter: DeadLetter) -> Redriven:
     """Stores what is whole behind the damage in a segment, and drops its letter; the file goes with it.
 
-    Raises `InvalidRequest` where that cannot be, `StoreError` while telemetry does not take it.
+    Raises `LetterRefused` where that cannot be, `StoreError` while telemetry does not take it.
     """
     state, events = stores.ingest.salvage(letter.id)
     if state == "in_use":
-        raise InvalidRequest(detail=_in_use(letter.id))
+        raise LetterRefused(detail=_in_use(letter.id))
     if state == "gone":
-        raise InvalidRequest(detail=f"the file of {letter.id} is not there any more; drop the letter")
+        raise LetterRefused(detail=f"the file of {letter.id} is not there any more; drop the letter")
     letters_of(stores).drop((letter.id,))
     return Redriven(letter.id, True, events=events)
 
@@ -205,7 +212,7 @@ def dropped(stores: Stores, ids: tuple[str, ...]) -> tuple[str, ...]:
     for letter in ids:
         found = letters.get(letter)
         if found is not None and found.kind == "records" and stores.ingest.discard(letter) == "in_use":
-            raise InvalidRequest(detail=_in_use(letter))
+            raise LetterRefused(detail=_in_use(letter))
     return letters.drop(ids)
 
 

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
 from trimtab.gateway.board_view import BoardView
+from trimtab.journal.dead_letters import Tally
 from trimtab.processes import catalogue as metric
 from trimtab.processes.catalogue import Metric
 from trimtab.record.events import OK, Attempt, Settled
@@ -301,12 +302,18 @@ class Metrics(Collector):
     """All metrics of a host: what records say, and what board and ingest say at this moment."""
 
     def __init__(
-        self, recorded: Recorded, board: Callable[[], BoardView | None], lag: Callable[[], tuple[Lag, bool]]
+        self,
+        recorded: Recorded,
+        board: Callable[[], BoardView | None],
+        lag: Callable[[], tuple[Lag, bool]],
+        dead: Callable[[], Iterable[Tally]] = tuple,
     ) -> None:
-        """`lag` gives how far telemetry is behind and whether it takes what it is sent."""
+        """`lag` gives how far telemetry is behind and whether it takes what it is sent, `dead` what letters wait."""
         self._recorded = recorded
         self._board = board
         self._lag = lag
+        self._dead = dead
+        self._dead_task = Bounded()
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -332,6 +339,18 @@ class Metrics(Collector):
             (metric.TELEMETRY_UP, int(is_up)),
         ):
             yield GaugeMetricFamily(of.name, of.says, value=value)
+        yield self._dead_letters()
+
+    def _dead_letters(self) -> Family:
+        waiting: dict[Labels, int] = {}
+        for one in self._dead():
+            labels: Labels = (self._dead_task(one.task), one.cause)
+            waiting[labels] = waiting.get(labels, 0) + one.letters
+        of = metric.DEAD_LETTERS
+        family = GaugeMetricFamily(of.name, of.says, labels=of.labels)
+        for told, letters in waiting.items():
+            family.add_metric(told, letters)
+        return family
 
 
 def _board_families(board: BoardView) -> Iterator[Family]:

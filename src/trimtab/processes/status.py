@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from trimtab.errors import StoreError
 from trimtab.gateway.board_view import BoardView
+from trimtab.journal.dead_letters import Tally
 from trimtab.processes import roster
 from trimtab.processes.inforce import Refusal, Standing
 from trimtab.processes.roster import Member
@@ -28,7 +29,9 @@ class TelemetryState(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """A host at `at_ns`. `refused` and `needs_restart` tell what was not taken of the latest edit."""
+    """A host at `at_ns`. `refused` and `needs_restart` tell what was not taken of the latest edit, `dead` what waits of
+    calls and records that failed for good.
+    """
 
     at_ns: int
     environment: str
@@ -38,6 +41,7 @@ class Status(Struct, frozen=True):
     telemetry: TelemetryState
     refused: Refusal | None = None
     needs_restart: tuple[str, ...] = ()
+    dead: tuple[Tally, ...] = ()
 
 
 def read_status(
@@ -46,6 +50,7 @@ def read_status(
     run: Path,
     board: Callable[[], BoardView | None],
     telemetry: TelemetryState,
+    dead: tuple[Tally, ...] = (),
 ) -> Status:
     """Puts together what supervisor, workers and control each wrote down; raises `StoreError` for unreadable files."""
     standing = _standing(run / "declaration.json")
@@ -58,6 +63,7 @@ def read_status(
         telemetry=telemetry,
         refused=standing.refused,
         needs_restart=standing.needs_restart,
+        dead=dead,
     )
 
 
