@@ -20,6 +20,8 @@ SUITES = {
     "engine": "tokens per second of a real vLLM, through the gateway and direct",
     "deadlines": "how punctually each clock fires, and that patience is kept",
     "truncation": "answers cut by the upstream: none may look whole to a client",
+    "resume": "streams cut by resets and by a killed vLLM: they go on elsewhere, as one whole answer",
+    "contracts": "answers under a schema, of engines that enforce it and of others: no invalid one delivered",
     "crash": "killed workers, killed control, rolling restarts: no record lost, no connection reset",
     "outage": "telemetry down and a disk full under load: nothing lost, calls refused loudly and taken again",
     "repetition": "degenerate repetition in an answer: found, missed, wrongly seen; its cost for each chunk",

@@ -243,8 +243,8 @@ def remarks(how: str, raw: dict[str, Any]) -> list[str]:
     if listed:
         more = f" and {len(listed) - TOLD_DIFFERENCES} more" if len(listed) > TOLD_DIFFERENCES else ""
         words = (
-            "differences, in characters after the seam (gap of the two likeliest tokens there, in nats; whether the text"
-            " before the seam is read as other tokens than it was made of)"
+            "differences, in characters after the seam (gap of the two likeliest tokens there, in nats; whether the"
+            " text before the seam is read as other tokens than it was made of)"
         )
         told.append(f"{how}: {words}: {', '.join(map(place_of, listed[:TOLD_DIFFERENCES]))}{more}.")
     return told
