@@ -30,6 +30,7 @@ LOOSE_FORMATS = {
 }
 EXACT_FORMATS = ("uuid", "uri", "duration", "uri-reference", "uri-template")
 IGNORED = ("not", "if", "dependentRequired", "dependentSchemas", "dependencies", "$dynamicRef", "$recursiveRef")
+_UNSEEN = ("not", "if", "then", "else", "dependentSchemas", "dependencies", "contains")
 _STRINGS = ("minLength", "maxLength", "pattern", "format")
 _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _OBJECTS = ("required", "patternProperties", "propertyNames", "minProperties", "maxProperties")
@@ -40,7 +41,7 @@ _LARGEST_STEP = 1000
 
 def findings(schema: Any) -> Iterator[Finding]:
     """What xgrammar does with each keyword, once vLLM hands it the schema."""
-    yield from apply(RULES, schema)
+    yield from apply(RULES, schema, _UNSEEN)
 
 
 def _head(place: Place) -> str:

@@ -68,16 +68,19 @@ class Place:
 Rule = Callable[[Place], Iterator[Finding]]
 
 
-def reachable(schema: Any) -> Iterator[Place]:
-    """The subschemas that an answer can meet: definitions nothing refers to are left out, as engines do."""
+def reachable(schema: Any, without: tuple[str, ...] = ()) -> Iterator[Place]:
+    """The subschemas that an answer can meet: definitions nothing refers to are left out, as engines do.
+
+    What stands in a keyword of `without` is left out too.
+    """
     references = References(schema)
-    for part in _met(Part((), schema), references):
+    for part in _met(Part((), schema), references, (*_DEFINITIONS, *without)):
         yield Place(part, references)
 
 
 def recurs(part: Part, references: References) -> bool:
     """Whether a subschema can be met inside itself."""
-    return any(_leads_to(inner, references) == part.tokens for inner in _met(part, references))
+    return any(_leads_to(inner, references) == part.tokens for inner in _met(part, references, _DEFINITIONS))
 
 
 def _leads_to(part: Part, references: References) -> tuple[str, ...] | None:
@@ -85,14 +88,14 @@ def _leads_to(part: Part, references: References) -> tuple[str, ...] | None:
     return None if target is None else target.tokens
 
 
-def _met(start: Part, references: References) -> Iterator[Part]:
+def _met(start: Part, references: References, without: tuple[str, ...]) -> Iterator[Part]:
     waiting, seen = [start], {start.tokens}
     while waiting:
         part = waiting.pop()
         if not isinstance(part.schema, dict):
             continue
         yield part
-        inner = [one for keyword in part.schema if keyword not in _DEFINITIONS for one in below(part, keyword)]
+        inner = [one for keyword in part.schema if keyword not in without for one in below(part, keyword)]
         target = references.follow(part.schema.get("$ref"))
         for one in (*inner, target):
             if one is not None and one.tokens not in seen:
@@ -100,9 +103,9 @@ def _met(start: Part, references: References) -> Iterator[Part]:
                 waiting.append(one)
 
 
-def apply(rules: tuple[Rule, ...], schema: Any) -> Iterator[Finding]:
-    """All that the rules find in a schema."""
-    for place in reachable(schema):
+def apply(rules: tuple[Rule, ...], schema: Any, without: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """All that the rules find in the subschemas that `reachable` gives."""
+    for place in reachable(schema, without):
         for rule in rules:
             yield from rule(place)
 

@@ -77,7 +77,9 @@ def features(pattern: str) -> Features:
     scan = _Scan(pattern)
     for _ in scan.atoms():
         pass
-    whole = pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$")
+    before = pattern.removesuffix("$")
+    escaped = (len(before) - len(before.rstrip("\\"))) % 2 == 1
+    whole = pattern.startswith("^") and pattern.endswith("$") and not escaped
     return Features(**scan.seen, anchored=whole)
 
 
