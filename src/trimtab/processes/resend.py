@@ -111,7 +111,7 @@ def _end_of(answer: http.client.HTTPResponse) -> tuple[bytes, bool]:
         return (end + cut.partial)[-KEPT_BYTES:], False
     except (OSError, http.client.HTTPException):
         return end, False
-    return end, True
+    return end, answer.length in {None, 0}
 
 
 def _state(status: int, *, whole: bool) -> str:
