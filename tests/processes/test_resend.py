@@ -84,9 +84,7 @@ async def test_how_it_ended_is_told(script: Script, expected: Sent) -> None:
     assert done == expected
 
 
-@pytest.mark.parametrize(
-    "script", [Script((Send(b"nonsense\r\n\r\n"), Close())), Script((Close(),)), Script((Reset(),))]
-)
+@pytest.mark.parametrize("steps", [(Send(b"nonsense\r\n\r\n"), Close()), (Close(),), (Reset(),)])
 async def test_what_is_no_answer_is_no_gateway(steps: tuple[Step, ...]) -> None:
     """Whoever listens there, the letter stays."""
     with pytest.raises(UpstreamError, match=r"the gateway at 127\.0\.0\.1"):
