@@ -144,7 +144,7 @@ def kills(options: Options, result: Result) -> None:
             seen += asyncio.run(storm(opened.target("write"), whole, victim, took_s * draw.uniform(*KILLED_WITHIN)))
             options.tell(f"resume: kill {number + 1} of {rounds}: {counted(seen[-2 * STREAMS_EACH :])}")
             victim.start()
-            children.await_true(lambda: all_closed(opened), BACK_LIMIT_S, "both replicas in use again", every_s=0.5)
+            children.await_true(lambda: in_use(opened, whole[0]), BACK_LIMIT_S, "both replicas in use again", every_s=0.5)
         opened.settle()
         for one in seen:
             interrupted.check_record(one, opened)
@@ -172,9 +172,10 @@ async def storm(target: Target, whole: Sequence[Uncut], victim: Replica | None, 
     return seen
 
 
-def all_closed(opened: Gateway) -> bool:
-    """Whether the gateway uses every replica."""
-    return all(one["state"] == "closed" for one in opened.status()["board"]["replicas"])
+def in_use(opened: Gateway, one: Uncut) -> bool:
+    """Whether the gateway uses every replica; a short call gives one that has come back the chance to show it."""
+    asyncio.run(interrupted.ask(opened.target("write"), {**one.body, "max_tokens": 1}))
+    return all(replica["state"] == "closed" for replica in opened.status()["board"]["replicas"])
 
 
 def counted(seen: Sequence[Seen]) -> dict[str, int]:
