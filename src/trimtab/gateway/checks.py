@@ -88,6 +88,12 @@ class Checks(Struct, eq=False):
         return self.contract.validator is not None or self.toolbox is not None
 
     @property
+    def enforces(self) -> bool:
+        """Whether an answer may turn out to be one that is not delivered."""
+        text = self.contract.validator is not None and self.on_invalid != "pass"
+        return text or (self.toolbox is not None and self.contract.tool_calls.on_invalid != "pass")
+
+    @property
     def flags_only(self) -> bool:
         """Whether all that is looked for is repetition, which is only noted."""
         return self.toolbox is None and self.contract.validator is None and self.contract.repetition == "flag"

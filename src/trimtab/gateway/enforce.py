@@ -153,9 +153,9 @@ def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaF
     keep = Keep(
         added=True,
         replies=checks is not None and checks.looks_at_replies,
-        end=checks is not None,
+        end=checks is not None and (checks.enforces or contract.repetition == "stop"),
         hide_logprobs=confident and not asked.logprobs,
-        hide_counts=resumes and "continuous_usage_stats" not in asked.stream_options,
+        hide_counts=resumes and not counted(asked),
     )
     return Asking(wire, spliced(wire, asked, edits), keep, resumes)
 
@@ -166,6 +166,11 @@ def spliced(wire: Wire, asked: Asked, edits: Edits) -> bytes:
         return wire.splice(asked, edits)
     except NOT_JSON as wrong:
         raise InvalidRequest(detail=f"the body is not a request of this API: {wrong}") from None
+
+
+def counted(asked: Asked) -> bool:
+    """Whether the client itself asks for counts in every event, which a vLLM gives only together with the usage."""
+    return asked.wants_usage and bytes(asked.stream_options.get("continuous_usage_stats", b"")) == b"true"
 
 
 def resumable(exchange: Exchange, contract: Contract, model: Model, wire: Wire) -> bool:

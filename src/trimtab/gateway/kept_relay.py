@@ -168,7 +168,8 @@ class KeptRelay(StreamedRelay):
 
     def _may_stop(self) -> bool:
         """Whether an answer that repeats itself can be ended here: not amid its end, nor with others beside it."""
-        return not (self.reader.ending or self.reader.done) and self.reader.facts.choices < 2
+        facts = self.reader.facts
+        return not (self.reader.ending or self.reader.done or facts.finish_reason) and facts.choices < 2
 
     def _stop_here(self) -> None:
         """The answer repeats itself: it ends here, and says so."""

@@ -121,6 +121,11 @@ class Draft:
         self._arguments: list[str] = []
         self._arguments_done = False
 
+    @property
+    def kind(self) -> str:
+        """The type it was announced with; "" if it was not."""
+        return self._kind.type
+
     def take(self, event: FullEvent) -> str:
         """Adds what an event tells of this item; the message text that it brought."""
         _, _, rest = event.type.partition(".")

@@ -14,6 +14,8 @@ from trimtab.gateway.surfaces.responses_draft import MAX_ITEMS, Draft, FullEvent
 from trimtab.gateway.surfaces.responses_edits import event_without_logprobs
 from trimtab.gateway.surfaces.surface import Added, Facts, Keep
 
+JUDGED: Final = frozenset({"", "message", "function_call"})
+"""Items that a contract is about; reasoning, and what a server does by itself, is passed on when it is done."""
 COMPLETE: Final = frozenset({"stop", "tool_calls"})
 REASON: Final[dict[Finish, str]] = {"content_filter": "content_filter"}
 """Why a response is told to be incomplete, by how it ended; `max_output_tokens` for all others."""
@@ -36,7 +38,8 @@ _encode = msgspec.json.Encoder().encode
 class KeptReader(EventReader):
     """Reads events one by one, keeps what `keep` names and the items as they are written, and edits what is hidden."""
 
-    __slots__ = ("_added", "_drafts", "_keep", "_output", "_response", "_sequence", "_tokens", "_top_logprobs")
+    __slots__ = ("_added", "_drafts", "_ending", "_keep", "_output", "_response", "_sequence", "_tokens",
+                 "_top_logprobs")  # fmt: skip
 
     def __init__(self, keep: Keep, top_logprobs: Raw | None = None) -> None:
         super().__init__()
@@ -48,6 +51,7 @@ class KeptReader(EventReader):
         self._output: list[Item] = []
         self._response: dict[str, Raw] = {}
         self._sequence = -1
+        self._ending = False
 
     @property
     def facts(self) -> Facts:
@@ -95,7 +99,13 @@ class KeptReader(EventReader):
         except TooLarge:
             self.failure = "the answer has too many items"
             return
-        self._pass(self._edited(event, payload), forward, ends=said.type in ENDS)
+        self._pass(self._edited(event, payload), forward, ends=self._ends(said))
+
+    def _ends(self, said: FullEvent) -> bool:
+        """Whether an event is of the answer's end: from the first on that says that something to be judged is done."""
+        if not self._ending and said.type.endswith(".done") and said.output_index is not None:
+            self._ending = self._drafts[said.output_index].kind in JUDGED
+        return self._ending or said.type in ENDS
 
     def _note(self, said: FullEvent) -> None:
         if bytes(said.response).startswith(b"{"):
