@@ -296,7 +296,10 @@ async def test_the_schema_goes_out_in_the_engines_own_form(
     tmp_path: Path, engine: str, field: str | None, value: object
 ) -> None:
     """Whatever form the client asked for, the task's schema takes its place; an unknown engine is told nothing."""
-    strict = json.loads(SCHEMA) | {"required": ["label", "note"]}
+    strict = json.loads(SCHEMA) | {
+        "properties": {"label": {"type": "string", "enum": ["bug"]}, "note": {"type": "string"}},
+        "required": ["label", "note"],
+    }
     text = json.dumps(strict if engine == "openai" else json.loads(SCHEMA), sort_keys=True, separators=(",", ":"))
     async with ScriptedUpstream() as upstream:
         upstream.always(chat_json(said('{"label":"bug","note":"x"}')))
@@ -354,4 +357,27 @@ async def test_several_choices_are_all_judged(tmp_path: Path) -> None:
         upstream.always(json_answer(body))
         async with RunningGateway(tmp_path, under(upstream.url, "reject")) as gateway:
             response = await gateway.post({**ASK, "n": 2})
+    assert response.json()["error"]["code"] == "output_invalid"
+
+
+@pytest.mark.parametrize(("required", "sent"), [(["label", "note"], True), (["label"], False)])
+async def test_a_schema_that_the_engine_would_refuse_is_not_sent(
+    tmp_path: Path, required: list[str], *, sent: bool
+) -> None:
+    """OpenAI's strict mode takes only schemas that require all properties; the answer is validated all the same."""
+    schema = json.dumps(
+        {
+            "type": "object",
+            "properties": {"label": {"type": "string", "enum": ["bug"]}, "note": {"type": "string"}},
+            "required": required,
+            "additionalProperties": False,
+        }
+    )
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json(said(BAD)))
+        policy = under(upstream.url, "reject", "openai")
+        task_now = replace(policy.tasks["triage"], output=Output(Schema(schema, "d"), "reject"))
+        async with RunningGateway(tmp_path, replace(policy, tasks={"triage": task_now})) as gateway:
+            response = await gateway.post(ASK)
+    assert ("response_format" in json.loads(upstream.requests[0].body)) is sent
     assert response.json()["error"]["code"] == "output_invalid"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trimtab.clock import Clock
+from trimtab.contracts.classify import classify
 from trimtab.declare.project import Engine, Model
 from trimtab.gateway import enforce, replies
 from trimtab.gateway.admission import Admission, FindKey
@@ -52,6 +53,12 @@ class Serving:
         self.admission = Admission(snapshot, parts.find_key, parts.worker, parts.operator_key)
         self.router = parts.router(snapshot)
         self._contracts = contracts(snapshot)
+        self._forms = {
+            (task.name, name): FORMS[model.engine]
+            for task in snapshot.tasks.values()
+            for name in task.models
+            if (model := snapshot.models[name]).engine in FORMS and self._takes(task.name, model)
+        }
         self.models_list = replies.models_list(snapshot)
         self._signers = parts.signers
         self._signers.serve(snapshot.models.values())
@@ -59,13 +66,18 @@ class Serving:
             (model.name, url): self._target(model, url) for model in snapshot.models.values() for url in model.replicas
         }
 
+    def _takes(self, task: str, model: Model) -> bool:
+        """Whether a model's engine takes the schema of a task; there is none for a task without a contract."""
+        validator = self._contracts[task].validator
+        return validator is not None and classify(validator.schema, model.engine, model.grammar).sent
+
     def contract(self, task: str) -> Contract:
         """What the answers of a task must keep."""
         return self._contracts.get(task, UNDECLARED_CONTRACT)
 
     def schema_form(self, task: TaskPolicy, choice: Choice) -> SchemaForm | None:
-        """How the engine of the chosen model is told of the task's schema; None where it would not understand it."""
-        return FORMS.get(self.snapshot.models[choice.model].engine) if task.output is not None else None
+        """How the engine of the chosen model is told of the task's schema; None where it would refuse it."""
+        return self._forms.get((task.name, choice.model))
 
     def target(self, choice: Choice) -> enforce.Target:
         """The chosen replica; one that came with a later snapshot is made as it is needed."""
