@@ -101,7 +101,7 @@ def mutations(draw: st.DrawFn) -> tuple[str, bytes]:
 
 def policy(url: str) -> Snapshot:
     """A task that asks for nothing, one that asks for everything, and one on a model of another wire."""
-    output = Output(Schema('{"type":"object"}', "d"), "repair")
+    output = Output(Schema('{"type":"object","additionalProperties":false}', "d"), "repair")
     tools = {
         "tools": (Tool("refund", "Pays back.", Schema('{"type":"object"}', "d")),),
         "tool_calls": ToolCalls("repair"),
