@@ -121,3 +121,70 @@ def test_whose_dead_letters_cannot_be_redriven(tmp_path: Path, capsys: pytest.Ca
     write(tmp_path, f'{MODEL}[defaults]\nundeclared_redaction = "full"\n')
     assert run(["check", "--project", str(tmp_path)]) == 0
     assert "Note" not in capsys.readouterr().out
+
+
+TWO_ENGINES = (
+    '[models.own]\nmodel = "m"\nengine = "vllm"\nreplicas = ["http://127.0.0.1:9000"]\n'
+    '[models.bought]\nmodel = "g"\nengine = "openai"\nreplicas = ["http://127.0.0.1:9001"]\n'
+)
+WITH_SCHEMA = 'model = "own"\nfallback = ["bought"]\noutput = { schema = "s.json" }\n'
+OPTIONAL = '{"type": "object", "properties": {"note": {"type": "string", "maxLength": 9}}}'
+
+
+def with_schema(root: Path, schema: str = OPTIONAL) -> Path:
+    """A project whose one task has a schema and two models; returns where its rewriting would lie."""
+    write(root, TWO_ENGINES, triage=WITH_SCHEMA)
+    (root / "tasks" / "triage" / "s.json").write_text(schema)
+    return root / "tasks" / "triage" / "output.strict.schema.json"
+
+
+def test_schemas_have_a_class_at_each_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each model of the task, and below it each keyword with its place and what becomes of it."""
+    with_schema(tmp_path)
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    own = lines.index("Schema of triage at own (vllm): native, but weakened")
+    assert lines[own + 1].startswith("  /properties/note maxLength: weakened; xgrammar ")
+    assert lines[own + 2] == "Schema of triage at bought (openai): validated only, not sent"
+    assert "  (top) required: refused; OpenAI wants every property required: note" in lines
+    assert any(line.endswith("trimtab check --rewrite writes tasks/triage/output.strict.schema.json") for line in lines)
+
+
+def test_schemas_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The classes with their findings, and the rewriting with what it changed."""
+    with_schema(tmp_path)
+    assert run(["check", "--json", "--project", str(tmp_path)]) == 0
+    own, bought = json.loads(capsys.readouterr().out)["schemas"]
+    assert (own["task"], own["model"], own["kind"], own["rewrite"]) == ("triage", "own", "weakened", None)
+    assert [(found["path"], found["keyword"]) for found in own["findings"]] == [("/properties/note", "maxLength")]
+    assert bought["kind"] == "validated"
+    assert bought["rewrite"]["properties"] == {
+        "note": {"type": ["string", "null"], "description": "(maxLength: 9)"},
+    }
+    assert {"path": "/properties/note", "what": "null where it was left out"} in bought["changes"]
+
+
+def test_a_rewriting_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It lies beside the schema; a file of that name is never written over."""
+    place = with_schema(tmp_path)
+    assert run(["check", "--rewrite", "--project", str(tmp_path)]) == 0
+    assert "tasks/triage/output.strict.schema.json is written" in capsys.readouterr().out
+    assert json.loads(place.read_text())["required"] == ["note"]
+    assert run(["check", "--rewrite", "--project", str(tmp_path)]) == 0
+    place.write_text("mine")
+    assert run(["check", "--rewrite", "--project", str(tmp_path)]) == 1
+    assert "says something else: move it away first" in capsys.readouterr().out
+    assert place.read_text() == "mine"
+
+
+def test_nothing_to_rewrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A schema that both engines enforce as it is."""
+    place = with_schema(
+        tmp_path,
+        '{"type": "object", "properties": {"n": {"type": "null"}}, "required": ["n"], "additionalProperties": false}',
+    )
+    assert run(["check", "--rewrite", "--project", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Schema of triage at bought (openai): native\n" in shown
+    assert "No schema needs to be rewritten." in shown
+    assert not place.exists()

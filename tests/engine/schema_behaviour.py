@@ -7,6 +7,7 @@ own validator. Three faults of the text, which no grammar excludes and `classify
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -26,6 +27,9 @@ from trimtab.contracts.jsontext import NotJson, parse
 from trimtab.contracts.validate import Validator
 
 MODEL = ROOT / "src" / "trimtab" / "demo" / "models" / "jobs-small"
+RESETS = 4
+LIKINGS = {" ": -6.0, "\n": -6.0, "\t": -6.0, "\r": -6.0, '"': 2.5, "]": 2.5, "}": 2.5}
+"""Logit biases of characters: white space would go on for ever, and answers must come to an end."""
 LEFT_OUT = ("twice", "beyond the range of a double", "surrogate")
 GRAMMARS: tuple[Grammar, ...] = ("auto", "xgrammar", "guidance")
 Outcome = Literal["agrees", "unconfirmed", "disagrees"]
@@ -140,7 +144,7 @@ def _seen(case: Case, validator: Validator, asked: list[str], said: dict[str, An
 
 
 class Server:
-    """A vLLM that runs, asked with random answers: a high temperature, and little liking for white space."""
+    """A vLLM that runs, asked for random answers: at a high temperature, with a liking for an end."""
 
     def __init__(self, url: str, model: str, tokens: int = 160) -> None:
         self._url = url
@@ -150,9 +154,9 @@ class Server:
         self._bias: dict[str, float] = {}
 
     async def __aenter__(self) -> Server:
-        for text in (" ", "\n", "\t", "\r", "  ", "\n\n"):
+        for text, liking in LIKINGS.items():
             answer = await self._client.post(self._url + "/tokenize", json={"model": self._model, "prompt": text})
-            self._bias.update({str(token): -6.0 for token in answer.json()["tokens"][-1:]})
+            self._bias[str(answer.json()["tokens"][-1])] = liking
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -179,10 +183,13 @@ class Server:
             "seed": seed,
             "max_tokens": self._tokens,
             "logit_bias": self._bias,
-            "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": case.schema}},
+            "structured_outputs": {"json": case.schema},
         }
-        answer = await self._client.post(self._url + "/v1/chat/completions", json=body)
-        return answer.status_code, answer.text
+        for _ in range(RESETS):
+            with contextlib.suppress(httpx.TransportError):  # uvicorn closes idle connections as they are used again
+                answer = await self._client.post(self._url + "/v1/chat/completions", json=body)
+                return answer.status_code, answer.text
+        raise RuntimeError(f"vLLM resets every connection under {case.id}: did it die of this schema?")
 
 
 def predicted(case: Case, grammar: Grammar) -> Classified:

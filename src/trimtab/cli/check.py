@@ -10,6 +10,7 @@ from msgspec import Struct
 from rich import box
 from rich.table import Table
 
+from trimtab.cli.check_schemas import SchemaFacts, schema_facts, show, write_rewritten
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.declare.load import read
 from trimtab.declare.mistakes import Mistake
@@ -53,14 +54,25 @@ class Found(Struct, frozen=True):
     models: tuple[ModelFacts, ...] = ()
     tasks: tuple[TaskFacts, ...] = ()
     notes: tuple[str, ...] = ()
+    schemas: tuple[SchemaFacts, ...] = ()
 
 
-@click.command(epilog="Exit status: 0 the project can be used, 1 it has mistakes, 2 the command was not understood.")
+@click.command(
+    epilog="Exit status: 0 the project can be used, 1 it has mistakes, or a file is in the way of --rewrite, "
+    "2 the command was not understood."
+)
 @PROJECT
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
+@click.option(
+    "--rewrite", is_flag=True, help="Write each schema that OpenAI refuses as one it takes, into a file of its own."
+)
 @click.pass_context
-def command(context: click.Context, project: Path, as_json: bool) -> None:
-    """Tell every mistake in a project, each with its file and line, or sum up what it declares."""
+def command(context: click.Context, project: Path, as_json: bool, rewrite: bool) -> None:
+    """Tell every mistake in a project, each with its file and line, or sum up what it declares.
+
+    For each task with a schema it tells whether the engine of each model enforces it, weakens a keyword of it, or takes
+    none of it, so that only Trimtab validates the answers.
+    """
     reading = read(project)
     mistakes = tuple(sorted((*reading.mistakes, *schema_mistakes(reading.schemas))))
     found = Found(False, tuple(map(_plain, mistakes))) if mistakes or not reading.project else _found(reading.project)
@@ -73,8 +85,17 @@ def command(context: click.Context, project: Path, as_json: bool) -> None:
             click.echo(str(mistake))
         click.echo(f"\n{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}.")
         next_verb("trimtab check")
-    if not found.ok:
+    written = not (found.ok and rewrite) or _write(project, found.schemas, quiet=as_json)
+    if not found.ok or not written:
         context.exit(MISTAKEN)
+
+
+def _write(root: Path, schemas: tuple[SchemaFacts, ...], *, quiet: bool) -> bool:
+    """Writes what `--rewrite` asks for; False if a file is in the way."""
+    done = list(write_rewritten(root, schemas))
+    for line, _ in done or [("No schema needs to be rewritten.", True)]:
+        click.echo(line, err=quiet)
+    return all(good for _, good in done)
 
 
 def _plain(mistake: Mistake) -> dict[str, str | int]:
@@ -93,6 +114,7 @@ def _found(project: Project) -> Found:
         models=tuple(map(_model, project.models.values())),
         tasks=tuple(map(_task, project.tasks.values())),
         notes=_notes(project),
+        schemas=schema_facts(project),
     )
 
 
@@ -166,6 +188,7 @@ def _sum_up(found: Found) -> None:
         say(tasks)
     else:
         click.echo("No task yet: calls run as (undeclared), under [defaults]. Add tasks/NAME/task.toml.")
+    show(found.schemas)
     for note in found.notes:
         click.echo(f"Note: {note}")
     next_verb("trimtab up")
