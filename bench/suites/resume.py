@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,8 @@ def kills(options: Options, result: Result) -> None:
             seen += asyncio.run(storm(opened.target("write"), whole, victim, took_s * draw.uniform(*KILLED_WITHIN)))
             options.tell(f"resume: kill {number + 1} of {rounds}: {counted(seen[-2 * STREAMS_EACH :])}")
             victim.start()
-            children.await_true(lambda: in_use(opened, whole[0]), BACK_LIMIT_S, "both replicas in use again", every_s=0.5)
+            back = partial(in_use, opened, whole[0])
+            children.await_true(back, BACK_LIMIT_S, "both replicas in use again", every_s=0.5)
         opened.settle()
         for one in seen:
             interrupted.check_record(one, opened)
