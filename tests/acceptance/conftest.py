@@ -92,7 +92,10 @@ on_invalid = "repair"
 """
 PARCEL = {
     "type": "object",
-    "properties": {"kind": {"enum": ["red", "blue"]}, "size": {"enum": ["big", "small"]}},
+    "properties": {
+        "kind": {"type": "string", "enum": ["red", "blue"]},
+        "size": {"type": "string", "enum": ["big", "small"]},
+    },
     "required": ["kind", "size"],
     "additionalProperties": False,
 }
