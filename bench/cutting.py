@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from typing import cast
 
 from bench import client
+from bench.arm import Target
 
 USER = re.compile(rb'"user": ?"(cut-[a-z0-9]+((?:-[0-9]+)+))"')
 LINGER_NOT = struct.pack("ii", 1, 0)
@@ -132,7 +133,7 @@ class Near(asyncio.Protocol):
 
 def cuts(port: int) -> dict[str, list[int]]:
     """What a running proxy has cut, by user."""
-    answer = asyncio.run(client.ask(client.Target(port), b"GET /cuts HTTP/1.1\r\n\r\n"))
+    answer = asyncio.run(client.ask(Target(port), b"GET /cuts HTTP/1.1\r\n\r\n"))
     found: dict[str, list[int]] = json.loads(answer.body)
     return found
 

@@ -9,11 +9,13 @@ import json
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+
 from trimtab.demo.app import MODELS
-from trimtab.demo.weights import read_safetensors
+from trimtab.demo.weights import Array, read_safetensors
 
 SPREAD = 0.02
 """Standard deviation of the weights, as Llama models are initialised."""
@@ -33,9 +35,10 @@ def write(folder: Path, seed: int) -> Path:
     return folder
 
 
-def safetensors(tensors: dict[str, np.ndarray]) -> bytes:
+def safetensors(tensors: dict[str, Array]) -> bytes:
     """Float32 tensors in the format that `trimtab.demo.weights` reads."""
-    header, bodies, at = {"__metadata__": {"format": "pt"}}, [], 0
+    header: dict[str, dict[str, Any]] = {"__metadata__": {"format": "pt"}}
+    bodies, at = [], 0
     for name, tensor in tensors.items():
         body = tensor.astype("<f4").tobytes()
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, at + len(body)]}
