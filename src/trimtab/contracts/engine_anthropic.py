@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from trimtab.contracts.findings import Finding, Place, Rule, apply, reachable, recurs
+from trimtab.contracts.findings import Finding, Place, Rule, apply, reachable
 from trimtab.contracts.patterns import features
 
 REFUSED = (
@@ -60,7 +60,7 @@ def _references(place: Place) -> Iterator[Finding]:
     target = place.references.follow(place.schema["$ref"])
     if target is None:
         yield place.find("$ref", "refused", "Anthropic follows references only within the schema")
-    elif recurs(target, place.references):
+    elif place.recurs(target):
         yield place.find("$ref", "refused", "Anthropic takes no schema that contains itself")
     if place.tokens[-2:-1] == ("allOf",):
         yield place.find("$ref", "refused", "Anthropic takes no reference inside allOf")

@@ -38,7 +38,8 @@ class Finding(Struct, frozen=True):
 class Place:
     """A subschema that an answer can meet, as an engine's rules see it."""
 
-    def __init__(self, part: Part, references: References) -> None:
+    def __init__(self, part: Part, references: References, recursive: dict[tuple[str, ...], bool]) -> None:
+        self._recursive = recursive
         self.path = pointer(part.tokens)
         self.tokens = part.tokens
         self.schema: dict[str, Any] = part.schema
@@ -51,6 +52,12 @@ class Place:
     def has(self, *keywords: str) -> list[str]:
         """Those of the keywords that stand here."""
         return [keyword for keyword in keywords if keyword in self.schema]
+
+    def recurs(self, target: Part) -> bool:
+        """Whether what a reference leads to contains itself."""
+        if target.tokens not in self._recursive:
+            self._recursive[target.tokens] = recurs(target, self.references)
+        return self._recursive[target.tokens]
 
     def types(self) -> tuple[str, ...]:
         """The types that `type` names; none where it does not stand."""
@@ -74,8 +81,9 @@ def reachable(schema: Any, without: tuple[str, ...] = ()) -> Iterator[Place]:
     What stands in a keyword of `without` is left out too.
     """
     references = References(schema)
+    recursive: dict[tuple[str, ...], bool] = {}
     for part in _met(Part((), schema), references, (*_DEFINITIONS, *without)):
-        yield Place(part, references)
+        yield Place(part, references, recursive)
 
 
 def recurs(part: Part, references: References) -> bool:

@@ -11,6 +11,7 @@ TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "o
 _OBJECT_KEYWORDS = ("properties", "additionalProperties", "unevaluatedProperties")
 _ARRAY_KEYWORDS = ("items", "prefixItems", "unevaluatedItems")
 _MAX_STEPS = 32
+MOST_BRANCHES = 200
 
 Disjoint = Callable[[Any, Any], bool]
 
@@ -70,8 +71,10 @@ def type_of(value: object) -> frozenset[str]:
 
 
 def all_disjoint(branches: list[Any], disjoint: Disjoint) -> bool:
-    """Whether no two of the branches can both hold."""
-    return all(disjoint(a, b) for index, a in enumerate(branches) for b in branches[:index])
+    """Whether no two of the branches can both hold; of more than `MOST_BRANCHES` it is not known."""
+    return len(branches) <= MOST_BRANCHES and all(
+        disjoint(a, b) for index, a in enumerate(branches) for b in branches[:index]
+    )
 
 
 class Closed:

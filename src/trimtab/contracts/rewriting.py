@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from trimtab.contracts import strict
-from trimtab.contracts.compiling import References, pointer
+from trimtab.contracts.compiling import Part, References, pointer
 from trimtab.contracts.findings import is_number, recurs
 from trimtab.contracts.patterns import features
 
@@ -70,11 +70,12 @@ class _Rewriter:
     """Rewrites one schema; `changes` tells what was changed so far."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        self.changes: list[Changed] = []
+        self.changes: dict[Changed, None] = {}
         self._schema = schema
         self._references = References(schema)
         self._wanted: list[str] = []
         self._names_top = False
+        self._recursive: dict[tuple[str, ...], bool] = {}
 
     def whole(self) -> dict[str, Any]:
         """The whole schema: an object at the top, with the definitions it refers to."""
@@ -101,10 +102,13 @@ class _Rewriter:
             raise _Impossible
         return {**top, **{holder: held for holder, held in defined.items() if held}}
 
+    def _recurs(self, target: Part) -> bool:
+        if target.tokens not in self._recursive:
+            self._recursive[target.tokens] = recurs(target, self._references)
+        return self._recursive[target.tokens]
+
     def _change(self, tokens: tuple[str, ...], what: str) -> None:
-        changed = Changed(pointer(tokens), what)
-        if changed not in self.changes:
-            self.changes.append(changed)
+        self.changes.setdefault(Changed(pointer(tokens), what))
 
     def _part(self, schema: Any, tokens: tuple[str, ...], steps: int) -> dict[str, Any]:
         if schema is False or steps <= 0:
@@ -153,7 +157,7 @@ class _Rewriter:
             and target.tokens[0] in ("$defs", "definitions")
             and named == "#" + pointer(target.tokens)
         )
-        circular = recurs(target, self._references)
+        circular = self._recurs(target)
         if (beside and not circular) or not (defined or named == "#"):
             if circular:
                 raise _Impossible
@@ -183,7 +187,7 @@ class _Rewriter:
             if not isinstance(schema, dict):
                 break
             target = self._references.follow(schema.get("$ref"))
-            if target is None or not isinstance(target.schema, dict) or recurs(target, self._references):
+            if target is None or not isinstance(target.schema, dict) or self._recurs(target):
                 break
             schema = {**target.schema, **{key: value for key, value in schema.items() if key != "$ref"}}
         if not isinstance(schema, dict):
