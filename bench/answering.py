@@ -89,18 +89,24 @@ SPOILS: tuple[Spoil, ...] = (
 )  # fmt: skip
 
 
-def play(request: Received) -> Script:
-    """The script that answers a request."""
-    body = json.loads(request.body)
-    asked: dict[str, Any] = json.loads(body["messages"][0]["content"])
-    draw = random.Random(f"{asked['seed']}/{len(body['messages'])}")
+def made(asked: dict[str, Any], turns: int) -> tuple[str, str]:
+    """The text and the finish reason of the answer to a conversation of so many turns."""
+    draw = random.Random(f"{asked['seed']}/{turns}")
     text = json.dumps(draw.choice(SHAPES[asked["shape"]].right), ensure_ascii=draw.random() < 0.5)
     finish = "stop"
     if draw.random() < asked["wrong"]:
         spoil = draw.choice(SPOILS)
         text = spoil(text, draw)
         finish = draw.choice(["stop", "length"]) if spoil is cut else finish
-    pieces = []
+    return text, finish
+
+
+def play(request: Received) -> Script:
+    """The script that answers a request, in pieces of a few characters."""
+    body = json.loads(request.body)
+    asked: dict[str, Any] = json.loads(body["messages"][0]["content"])
+    text, finish = made(asked, len(body["messages"]))
+    draw, pieces = random.Random(asked["seed"]), []
     while text:
         size = draw.randint(1, 9)
         pieces.append(text[:size])

@@ -41,6 +41,7 @@ class Asked:
     shape: str
     policy: str
     stream: bool
+    body: dict[str, Any]
     said: chat.Said
     valid: bool
     record: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +69,7 @@ async def calls(opened: Gateway, count: int, at_once: int, question: Question, s
         body = {**question(SHAPES[shape], seed * 1_000_000 + number), "stream": stream}
         answer = await client.ask(target, client.request(target, body), PATIENCE_S)
         said = chat.read(answer, stream=stream)
-        return Asked(shape, policy, stream, said, said.end == "whole" and valid(said.text, SHAPES[shape].schema))
+        return Asked(shape, policy, stream, body, said, said.end == "whole" and valid(said.text, SHAPES[shape].schema))
 
     return await each(order, at_once, one)
 
@@ -117,6 +118,21 @@ def read_records(asked: Sequence[Asked], opened: Gateway) -> list[str]:
                 "pusd": sum(each.get("cost_pusd") or 0 for each in spent),
             }
     return wrong
+
+
+def wrongly_refused(asked: Sequence[Asked], opened: Gateway) -> list[str]:
+    """Calls that were refused although the model's whole answer, as it was recorded, is valid.
+
+    Of a stream that was stopped nobody knows what would have come.
+    """
+    found = []
+    for one in asked:
+        if one.stream or one.said.code != "output_invalid":
+            continue
+        recorded = opened.told(f"/api/calls/{one.said.call}/bodies")["response"]
+        if valid(json.loads(recorded or "{}")["choices"][0]["message"]["content"] or "", SHAPES[one.shape].schema):
+            found.append(f"{one.said.call} ({one.shape}, {one.policy})")
+    return found
 
 
 def disagreements(one: Asked) -> list[str]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-
 from trimtab.demo.app import MODELS
 from trimtab.demo.weights import Array, read_safetensors
 

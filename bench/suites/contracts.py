@@ -21,13 +21,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import children, contracted, machine, random_weights
+from bench import answering, children, contracted, machine, random_weights
 from bench.contracted import POLICIES, Asked, Question
 from bench.gateway import Served, gateway
 from bench.intervals import Estimate
 from bench.options import Options
 from bench.report import Result
-from bench.shapes import Shape
+from bench.shapes import SHAPES, Shape
 from bench.vllm import Replica
 from trimtab.demo.jobs import JobGenerator
 from trimtab.statistics.intervals import wilson
@@ -56,6 +56,11 @@ def run(options: Options, result: Result) -> None:
             count = options.size(CALLS[name], QUICK)
             asked = asyncio.run(contracted.calls(opened, count, AT_ONCE, question, options.seed))
             wrong = contracted.read_records(asked, opened)
+            refused = contracted.wrongly_refused(asked, opened)
+        if name == "scripted":
+            refused += stopped_wrongly(asked)
+        result.equal(f"{name}: valid answers refused", len(refused), 0, n=len(asked))
+        result.raw[f"{name}, refused"] = refused
         report(name, asked, wrong, result)
 
 
@@ -104,6 +109,17 @@ def spoilt(shape: Shape, number: int) -> dict[str, Any]:
     """What the scripted upstream understands."""
     script = {"shape": shape.name, "seed": number, "wrong": SPOILT}
     return {"messages": [{"role": "user", "content": json.dumps(script)}]}
+
+
+def stopped_wrongly(asked: Sequence[Asked]) -> list[str]:
+    """Calls of the scripted upstream that got an error although its first answer was valid."""
+    found = []
+    for one in asked:
+        script = json.loads(one.body["messages"][0]["content"])
+        text, _ = answering.made(script, turns=1)
+        if one.said.end != "whole" and contracted.valid(text, SHAPES[one.shape].schema):
+            found.append(f"{one.said.call} ({one.shape}, {one.policy}): {text}")
+    return found
 
 
 def share(count: int, n: int) -> Estimate:
