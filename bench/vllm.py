@@ -7,8 +7,11 @@ import os
 import signal
 from pathlib import Path
 
-from bench import children
+from bench import children, meter
 from tests.engine.vllm_server import running_vllm
+
+ENGINE = "VLLM::Engine"
+"""How vLLM names the process that runs the model."""
 
 
 class Replica:
@@ -35,6 +38,11 @@ class Replica:
         serving = running_vllm(self._model, self._name, self._flags, self.port)
         self._pid = self._running.enter_context(serving).pid
 
-    def kill(self) -> None:
-        """SIGKILL to its API server and its engine at once."""
-        os.killpg(self._pid, signal.SIGKILL)
+    def kill(self, *, engine_only: bool = False) -> None:
+        """SIGKILL to its API server and its engine at once, or to the engine, which the server outlives for a while."""
+        if not engine_only:
+            os.killpg(self._pid, signal.SIGKILL)
+            return
+        for pid in meter.tree(self._pid):
+            if (Path("/proc") / str(pid) / "comm").read_text().startswith(ENGINE):
+                os.kill(pid, signal.SIGKILL)

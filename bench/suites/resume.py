@@ -2,8 +2,9 @@
 
 `cuts`: a proxy before one vLLM resets connections after a random byte of the answer, some streams' twice; its ports are
 the replicas, many, and calls that nothing happens to come in between, so that no breaker opens.
-`kills`: two vLLMs are the replicas; one is killed, server and engine at once, amid 32 streams of its own, while the
-other has as many; then it comes back, and the other one is next.
+`kills`: two vLLMs are the replicas; one is killed amid 32 streams of its own, while the other has as many; then it
+comes back, and the other one is next. Server and engine die at once, but every third time the engine alone: its server
+then ends the streams with status 200 and [DONE], as if they were whole.
 
 A stream that ends whole is held against the answer that one vLLM gives, undisturbed, to the same request at temperature
 0. Where it differs, the gap of the two likeliest tokens there says whether that was a near tie; what a server makes of
@@ -18,7 +19,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -136,13 +137,14 @@ def kills(options: Options, result: Result) -> None:
         whole = asyncio.run(interrupted.uncut(server, asked, at_once=STREAMS_EACH))
         draw = random.Random(f"{options.seed}/kills")
         begin = time.monotonic()
-        undisturbed = asyncio.run(storm(opened.target("write"), whole, None, 0.0))
+        undisturbed = asyncio.run(storm(opened.target("write"), whole, spare, 0.0))
         took_s = time.monotonic() - begin
         options.tell(f"resume: {2 * STREAMS_EACH} streams take {took_s:.1f} s undisturbed")
         seen: list[Seen] = []
         for number in range(rounds):
             victim = replicas[number % 2]
-            seen += asyncio.run(storm(opened.target("write"), whole, victim, took_s * draw.uniform(*KILLED_WITHIN)))
+            blow = partial(victim.kill, engine_only=number % 3 == 1)
+            seen += asyncio.run(storm(opened.target("write"), whole, blow, took_s * draw.uniform(*KILLED_WITHIN)))
             options.tell(f"resume: kill {number + 1} of {rounds}: {counted(seen[-2 * STREAMS_EACH :])}")
             victim.start()
             back = partial(in_use, opened, whole[0])
@@ -150,28 +152,31 @@ def kills(options: Options, result: Result) -> None:
         opened.settle()
         for one in seen:
             interrupted.check_record(one, opened)
-        hit = [one for one in seen if len(one.causes) > 1 or one.outcome in ("error", "silent")]
+        hit = [one for one in seen if one.causes[:1] != ("ok",)]
         noise = sum(one.outcome != "equal" for one in undisturbed)
         result.tell_value("SIGKILL: kills", rounds)
         result.tell_value("SIGKILL: streams interrupted at each kill, mean", len(hit) / rounds, n=rounds)
         result.tell_value("undisturbed streams that differ, for comparison", noise, n=len(undisturbed))
         report("SIGKILL", hit, server, options, result)
-        spared = [one for one in seen if one not in hit]
+        spared = [one for one in seen if one.causes[:1] == ("ok",)]
         result.equal("SIGKILL: streams of the other vLLM that were not whole", _count(spared, "silent", "error"), 0)
 
 
-async def storm(target: Target, whole: Sequence[Uncut], victim: Replica | None, after_s: float) -> list[Seen]:
-    """All streams at once, and a kill amid them."""
+async def storm(target: Target, whole: Sequence[Uncut], blow: Callable[[], None], after_s: float) -> list[Seen]:
+    """All streams at once, and a blow amid them."""
 
     async def strike() -> None:
         await asyncio.sleep(after_s)
-        if victim is not None:
-            victim.kill()
+        blow()
 
-    blow = asyncio.create_task(strike())
+    striking = asyncio.create_task(strike())
     seen = await interrupted.each(whole, len(whole), lambda one: interrupted.watch(target, one, "nobody"))
-    await blow
+    await striking
     return seen
+
+
+def spare() -> None:
+    """No blow."""
 
 
 def in_use(opened: Gateway, one: Uncut) -> bool:
