@@ -259,7 +259,8 @@ class Attempts(Struct, eq=False):
             self._end(None)
             return True
         self._models = (attempt.choice.model,)
-        verdict = self._verdict(Outcome(UpstreamTruncated.code, retry_after_s=failure.retry_after_s))
+        again = Outcome(UpstreamTruncated.code, status=outcome.status, retry_after_s=failure.retry_after_s)
+        verdict = self._verdict(again)
         if not verdict.again:
             return False
         self._instead = failure

@@ -155,6 +155,7 @@ def asking(exchange: Exchange, contract: Contract, model: Model, schema: SchemaF
         replies=checks is not None and checks.looks_at_replies,
         end=checks is not None and (checks.enforces or contract.repetition == "stop"),
         hide_logprobs=confident and not asked.logprobs,
+        counts=resumes,
         hide_counts=resumes and not counted(asked),
     )
     return Asking(wire, spliced(wire, asked, edits), keep, resumes)

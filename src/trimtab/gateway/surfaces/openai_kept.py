@@ -49,9 +49,11 @@ class Identity(Struct):
 class Counted(Struct):
     """The two counts of an OpenAI usage object."""
 
-    prompt_tokens: Annotated[int, Meta(ge=0)] = 0
-    completion_tokens: Annotated[int, Meta(ge=0)] = 0
+    prompt_tokens: Annotated[int, Meta(ge=0)]
+    completion_tokens: Annotated[int, Meta(ge=0)]
 
+
+NOTHING_COUNTED: Final = Counted(0, 0)
 
 _identity = msgspec.json.Decoder(Identity)
 _counted = msgspec.json.Decoder(Counted)
@@ -65,7 +67,7 @@ class KeptReader(EventReader):
     """
 
     __slots__ = ("_end_events", "_finished", "_identity", "_keep", "_kind", "_only_text", "_open", "_replies",
-                 "_resumed", "_uncounted", "_unknown", "_usage", "_usage_told")  # fmt: skip
+                 "_resumed", "_spoke", "_uncounted", "_unknown", "_usage", "_usage_told")  # fmt: skip
 
     def __init__(self, keep: Keep, *, wants_usage: bool, kind: Literal["chat", "text"]) -> None:
         super().__init__(wants_usage=wants_usage)
@@ -78,7 +80,7 @@ class KeptReader(EventReader):
         self._resumed: Counted | None = None
         self._usage: Raw = ABSENT
         self._usage_told = False
-        self._uncounted = self._unknown = False
+        self._spoke = self._uncounted = self._unknown = False
         self._only_text = True
         self._end_events = 0
 
@@ -95,13 +97,15 @@ class KeptReader(EventReader):
     def tokens(self) -> int | None:
         """Output tokens so far, those of the answer this one goes on with included; None if not all are counted."""
         counted = self.counted
-        return None if counted is None or self._uncounted or self._unknown else counted.completion_tokens
+        if counted is None or self._uncounted or self._unknown:
+            return None
+        return None if self._spoke and not counted.completion_tokens else counted.completion_tokens
 
     @property
     def counted(self) -> Counted | None:
         """Tokens of the first prompt, and all that were made so far, as the server counted them; None if unreadable."""
         try:
-            here = Counted() if self._usage is ABSENT else _counted.decode(self._usage)
+            here = NOTHING_COUNTED if self._usage is ABSENT else _counted.decode(self._usage)
         except NOT_JSON:
             return None
         if self._resumed is None:
@@ -111,7 +115,7 @@ class KeptReader(EventReader):
     def resume(self, before: Reader) -> None:
         """This answer goes on with that of `before`."""
         if isinstance(before, KeptReader):
-            self._identity, self._resumed = before._identity, before.counted or Counted()
+            self._identity, self._resumed = before._identity, before.counted or NOTHING_COUNTED
             self._open, self._finished = set(before._open), set(before._finished)
             self._unknown, self._only_text = before.tokens is None, before._only_text
 
@@ -165,6 +169,7 @@ class KeptReader(EventReader):
             self._replies.take(payload)
         content = self.gather.take(chunk)
         self.content = self.content or content
+        self._spoke = self._spoke or content
         if self._identity is None:
             self._identity = _identity.decode(payload)
         if chunk.usage is not ABSENT and bytes(chunk.usage) != b"null":
@@ -211,7 +216,7 @@ class KeptReader(EventReader):
 
     def _summed(self) -> dict[str, Any]:
         """The usage of a resumed answer as one."""
-        counted = self.counted or Counted()
+        counted = self.counted or NOTHING_COUNTED
         total = counted.prompt_tokens + counted.completion_tokens
         told: dict[str, Any] = {**msgspec.json.decode(self._usage, type=dict[str, Raw])}
         for details in ("prompt_tokens_details", "completion_tokens_details"):

@@ -105,6 +105,8 @@ class Keep(Struct, frozen=True):
     """The events that end the answer, in `ending`, instead of letting them pass in `forward`."""
     hide_logprobs: bool = False
     """Keeps from the client the log probabilities that `Edits.top_logprobs` asked for."""
+    counts: bool = False
+    """What another replica needs to go on with the answer: its tokens, its identity, and whether it is only text."""
     hide_counts: bool = False
     """Keeps from the client the usage that `Edits.count_tokens` asked for in every event."""
 
