@@ -130,8 +130,9 @@ def wrongly_refused(asked: Sequence[Asked], opened: Gateway) -> list[str]:
         if one.stream or one.said.code != "output_invalid":
             continue
         recorded = opened.told(f"/api/calls/{one.said.call}/bodies")["response"]
-        if valid(json.loads(recorded or "{}")["choices"][0]["message"]["content"] or "", SHAPES[one.shape].schema):
-            found.append(f"{one.said.call} ({one.shape}, {one.policy})")
+        answer = chat.read(client.Answer(0.0, status=200, body=(recorded or "{}").encode(), whole=True), stream=False)
+        if valid(answer.text, SHAPES[one.shape].schema):
+            found.append(f"{one.said.call} ({one.shape}, {one.policy}): {answer.text}")
     return found
 
 
