@@ -266,11 +266,11 @@ def reask_chat(asked: Asked, reply: Reply, complaints: Sequence[str]) -> Asked:
     """The chat with the reply behind it, and what is wrong with that.
 
     A tool call is answered by a message of role `tool`. Servers refuse a history in which arguments are no JSON object,
-    so a reply with such a call goes back as the text it is.
+    a call has no name or no id of its own, or a turn has no content, so that such a reply goes back as the text it is.
     """
-    said: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
+    said: dict[str, Any] = {"role": "assistant", "content": reply.text or (None if reply.tool_calls else "")}
     answers: list[dict[str, Any]] = []
-    if reply.tool_calls and not all(map(_has_arguments, reply.tool_calls)):
+    if reply.tool_calls and not _can_be_repeated(reply.tool_calls):
         calls = [f"{call.name}({call.arguments})" for call in reply.tool_calls]
         said["content"] = "\n".join([reply.text, *calls] if reply.text else calls)
         answers.append({"role": "user", "content": "\n".join(filter(None, complaints))})
@@ -286,12 +286,13 @@ def reask_chat(asked: Asked, reply: Reply, complaints: Sequence[str]) -> Asked:
     return with_messages(asked, [Raw(_encode(message)) for message in (said, *answers)])
 
 
-def _has_arguments(call: ToolCall) -> bool:
+def _can_be_repeated(calls: Sequence[ToolCall]) -> bool:
     try:
-        _fields.decode(call.arguments)
+        for call in calls:
+            _fields.decode(call.arguments)
     except NOT_JSON:
         return False
-    return True
+    return all(call.id and call.name for call in calls) and len({call.id for call in calls}) == len(calls)
 
 
 NOT_CALLED = "This call is good but was not made, because another one was wrong. Repeat it together with that one."
