@@ -96,7 +96,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def control(directory: Path, telemetry: str = "chdb") -> Iterator[Running]:
+def control(directory: Path, telemetry: str = "chdb", gateway_port: int = 0) -> Iterator[Running]:
     """Starts control on a data directory as the supervisor does, and waits until it is ready."""
     project, places, port = directory / "project", data_of(directory), free_port()
     (project / "tasks" / "route").mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,8 @@ def control(directory: Path, telemetry: str = "chdb") -> Iterator[Running]:
     data = Data(str(places), 30 * 86_400.0, 0.05, 1 << 20, 1 << 30, telemetry)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        orders = ControlOrders(theirs.fileno(), str(snapshot), Control(Listen("127.0.0.1", port)), data)
+        listen = Control(Listen("127.0.0.1", port))
+        orders = ControlOrders(theirs.fileno(), str(snapshot), listen, data, gateway_port)
         command = [sys.executable, "-m", "trimtab.assemble", "control", msgspec.json.encode(orders).decode()]
         with subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE) as process:
             theirs.close()
