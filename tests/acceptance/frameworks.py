@@ -1,4 +1,4 @@
-"""Agents of three frameworks, each built as its documentation builds one, over each API that it speaks."""
+"""Agents of three frameworks and of Anthropic's client, built as their documentation builds them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import agents
-from anthropic import AsyncAnthropic
+from anthropic import AsyncAnthropic, beta_async_tool
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -123,6 +123,31 @@ def openai_agents(api: str) -> Run:
     return run
 
 
+async def anthropic_runner(errand: Errand) -> str:
+    """The tool runner of Anthropic's own client, which has the server hold the conversation if it can."""
+    get_weather, find_order = errand.tools()
+
+    @beta_async_tool(name="get_weather", description="Weather for a city.")
+    async def weather(city: str, day: str) -> str:
+        return get_weather(city=city, day=day)
+
+    @beta_async_tool(name="find_order", description="Orders of a customer.")
+    async def order(customer: str) -> str:
+        return find_order(customer=customer)
+
+    async with AsyncAnthropic(base_url=errand.url, api_key="none", max_retries=0) as client:
+        runner: Any = client.beta.messages.tool_runner(
+            model=errand.task,
+            max_tokens=64,
+            system=errand.instructions,
+            tools=[weather, order],
+            messages=[{"role": "user", "content": errand.question}],
+            stream=errand.stream,
+        )
+        said = [await turn.get_final_message() if errand.stream else turn async for turn in runner]
+        return str(said[-1].content[-1].text)
+
+
 RUNS: dict[str, Run] = {
     "pydantic-ai-chat": pydantic_ai("chat"),
     "pydantic-ai-responses": pydantic_ai("responses"),
@@ -131,6 +156,7 @@ RUNS: dict[str, Run] = {
     "langchain-responses": langchain("responses"),
     "openai-agents-chat": openai_agents("chat"),
     "openai-agents-responses": openai_agents("responses"),
+    "anthropic-messages": anthropic_runner,
 }
 CARRIED = tuple(
     (name, wire)

@@ -1,4 +1,4 @@
-"""Agents of three frameworks go through the gateway unchanged: two tools, then an answer, on each wire.
+"""Agents of three frameworks, and of Anthropic's client, go through the gateway unchanged, on each wire.
 
 A scripted model calls one tool, then the other, and then answers. Its first call is not valid: the gateway has it
 repaired, and no framework sees it. The tiny model on a real vLLM calls the one tool that its question is about.

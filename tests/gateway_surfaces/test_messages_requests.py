@@ -126,6 +126,28 @@ def test_what_the_wire_has_no_field_for_is_refused_by_name(edits: Edits, named: 
         wire.splice(read(), edits)
 
 
+@pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}])
+@pytest.mark.parametrize("surface", [messages, count])
+def test_a_conversation_that_the_server_is_to_hold_is_refused_where_none_does(
+    surface: Messages | CountTokens, thread: dict[str, Any]
+) -> None:
+    """vLLM ignores `thread` with status 200; told so in this way, Anthropic's client sends the whole history."""
+    asked = read(thread=thread)
+    for engine in ("vllm", "other"):
+        with pytest.raises(InvalidRequest, match="`thread` needs a server that keeps conversations") as raised:
+            surface.wires["anthropic"].splice(asked, Edits("qwen", engine=engine))
+        error = json.loads(messages.error(raised.value))["error"]
+        assert error["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+        assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_request")
+    assert spliced(asked, Edits("claude", engine="anthropic"))["thread"] == thread
+    assert spliced(read(thread=None), Edits("qwen", engine="vllm"))["thread"] is None
+
+
+def test_other_errors_have_no_details() -> None:
+    """Only what the client can go on from has them."""
+    assert "details" not in json.loads(messages.error(InvalidRequest(detail="it is wrong")))["error"]
+
+
 def test_a_prompt_is_put_in_front() -> None:
     """The rendered system text goes before the client's, the other turns before the client's turns."""
     prompt = (b'{"role":"system","content":"Sort."}', b'{"role":"user","content":"first"}')

@@ -265,6 +265,14 @@ REFUSED: dict[str, Any] = {
 }
 
 
+def test_a_conversation_that_the_server_is_to_hold_is_refused_as_where_none_does() -> None:
+    """In the way that Anthropic's client goes on from."""
+    with pytest.raises(InvalidRequest, match="`thread` needs a server") as raised:
+        carried(thread={"type": "create"})
+    details = json.loads(messages.error(raised.value))["error"]["details"]
+    assert details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_fields_that_cannot_be_carried_are_refused_by_name(name: str) -> None:
     """Never dropped: the refusal names the field and the model."""

@@ -18,6 +18,7 @@ from trimtab.errors import CallError, InvalidRequest
 from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, Edits, OfferedTool, SchemaEdit
 
 ABSENT = Raw()
+NULL = b"null"
 NO_SAMPLING = Sampling()
 SHORT_PROMPT_BYTES = 8 << 10
 """Digests of system prompts up to this size are remembered, 256 of them."""
@@ -126,7 +127,7 @@ def _system_prompt(said: Said) -> str | None:
     if not content and said.messages:
         first = _message.decode(said.messages[0])
         content = bytes(first.content) if first.role == "system" else b""
-    if not content or content == b"null":
+    if not content or content == NULL:
         return None
     return _remembered_digest(content) if len(content) <= SHORT_PROMPT_BYTES else _text_digest(content)
 
@@ -154,8 +155,10 @@ def splice_request(asked: Asked, edits: Edits, *, generates: bool) -> bytes:
     """The request for the replica: model, sampling, prompt, schema and tools put in, our own field taken out.
 
     Every other value keeps its bytes, in the order the client sent them. Raises `InvalidRequest` for what this wire
-    has no field for.
+    has no field for, and for a conversation that the server is to hold, if it holds none.
     """
+    if edits.engine != "anthropic":
+        refuse_thread(asked, edits.model)
     fields: dict[str, Any] = {**asked.fields, "model": edits.model}
     fields.pop("trimtab", None)
     if edits.prompt:
@@ -170,6 +173,17 @@ def splice_request(asked: Asked, edits: Edits, *, generates: bool) -> bytes:
     if edits.tools or edits.strict_tools:
         _put_tools(fields, asked, edits)
     return _encode(fields)
+
+
+def refuse_thread(asked: Asked, model: str) -> None:
+    """Raises `InvalidRequest` for a request whose conversation the server is to hold, in the shape in which Anthropic
+    itself says that it cannot: its client then sends the whole history (`error_body`)."""
+    if bytes(asked.fields.get("thread", NULL)) != NULL:
+        raise InvalidRequest(
+            detail=f"`thread` needs a server that keeps conversations, and that of {model} keeps none: "
+            "send the whole history in `messages`",
+            unsupported=("thread",),
+        )
 
 
 def _put_prompt(fields: dict[str, Any], asked: Asked, prompt: Sequence[bytes]) -> None:
@@ -243,7 +257,10 @@ def error_type(status: int) -> str:
 
 def error_body(failure: CallError) -> bytes:
     """An error in Anthropic's shape, with our code."""
-    error = {"type": error_type(failure.status), "message": str(failure), "code": failure.code}
+    error: dict[str, Any] = {"type": error_type(failure.status), "message": str(failure), "code": failure.code}
+    unsupported = failure.facts.get("unsupported")
+    if unsupported:
+        error["details"] = {"error_code": "thread_unsupported_request", "unsupported": unsupported}
     return _encode({"type": "error", "error": error})
 
 

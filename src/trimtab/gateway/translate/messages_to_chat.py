@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from trimtab.gateway.surfaces.anthropic import refuse_thread
 from trimtab.gateway.surfaces.surface import Asked, Edits
 from trimtab.gateway.translate.fields import Fields
 
@@ -37,6 +38,7 @@ _true = Raw(b"true")
 
 def to_chat(asked: Asked, edits: Edits) -> Asked:
     """The request in OpenAI's format; raises `InvalidRequest` naming what cannot be carried to `edits.model`."""
+    refuse_thread(asked, edits.model)
     fields = Fields(asked.fields, edits.model)
     fields.leave("model", "trimtab", "max_tokens", *PRICE_ONLY)
     fields.leave_neutral(NEUTRAL)
