@@ -250,9 +250,9 @@ def letter(**more: Any) -> DeadLetter:
 
 
 def on_screen(what: RenderableType, width: int) -> list[str]:
-    screen = Console(file=io.StringIO(), width=width, highlight=False)
-    screen.print(what)
-    return screen.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is the StringIO
+    file = io.StringIO()
+    Console(file=file, width=width, highlight=False).print(what)
+    return file.getvalue().splitlines()
 
 
 @pytest.mark.parametrize(("width", "told"), [(80, 5), (92, 6), (108, 7), (120, 8), (140, 9)])
