@@ -33,7 +33,7 @@ from trimtab.record.events import Usage
 
 BYTES_PER_TOKEN = 4
 
-Count = Annotated[int, Meta(ge=0, le=1 << 40)] | None
+Count = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] | None
 
 
 class PromptDetails(Struct):
