@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import urllib.request
 from pathlib import Path
 
 from bench import children, meter
 from tests.engine.vllm_server import running_vllm
 
+GENERATED = "vllm:generation_tokens_total{"
 ENGINE = "VLLM::Engine"
 """How vLLM names the process that runs the model."""
 
@@ -37,6 +39,12 @@ class Replica:
         self._running.close()
         serving = running_vllm(self._model, self._name, self._flags, self.port)
         self._pid = self._running.enter_context(serving).pid
+
+    def generated(self) -> float:
+        """Tokens that it has made since its start."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(GENERATED))
 
     def kill(self, *, engine_only: bool = False) -> None:
         """SIGKILL to its API server and its engine at once, or to the engine, which the server outlives for a while."""

@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -47,8 +46,9 @@ SPARE = 8
 KILLS, KILLS_QUICK = 30, 2
 STREAMS_EACH = 32
 KILL_TOKENS = (300, 500)
-KILLED_WITHIN = (0.1, 0.6)
-"""When the kill comes, as a part of the time that the streams take undisturbed."""
+KILLED_WITHIN = (0.05, 0.7)
+"""When the kill comes, as a part of the tokens that the victim would make."""
+KILL_LIMIT_S = 600.0
 WHOLE = 0.95
 TOLD_DIFFERENCES = 20
 BACK_LIMIT_S = 180.0
@@ -136,15 +136,14 @@ def kills(options: Options, result: Result) -> None:
         asked = [body for body in asked if "logit_bias" in body][: 2 * STREAMS_EACH]
         whole = asyncio.run(interrupted.uncut(server, asked, at_once=STREAMS_EACH))
         draw = random.Random(f"{options.seed}/kills")
-        begin = time.monotonic()
-        undisturbed = asyncio.run(storm(opened.target("write"), whole, spare, 0.0))
-        took_s = time.monotonic() - begin
-        options.tell(f"resume: {2 * STREAMS_EACH} streams take {took_s:.1f} s undisturbed")
+        undisturbed = asyncio.run(storm(opened.target("write"), whole))
+        tokens_each = sum(one.body["max_tokens"] for one in whole) / len(replicas)
         seen: list[Seen] = []
         for number in range(rounds):
             victim = replicas[number % 2]
-            blow = partial(victim.kill, engine_only=number % 3 == 1)
-            seen += asyncio.run(storm(opened.target("write"), whole, blow, took_s * draw.uniform(*KILLED_WITHIN)))
+            goal = victim.generated() + tokens_each * draw.uniform(*KILLED_WITHIN)
+            blow = partial(strike, victim, goal, engine_only=number % 3 == 1)
+            seen += asyncio.run(storm(opened.target("write"), whole, blow))
             options.tell(f"resume: kill {number + 1} of {rounds}: {counted(seen[-2 * STREAMS_EACH :])}")
             victim.start()
             back = partial(in_use, opened, whole[0])
@@ -162,21 +161,19 @@ def kills(options: Options, result: Result) -> None:
         result.equal("SIGKILL: streams of the other vLLM that were not whole", _count(spared, "silent", "error"), 0)
 
 
-async def storm(target: Target, whole: Sequence[Uncut], blow: Callable[[], None], after_s: float) -> list[Seen]:
+async def storm(target: Target, whole: Sequence[Uncut], blow: Callable[[], None] | None = None) -> list[Seen]:
     """All streams at once, and a blow amid them."""
-
-    async def strike() -> None:
-        await asyncio.sleep(after_s)
-        blow()
-
-    striking = asyncio.create_task(strike())
+    striking = None if blow is None else asyncio.create_task(asyncio.to_thread(blow))
     seen = await interrupted.each(whole, len(whole), lambda one: interrupted.watch(target, one, "nobody"))
-    await striking
+    if striking is not None:
+        await striking
     return seen
 
 
-def spare() -> None:
-    """No blow."""
+def strike(victim: Replica, goal: float, *, engine_only: bool) -> None:
+    """Kills a vLLM as soon as it has made so many tokens."""
+    children.await_true(lambda: victim.generated() >= goal, KILL_LIMIT_S, f"{goal:.0f} tokens of the victim's")
+    victim.kill(engine_only=engine_only)
 
 
 def in_use(opened: Gateway, one: Uncut) -> bool:
