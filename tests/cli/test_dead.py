@@ -180,7 +180,7 @@ def test_redrive(say: Say, gateway: type[Gateway]) -> None:
     rest = say("redrive", "--all")
     assert rest.status == 0
     assert f"{SEGMENT} done, 1 records read behind the damage" in rest.words
-    assert "2 of 2 done. 1 were left out: the redaction of their task keeps no whole request." in rest.words
+    assert "2 of 2 done. 1 left out: the redaction of the task keeps no whole request." in rest.words
     assert [letter["id"] for letter in say("list", "--json").json()["letters"]] == ["c4"]
     refused = say("redrive", "c4")
     assert (refused.status, "redaction of task (undeclared)" in refused.words) == (1, True)

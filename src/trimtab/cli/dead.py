@@ -113,7 +113,7 @@ def redrive(
     if not as_json:
         say(Text(f"{len(chosen) - failed} of {len(chosen)} done."))
         if len(chosen) < len(found):
-            say(Text(f"{len(found) - len(chosen)} were left out: the redaction of their task keeps no whole request."))
+            say(Text(f"{len(found) - len(chosen)} left out: the redaction of the task keeps no whole request."))
         _tell_rest(len(found))
         next_verb("trimtab dead list" if failed else "trimtab calls tail")
     if failed:
