@@ -48,8 +48,8 @@ ROUTES = {
 }
 
 
-def rejecting(url: str, server: Wire) -> Snapshot:
-    output = Output(Schema(SCHEMA, "d"), "reject")
+def rejecting(url: str, server: Wire, *, hold: bool) -> Snapshot:
+    output = Output(Schema(SCHEMA, "d"), "reject", hold=hold)
     policy = snapshot({"small": url}, task("triage", "small", output=output))
     return replace(policy, models={"small": replace(policy.models["small"], wire=server.model_wire)})
 
@@ -74,24 +74,27 @@ def split(events: list[bytes], at: list[int]) -> Script:
     return Script((Send(Framing().head()), *sent, Send(b"0\r\n\r\n")))
 
 
-def asked(client: Wire, server: Wire, script: Script) -> Played:
+def asked(client: Wire, server: Wire, script: Script, *, hold: bool) -> Played:
     request: dict[str, Any] = {"model": "triage", "stream": True, **client.request}
     if client in (CHAT, COMPLETIONS):
         request["stream_options"] = {"include_usage": True}
-    return play(lambda url: rejecting(url, server), [script], request, client.path)
+    return play(lambda url: rejecting(url, server, hold=hold), [script], request, client.path)
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @settings(deadline=None, max_examples=40)
-@given(streams())
+@given(streams(), st.booleans())
 def test_an_end_leaves_only_behind_a_good_verdict(
-    route: str, drawn: tuple[str, bool, str, tuple[str, ...], list[int]]
+    route: str, drawn: tuple[str, bool, str, tuple[str, ...], list[int]], hold: bool
 ) -> None:
-    """Valid: the whole answer and a clean end. Invalid: a beginning of it at most, an error event, and a cut."""
+    """Valid: the whole answer and a clean end. Invalid: a beginning of it at most, an error event, and a cut.
+
+    Of a held answer that is invalid nothing leaves at all.
+    """
     text, valid, finish, pieces, at = drawn
     client, server = ROUTES[route]
     events = server.events(pieces, finish)
-    played = asked(client, server, split(events, at))
+    played = asked(client, server, split(events, at), hold=hold)
     response, settled = played.response, played.settled
     assert played.logged == []
     if valid:
@@ -103,7 +106,7 @@ def test_an_end_leaves_only_behind_a_good_verdict(
         if client is server:
             assert response.body == b"".join(events)
     else:
-        assert not response.whole or response.status != 200
+        assert response.status == 422 if hold else not response.whole or response.status == 422
         assert code_of(response) == "output_invalid"
         assert settled.outcome == "output_invalid"
         assert settled.verdict in {"invalid", "truncated"}

@@ -34,7 +34,7 @@ TOP_LOGPROBS: Final = 5
 SHAPED: Final = frozenset(
     {
         *("response_format", "structured_outputs", "output_config", "continue_final_message", "echo"),
-        *("prompt_logprobs", "audio"),
+        *("prompt_logprobs", "audio", "modalities", "functions", "include_reasoning", "return_token_ids"),
     }
 )
 """Fields of a chat whose answer is not plain text, or which go on with one themselves."""

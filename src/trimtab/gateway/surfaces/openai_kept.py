@@ -176,7 +176,8 @@ class KeptReader(EventReader):
             self._usage, self._uncounted = chunk.usage, False
         elif content:
             self._uncounted = True
-        self._only_text = self._only_text and all(map(_is_text, chunk.choices))
+        if self._keep.counts and self._only_text:
+            self._only_text = all(map(_is_text, chunk.choices))
         added += added_by(chunk)
         ends = self._note(chunk)
         seen = self._seen(chunk, payload, event, content=content or ends)

@@ -128,7 +128,7 @@ class Facts(Struct):
     logprobs: LogprobSummary | None = None
     text_bytes: int = 0
     only_text: bool = True
-    """Whether all content so far was the text of one choice; known where counts in events are."""
+    """Whether all content so far was the text of one choice; known with `Keep.counts`."""
     replies: list[Reply] = []
     unread: str = ""
     """Why `replies` are not all of the answer, if they are not: then nothing can be said of it."""
