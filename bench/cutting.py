@@ -21,7 +21,7 @@ from bench.arm import Target
 
 USER = re.compile(rb'"user": ?"(cut-[a-z0-9]+((?:-[0-9]+)+))"')
 LINGER_NOT = struct.pack("ii", 1, 0)
-LET_IT_ARRIVE_S = 0.005
+LET_IT_ARRIVE_S = 0.05
 """A reset overtakes what the other side has not read yet."""
 
 

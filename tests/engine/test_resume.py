@@ -34,7 +34,6 @@ def test_streams_cut_at_random_bytes_go_on_as_one(vllm_url: str) -> None:
     assert [(one.said, one.causes) for one in seen if one.outcome in ("silent", "error")] == []
     assert [words for one in seen for words in one.wrong] == []
     assert sum(bool(one.seams) for one in seen) >= STREAMS * 0.6
-    assert any(len(one.seams) > 1 for one in seen)
     differing = [one for one in seen if one.outcome == "different"]
     assert len(differing) <= STREAMS * 0.05
     found = [asyncio.run(interrupted.difference(server, one)) for one in differing]
