@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.acceptance.running import free_port, running_trimtab
+from tests.acceptance.running import RunningTrimtab, free_port, running_trimtab
+from tests.acceptance.scripted import ScriptedModel, running_scripted
 from tests.demo.running import running_demo
 
 TARGETS = [
@@ -61,6 +62,8 @@ workers = 1
 listen = "127.0.0.1:{control}"
 [data]
 directory = ".trimtab"
+"""
+SMALL = """\
 [models.jobs-small]
 wire = "openai"
 model = "jobs-small"
@@ -104,7 +107,7 @@ PARCEL = {
 @contextlib.contextmanager
 def gateway_before(replica: str, folder: Path, *, embeddings: bool, more: str = "") -> Iterator[Target]:
     """A gateway, with control beside it, that knows one model, what is declared besides, and the folder's tasks."""
-    text = (PROJECT + more).format(gateway=free_port(), control=free_port(), replica=replica)
+    text = (PROJECT + SMALL + more).format(gateway=free_port(), control=free_port(), replica=replica)
     (folder / "trimtab.toml").write_text(text)
     with running_trimtab(folder) as running:
         yield Target(running.url + "/v1", "none", "jobs-small", embeddings=embeddings)
@@ -139,6 +142,46 @@ def vllm_gateway(vllm_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def vllm_messages(vllm_gateway: Target) -> Target:
     """VLLM through the gateway, on Anthropic's wire."""
     return replace(vllm_gateway, model="jobs-messages")
+
+
+SCRIPTED = """\
+[models.{wire}-wire]
+wire = "{wire}"
+engine = "other"
+model = "scripted"
+replicas = ["{replica}"]
+"""
+SCRIPTED_TASKS = {
+    "assist": '[tool_calls]\non_invalid = "repair"\n',
+    "strict": '[tool_calls]\non_invalid = "reject"\n',
+    "once": "[retry]\nattempts = 1\n",
+}
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[ScriptedModel]:
+    """A model whose turns are told beforehand."""
+    with running_scripted() as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def scripted_gateway(scripted: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTrimtab]:
+    """A gateway before the scripted model, with three tasks over each wire.
+
+    `assist-WIRE` repairs tool calls, `strict-WIRE` rejects them, `once-WIRE` tries once.
+    """
+    folder = tmp_path_factory.mktemp("scripted-gateway")
+    text = PROJECT.format(gateway=free_port(), control=free_port())
+    for wire in ("openai", "anthropic"):
+        text += SCRIPTED.format(wire=wire, replica=scripted.url)
+        for task, declared in SCRIPTED_TASKS.items():
+            place = folder / "tasks" / f"{task}-{wire}"
+            place.mkdir(parents=True)
+            (place / "task.toml").write_text(f'model = "{wire}-wire"\n{declared}')
+    (folder / "trimtab.toml").write_text(text)
+    with running_trimtab(folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="session", params=TARGETS)

@@ -12,7 +12,8 @@ from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-from pydantic_ai import Agent
+from pydantic import BaseModel
+from pydantic_ai import Agent, NativeOutput, ToolOutput
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -148,6 +149,40 @@ async def anthropic_runner(errand: Errand) -> str:
         return str(said[-1].content[-1].text)
 
 
+async def pydantic_ai_typed(url: str, task: str, question: str, kind: type[BaseModel]) -> BaseModel:
+    """An answer as a class, which pydantic-ai has the model give as the call of a tool."""
+    async with AsyncAnthropic(base_url=url, api_key="none", max_retries=0) as client:
+        model = AnthropicModel(task, provider=AnthropicProvider(anthropic_client=client))
+        return (await Agent(model, output_type=ToolOutput(kind)).run(question)).output
+
+
+async def pydantic_ai_native(url: str, task: str, question: str, kind: type[BaseModel]) -> BaseModel:
+    """The same as the model's own structured answer."""
+    async with AsyncOpenAI(base_url=url + "/v1", api_key="none", max_retries=0) as client:
+        model = OpenAIChatModel(task, provider=OpenAIProvider(openai_client=client))
+        return (await Agent(model, output_type=NativeOutput(kind)).run(question)).output
+
+
+async def langchain_typed(url: str, task: str, question: str, kind: type[BaseModel]) -> BaseModel:
+    """An answer as a class, which langchain asks for by a schema."""
+    async with DefaultAsyncHttpxClient() as http:
+        model = ChatOpenAI(model=task, base_url=url + "/v1", api_key="none", max_retries=0, http_async_client=http)
+        found = await model.with_structured_output(kind, method="json_schema").ainvoke(question)
+        assert isinstance(found, kind)
+        return found
+
+
+async def openai_agents_typed(url: str, task: str, question: str, kind: type[BaseModel]) -> BaseModel:
+    """An answer as a class, which openai-agents asks for by a schema."""
+    async with AsyncOpenAI(base_url=url + "/v1", api_key="none", max_retries=0) as client:
+        agent = agents.Agent(name="a", model=agents.OpenAIChatCompletionsModel(task, client), output_type=kind)
+        silent = agents.RunConfig(tracing_disabled=True)
+        found = (await agents.Runner.run(agent, question, run_config=silent)).final_output
+        assert isinstance(found, kind)
+        return found
+
+
+TYPED = (pydantic_ai_typed, pydantic_ai_native, langchain_typed, openai_agents_typed)
 RUNS: dict[str, Run] = {
     "pydantic-ai-chat": pydantic_ai("chat"),
     "pydantic-ai-responses": pydantic_ai("responses"),

@@ -10,22 +10,24 @@ import contextlib
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.testing import (
     Answer,
+    Close,
     Received,
     Script,
     ScriptedUpstream,
+    Send,
     ToolCall,
-    chat_json,
-    chat_stream,
     error_answer,
+    head,
     json_answer,
     sse_answer,
 )
+from trimtab.testing.scripts import PLAIN
 
 PATIENCE_S = 30.0
 USAGE = (20, 5)  # tokens read and written in each turn
@@ -33,10 +35,18 @@ USAGE = (20, 5)  # tokens read and written in each turn
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model says once: a text, or calls of tools, each a name and its arguments as the model writes them."""
+    """What the model says once: a text, or calls of tools, each a name and its arguments as the model writes them.
+
+    One that is `cut` breaks off: its connection closes after the first delta, or amid the body.
+    """
 
     text: str = ""
     calls: tuple[tuple[str, str], ...] = ()
+    cut: bool = False
+
+
+Form = Callable[[Turn, int], tuple[dict[str, Any], list[bytes]]]
+"""A turn and its number as the body of a whole answer, and as the events of a stream."""
 
 
 @dataclass
@@ -59,15 +69,15 @@ class ScriptedModel:
         self.asked.append(body)
         if not self.turns:
             return error_answer(500, "no turn is left")
-        turn, number, stream = self.turns.popleft(), len(self.asked), body.get("stream", False)
-        match request.target:
-            case "/v1/chat/completions":
-                return chat_stream(chat_of(turn, number)) if stream else chat_json(chat_of(turn, number))
-            case "/v1/responses":
-                return sse_answer(response_events(turn, number)) if stream else json_answer(response_of(turn, number))
-            case "/v1/messages":
-                return sse_answer(message_events(turn, number)) if stream else json_answer(message_of(turn, number))
-        return error_answer(404, f"nothing is served at {request.target}")
+        turn, number = self.turns.popleft(), len(self.asked)
+        forms: dict[str, Form] = {"/v1/chat/completions": chat, "/v1/responses": response, "/v1/messages": message}
+        form = forms.get(request.target)
+        if form is None:
+            return error_answer(404, f"nothing is served at {request.target}")
+        whole, events = form(turn, number)
+        if body.get("stream"):
+            return sse_answer(events) if not turn.cut else cut_stream(events)
+        return json_answer(whole) if not turn.cut else cut_body(whole)
 
 
 @contextlib.contextmanager
@@ -98,19 +108,45 @@ def halves(text: str) -> tuple[str, ...]:
     return tuple(piece for piece in (text[:middle], text[middle:]) if piece)
 
 
-def chat_of(turn: Turn, number: int) -> Answer:
+def cut_stream(events: list[bytes]) -> Script:
+    """A stream that breaks off after its first delta."""
+    first = next(
+        at for at, event in enumerate(events) if b"delta" in event.partition(b"\n")[0] or b'"content": "' in event
+    )
+    return Script((Send(PLAIN.head()), *PLAIN.steps(events[: first + 1]), Close()))
+
+
+def cut_body(whole: dict[str, Any]) -> Script:
+    """A body that breaks off halfway."""
+    data = json.dumps(whole).encode()
+    fields = (("content-type", "application/json"), ("content-length", str(len(data))))
+    return Script((Send(head(200, fields) + data[: len(data) // 2]), Close()))
+
+
+def chat(turn: Turn, number: int) -> tuple[dict[str, Any], list[bytes]]:
     """A turn as a chat completion."""
     calls = tuple(
         ToolCall(name, halves(arguments), f"call_{number}_{index}")
         for index, (name, arguments) in enumerate(turn.calls)
     )
     read, written = USAGE
-    return Answer(
+    answer = Answer(
         pieces=halves(turn.text),
         tool_calls=calls,
         finish_reason="tool_calls" if calls else "stop",
         usage={"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
     )
+    return answer.body(), answer.events()
+
+
+def response(turn: Turn, number: int) -> tuple[dict[str, Any], list[bytes]]:
+    """A turn as a response."""
+    return response_of(turn, number), response_events(turn, number)
+
+
+def message(turn: Turn, number: int) -> tuple[dict[str, Any], list[bytes]]:
+    """A turn as a message."""
+    return message_of(turn, number), message_events(turn, number)
 
 
 def response_of(turn: Turn, number: int, status: str = "completed") -> dict[str, Any]:

@@ -7,15 +7,16 @@ repaired, and no framework sees it. The tiny model on a real vLLM calls the one 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from typing import Any, Literal
 
 import openai
 import pytest
+from pydantic import BaseModel
 
 from tests.acceptance.conftest import Target
-from tests.acceptance.frameworks import CARRIED, RUNS, Errand
-from tests.acceptance.running import RunningTrimtab, free_port, running_trimtab
-from tests.acceptance.scripted import ScriptedModel, Turn, running_scripted
+from tests.acceptance.frameworks import CARRIED, RUNS, TYPED, Errand
+from tests.acceptance.running import RunningTrimtab
+from tests.acceptance.scripted import ScriptedModel, Turn
 from trimtab.demo.jobs import SYSTEM
 
 QUESTION = "Where does Ada's order go, and will it rain there tomorrow?"
@@ -26,54 +27,7 @@ FORECAST = ("get_weather", '{"city": "Paris", "day": "tomorrow"}')
 NAMELESS = ("find_order", '{"client": "Ada"}')
 TORN = ("get_weather", '{"city": "Paris", "day')
 
-PROJECT = """\
-environment = "test"
-[gateway]
-listen = "127.0.0.1:{gateway}"
-keys = "open"
-workers = 1
-[control]
-listen = "127.0.0.1:{control}"
-[data]
-directory = ".trimtab"
-"""
-MODEL = """\
-[models.{wire}-wire]
-wire = "{wire}"
-engine = "other"
-model = "scripted"
-replicas = ["{replica}"]
-"""
-TASK = """\
-model = "{wire}-wire"
-[tool_calls]
-on_invalid = "{on_invalid}"
-"""
-WIRES = ("openai", "anthropic")
 STREAMS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-
-
-@pytest.fixture(scope="module")
-def scripted() -> Iterator[ScriptedModel]:
-    """The model."""
-    with running_scripted() as model:
-        yield model
-
-
-@pytest.fixture(scope="module")
-def gateway(scripted: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTrimtab]:
-    """A gateway with a task over each wire that repairs tool calls, and one that rejects them."""
-    folder = tmp_path_factory.mktemp("frameworks")
-    text = PROJECT.format(gateway=free_port(), control=free_port())
-    text += "".join(MODEL.format(wire=wire, replica=scripted.url) for wire in WIRES)
-    (folder / "trimtab.toml").write_text(text)
-    for wire in WIRES:
-        for task, on_invalid in (("assist", "repair"), ("strict", "reject")):
-            (folder / "tasks" / f"{task}-{wire}").mkdir(parents=True)
-            declared = TASK.format(wire=wire, on_invalid=on_invalid)
-            (folder / "tasks" / f"{task}-{wire}" / "task.toml").write_text(declared)
-    with running_trimtab(folder) as running:
-        yield running
 
 
 def errand(gateway: RunningTrimtab, task: str, *, stream: bool) -> Errand:
@@ -84,11 +38,11 @@ def errand(gateway: RunningTrimtab, task: str, *, stream: bool) -> Errand:
 @STREAMS
 @pytest.mark.parametrize(("framework", "wire"), CARRIED)
 async def test_an_agent_uses_both_tools(
-    gateway: RunningTrimtab, scripted: ScriptedModel, framework: str, wire: str, stream: bool
+    scripted_gateway: RunningTrimtab, scripted: ScriptedModel, framework: str, wire: str, stream: bool
 ) -> None:
     """Each tool runs once, as the model meant it; the last words are the model's; what was invalid stays out of it."""
     scripted.plays(Turn(calls=(NAMELESS,)), Turn(calls=(ORDERS,)), Turn(calls=(FORECAST,)), Turn(ANSWER))
-    sent = errand(gateway, f"assist-{wire}", stream=stream)
+    sent = errand(scripted_gateway, f"assist-{wire}", stream=stream)
     assert await RUNS[framework](sent) == ANSWER
     assert sent.called == [(name, json.loads(arguments)) for name, arguments in (ORDERS, FORECAST)]
     asked = [json.dumps(body) for body in scripted.asked]
@@ -99,10 +53,12 @@ async def test_an_agent_uses_both_tools(
 
 
 @pytest.mark.parametrize("framework", RUNS)
-async def test_an_agent_calls_both_at_once(gateway: RunningTrimtab, scripted: ScriptedModel, framework: str) -> None:
+async def test_an_agent_calls_both_at_once(
+    scripted_gateway: RunningTrimtab, scripted: ScriptedModel, framework: str
+) -> None:
     """Of two parallel calls one is torn: both are asked for again, and each tool runs once all the same."""
     scripted.plays(Turn(calls=(ORDERS, TORN)), Turn(calls=(ORDERS, FORECAST)), Turn(ANSWER))
-    sent = errand(gateway, "assist-openai", stream=True)
+    sent = errand(scripted_gateway, "assist-openai", stream=True)
     assert await RUNS[framework](sent) == ANSWER
     assert sorted(sent.called) == [(name, json.loads(arguments)) for name, arguments in (ORDERS, FORECAST)]
     last = json.dumps(scripted.asked[-1])
@@ -113,11 +69,11 @@ async def test_an_agent_calls_both_at_once(gateway: RunningTrimtab, scripted: Sc
 @pytest.mark.parametrize("framework", ["openai-agents-chat", "langchain-responses"])
 @STREAMS
 async def test_a_rejected_call_is_the_frameworks_own_error(
-    gateway: RunningTrimtab, scripted: ScriptedModel, framework: str, stream: bool
+    scripted_gateway: RunningTrimtab, scripted: ScriptedModel, framework: str, stream: bool
 ) -> None:
     """No tool runs; the error of the client below carries our code, or in a stream our words."""
     scripted.plays(Turn(calls=(NAMELESS,)))
-    sent = errand(gateway, "strict-openai", stream=stream)
+    sent = errand(scripted_gateway, "strict-openai", stream=stream)
     with pytest.raises(openai.APIError, match="find_order: schema_invalid") as caught:
         await RUNS[framework](sent)
     assert caught.value.code == "tool_call_invalid"
@@ -137,3 +93,19 @@ async def test_an_agent_on_vllm(vllm_gateway: Target, framework: str, wire: str,
     assert await RUNS[framework](sent) == "shipping"
     name, arguments = FORECAST if question == "weather" else ORDERS
     assert sent.called == [(name, json.loads(arguments))]
+
+
+class Parcel(BaseModel):
+    """What no question here asks for, so that only the schema can bring it about."""
+
+    kind: Literal["red", "blue"]
+    size: Literal["big", "small"]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+@pytest.mark.parametrize("ask", TYPED)
+async def test_an_answer_has_the_frameworks_type(vllm_gateway: Target, ask: Any, wire: str) -> None:
+    """The class that a framework is told comes back, whether it asks by a schema or by a tool."""
+    url = vllm_gateway.base_url.removesuffix("/v1")
+    assert isinstance(await ask(url, f"assist-{wire}", "my lamp has not arrived in Paris yet", Parcel), Parcel)
