@@ -134,7 +134,7 @@ def answers(draw: st.DrawFn) -> tuple[str, bool, bool, str, Objects]:
     return route, stream, calls, draw(st.sampled_from(TASKS)), objects
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=150)
 @given(answers())
 def test_no_shape_of_an_answer_is_an_internal_error(drawn: tuple[str, bool, bool, str, Objects]) -> None:
     """Whatever stands where, the client gets an answer or a typed error, and nothing of ours fails."""

@@ -119,7 +119,7 @@ def policy(url: str) -> Snapshot:
     return replace(declared, models=models)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=150)
 @given(mutations())
 def test_no_shape_of_a_request_is_an_internal_error(asked: tuple[str, bytes]) -> None:
     """Whatever stands where, the call is refused or carried out, and nothing of ours fails."""

@@ -82,7 +82,7 @@ def asked(client: Wire, server: Wire, script: Script, *, hold: bool) -> Played:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(streams(), st.booleans())
 def test_an_end_leaves_only_behind_a_good_verdict(
     route: str, drawn: tuple[str, bool, str, tuple[str, ...], list[int]], hold: bool

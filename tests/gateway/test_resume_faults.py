@@ -57,7 +57,7 @@ def cut_at(events: list[bytes], at: int, split: list[int], fault: Any) -> Script
     return Script((Send(Framing().head()), *sent, fault))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(
     first=PIECES,
     second=PIECES,
@@ -121,7 +121,7 @@ def test_one_stream_wherever_it_is_cut(
     assert done or not finished or [one.cause for one in played.events.attempts] != ["ok"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(first=PIECES, second=PIECES, cut=st.integers(0, 10_000), split=st.lists(st.integers(0, 2000), max_size=3))
 def test_one_message_wherever_its_chat_is_cut(first: list[str], second: list[str], cut: int, split: list[int]) -> None:
     """The same of a messages client whose model's servers speak chat: blocks open and close once."""
