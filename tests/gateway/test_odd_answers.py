@@ -169,3 +169,16 @@ def test_counts_beyond_all_sense_are_estimated(tokens: int, *, stream: bool) -> 
     assert played.logged == []
     assert played.response.whole
     assert played.settled.cost_label == "estimated"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_server_calls_itself_is_bounded_in_the_record(*, stream: bool) -> None:
+    """Names of any length pass to the client, and their beginnings into the record."""
+    long = "n" * 1_000_000
+    answer = Answer((GOOD,), finish_reason=long, model=long, id=long)
+    script = sse_answer(answer.events()) if stream else json_answer(answer.body())
+    played = play(lambda url: policy(url, CHAT), [script], {"model": "plain", "stream": stream, **CHAT.request})
+    settled = played.settled
+    assert played.response.whole
+    assert long in played.response.body.decode()
+    assert [settled.finish_reason, settled.upstream_model, settled.upstream_id] == ["n" * 200] * 3

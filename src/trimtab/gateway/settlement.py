@@ -24,6 +24,8 @@ UNKNOWN = Cost(None, "unknown")
 NOTHING_CHECKED = Checks(UNDECLARED_CONTRACT, None, hold=False)
 ANSWERED = frozenset({OK, OutputInvalid.code, ToolCallInvalid.code})
 """Attempts whose answer came whole, if we did not stop it, so that what is told of its usage is all there is."""
+MAX_TOLD = 200
+"""Characters that are kept of what a server calls its answer, its model and how it ended."""
 WORST: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
@@ -120,16 +122,16 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         ttft_s=ttft_s,
         tpot_s=spread_s / tokens_after_first if spread_s and tokens_after_first > 0 else None,
         longest_gap_s=exchange.clocks.longest_gap_s if spread_s else None,
-        finish_reason=facts.finish_reason if facts else "",
+        finish_reason=facts.finish_reason[:MAX_TOLD] if facts else "",
         usage=_total_usage(exchange.attempts),
         answer_tokens=made,
         cost_pusd=cost.pusd,
         cost_label=cost.label,
         response_bytes=capture.size if capture else 0,
         response_body=response_body,
-        upstream_model=facts.upstream_model if facts else "",
-        upstream_id=facts.upstream_id if facts else "",
-        system_fingerprint=facts.system_fingerprint if facts else "",
+        upstream_model=facts.upstream_model[:MAX_TOLD] if facts else "",
+        upstream_id=facts.upstream_id[:MAX_TOLD] if facts else "",
+        system_fingerprint=facts.system_fingerprint[:MAX_TOLD] if facts else "",
         choices=facts.choices if facts else 0,
         tool_calls=facts.tool_calls if facts else 0,
         logprobs=facts.logprobs if facts else None,
