@@ -443,3 +443,17 @@ def test_what_the_client_asks_of_counts_it_gets() -> None:
         usages = [one["usage"] for one in chunks(played.response) if one.get("usage")]
         assert len(usages) == bool(options.get("include_usage"))
         assert json.loads(played.sent[0])["stream_options"]["continuous_usage_stats"] is True
+
+
+def test_counts_that_only_the_first_replica_gives() -> None:
+    """A client that asked for counts gets those that there are; the second part's events pass without."""
+    options = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+    bare = [
+        event({name: value for name, value in json.loads(one[6:]).items() if name != "usage"})
+        for one in counted("c", prompt=11)[:3]
+    ]
+    scripts = [playing(counted("a", ends=False), Reset()), playing([*bare, event(b"[DONE]")])]
+    played = play(one(), scripts, ASK | options)
+    assert played.response.whole
+    assert text_of(played.response) == "ac"
+    assert ["usage" in one for one in chunks(played.response)] == [True, True, False, False]

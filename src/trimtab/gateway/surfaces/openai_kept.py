@@ -210,7 +210,7 @@ class KeptReader(EventReader):
             edited = without_logprobs(edited)
         if self._resumed is not None and self._identity is not None:
             changed = self._identity.fields()
-            if self._usage is chunk.usage and not hidden:
+            if self._usage is chunk.usage and chunk.usage is not ABSENT and not hidden:
                 changed["usage"] = self._summed()
             edited = with_fields(without_role(edited), changed)
         return event if edited is payload else b"data: " + edited + b"\n\n"

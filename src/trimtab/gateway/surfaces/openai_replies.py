@@ -51,7 +51,7 @@ class SaidPart(Struct):
 class TopToken(Struct):
     """A token that was likely at a place."""
 
-    token: str
+    token: str = ""
     logprob: float | None = None
 
 
