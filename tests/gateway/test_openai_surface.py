@@ -41,7 +41,7 @@ def test_unknown_fields_survive_the_splice(extra: dict[str, object]) -> None:
     """Only the model changes; every field we do not know keeps its value."""
     request = {**extra, "model": "small", "messages": []}
     request.pop("trimtab", None)
-    for known in ("stream", "stream_options", "max_tokens", "max_completion_tokens"):
+    for known in ("stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "logprobs"):
         request.pop(known, None)
     spliced = json.loads(WIRE.splice(chat.read(json.dumps(request).encode()), Edits(model="Qwen/Qwen3-8B")))
     assert spliced == {**request, "model": "Qwen/Qwen3-8B"}
