@@ -344,3 +344,13 @@ def test_what_cannot_be_carried_is_refused_by_name(message: Any, place: str) -> 
     with pytest.raises(anthropic.BadRequestError, match="`speed`") as caught:
         message(**asked)
     assert code_of(caught.value) == "invalid_request"
+
+
+@NO_SCHEMAS
+def test_models_are_listed_in_the_clients_own_shape(client: Anthropic, target: Target) -> None:
+    """What may be asked for, as a client of this API reads it."""
+    page = client.models.list()
+    assert [(model.type, model.display_name) for model in page.data if model.id == target.model] == [
+        ("model", target.model)
+    ]
+    assert page.has_more is False

@@ -178,7 +178,9 @@ class Pipeline:
             raise MethodNotAllowed(path=request.path, method=request.method, allowed="GET")
         if request.path == "/v1/models":
             serving.admission.identify(exchange)
-            answer.whole(200, replies.headers(exchange, replies.JSON), serving.models_list)
+            anthropic = request.headers.get(b"anthropic-version") is not None
+            listed = serving.anthropic_models_list if anthropic else serving.models_list
+            answer.whole(200, replies.headers(exchange, replies.JSON), listed)
         elif request.path == "/ready" and self.draining:
             raise Draining
         else:

@@ -15,6 +15,8 @@ from trimtab.policy.snapshot import Snapshot
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 DEFAULT_RETRY_AFTER_S = 1.0
+UNKNOWN_TIME = "1970-01-01T00:00:00Z"
+"""When a model was made, in Anthropic's words for a time that is not known."""
 NOT_FORWARDED = frozenset(
     b"alt-svc connection content-length content-type date keep-alive proxy-authenticate server set-cookie "
     b"strict-transport-security te trailer transfer-encoding upgrade x-request-id".split()
@@ -74,3 +76,11 @@ def models_list(snapshot: Snapshot) -> bytes:
     names += [(name, "trimtab") for name in snapshot.models]
     data = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in names]
     return msgspec.json.encode({"object": "list", "data": data})
+
+
+def anthropic_models_list(snapshot: Snapshot) -> bytes:
+    """The same for a client of Anthropic's API, which is known by its `anthropic-version`: one page of all."""
+    names = [*snapshot.tasks, *snapshot.models]
+    first, last = (names[0], names[-1]) if names else (None, None)
+    data = [{"type": "model", "id": name, "display_name": name, "created_at": UNKNOWN_TIME} for name in names]
+    return msgspec.json.encode({"data": data, "has_more": False, "first_id": first, "last_id": last})

@@ -60,6 +60,7 @@ class Serving:
             if (model := snapshot.models[name]).engine in FORMS and self._takes(task.name, model)
         }
         self.models_list = replies.models_list(snapshot)
+        self.anthropic_models_list = replies.anthropic_models_list(snapshot)
         self._signers = parts.signers
         self._signers.serve(snapshot.models.values())
         self.targets = {
