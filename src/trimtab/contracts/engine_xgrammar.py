@@ -170,7 +170,7 @@ def _pattern(place: Place, keyword: str, pattern: str) -> Iterator[Finding]:
         "lookahead": "xgrammar ignores lookahead",
         "inner_anchor": "xgrammar ignores ^ and $ inside a pattern",
         "only_escaped": "xgrammar writes quotes, backslashes and control characters unescaped, which is not JSON",
-        "optional_loop": "xgrammar takes the repeated end of an optional group without its beginning",
+        "optional_loop": "xgrammar takes a repeated part of an optional group without the rest of it",
         "dot": "xgrammar lets the dot match U+2028 and U+2029",
         "not_space": "xgrammar lets spaces beyond ASCII pass for no space",
     }

@@ -20,7 +20,7 @@ _BEFORE_START = {"", "(", "|"}
 _AFTER_END = {"", ")", "|"}
 _GROUP = re.compile(r"\((\?(?:[:=!]|<[=!]|P?<[A-Za-z_]\w*>|.))?")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{1,6}")
-_REPEATED = re.compile(r"(?<!\\)(?:[*+]|\{\d+,\d*\})[?+]?$")
+_REPEATED = re.compile(r"[*+]|\{\d+,\d*\}")
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})[?+]?")
 
 
@@ -55,7 +55,7 @@ class Features(NamedTuple):
     only_escaped: bool = False
     """The same, and it stands in no choice and no repeated group."""
     optional_loop: bool = False
-    """A group that may be left out ends in something that may come more than once, and not just before it too."""
+    """A group with ? begins or ends with something that may come more than once, and not just before it too."""
     controls_without_quotes: bool = False
     """A character of it can be any control character, but not both the quote and the backslash."""
 
@@ -89,34 +89,54 @@ def exclusive(patterns: list[str]) -> bool:
     return len(patterns) < 2 or ("" not in starts and len(set(starts)) == len(starts))
 
 
-class _Group:
-    """A group while it is read: the element before it, its own last element, and how each of its branches ended."""
+class _Element:
+    """One element of a branch, with its quantifier; whether it `begins` and `ends` with what may come again and again."""
 
-    def __init__(self, start: int, before: str) -> None:
+    def __init__(self, text: str, group: _Group | None = None) -> None:
+        self.text = text
+        self.begins = group is not None and group.begins()
+        self.ends = group is not None and group.ends()
+
+    def repeat(self, quantifier: str) -> None:
+        """Takes the quantifier that follows."""
+        self.text += quantifier
+        self.begins = quantifier[0] in "*+"
+        self.ends = _REPEATED.match(quantifier) is not None
+
+
+class _Group:
+    """A group while it is read: the element before it, and those of each of its branches."""
+
+    def __init__(self, start: int, before: _Element | None) -> None:
         self.start = start
         self.before = before
-        self.last = ""
-        self.elements = 0
-        self.ends: list[tuple[int, str]] = []
         self.only_escaped = False
+        self.branches: list[list[_Element]] = [[]]
 
-    def take(self, element: str) -> None:
-        """The next element of the branch that is read."""
-        self.last = element
-        self.elements += 1
-
-    def end_branch(self) -> None:
-        """The branch ended."""
-        self.ends.append((self.elements, self.last))
-        self.last, self.elements = "", 0
+    def last(self) -> _Element | None:
+        """The element that was read last, if its branch has one."""
+        return self.branches[-1][-1] if self.branches[-1] else None
 
     def stands_alone(self) -> bool:
         """Whether it has a character that can only be an escaped one, and is no choice."""
-        return self.only_escaped and len(self.ends) == 1
+        return self.only_escaped and len(self.branches) == 1
+
+    def begins(self) -> bool:
+        """Whether it begins with something that may come again and again."""
+        return len(self.branches) == 1 and bool(self.branches[0]) and self.branches[0][0].begins
+
+    def ends(self) -> bool:
+        """Whether one of its branches ends so."""
+        return any(branch and branch[-1].ends for branch in self.branches)
 
     def loops(self) -> bool:
-        """Whether leaving the group out may leave its last, repeated element in."""
-        return any(count > 1 and last != self.before and _REPEATED.search(last) for count, last in self.ends)
+        """Whether leaving it out may leave a repeated end of it in, and that is not what comes before it anyhow."""
+        if len(self.branches) == 1 and len(self.branches[0]) < 2:
+            return False
+        before = self.before.text if self.before is not None else ""
+        outer = [branch[-1] for branch in self.branches if branch and branch[-1].ends]
+        outer += [self.branches[0][0]] if self.begins() else []
+        return any(element.text != before for element in outer)
 
 
 class _Scan:
@@ -126,7 +146,7 @@ class _Scan:
         self.pattern = pattern
         self.at = 0
         self.seen: dict[str, bool] = {}
-        self._groups = [_Group(0, "")]
+        self._groups = [_Group(0, None)]
         self._closed: _Group | None = None
 
     def atoms(self) -> Iterator[Atom]:
@@ -139,12 +159,11 @@ class _Scan:
                 self._groups[-1].only_escaped |= closed.stands_alone()
             atom = self._one(char, before, closed)
             if atom is not None:
-                self._groups[-1].take(self.pattern[start : self.at])
+                self._groups[-1].branches[-1].append(_Element(self.pattern[start : self.at]))
                 self._judge(atom)
                 yield atom
             before = char
         whole = self._groups[0]
-        whole.end_branch()
         whole.only_escaped |= self._closed is not None and self._closed.stands_alone()
         self.seen["only_escaped"] = whole.stands_alone()
 
@@ -165,8 +184,10 @@ class _Scan:
         quantifier = _QUANTIFIER.match(self.pattern, self.at)
         if quantifier:
             self.at = quantifier.end()
-            self._groups[-1].last += quantifier[0]
-            if closed is not None and quantifier[0].startswith(("?", "{0,")) and closed.loops():
+            element = self._groups[-1].last()
+            if element is not None:
+                element.repeat(quantifier[0])
+            if closed is not None and quantifier[0].startswith("?") and closed.loops():
                 self.seen["optional_loop"] = True
             return None
         self.at += 1
@@ -180,13 +201,14 @@ class _Scan:
         if char == "(":
             start = self.at
             self._group()
-            self._groups.append(_Group(start, group.last))
+            self._groups.append(_Group(start, group.last()))
             return
         self.at += 1
-        group.end_branch()
-        if char == ")" and len(self._groups) > 1:
+        if char == "|":
+            group.branches.append([])
+        elif len(self._groups) > 1:
             self._closed = self._groups.pop()
-            self._groups[-1].take(self.pattern[group.start : self.at])
+            self._groups[-1].branches[-1].append(_Element(self.pattern[group.start : self.at], group))
 
     def _group(self) -> None:
         opened = _GROUP.match(self.pattern, self.at)

@@ -61,7 +61,8 @@ def _systematic(valid: list[Any]) -> Iterator[str]:
                 continue
             yield _dumped(_with(value, path, "\ue000")).replace("\ue000", held)
             middle = len(held) // 2
-            others = [held[:middle] + char + held[middle + replaced :] for char in CHARACTERS for replaced in (0, 1)]
+            others = [held + char for char in "-.a1 "]
+            others += [held[:middle] + char + held[middle + replaced :] for char in CHARACTERS for replaced in (0, 1)]
             for other in (*TEXTS, *others):
                 yield _dumped(_with(value, path, other))
             for char in RAW:
