@@ -201,6 +201,8 @@ async def test_tries_are_bounded_and_end_in_the_typed_error(tmp_path: Path) -> N
         {"logprobs": True},
         {"response_format": {"type": "json_object"}},
         {"n": 2},
+        {"presence_penalty": 0.5},
+        {"frequency_penalty": -1},
     ],
 )
 async def test_what_is_not_plain_text_is_never_resumed(tmp_path: Path, more: dict[str, Any]) -> None:

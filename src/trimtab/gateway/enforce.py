@@ -38,6 +38,9 @@ SHAPED: Final = frozenset(
     }
 )
 """Fields of a chat whose answer is not plain text, or which go on with one themselves."""
+PENALTIES: Final = ("presence_penalty", "frequency_penalty")
+"""They count the tokens of the answer alone, and would begin to count anew where another replica goes on."""
+NEUTRAL: Final = frozenset({b"0", b"0.0", b"null"})
 NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -189,6 +192,7 @@ def resumable(exchange: Exchange, contract: Contract, model: Model, wire: Wire) 
         and not asked.tools
         and not contract.tool_edits
         and SHAPED.isdisjoint(asked.fields)
+        and all(bytes(asked.fields.get(name, b"0")) in NEUTRAL for name in PENALTIES)
     )
 
 
