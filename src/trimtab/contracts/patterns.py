@@ -90,7 +90,7 @@ def exclusive(patterns: list[str]) -> bool:
 
 
 class _Element:
-    """One element of a branch, with its quantifier; whether it `begins` and `ends` with what may come again and again."""
+    """One element of a branch, with its quantifier; whether it `begins` and `ends` with what may come repeatedly."""
 
     def __init__(self, text: str, group: _Group | None = None) -> None:
         self.text = text
