@@ -143,6 +143,7 @@ def test_schemas_have_a_class_at_each_model(tmp_path: Path, capsys: pytest.Captu
     with_schema(tmp_path)
     assert run(["check", "--project", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert any(line.lstrip().startswith("triage") and "schema (reject)" in line for line in lines)
     own = lines.index("Schema of triage at own (vllm): native, but weakened")
     assert lines[own + 1].startswith("  /properties/note maxLength: weakened; xgrammar ")
     assert lines[own + 2] == "Schema of triage at bought (openai): validated only, not sent"

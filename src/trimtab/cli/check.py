@@ -133,6 +133,10 @@ def _task(task: Task) -> TaskFacts:
     extras = {
         task.task_class: True,
         f"prompt ({len(task.prompt.inputs)} to fill in)" if task.prompt else "": task.prompt is not None,
+        f"schema ({task.output.on_invalid})" if task.output else "": task.output is not None,
+        f"tools {', '.join(tool.name for tool in task.tools)}": bool(task.tools),
+        f"tool calls {task.tool_calls.on_invalid}": task.tool_calls.on_invalid != "pass",
+        f"repetition {task.repetition}": task.repetition != "flag",
         "sampling": any(getattr(task.sampling, field) is not None for field in task.sampling.__struct_fields__),
         f"total {task.deadline.total_s:g} s" if task.deadline.total_s else "": task.deadline.total_s is not None,
         "objectives": bool(task.objective.goals) or task.objective.success is not None,
