@@ -51,7 +51,7 @@ async def redriven(gateway: RunningGateway, letter: Admitted, body: object, **ch
 async def test_identity_is_kept(
     tmp_path: Path, names: dict[str, str], model: str, task_of_key: dict[str, str], expected: str
 ) -> None:
-    """Task, key, run, step, parent, conversation, end user, trace and what was asked for are those of the first call."""
+    """Task, key, run, step, parent, conversation, end user, trace and what was asked for are those of the first."""
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 7}
     async with ScriptedUpstream() as upstream:
         upstream.add(error_answer(500, "broken"))
