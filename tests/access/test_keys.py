@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.access.keys import Key, KeyDirectory, KeyStore
+from trimtab.access.keys import LOOK_AGAIN_S, FreshKeys, Key, KeyDirectory, KeyStore
 from trimtab.database.migrate import open_state
 from trimtab.errors import KeyNameInvalid, KeyUnknown, StoreError
 from trimtab.ids import IdSource
@@ -178,3 +178,30 @@ def test_repr_tells_the_state(store: KeyStore, directory: KeyDirectory) -> None:
     store.new("app")
     directory.refresh()
     assert repr(directory) == "KeyDirectory(1 live keys)"
+
+
+def test_a_key_is_found_by_the_first_call_after_it_was_made(store: KeyStore, directory: KeyDirectory) -> None:
+    """A worker that does not know a key looks for it before it says no."""
+    clock = Ticking()
+    fresh = FreshKeys(directory, clock)
+    assert fresh.find(b"tt_wrong") is None
+    _, secret = store.new("app")
+    clock.now_ns += int(LOOK_AGAIN_S * 1e9)
+    found = fresh.find(secret.encode())
+    assert found is not None
+    assert found.name == "app"
+
+
+def test_wrong_keys_cost_one_look_in_a_while(store: KeyStore, directory: KeyDirectory) -> None:
+    """Within 20 ms of a look nothing is read, so that guessing keeps no worker busy."""
+    clock = Ticking()
+    fresh = FreshKeys(directory, clock)
+    assert fresh.find(b"tt_wrong") is None
+    _, secret = store.new("app")
+    assert fresh.find(secret.encode()) is None
+
+
+def test_a_database_that_cannot_be_read_is_no_error_of_the_call(path: Path, directory: KeyDirectory) -> None:
+    """The key is simply not known."""
+    path.write_bytes(b"no database at all, but long enough to be looked at as one" * 20)
+    assert FreshKeys(directory, Ticking()).find(b"tt_any") is None

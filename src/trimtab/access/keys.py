@@ -21,11 +21,12 @@ from msgspec import Struct
 from trimtab.clock import Clock
 from trimtab.database.connection import connect_read_only, mapped, path_of, transaction
 from trimtab.database.statements import statements
-from trimtab.errors import KeyNameInvalid, KeyUnknown
+from trimtab.errors import KeyNameInvalid, KeyUnknown, StoreError
 from trimtab.ids import IdSource
 
 PREFIX = "tt_"
 SECRET_BYTES = 32
+LOOK_AGAIN_S = 0.02
 NAME = re.compile(r"[a-z0-9._-]{1,64}")
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -155,6 +156,34 @@ class KeyDirectory:
         self._live = {row[-1]: _key(row) for row in rows}
         self._seen = seen
         return True
+
+
+class FreshKeys:
+    """Finds keys in a directory, and looks into the database again for one that is not known: it may just be made.
+
+    It looks at most once in 20 ms, so that wrong keys cost little; what cannot be read then is as it was.
+    """
+
+    def __init__(self, directory: KeyDirectory, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._look_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"FreshKeys({self._directory!r})"
+
+    def find(self, secret: bytes) -> Key | None:
+        """The live key with this secret."""
+        found = self._directory.find(secret)
+        now_s = self._clock.monotonic()
+        if found is not None or now_s < self._look_at:
+            return found
+        self._look_at = now_s + LOOK_AGAIN_S
+        try:
+            changed = self._directory.refresh()
+        except StoreError:
+            return None
+        return self._directory.find(secret) if changed else None
 
 
 def _digest(secret: bytes) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from trimtab.access.keys import KeyDirectory
+from trimtab.access.keys import FreshKeys, KeyDirectory
 from trimtab.assemble import loop
 from trimtab.clock import Clock, SystemClock
 from trimtab.gateway import replies
@@ -67,7 +67,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         bodies=bodies,
         pool=pool,
         router=routers.make,
-        find_key=keys.find,
+        find_key=FreshKeys(keys, clock).find,
         signers=signers,
         worker=orders.epoch,
         operator_key=operator_key(directory.operator_key),
