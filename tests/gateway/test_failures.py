@@ -183,16 +183,18 @@ async def test_the_client_may_shorten_the_total_but_not_lengthen_it(tmp_path: Pa
         limits = Deadlines(connect_s=1.0, first_token_s=9.0, gap_s=1.0, total_s=0.3)
         policy = snapshot({"small": upstream.url}, task("triage", "small", deadline=limits, retry=ONCE))
         async with RunningGateway(tmp_path, policy) as gateway:
-            for asked in ("100", "60000"):
-                response = await gateway.post(HELLO, x_trimtab_deadline_ms=asked)
-                assert response.json()["error"]["code"] == "deadline_total"
+            for asked, limit in (("100", "0.1 s"), ("60000", "0.3 s")):
+                error = (await gateway.post(HELLO, x_trimtab_deadline_ms=asked)).json()["error"]
+                assert error["code"] == "deadline_total"
+                assert f"within its {limit};" in error["message"]
             nonsense = await gateway.post(HELLO, x_trimtab_deadline_ms="soon")
             events = await gateway.events()
     assert nonsense.status == 400
-    assert [end.total_s for end in events.settled] == [pytest.approx(0.1, abs=0.05), pytest.approx(0.3, abs=0.05)]
+    for end, limit_s in zip(events.settled, (0.1, 0.3), strict=True):
+        assert end.total_s is not None
+        assert end.total_s >= limit_s
     told = [int(request.header("x-trimtab-deadline-ms") or 0) for request in upstream.requests]
-    assert told[0] <= 100
-    assert 200 < told[1] <= 300
+    assert 0 < told[0] <= 100 < told[1] <= 300
 
 
 async def test_a_client_that_leaves_cancels_the_upstream(tmp_path: Path) -> None:
