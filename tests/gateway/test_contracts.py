@@ -381,3 +381,13 @@ async def test_a_schema_that_the_engine_would_refuse_is_not_sent(
             response = await gateway.post(ASK)
     assert ("response_format" in json.loads(upstream.requests[0].body)) is sent
     assert response.json()["error"]["code"] == "output_invalid"
+
+
+@pytest.mark.parametrize(("text", "words"), [("bug", "it is no JSON"), ('"bug"', "the whole: type")])
+async def test_a_fault_of_the_whole_is_told_in_words(tmp_path: Path, text: str, words: str) -> None:
+    """An empty path names nothing to a person."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json(said(text)))
+        async with RunningGateway(tmp_path, under(upstream.url, "reject")) as gateway:
+            response = await gateway.post(ASK)
+    assert f"task triage: {words};" in response.json()["error"]["message"]

@@ -26,7 +26,7 @@ def verdict_facts(call: Settled) -> Iterator[Fact]:
         asked = f"   asked again {whole(call.repairs)}" if call.repairs else ""
         yield "verdict", (f"{call.verdict or NONE}{asked}",)
     if call.failing:
-        yield "failing", call.failing
+        yield "failing", tuple(f"(whole){place}" if place.startswith(":") else place for place in call.failing)
     if call.tool_outcomes:
         yield "tool calls", tuple(_tool_calls(call))
     if call.repetition:

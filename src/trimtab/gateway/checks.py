@@ -197,7 +197,7 @@ class Checks(Struct, eq=False):
         elif verdict == "refused":
             detail = "the model's server filtered it"
         else:
-            detail = "; ".join(fault.place for fault in faults[:MAX_FAILING]) or "it is no JSON"
+            detail = "; ".join(told(fault.place) for fault in faults[:MAX_FAILING]) or "it is no JSON"
         failure = OutputInvalid(task=self.contract.task, detail=detail)
         return Unfit(failure, reply, (self._complaint(faults),), repairable=verdict == "invalid")
 
@@ -212,7 +212,7 @@ class Checks(Struct, eq=False):
         what = "is no JSON from here on" if keyword == "json" else f"breaks `{keyword}` of the schema"
         fault = Fault(path.encode(errors="replace").decode(), keyword, what, place)
         self.verdict, self.failing = "invalid", (place,)
-        failure = OutputInvalid(task=self.contract.task, detail=place)
+        failure = OutputInvalid(task=self.contract.task, detail=told(place))
         self.unfit = Unfit(failure, Reply(), (self._complaint((fault,)),), repairable=True)
 
     def _masked(self, place: Sequence[str | int]) -> str:
@@ -260,8 +260,15 @@ def escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
+def told(place: str) -> str:
+    """A place in words: that of the whole answer has an empty path."""
+    if place == ": json":
+        return "it is no JSON"
+    return f"the whole{place}" if place.startswith(":") else place
+
+
 def _said_of(checked: ToolChecked) -> str:
-    places = ", ".join(fault.place for fault in checked.faults[:MAX_FAILING])
+    places = ", ".join(told(fault.place) for fault in checked.faults[:MAX_FAILING])
     return f"{checked.tool}: {checked.outcome}" + (f" ({places})" if places else "")
 
 
