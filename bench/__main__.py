@@ -24,6 +24,7 @@ SUITES = {
     "contracts": "answers under a schema, of engines that enforce it and of others: no invalid one delivered",
     "crash": "killed workers, killed control, rolling restarts: no record lost, no connection reset",
     "outage": "telemetry down and a disk full under load: nothing lost, calls refused loudly and taken again",
+    "checks": "CPU of holding answers and tool calls against their schemas, whole and chunk by chunk",
     "repetition": "degenerate repetition in an answer: found, missed, wrongly seen; its cost for each chunk",
     "schema_classes": "what classification says of 395 schemas, against what vLLM does with them",
     "startup": "the command line's start, and `make up` to a first answered call",

@@ -58,7 +58,8 @@ SCHEMA = {
 }
 
 
-def measure(rounds: int, size: int) -> None:
+def measure(rounds: int, size: int) -> dict[str, list[float]]:
+    """Seconds a chunk, of the slowest chunk and of a first answer, once for each round."""
     text = json.dumps({name: value for name, (_, value) in FIELDS.items()})
     chunks = [text[at : at + size] for at in range(0, len(text), size)]
     preparing, feeding, slowest = [], [], []
@@ -81,10 +82,7 @@ def measure(rounds: int, size: int) -> None:
             feed(chunk)
             worst = max(worst, time.perf_counter() - begin)
         slowest.append(worst)
-    print(f"answer of {len(text)} characters in {len(chunks)} chunks of {size}, {len(FIELDS)} fields, n={rounds}")
-    for name, found in (("us a chunk", feeding), ("us, slowest chunk", slowest), ("us, first answer", preparing)):
-        us = [1e6 * each for each in found]
-        print(f"{name:18}: {statistics.median(us):8.2f} ({min(us):.2f}-{max(us):.2f})")
+    return {"a chunk": feeding, "slowest chunk": slowest, "first answer": preparing}
 
 
 def main() -> None:
@@ -92,7 +90,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--chunk", type=int, default=4)
     arguments = parser.parse_args()
-    measure(arguments.rounds, arguments.chunk)
+    print(f"chunks of {arguments.chunk} characters, {len(FIELDS)} fields, n={arguments.rounds}")
+    for name, found in measure(arguments.rounds, arguments.chunk).items():
+        us = [1e6 * each for each in found]
+        print(f"us, {name:14}: {statistics.median(us):8.2f} ({min(us):.2f}-{max(us):.2f})")
 
 
 if __name__ == "__main__":
