@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -123,6 +123,7 @@ def test_one_stream_wherever_it_is_cut(
 
 @settings(deadline=None, max_examples=40)
 @given(first=PIECES, second=PIECES, cut=st.integers(0, 10_000), split=st.lists(st.integers(0, 2000), max_size=3))
+@example(first=["<"], second=["<"], cut=8190, split=[])
 def test_one_message_wherever_its_chat_is_cut(first: list[str], second: list[str], cut: int, split: list[int]) -> None:
     """The same of a messages client whose model's servers speak chat: blocks open and close once."""
     events = counted(*first)

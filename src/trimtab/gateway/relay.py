@@ -249,8 +249,8 @@ class StreamedRelay(Relay):
             self._withhold(reader.forward)
         if reader.content:
             self._content_came(now_s)
-            if reader.added and self.exchange.checks is not None:
-                self.exchange.checks.watch(reader.added)
+        if reader.added and self.exchange.checks is not None:
+            self.exchange.checks.watch(reader.added)
         if reader.done and self.connection is not None and not self._ended:
             self._linger = self._loop.call_later(LINGER_S, self.connection.abort)
             self._deliver()

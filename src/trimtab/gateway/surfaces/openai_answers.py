@@ -97,6 +97,9 @@ class Chunk(Piece):
     system_fingerprint: str | None = None
 
 
+WATCHED_CHUNKS = 32
+"""Chunks whose text is looked at together: repetition that is only noted can wait a little."""
+
 _chunk = msgspec.json.Decoder(Chunk)
 _piece = msgspec.json.Decoder(Piece)
 
@@ -212,26 +215,11 @@ def added_by(chunk: Piece) -> list[Added]:
 
 
 class EventReader:
-    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client.
+    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client."""
 
-    With `adds` the text of each feed is kept in `added`.
-    """
+    __slots__ = ("added", "content", "done", "ending", "failure", "forward", "gather", "splitter", "wants_usage")
 
-    __slots__ = (
-        "added",
-        "adds",
-        "content",
-        "done",
-        "ending",
-        "failure",
-        "forward",
-        "gather",
-        "splitter",
-        "wants_usage",
-    )
-
-    def __init__(self, *, wants_usage: bool, adds: bool = False) -> None:
-        self.adds = adds
+    def __init__(self, *, wants_usage: bool) -> None:
         self.added: Sequence[Added] = ()
         self.ending = b""
         self.splitter = EventSplitter()
@@ -254,7 +242,6 @@ class EventReader:
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the body."""
         self.content, self.forward = False, b""
-        self.added = ()
         try:
             payload = None if self.done or self.failure or self.splitter.held else sole_object(data)
             if payload is not None:
@@ -286,9 +273,11 @@ class EventReader:
             return False
         if gather.take(chunk):
             self.content = True
-            if self.adds:
-                self.added = (*self.added, *added_by(chunk))
+            self._noted(chunk)
         return bool(chunk.choices) or self.wants_usage or chunk.usage is ABSENT
+
+    def _noted(self, chunk: Piece) -> None:
+        """A chunk with content came; nothing is kept of it here."""
 
     def finish(self) -> bool:
         """Whether the terminal marker came and nothing failed before it."""
@@ -301,3 +290,29 @@ class EventReader:
     def stop(self, finish: Finish) -> bytes:
         """Not for this reader: who ends an answer has to know which choices are open."""
         raise NotImplementedError
+
+
+class WatchedReader(EventReader):
+    """The same, with the text of the first choice in `added`: that of 32 chunks at a time, of the rest at the end."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, *, wants_usage: bool) -> None:
+        super().__init__(wants_usage=wants_usage)
+        self._texts: list[str] = []
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes of the body."""
+        super().feed(data)
+        texts = self._texts
+        if len(texts) >= WATCHED_CHUNKS or (self.done and texts):
+            self.added, self._texts = (Added(0, "".join(texts)),), []
+        else:
+            self.added = ()
+
+    def _noted(self, chunk: Piece) -> None:
+        for choice in chunk.choices:
+            said = choice.delta
+            content = choice.text if said is None else said.content
+            if choice.index == 0 and type(content) is str:
+                self._texts.append(content)

@@ -247,8 +247,9 @@ class ChatWriter:
             return b""
         return b"data: " + _encode({**self._identity, "choices": [], "usage": usage}) + b"\n\n"
 
-    def stop(self, finish: Finish) -> bytes:
+    def stop(self, finish: Finish, tokens: int | None) -> bytes:
         """A chunk that tells how the answer ended here, and the terminal marker; its usage is not known."""
+        del tokens
         if self._ended:
             return DONE
         return self._chunk({}, FINISH_REASONS.get(finish, finish)) + DONE

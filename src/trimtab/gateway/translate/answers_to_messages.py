@@ -205,8 +205,8 @@ class _Block(Struct):
 class MessagesWriter:
     """Writes a message's events out of chat chunks."""
 
-    __slots__ = ("_answer_id", "_blocks", "_called", "_calls", "_ended", "_finish", "_index", "_last", "_refused",
-                 "_started", "_usage", "_waiting")  # fmt: skip
+    __slots__ = ("_answer_id", "_blocks", "_called", "_calls", "_ended", "_finish", "_index", "_last", "_made",
+                 "_refused", "_started", "_usage", "_waiting")  # fmt: skip
 
     def __init__(self) -> None:
         self._started = self._called = self._refused = self._ended = False
@@ -217,6 +217,7 @@ class MessagesWriter:
         self._index = self._waiting = 0
         self._finish: tuple[str | None, Any] = (None, None)
         self._usage: Raw = ABSENT
+        self._made = 0
 
     def write(self, payload: bytes) -> bytes:
         """The events for the data of one chunk."""
@@ -361,10 +362,18 @@ class MessagesWriter:
         self._ended = True
         head = b"" if self._started else self._start(Part())
         closed = self._advance(final=True)
-        return head + closed + message_delta(reason, sequence, _usage(self._usage)) + MESSAGE_STOP
+        return head + closed + message_delta(reason, sequence, self._told_usage()) + MESSAGE_STOP
 
-    def stop(self, finish: Finish) -> bytes:
-        """The events that end the message here; as its server said, if that was told already."""
+    def _told_usage(self) -> dict[str, int]:
+        usage = _usage(self._usage)
+        return {**usage, "output_tokens": self._made} if usage is NO_USAGE and self._made else usage
+
+    def stop(self, finish: Finish, tokens: int | None) -> bytes:
+        """The events that end the message here; as its server said, if that was told already.
+
+        `tokens` is what the server counted of the answer, for want of its usage.
+        """
+        self._made = tokens or 0
         if self._finish[0]:
             return self._end()
         return self._finished(STOP_REASONS.get(finish, finish), None)

@@ -19,8 +19,8 @@ class Writer(Protocol):
     def write(self, payload: bytes) -> bytes:
         """The client's events for the data of one of the server's."""
 
-    def stop(self, finish: Finish) -> bytes:
-        """The client's events that end the answer here."""
+    def stop(self, finish: Finish, tokens: int | None) -> bytes:
+        """The client's events that end the answer here; `tokens` is what the server counted so far, if it did."""
 
 
 class TranslatedReader:
@@ -96,4 +96,4 @@ class TranslatedReader:
 
     def stop(self, finish: Finish) -> bytes:
         """The events that end the answer here, behind those that are held of its end."""
-        return self.ending + self._writer.stop(finish)
+        return self.ending + self._writer.stop(finish, self._inner.tokens)
