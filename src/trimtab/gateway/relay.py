@@ -16,8 +16,9 @@ from trimtab.clock import Clock
 from trimtab.errors import CallError, UpstreamError, UpstreamTruncated
 from trimtab.gateway import failures, replies
 from trimtab.gateway.exchange import LATER, Exchange
-from trimtab.gateway.surfaces.surface import Facts, Reader, UpstreamSaidError
+from trimtab.gateway.surfaces.surface import Facts, Reader, Shape, UpstreamSaidError
 from trimtab.guard.retry import retry_after_s
+from trimtab.record.capture import BATCH_CHUNKS
 
 if TYPE_CHECKING:
     from trimtab.gateway.enforce import Asking
@@ -231,6 +232,41 @@ class StreamedRelay(Relay):
     """An answer that is relayed event by event; its head is withheld until the first content-bearing event."""
 
     reader: Reader = LATER
+    _shape: Shape | None = None
+    _alike: list[bytes] = []
+    _alike_s: list[float] = []
+
+    def on_body(self, data: bytes) -> None:
+        """More of the body has come; most often an event that differs from the one before in its text alone."""
+        shape = self._shape
+        if shape is None or not shape.fits(data) or self._ended:
+            self._take_alike()
+            Relay.on_body(self, data)
+            return
+        now_s = self._clock.monotonic()
+        self.exchange.answer.chunk(data)
+        self._alarm.clocks.progress(now_s)
+        self._alike.append(data)
+        self._alike_s.append(now_s)
+        if len(self._alike) == BATCH_CHUNKS:
+            self._take_alike()
+
+    def _take_alike(self) -> None:
+        """Takes in the events that have been passed on by their shape."""
+        shape, events, times_s = self._shape, self._alike, self._alike_s
+        if not events or shape is None:
+            return
+        self._alike, self._alike_s = [], []
+        self.exchange.last_s = times_s[-1]
+        try:
+            self.capture.add_all(events, times_s)
+            shape.take(events)
+            if self.reader.added and self.exchange.checks is not None:
+                self.exchange.checks.watch(self.reader.added)
+        except Exception as fault:  # noqa: BLE001  it is the end of the attempt
+            self._broke(fault)
+        if self.reader.failure:
+            self._fail_stream(UpstreamError(replica=f"model {self.model}", detail=self.reader.failure))
 
     def _take(self, data: bytes) -> None:
         now_s = self._clock.monotonic()
@@ -251,6 +287,7 @@ class StreamedRelay(Relay):
             self._content_came(now_s)
         if reader.added and self.exchange.checks is not None:
             self.exchange.checks.watch(reader.added)
+        self._shape = reader.shape
         if reader.done and self.connection is not None and not self._ended:
             self._linger = self._loop.call_later(LINGER_S, self.connection.abort)
             self._deliver()
@@ -289,6 +326,9 @@ class StreamedRelay(Relay):
             exchange.answer.chunk(forward)
 
     def _finish(self) -> None:
+        self._take_alike()
+        if self._ended:
+            return
         if not self.reader.finish():
             self._fail_stream(UpstreamTruncated(replica=f"model {self.model}"))
             return
@@ -305,6 +345,7 @@ class StreamedRelay(Relay):
         self._settle(failure, abort=True)
 
     def _close(self, *, abort: bool) -> None:
+        super()._close(abort=abort)
+        self._take_alike()
         if self.facts is None:
             self.facts = self.reader.facts
-        super()._close(abort=abort)

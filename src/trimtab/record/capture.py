@@ -63,6 +63,12 @@ class Capture(Struct, eq=False):
         if len(data) > SMALL_BYTES or len(self._times_s) == BATCH_CHUNKS:
             self._take()
 
+    def add_all(self, chunks: list[bytes], times_s: list[float]) -> None:
+        """Takes several chunks, at least one, and when each of them came; both lists are the capture's from now on."""
+        self._take()
+        self._waiting, self._times_s = chunks, times_s
+        self._take()
+
     @property
     def size(self) -> int:
         """Bytes so far."""

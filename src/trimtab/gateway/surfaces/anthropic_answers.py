@@ -22,6 +22,7 @@ from trimtab.gateway.surfaces.surface import (
     Facts,
     Keep,
     Reader,
+    Shape,
     UpstreamSaidError,
     Whole,
 )
@@ -250,7 +251,7 @@ class MessageReader:
 
     __slots__ = (
         "_gather", "_keep", "_open", "_splitter", "_started", "_told_end", "added", "content", "done", "ending",
-        "failure", "forward",
+        "failure", "forward", "shape",
     )  # fmt: skip
 
     def __init__(self, keep: Keep = NOTHING_KEPT) -> None:
@@ -261,6 +262,7 @@ class MessageReader:
         self._started = self._told_end = False
         self.forward = self.ending = b""
         self.added: Sequence[Added] = ()
+        self.shape: Shape | None = None
         self.content = self.done = False
         self.failure = ""
 

@@ -38,10 +38,8 @@ class OpenAIWire:
 
     def reader(self, asked: Asked, keep: Keep = NOTHING_KEPT) -> Reader:
         """A reader of this answer's events."""
-        if keep == NOTHING_KEPT:
-            return openai_answers.EventReader(wants_usage=asked.wants_usage)
-        if keep == ADDED_KEPT:
-            return openai_answers.WatchedReader(wants_usage=asked.wants_usage)
+        if keep in (NOTHING_KEPT, ADDED_KEPT):
+            return openai_answers.EventReader(wants_usage=asked.wants_usage, watched=keep.added)
         return KeptReader(keep, wants_usage=asked.wants_usage, kind="chat" if self._kind == "chat" else "text")
 
     def whole(self, asked: Asked, body: bytes, keep: Keep = NOTHING_KEPT) -> Whole:

@@ -6,8 +6,9 @@ others add to it (`reasoning_content`, `reasoning`, usage in every chunk, error 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -24,6 +25,7 @@ from trimtab.gateway.surfaces.surface import (
     Facts,
     Keep,
     Reader,
+    Shape,
     UpstreamSaidError,
     Whole,
 )
@@ -97,8 +99,15 @@ class Chunk(Piece):
     system_fingerprint: str | None = None
 
 
-WATCHED_CHUNKS = 32
+WATCHED_CHUNKS: Final = 32
 """Chunks whose text is looked at together: repetition that is only noted can wait a little."""
+LOOKS_FOR_SHAPE: Final = 8
+"""Events of a stream that are looked at to learn their shape; if all say more than text, none has one."""
+PROBE: Final = "\x7f"
+"""Stands in for the text of an event whose shape is learned; no text that `plain` takes can be it."""
+
+plain = re.compile(rb"[ !#-\[\]-~]+").fullmatch
+"""Matches bytes that are printable ASCII and mean themselves inside a JSON string."""
 
 _chunk = msgspec.json.Decoder(Chunk)
 _piece = msgspec.json.Decoder(Piece)
@@ -134,11 +143,11 @@ def whole_answer(body: bytes, keep: Keep = NOTHING_KEPT) -> Whole:
 class Gatherer:
     """Adds up the facts of an answer over its chunks."""
 
-    __slots__ = ("_choices", "_facts", "_logprobs", "_tools", "_usage", "decode")
+    __slots__ = ("_choices", "_logprobs", "_tools", "_usage", "decode", "told")
 
     def __init__(self) -> None:
         self.decode: Callable[[bytes], Piece] = _chunk.decode
-        self._facts = Facts()
+        self.told = Facts()
         self._choices: set[int] = set()
         self._tools: set[tuple[int, int]] = set()
         self._logprobs: list[float] = []
@@ -146,7 +155,7 @@ class Gatherer:
 
     def take(self, chunk: Piece) -> bool:
         """Adds one chunk; whether it bore content. Until an id has come, chunks have to be decoded whole."""
-        facts = self._facts
+        facts = self.told
         if isinstance(chunk, Chunk) and not facts.upstream_id:
             facts.upstream_id, facts.upstream_model = chunk.id, chunk.model
             facts.system_fingerprint = chunk.system_fingerprint or ""
@@ -193,7 +202,7 @@ class Gatherer:
 
     def facts(self) -> Facts:
         """What has been told so far."""
-        facts, values = self._facts, self._logprobs
+        facts, values = self.told, self._logprobs
         if self._usage is not ABSENT:
             facts.usage = from_openai(self._usage) or facts.usage
             self._usage = ABSENT
@@ -215,19 +224,28 @@ def added_by(chunk: Piece) -> list[Added]:
 
 
 class EventReader:
-    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client."""
+    """Reads a stream of chunks that ends in `[DONE]`; the usage event we asked for is kept from the client.
 
-    __slots__ = ("added", "content", "done", "ending", "failure", "forward", "gather", "splitter", "wants_usage")
+    If `watched`, the text of the first choice is in `added`: that of some chunks at a time, of the rest at the end.
+    """
 
-    def __init__(self, *, wants_usage: bool) -> None:
+    __slots__ = ("_learned", "_looks", "_texts", "_watched", "added", "content", "done", "ending", "failure", "forward",
+                 "gather", "shape", "splitter", "wants_usage")  # fmt: skip
+
+    def __init__(self, *, wants_usage: bool, watched: bool = False) -> None:
         self.added: Sequence[Added] = ()
         self.ending = b""
+        self.shape: Shape | None = None
         self.splitter = EventSplitter()
         self.gather = Gatherer()
         self.wants_usage = wants_usage
         self.forward = b""
         self.content = self.done = False
         self.failure = ""
+        self._watched = watched
+        self._texts: list[str] = []
+        self._learned: Shape | None = None
+        self._looks = LOOKS_FOR_SHAPE
 
     @property
     def tokens(self) -> int | None:
@@ -241,18 +259,51 @@ class EventReader:
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the body."""
+        self._feed(data)
+        self.shape = None if self.splitter.held else self._learned
+        if self._watched:
+            self._tell_texts(WATCHED_CHUNKS)
+
+    def _feed(self, data: bytes) -> None:
         self.content, self.forward = False, b""
         try:
             payload = None if self.done or self.failure or self.splitter.held else sole_object(data)
             if payload is not None:
                 if self._takes(payload):
                     self.forward = data
+                    if self._looks and self.content:
+                        self._look(data, payload)
                 return
             events = [event for event in self.splitter.feed(data) if self._passes(event)]
             if events:
                 self.forward = events[0] if len(events) == 1 else b"".join(events)
         except NOT_A_STREAM as wrong:
             self.failure = what_is_wrong(wrong)
+
+    def _feed_alike(self, events: Sequence[bytes]) -> None:
+        """Takes events of the shape that was learned, all at once if they hold plain text alone."""
+        shape = self._learned
+        if shape is None:
+            return
+        start, end = len(shape.before), -len(shape.behind)
+        text = b"".join([event[start:end] for event in events])
+        if plain(text):
+            self.gather.told.text_bytes += len(text)
+            if self._watched:
+                self._texts.append(str(text, "ascii"))
+        else:
+            for event in events:
+                self._feed(event)
+        if self._watched:
+            self._tell_texts(1)
+
+    def _tell_texts(self, enough: int) -> None:
+        """Tells of the text that was watched, when there is enough of it."""
+        texts = self._texts
+        if len(texts) >= enough or (self.done and texts):
+            self.added, self._texts = (Added(0, "".join(texts)),), []
+        else:
+            self.added = ()
 
     def _passes(self, event: bytes) -> bool:
         """Takes one event; whether the client may see it."""
@@ -273,11 +324,17 @@ class EventReader:
             return False
         if gather.take(chunk):
             self.content = True
-            self._noted(chunk)
+            if self._watched:
+                self._texts += [text for choice, text in added_by(chunk) if choice == 0]
         return bool(chunk.choices) or self.wants_usage or chunk.usage is ABSENT
 
-    def _noted(self, chunk: Piece) -> None:
-        """A chunk with content came; nothing is kept of it here."""
+    def _look(self, data: bytes, payload: bytes) -> None:
+        """Looks whether further events can be known by the shape of this one."""
+        if self.gather.told.upstream_id:
+            self._looks -= 1
+            found = shape_of(data, payload)
+            if found is not None:
+                self._learned, self._looks = Shape(*found, self._feed_alike), 0
 
     def finish(self) -> bool:
         """Whether the terminal marker came and nothing failed before it."""
@@ -292,27 +349,28 @@ class EventReader:
         raise NotImplementedError
 
 
-class WatchedReader(EventReader):
-    """The same, with the text of the first choice in `added`: that of 32 chunks at a time, of the rest at the end."""
+PLAINEST: Final = Piece([Choice(delta=Said(content=PROBE))]), Piece([Choice(text=PROBE)])
 
-    __slots__ = ("_texts",)
 
-    def __init__(self, *, wants_usage: bool) -> None:
-        super().__init__(wants_usage=wants_usage)
-        self._texts: list[str] = []
+def shape_of(data: bytes, payload: bytes) -> tuple[bytes, bytes] | None:
+    """What stands around the text of an event that adds plain text to the first choice; None if it does more.
 
-    def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the body."""
-        super().feed(data)
-        texts = self._texts
-        if len(texts) >= WATCHED_CHUNKS or (self.done and texts):
-            self.added, self._texts = (Added(0, "".join(texts)),), []
-        else:
-            self.added = ()
-
-    def _noted(self, chunk: Piece) -> None:
-        for choice in chunk.choices:
-            said = choice.delta
-            content = choice.text if said is None else said.content
-            if choice.index == 0 and type(content) is str:
-                self._texts.append(content)
+    `payload` is the JSON in `data`. That the text stands where it is looked for is proved by another in its place.
+    """
+    for key in (b'"content"', b'"text"'):
+        at = payload.find(key)
+        quote = payload.find(b'"', at + len(key)) + 1
+        end = payload.find(b'"', quote)
+        if at < 0 or quote == 0 or end <= quote or plain(payload, quote, end) is None:
+            continue
+        before, behind = payload[:quote], payload[end:]
+        try:
+            probed = _piece.decode(b"%b%b%b" % (before, PROBE.encode(), behind))
+        except NOT_JSON:
+            continue
+        if probed.usage is not ABSENT and bytes(probed.usage) == b"null":
+            probed.usage = ABSENT
+        if probed.usage is ABSENT and probed in PLAINEST:
+            shift = data.find(payload)
+            return data[: shift + quote], data[shift + end :]
+    return None

@@ -16,6 +16,7 @@ from trimtab.gateway.surfaces.surface import (
     Keep,
     OfferedTool,
     Reader,
+    Shape,
     Whole,
     Wire,
 )
@@ -24,11 +25,12 @@ from trimtab.gateway.surfaces.surface import (
 class OpaqueReader:
     """Forwards every byte; any byte is content, and the body's own end is the terminal marker."""
 
-    __slots__ = ("added", "content", "done", "ending", "failure", "forward")
+    __slots__ = ("added", "content", "done", "ending", "failure", "forward", "shape")
 
     def __init__(self) -> None:
         self.forward = self.ending = b""
         self.added: Sequence[Added] = ()
+        self.shape: Shape | None = None
         self.content = self.done = False
         self.failure = ""
 

@@ -25,6 +25,7 @@ from trimtab.gateway.surfaces.surface import (
     Facts,
     Keep,
     Reader,
+    Shape,
     UpstreamSaidError,
     Whole,
 )
@@ -201,13 +202,15 @@ def _token_prob(said: Token) -> TokenProb:
 class EventReader:
     """Passes a stream's events on and adds up its facts; it ends with the response's own last event."""
 
-    __slots__ = ("_facts", "_logprobs", "added", "content", "done", "ending", "failure", "forward", "splitter")
+    __slots__ = ("_facts", "_logprobs", "added", "content", "done", "ending", "failure", "forward", "shape",
+                 "splitter")  # fmt: skip
 
     def __init__(self) -> None:
         self.splitter = EventSplitter()
         self._facts = Facts()
         self._logprobs: list[float | None] = []
         self.added: Sequence[Added] = ()
+        self.shape: Shape | None = None
         self.forward = self.ending = b""
         self.content = self.done = False
         self.failure = ""

@@ -6,7 +6,7 @@ translated. Adding one adds a file; the path does not change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -112,6 +112,8 @@ class Keep(Struct, frozen=True):
 
 
 NOTHING_KEPT = Keep()
+MAX_ALIKE = 1024
+"""Bytes of an event at most that is known by its shape: some of them wait for each other."""
 ADDED_KEPT = Keep(added=True)
 
 
@@ -148,6 +150,32 @@ class Whole(NamedTuple):
     facts: Facts
 
 
+class Shape:
+    """What stands before and behind the text in events of one stream that differ in nothing else.
+
+    `take` takes in several of them at once, after they have gone to the client, and may set `failure` and `added` of
+    its reader: that they look alike is known, that their text is well-formed is not.
+    """
+
+    __slots__ = ("_least", "before", "behind", "take")
+
+    def __init__(self, before: bytes, behind: bytes, take: Callable[[Sequence[bytes]], None]) -> None:
+        self.before = before
+        self.behind = behind
+        self.take = take
+        self._least = len(before) + len(behind)
+
+    def fits(self, data: bytes) -> bool:
+        """Whether `data` is one event of this shape, of one line, with some text."""
+        size = len(data)
+        return (
+            self._least < size <= MAX_ALIKE
+            and data.startswith(self.before)
+            and data.endswith(self.behind)
+            and data.find(b"\n") == size - 2
+        )
+
+
 class Reader(Protocol):
     """Reads one streamed answer, chunk by chunk.
 
@@ -163,6 +191,8 @@ class Reader(Protocol):
     failure: str
     added: Sequence[Added]
     ending: bytes
+    shape: Shape | None
+    """How further events look that need not be read before the client sees them; None where each must be."""
 
     @property
     def tokens(self) -> int | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from trimtab.contracts.reply import Finish
 from trimtab.gateway.surfaces.sse import EventSplitter, data_of, sole_object
-from trimtab.gateway.surfaces.surface import NOT_JSON, Added, Facts, Reader, UpstreamSaidError
+from trimtab.gateway.surfaces.surface import NOT_JSON, Added, Facts, Reader, Shape, UpstreamSaidError
 
 
 class Writer(Protocol):
@@ -27,7 +27,7 @@ class TranslatedReader:
     """The answer of another wire, as the client's events."""
 
     __slots__ = ("_inner", "_splitter", "_translated", "_writer", "added", "content", "done", "ending", "failure",
-                 "forward")  # fmt: skip
+                 "forward", "shape")  # fmt: skip
 
     def __init__(self, inner: Reader, writer: Writer) -> None:
         self._inner = inner
@@ -36,6 +36,7 @@ class TranslatedReader:
         self._translated = 0
         self.forward = self.ending = b""
         self.added: Sequence[Added] = ()
+        self.shape: Shape | None = None
         self.content = self.done = False
         self.failure = ""
 
