@@ -11,6 +11,8 @@
     |- ChannelBroken            the line between the supervisor and a child
     |- KeyNameInvalid, KeyUnknown
     |- SchemaInvalid
+    |- LockInvalid, LockRefused
+    |- DataInvalid
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
@@ -87,6 +89,22 @@ class ChannelBroken(TrimtabError):
 
 class SchemaInvalid(TrimtabError):
     """This JSON Schema cannot be used: {detail}; mend it and run `trimtab check`."""
+
+
+class LockInvalid(TrimtabError):
+    """{path} cannot be used: {detail}; take it from version control again, or write it anew with `trimtab lock`."""
+
+
+class LockRefused(TrimtabError):
+    """{count} thing(s) cannot be locked; mend what is listed and run `trimtab lock` again:\n{listing}"""
+
+    def __init__(self, refusals: tuple[str, ...]) -> None:
+        self.refusals = refusals
+        super().__init__(count=len(refusals), listing="\n".join(refusals))
+
+
+class DataInvalid(TrimtabError):
+    """The data set {name} cannot be used: {detail}; see `trimtab data check {name}`."""
 
 
 class EngineRefusal(TrimtabError):

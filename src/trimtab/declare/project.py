@@ -22,6 +22,9 @@ Grammar = Literal["auto", "xgrammar", "guidance"]
 OnInvalid = Literal["repair", "reject", "pass"]
 Repetition = Literal["off", "flag", "stop"]
 Effect = Literal["read", "idempotent", "write"]
+InputType = Literal["string", "integer", "number", "boolean", "array", "object"]
+Strategy = Literal["full", "keep_system_and_recent", "token_window", "summarise"]
+"""What becomes of messages that are more than a task's context holds."""
 
 
 class Secret(Struct, frozen=True):
@@ -160,10 +163,49 @@ class Auth(Struct, frozen=True):
 BEARER = Auth()
 
 
+class FileDigest(Struct, frozen=True):
+    """A file of the project: its path there, with `/`, and the sha256 of its bytes, hexadecimal."""
+
+    path: str
+    digest: str
+
+
+class Adapter(Struct, frozen=True):
+    """What was trained on top of a base model, and on which data sets of the project."""
+
+    name: str
+    base: str
+    revision: str = ""
+    trained_on: tuple[str, ...] = ()
+
+
+class Served(Struct, frozen=True):
+    """What identifies the thing behind a model's name, as far as its owner knows it.
+
+    `server` is the engine with its version ("vllm==0.32.0"), `image` the digest of its container image, `weights` the
+    sha256 of each file of weights. `tokenizer` is a tokenizer.json in the project, by which tokens are counted too.
+    """
+
+    server: str = ""
+    image: str = ""
+    flags: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    hardware: str = ""
+    dtype: str = ""
+    quantization: str = ""
+    weights: dict[str, str] = {}
+    chat_template: FileDigest | None = None
+    tokenizer: FileDigest | None = None
+    adapter: Adapter | None = None
+    trained_on: tuple[str, ...] = ()
+
+
 class Model(Struct, frozen=True):
     """A pinned served model and the replicas that serve it.
 
-    `probe_s` is how often it is proved that the engine enforces schemas; None for never.
+    `probe_s` is how often it is proved that the engine enforces schemas; None for never. `identity_s` is how often it
+    is tested that the model is still the one that was locked; None for never. `retires` is the day on which its
+    provider takes it away.
     """
 
     name: str
@@ -181,6 +223,9 @@ class Model(Struct, frozen=True):
     passthrough: tuple[Route, ...] = ()
     prices: tuple[Price, ...] = ()
     gpu: Gpu | None = None
+    served: Served = Served()
+    retires: date | None = None
+    identity_s: float | None = None
 
 
 class Match(Struct, frozen=True):
@@ -241,6 +286,30 @@ class Output(Struct, frozen=True):
     confidence: bool = False
 
 
+class McpServer(Struct, frozen=True):
+    """An MCP server that offers a tool: reached by `url`, or started by `command`; `tool` is what it calls it."""
+
+    tool: str
+    url: str = ""
+    command: tuple[str, ...] = ()
+
+
+class Implementation(Struct, frozen=True):
+    """What runs when a tool is called: a file of the project, a package ("name==version"), or an MCP server's tool."""
+
+    source: FileDigest | None = None
+    package: str = ""
+    mcp: McpServer | None = None
+
+
+class Golden(Struct, frozen=True):
+    """A call of a read-only tool whose answer is known: all of it, or its shape alone. Both are JSON text."""
+
+    arguments: str
+    answer: str
+    compare: Literal["exact", "shape"] = "shape"
+
+
 class Tool(Struct, frozen=True):
     """A tool of the project, `tools/NAME.json`."""
 
@@ -248,6 +317,9 @@ class Tool(Struct, frozen=True):
     description: str
     input_schema: Schema
     effect: Effect = "write"
+    output_schema: Schema | None = None
+    implementation: Implementation = Implementation()
+    golden: tuple[Golden, ...] = ()
 
 
 class ToolCalls(Struct, frozen=True):
@@ -266,11 +338,78 @@ class Turn(Struct, frozen=True):
 
 
 class Prompt(Struct, frozen=True):
-    """A prompt file: its turns, the inputs it names and the digest of its text (sha256, hexadecimal)."""
+    """A prompt file: its turns with the shared parts put in, the inputs it names, and a digest (sha256, hexadecimal).
+
+    The digest is that of the file's text; of a prompt with `includes` or `types`, of these too. `types` are those of
+    declared inputs; with any, all are declared. `tuned_on` are the data sets it was written against.
+    """
 
     turns: tuple[Turn, ...]
     inputs: tuple[str, ...]
     digest: str
+    includes: tuple[FileDigest, ...] = ()
+    types: dict[str, InputType] = {}
+    tuned_on: tuple[str, ...] = ()
+
+
+class Context(Struct, frozen=True):
+    """A context strategy with its parameters: which of a call's messages the model gets.
+
+    `version` is that of the strategy's rule, so that a change of the rule is a change of the lock. `recent` counts
+    messages, `max_input_tokens` tokens. `model` and `summary_tokens` are for `summarise`: who writes the summary, and
+    how long it may be.
+    """
+
+    strategy: Strategy = "full"
+    version: int = 1
+    max_input_tokens: int | None = None
+    recent: int | None = None
+    model: str = ""
+    summary_tokens: int = 512
+
+
+class Retrieval(Struct, frozen=True):
+    """What a task retrieves from: the snapshot of the corpus, how it was cut and embedded, the index's settings."""
+
+    name: str
+    corpus: str
+    chunker: str = ""
+    embedding_model: str = ""
+    index: dict[str, str | int | float | bool] = {}
+
+
+class Parent(Struct, frozen=True):
+    """What a data set was made from: another one by name, and its digest (sha256, hexadecimal) at that time."""
+
+    name: str
+    digest: str
+
+
+class DataSet(Struct, frozen=True):
+    """A data set of the project: `data/NAME.json` tells of it, or it is a task's `cases.jsonl` (`tasks/TASK/cases`).
+
+    `file` is the data; `pinned` the digest that its manifest bears, empty for cases. `rows` counts rows of JSONL, None
+    for other files. `columns` is the JSON Schema that each row keeps. `transform` is the script that made it.
+    """
+
+    name: str
+    file: FileDigest
+    pinned: str = ""
+    rows: int | None = None
+    columns: Schema | None = None
+    parents: tuple[Parent, ...] = ()
+    transform: FileDigest | None = None
+    licence: str = ""
+    source: str = ""
+    purpose: Literal["cases", "training", "few_shot", "other"] = "cases"
+
+
+class LockSettings(Struct, frozen=True):
+    """The `[lock]` table: the project's own dependency lock files, its interpreter, and when retirement warns."""
+
+    dependencies: tuple[FileDigest, ...] = ()
+    python: str = ""
+    warn_days: tuple[int, ...] = (60, 30, 7)
 
 
 class Task(Struct, frozen=True):
@@ -292,6 +431,8 @@ class Task(Struct, frozen=True):
     tools: tuple[Tool, ...] = ()
     tool_calls: ToolCalls = ToolCalls()
     repetition: Repetition = "flag"
+    context: Context = Context()
+    retrieval: tuple[str, ...] = ()
 
 
 class Defaults(Struct, frozen=True):
@@ -315,3 +456,6 @@ class Project(Struct, frozen=True):
     models: dict[str, Model]
     tasks: dict[str, Task]
     schemas: tuple[SchemaSource, ...] = ()
+    retrieval: dict[str, Retrieval] = {}
+    data_sets: dict[str, DataSet] = {}
+    lock: LockSettings = LockSettings()

@@ -66,6 +66,32 @@ class Confidence(Struct, frozen=True, omit_defaults=True):
     margin: float | None = None
 
 
+class ContextUse(Struct, frozen=True, omit_defaults=True):
+    """What a context strategy did to a call's messages: how many it got and dropped, and how many tokens these were.
+
+    `digest` is that of the strategy with its parameters (sha256, hexadecimal); `counted` tells who counted the tokens:
+    the model's own tokenizer, or an estimate. `summary` is the call that wrote the summary of what was dropped.
+    """
+
+    strategy: str
+    digest: str
+    messages: int
+    dropped: int = 0
+    tokens: int = 0
+    dropped_tokens: int = 0
+    counted: Literal["tokenizer", "estimated"] = "estimated"
+    summary: str = ""
+
+
+class ToolResult(Struct, frozen=True, array_like=True):
+    """A tool's answer that came with a request for the first time: its tool, its shape (`record.shapes`), its size."""
+
+    tool: str
+    shape: str
+    size: int
+    error: bool = False
+
+
 class Admitted(Struct, frozen=True, omit_defaults=True, tag="admitted"):
     """A call that was let in; written before the first upstream byte.
 
@@ -101,6 +127,7 @@ class Admitted(Struct, frozen=True, omit_defaults=True, tag="admitted"):
     max_output_tokens: int | None = None
     schema: str = ""
     redrive_of: str = ""
+    context: ContextUse | None = None
 
 
 class Attempt(Struct, frozen=True, omit_defaults=True, tag="attempt"):
@@ -172,6 +199,7 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     confidence: dict[str, Confidence] = {}
     seams: tuple[int, ...] = ()
     wire: str = ""
+    tool_results: tuple[ToolResult, ...] = ()
 
 
 class Change(Struct, frozen=True, omit_defaults=True, tag="change"):

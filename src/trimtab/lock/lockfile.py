@@ -1,0 +1,157 @@
+"""`trimtab.lock`: what everything that can drift was resolved to, as JSON that is written one way only.
+
+An entry's digest is the sha256 of its section's name and its canonical JSON (RFC 8785); the lock id is that of all
+entries' names and digests. Who changed an entry, and in which commit, stands beside it and is in neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+import rfc8785
+from msgspec import Struct
+
+from trimtab.errors import LockInvalid
+
+FORMAT_VERSION: Final = 1
+FILE: Final = "trimtab.lock"
+Section = Literal[
+    "context", "data", "models", "packages", "policies", "prompts", "retrieval", "sampling", "schemas", "tools"
+]
+SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
+MAX_BYTES: Final = 64 << 20
+_ENTRY_DOMAIN: Final = b"trimtab lock entry 1\n"
+_LOCK_DOMAIN: Final = b"trimtab lock 1\n"
+
+
+class Entry(Struct, frozen=True):
+    """One pinned thing. `pinned` is JSON (money and whole numbers beyond 2^53 as strings); `digest` is hexadecimal.
+
+    `author` is "Name <address>" and `commit` the revision of the latest change; empty while that is not committed.
+    """
+
+    section: Section
+    name: str
+    pinned: dict[str, Any]
+    digest: str
+    author: str = ""
+    commit: str = ""
+
+    @property
+    def key(self) -> str:
+        """How people name it: "prompts/triage"."""
+        return f"{self.section}/{self.name}"
+
+
+class Lock(Struct, frozen=True):
+    """A whole lock: its id (sha256, hexadecimal) and its entries in the order of their keys."""
+
+    lock_id: str
+    entries: tuple[Entry, ...]
+
+    def get(self, section: Section, name: str) -> Entry | None:
+        """The entry of that name, if there is one."""
+        return next((one for one in self.entries if (one.section, one.name) == (section, name)), None)
+
+    def of(self, section: Section) -> dict[str, Entry]:
+        """The entries of a section by their names."""
+        return {one.name: one for one in self.entries if one.section == section}
+
+
+class _Written(Struct, forbid_unknown_fields=True):
+    digest: str
+    pinned: dict[str, Any]
+    author: str = ""
+    commit: str = ""
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    entries: dict[Section, dict[str, _Written]]
+    lock_id: str
+    version: int
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical JSON of a value (RFC 8785); raises `ValueError` for what it cannot carry."""
+    return rfc8785.dumps(value)
+
+
+def entry(section: Section, name: str, pinned: Mapping[str, Any], author: str = "", commit: str = "") -> Entry:
+    """An entry with its digest."""
+    return Entry(section, name, dict(pinned), entry_digest(section, pinned), author, commit)
+
+
+def entry_digest(section: Section, pinned: Mapping[str, Any]) -> str:
+    """The sha256 of what is pinned, apart for each section."""
+    return hashlib.sha256(_ENTRY_DOMAIN + section.encode() + b"\n" + canonical(dict(pinned))).hexdigest()
+
+
+def lock(entries: Iterable[Entry]) -> Lock:
+    """The lock of these entries, in whatever order they come."""
+    ordered = tuple(sorted(entries, key=lambda one: (one.section, one.name)))
+    names = [[one.section, one.name, one.digest] for one in ordered]
+    return Lock(hashlib.sha256(_LOCK_DOMAIN + canonical(names)).hexdigest(), ordered)
+
+
+def encode(whole: Lock) -> bytes:
+    """The file's bytes: keys sorted, indented by two spaces, one line feed at the end."""
+    entries: dict[str, dict[str, Any]] = {}
+    for one in whole.entries:
+        told = {"author": one.author, "commit": one.commit}
+        entries.setdefault(one.section, {})[one.name] = {
+            "digest": f"sha256:{one.digest}",
+            "pinned": one.pinned,
+            **{key: value for key, value in told.items() if value},
+        }
+    file = {"version": FORMAT_VERSION, "lock_id": f"sha256:{whole.lock_id}", "entries": entries}
+    return (json.dumps(file, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def decode(data: bytes, path: str = FILE) -> Lock:
+    """Reads what `encode` wrote. Raises `LockInvalid` for anything else, an entry that was edited by hand included."""
+    if data.lstrip().startswith((b"<<<<<<<", b"=======")) or b"\n<<<<<<< " in data:
+        raise LockInvalid(path=path, detail="it holds the marks of a merge conflict")
+    try:
+        file = msgspec.json.decode(data, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise LockInvalid(path=path, detail=str(wrong)) from None
+    if file.version != FORMAT_VERSION:
+        raise LockInvalid(path=path, detail=f"its version is {file.version}, this release knows {FORMAT_VERSION}")
+    entries = tuple(
+        Entry(section, name, one.pinned, one.digest.removeprefix("sha256:"), one.author, one.commit)
+        for section, named in file.entries.items()
+        for name, one in named.items()
+    )
+    whole = lock(entries)
+    for one in whole.entries:
+        if _digest_or_fault(one, path) != one.digest:
+            raise LockInvalid(path=path, detail=f"the entry {one.key} does not have the digest it bears")
+    if f"sha256:{whole.lock_id}" != file.lock_id:
+        raise LockInvalid(path=path, detail="its lock_id is not that of its entries")
+    return whole
+
+
+def read(root: Path) -> Lock | None:
+    """The lock of the project in `root`, None where it has none; raises `LockInvalid`."""
+    path = root / FILE
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise LockInvalid(path=FILE, detail=f"it is over {MAX_BYTES} bytes")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as failure:
+        raise LockInvalid(path=FILE, detail=f"it cannot be read ({failure.strerror})") from None
+    return decode(data)
+
+
+def _digest_or_fault(one: Entry, path: str) -> str:
+    try:
+        return entry_digest(one.section, one.pinned)
+    except (ValueError, RecursionError) as wrong:
+        raise LockInvalid(path=path, detail=f"the entry {one.key} cannot be read: {wrong}") from None
