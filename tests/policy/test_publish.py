@@ -86,7 +86,7 @@ def spoil(data: bytes) -> bytes:
 
 
 def newer(data: bytes) -> bytes:
-    return encode(msgspec.structs.replace(msgspec.msgpack.decode(data, type=Snapshot), version=2))
+    return encode(msgspec.structs.replace(msgspec.msgpack.decode(data, type=Snapshot), version=3))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def newer(data: bytes) -> bytes:
         (lambda data: b"", "truncated"),
         (lambda data: b"\xc1", "invalid"),
         (spoil, "digest does not match"),
-        (newer, "version 2, this release reads 1"),
+        (newer, "version 3, this release reads 2"),
     ],
 )
 def test_a_spoilt_file(run: Path, snapshot: Snapshot, change: object, detail: str) -> None:

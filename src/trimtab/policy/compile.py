@@ -16,6 +16,7 @@ from trimtab.cost.prices import PUSD_PER_USD, Rate
 from trimtab.declare.mistakes import Mistake
 from trimtab.declare.project import Gpu, Price, Project, SchemaSource, Task
 from trimtab.errors import DeclarationError, SchemaInvalid
+from trimtab.lock.lockfile import entry_digest
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 
 SECONDS_PER_HOUR = 3600
@@ -96,6 +97,9 @@ def _task(task: Task) -> TaskPolicy:
         tools=task.tools,
         tool_calls=task.tool_calls,
         repetition=task.repetition,
+        context=task.context,
+        context_digest=entry_digest("context", msgspec.to_builtins(task.context)),
+        retrieval=task.retrieval,
     )
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from trimtab.cost.prices import Rate
 from trimtab.declare.project import (
+    Context,
     Deadlines,
     Defaults,
     Gateway,
@@ -24,13 +25,14 @@ from trimtab.declare.project import (
 )
 
 UNDECLARED = "(undeclared)"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class TaskPolicy(Struct, frozen=True):
     """All that the call path must know of one task, defaults already filled in.
 
-    `models` holds the task's model and then its fallbacks, in the order they are tried.
+    `models` holds the task's model and then its fallbacks, in the order they are tried. `context_digest` is that of the
+    lock's entry of the task's context strategy (sha256, hexadecimal).
     """
 
     name: str
@@ -47,10 +49,17 @@ class TaskPolicy(Struct, frozen=True):
     tools: tuple[Tool, ...] = ()
     tool_calls: ToolCalls = ToolCalls()
     repetition: Repetition = "off"
+    context: Context = Context()
+    context_digest: str = ""
+    retrieval: tuple[str, ...] = ()
 
 
 class Snapshot(Struct, frozen=True):
-    """One frozen whole. `digest` is the sha256 of the rest in canonical form; `lock_id` is empty without a lock."""
+    """One frozen whole. `digest` is the sha256 of the rest in canonical form.
+
+    `lock_id` is that of the lock which says the same as this snapshot, and empty where none does. `requested` tells,
+    for each model that the lock resolved to another name, the name that was declared.
+    """
 
     digest: str
     environment: str
@@ -64,6 +73,7 @@ class Snapshot(Struct, frozen=True):
     task_of_key: dict[str, str]
     task_of_system_prompt: dict[str, str]
     keys_required: bool
+    requested: dict[str, str] = {}
     version: int = FORMAT_VERSION
 
     def undeclared(self, model: str) -> TaskPolicy:
