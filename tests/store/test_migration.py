@@ -20,7 +20,7 @@ SCHEMA = Path(__file__).parent / "data" / "schema_v1.sql"
 HOUR = ReportQuery(NOON_NS - 30 * MINUTE_NS, NOON_NS + 30 * MINUTE_NS)
 OLD = call("old", ttft_s=0.5, detail="as it was")
 ADDED = {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_outcomes", "repetition", "repetition_stopped"}
-ADDED |= {"confidence", "seams", "wire"}
+ADDED |= {"confidence", "seams", "wire", "tool_results"} | set(rows.CONTEXT.values())
 
 
 @pytest.fixture

@@ -43,13 +43,14 @@ DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
 EXACT_BELOW_TOKENS = 50
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
     2: (
         *("add_contract_to_calls", "create_contracts_by_minute", "create_contracts_to_minute"),
         *("create_tool_calls_by_minute", "create_tool_calls_to_minute"),
     ),
+    3: ("add_context_to_calls",),
 }
 """The statements that bring the schema from the version before to this one."""
 TABLES = ("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute")

@@ -8,12 +8,26 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from trimtab.record.events import Admitted, Attempt, Change, Confidence, LogprobSummary, Settled, ToolOutcome, Usage
+from trimtab.record.events import (
+    Admitted,
+    Attempt,
+    Change,
+    Confidence,
+    ContextUse,
+    LogprobSummary,
+    Settled,
+    ToolOutcome,
+    ToolResult,
+    Usage,
+)
 
 LARGEST = (1 << 63) - 1
 
-ADMITTED = {name: name for name in Admitted.__struct_fields__} | {"at_ns": "admitted_ns", "model": "asked_model"}
-NESTED = ("admitted", "usage", "logprobs", "tool_outcomes", "confidence")
+ADMITTED = {name: name for name in Admitted.__struct_fields__ if name != "context"} | {
+    "at_ns": "admitted_ns",
+    "model": "asked_model",
+}
+NESTED = ("admitted", "usage", "logprobs", "tool_outcomes", "confidence", "tool_results")
 SETTLED = {name: name for name in Settled.__struct_fields__ if name not in NESTED} | {
     "at_ns": "settled_ns",
     "model": "served_model",
@@ -29,10 +43,13 @@ USAGE = {
     "modalities": "modalities",
 }
 LOGPROBS = {"tokens": "logprob_tokens", "mean": "logprob_mean", "lowest": "logprob_lowest"}
+CONTEXT = {name: f"context_{name}" for name in ContextUse.__struct_fields__}
 CHUNKS = ("chunk_delays_us", "chunk_lengths")
 
 NO_USAGE = Usage()
 NO_LOGPROBS = LogprobSummary()
+NO_CONTEXT = ContextUse("", "", 0)
+"""What is stored of a call whose messages no strategy looked at: its strategy has no name."""
 
 Columns = dict[str, list[Any]]
 Row = Mapping[str, Any]
@@ -44,6 +61,8 @@ def call_columns(calls: Sequence[Settled]) -> Columns:
     columns |= _usage_columns([call.usage for call in calls])
     columns["logprobs_known"] = [call.logprobs is not None for call in calls]
     columns["tool_outcomes"] = [[astuple(one) for one in call.tool_outcomes] for call in calls]
+    columns["tool_results"] = [[astuple(one) for one in call.tool_results] for call in calls]
+    columns |= _columns(CONTEXT, [call.admitted.context or NO_CONTEXT for call in calls])
     columns["confidence"] = [{field: astuple(one) for field, one in call.confidence.items()} for call in calls]
     return columns | _columns(LOGPROBS, [call.logprobs or NO_LOGPROBS for call in calls])
 
@@ -69,9 +88,12 @@ def storable(columns: Columns) -> Columns:
 def call_of(row: Row) -> Settled:
     """The call a row of `calls` holds; columns that were not asked for are left empty."""
     admitted = _facts(ADMITTED, row) | {"retrieval_ids": tuple(row["retrieval_ids"])}
+    if row["context_strategy"]:
+        admitted["context"] = ContextUse(**_facts(CONTEXT, row))
     facts = _facts(SETTLED, row) | {"admitted": Admitted(**admitted), "usage": _usage_of(row)}
     facts |= {"failing": tuple(row["failing"]), "seams": tuple(row["seams"])}
     facts["tool_outcomes"] = tuple(ToolOutcome(**one) for one in row["tool_outcomes"])
+    facts["tool_results"] = tuple(ToolResult(**one) for one in row["tool_results"])
     facts["confidence"] = {field: Confidence(**one) for field, one in row["confidence"].items()}
     if row["logprobs_known"]:
         facts["logprobs"] = LogprobSummary(**_facts(LOGPROBS, row))

@@ -337,3 +337,17 @@ SELECT
 FROM calls AS c
 ARRAY JOIN c.tool_outcomes AS one
 GROUP BY minute, environment, task, model, prompt, tool, outcome;
+
+-- name: add_context_to_calls
+-- What the task's context strategy did to a call's messages (no strategy's name where none looked at them), and the
+-- tools' answers that came with its request.
+ALTER TABLE calls
+    ADD COLUMN IF NOT EXISTS context_strategy        LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS context_digest          LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS context_messages        Int64 CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS context_dropped         Int64 CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS context_tokens          Int64 CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS context_dropped_tokens  Int64 CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS context_counted         LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS context_summary         String CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS tool_results            Array(Tuple(tool String, shape String, size Int64, error Bool)) CODEC(ZSTD(1));
