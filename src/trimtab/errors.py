@@ -11,7 +11,10 @@
     |- ChannelBroken            the line between the supervisor and a child
     |- KeyNameInvalid, KeyUnknown
     |- SchemaInvalid
-    |- LockInvalid, LockRefused
+    |- LockInvalid, LockRefused, LockMissing, LockUnwritten
+    |  `- LockNewer
+    |- EntryUnknown, UpgradeRefused
+    |- GitFailed
     |- DataInvalid
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
@@ -93,6 +96,30 @@ class SchemaInvalid(TrimtabError):
 
 class LockInvalid(TrimtabError):
     """{path} cannot be used: {detail}; take it from version control again, or write it anew with `trimtab lock`."""
+
+
+class LockNewer(LockInvalid):
+    """{path} was written by a newer release ({detail}); upgrade Trimtab, this release neither reads nor replaces it."""
+
+
+class LockMissing(TrimtabError):
+    """There is no {path} in {root}; write it with `trimtab lock` and commit it."""
+
+
+class LockUnwritten(TrimtabError):
+    """{path} cannot be written ({detail}); it is as it was, make its folder writable or free some room."""
+
+
+class EntryUnknown(TrimtabError):
+    """{asked!r} names no entry of the lock{meant}; `trimtab lock why` lists them all."""
+
+
+class UpgradeRefused(TrimtabError):
+    """{what} is not upgraded: {detail}."""
+
+
+class GitFailed(TrimtabError):
+    """Git cannot tell that: {detail}; run it in a repository, see `git status` there."""
 
 
 class LockRefused(TrimtabError):

@@ -16,7 +16,7 @@ import msgspec
 import rfc8785
 from msgspec import Struct
 
-from trimtab.errors import LockInvalid
+from trimtab.errors import LockInvalid, LockNewer
 
 FORMAT_VERSION: Final = 1
 FILE: Final = "trimtab.lock"
@@ -76,6 +76,10 @@ class _File(Struct, forbid_unknown_fields=True):
     version: int
 
 
+class _Versioned(Struct):
+    version: int = FORMAT_VERSION
+
+
 def canonical(value: Any) -> bytes:
     """The canonical JSON of a value (RFC 8785); raises `ValueError` for what it cannot carry."""
     return rfc8785.dumps(value)
@@ -113,15 +117,21 @@ def encode(whole: Lock) -> bytes:
 
 
 def decode(data: bytes, path: str = FILE) -> Lock:
-    """Reads what `encode` wrote. Raises `LockInvalid` for anything else, an entry that was edited by hand included."""
+    """Reads what `encode` wrote. Raises `LockInvalid` for anything else, an entry that was edited by hand included.
+
+    One of a newer release raises its child `LockNewer`.
+    """
     if data.lstrip().startswith((b"<<<<<<<", b"=======")) or b"\n<<<<<<< " in data:
         raise LockInvalid(path=path, detail="it holds the marks of a merge conflict")
     try:
+        version = msgspec.json.decode(data, type=_Versioned).version
+        if version > FORMAT_VERSION:
+            raise LockNewer(path=path, detail=f"its version is {version}, this release knows {FORMAT_VERSION}")
         file = msgspec.json.decode(data, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise LockInvalid(path=path, detail=str(wrong)) from None
     if file.version != FORMAT_VERSION:
-        raise LockInvalid(path=path, detail=f"its version is {file.version}, this release knows {FORMAT_VERSION}")
+        raise LockInvalid(path=path, detail=f"there never was a version {file.version}")
     entries = tuple(
         Entry(section, name, one.pinned, one.digest.removeprefix("sha256:"), one.author, one.commit)
         for section, named in file.entries.items()
