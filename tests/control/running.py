@@ -29,6 +29,7 @@ from trimtab.processes.orders import ControlOrders
 from trimtab.processes.status import Status
 from trimtab.store.telemetry import Counts
 
+CONTROL_EPOCH = "c0-0123456789ab"
 GUARD_S = 60.0
 PROJECT = """
 environment = "test"
@@ -109,7 +110,7 @@ def control(directory: Path, telemetry: str = "chdb", gateway_port: int = 0) -> 
     ours, theirs = socket.socketpair()
     with ours, theirs:
         listen = Control(Listen("127.0.0.1", port))
-        orders = ControlOrders(theirs.fileno(), str(snapshot), listen, data, gateway_port)
+        orders = ControlOrders(theirs.fileno(), CONTROL_EPOCH, str(snapshot), str(project), listen, data, gateway_port)
         command = [sys.executable, "-m", "trimtab.assemble", "control", msgspec.json.encode(orders).decode()]
         with subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE) as process:
             theirs.close()

@@ -13,6 +13,7 @@ import msgspec
 
 from trimtab.access.keys import KeyDirectory, KeyStore
 from trimtab.assemble import loop
+from trimtab.assemble.changes import changes
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -62,6 +63,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     board = Board.watch(directory.board)
     state = open_state(directory.state)
+    noted = changes(directory, orders.epoch, clock)
     listen, snapshot = orders.control.listen, in_force.snapshot
     gateway = msgspec.structs.replace(snapshot.gateway.listen, port=orders.gateway_port)
     is_open = not snapshot.keys_required and listen.host in LOOPBACK
@@ -89,6 +91,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         await serve_control(settings, parts, stop, ready)
     finally:
         obeying.cancel()
+        noted.close()
         state.close()
         board.close()
     channel.send(Drained())

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from trimtab.assemble.changes import changes
 from trimtab.clock import Clock, SystemClock
 from trimtab.declare.load import load
 from trimtab.declare.project import Listen, Project
@@ -26,7 +27,6 @@ from trimtab.gateway.board import Board
 from trimtab.ids import IdSource
 from trimtab.processes import files, listeners, logs
 from trimtab.processes.burial import Burial
-from trimtab.processes.changes import Changes
 from trimtab.processes.child import Child, Launch, Role
 from trimtab.processes.crew import Crew
 from trimtab.processes.directory import DataDirectory
@@ -37,10 +37,6 @@ from trimtab.processes.roster import Member
 from trimtab.processes.supervisor import Supervisor
 from trimtab.processes.watch import Watch, look
 from trimtab.record import orphans
-from trimtab.record.disk import Disk
-from trimtab.record.frames import SEGMENT
-from trimtab.record.log import RollingLog
-from trimtab.record.spool import SEGMENT_AGE_S, SEGMENT_BYTES, Spool
 
 log = logging.getLogger("trimtab.supervisor")
 
@@ -210,21 +206,22 @@ def allow_files(max_connections: int) -> None:
         logs.event(log, logging.WARNING, "few_open_files", **facts, setting="[gateway] max_connections")
 
 
-def changes(directory: DataDirectory, epoch: str, clock: Clock) -> Changes:
-    """The supervisor's own records."""
-    place = directory.spool / epoch
-    segments = RollingLog(place, SEGMENT, clock, Disk(), max_bytes=SEGMENT_BYTES, max_age_s=SEGMENT_AGE_S)
-    return Changes(Spool(segments), clock)
-
-
 def control_role(project: Project, gateway_port: int) -> Role:
     """Control, with the `[control]` and `[data]` that are fixed at the start."""
 
     def command(launch: Launch) -> Sequence[str]:
-        orders = ControlOrders(launch.channel, str(launch.snapshot), project.control, project.data, gateway_port)
+        orders = ControlOrders(
+            channel=launch.channel,
+            epoch=launch.epoch,
+            snapshot=str(launch.snapshot),
+            root=project.root,
+            control=project.control,
+            data=project.data,
+            gateway_port=gateway_port,
+        )
         return _python("control", orders)
 
-    return Role("control", command, lambda: CONTROL_PATIENCE_S)
+    return Role("control", command, lambda: CONTROL_PATIENCE_S, records=True)
 
 
 def demo_role(models: tuple[str, ...]) -> Role:

@@ -1,8 +1,9 @@
-"""The supervisor's own records: what took effect, when, and by what."""
+"""The records of the supervisor and of control: what took effect, when, and by what."""
 
 from __future__ import annotations
 
 import logging
+import threading
 
 from trimtab.clock import Clock
 from trimtab.errors import StoreError
@@ -16,7 +17,7 @@ DETAIL_LIMIT = 2000
 
 
 class Changes:
-    """Writes `Change` events into a spool of the supervisor's own epoch.
+    """Writes `Change` events into a spool of its process's own epoch; may be used from any thread.
 
     A full disk lets them wait in memory until the next one; a disk that fails is said in the log.
     """
@@ -24,6 +25,7 @@ class Changes:
     def __init__(self, spool: Spool, clock: Clock) -> None:
         self._spool = spool
         self._clock = clock
+        self._lock = threading.Lock()
 
     def note(
         self, kind: str, subject: str, detail: str = "", *, before: str = "", after: str = "", by: str = "supervisor"
@@ -31,9 +33,10 @@ class Changes:
         """Records that something took effect now; it is on the disk on return, if the disk takes it."""
         change = Change(self._clock.wall_ns(), kind, subject, before, after, by, detail[:DETAIL_LIMIT])
         try:
-            self._spool.add(change)
-            self._spool.write()
-            self._spool.sync()
+            with self._lock:
+                self._spool.add(change)
+                self._spool.write()
+                self._spool.sync()
         except StoreError as failure:
             event(log, logging.ERROR, "change_not_recorded", kind=kind, subject=subject, error=str(failure))
 

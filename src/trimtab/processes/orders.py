@@ -19,10 +19,15 @@ class GatewayOrders(Struct, frozen=True):
 
 
 class ControlOrders(Struct, frozen=True):
-    """For control: its channel, the snapshot to begin with, where it listens, and the port the gateway listens on."""
+    """For control: its channel and epoch, the snapshot to begin with, where it listens, and the gateway's port.
+
+    `root` is the project's folder: the lock lies in it, and what a tool's MCP server is started in.
+    """
 
     channel: int
+    epoch: str
     snapshot: str
+    root: str
     control: Control
     data: Data
     gateway_port: int = 0
