@@ -30,6 +30,7 @@ class Verb(NamedTuple):
 VERBS: Final = {
     "init": Verb("trimtab.cli.init", "Write a new project, ready to be changed."),
     "check": Verb("trimtab.cli.check", "Tell every mistake in a project."),
+    "lock": Verb("trimtab.cli.lock", "Pin all that can drift, and tell what did."),
     "up": Verb("trimtab.cli.up", "Run a project: its gateway and control."),
     "key": Verb("trimtab.cli.key", "Make, list and revoke the keys of clients."),
     "status": Verb("trimtab.cli.status", "Show processes, replicas, and whether records arrive."),

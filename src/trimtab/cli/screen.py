@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.console import Console, RenderableType
-from rich.text import Text
 
 from trimtab.reports.window import since_ns
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 PIPED_WIDTH = 160
 """Columns where nobody's terminal says how many there are."""
@@ -39,6 +40,8 @@ TASKS = click.option("--task", multiple=True, metavar="NAME", help="Only this ta
 
 def console() -> Console:
     """Standard output: colours and its own width on a terminal, neither when piped."""
+    from rich.console import Console  # noqa: PLC0415 - verbs that print lines only do without it
+
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
 
@@ -55,9 +58,15 @@ def say_json(document: bytes) -> None:
 
 def next_verb(verb: str) -> None:
     """Ends the output with what is useful next."""
-    say(Text(f"\nNext: {verb}", style="dim"))
+    click.secho(f"\nNext: {verb}", dim=True)
 
 
 def plain(value: Any) -> str:
     """A value as one JSON line."""
     return msgspec.json.encode(value).decode()
+
+
+def safe(words: str, most: int = 500) -> str:
+    """Words of others as one line without control codes (those are escaped, ESC as `\\x1b`), cut at `most`."""
+    cut = words if len(words) <= most else words[: most - 3] + "..."
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)

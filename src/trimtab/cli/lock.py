@@ -1,0 +1,71 @@
+"""`trimtab lock`: pins all that can drift, or tells whether anything did."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+
+from trimtab.cli.screen import PROJECT
+
+EXIT = "Exit status: 0 done or nothing changed, 1 something did or it could not be done, 2 not understood."
+
+
+class Part(NamedTuple):
+    """Where the `command` of a part of the verb lies, and what it does in a line."""
+
+    module: str
+    help: str
+
+
+PARTS: Final = {
+    "diff": Part("trimtab.cli.lock_diff", "What changed since a revision."),
+    "why": Part("trimtab.cli.lock_why", "What an entry pins, and who changed it last."),
+    "upgrade": Part("trimtab.cli.lock_upgrade", "Move one model, and compare it with the old one."),
+}
+
+
+class Parts(click.Group):
+    """The parts of the verb; each is loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return list(PARTS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a part, loaded now."""
+        part = PARTS.get(cmd_name)
+        if part is None:
+            return None
+        command: click.Command = import_module(part.module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the parts and their lines into the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, part.help) for name, part in PARTS.items()])
+
+
+@click.group(cls=Parts, invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]", epilog=EXIT)
+@PROJECT
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything is not as it was locked. Works offline.")
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
+@click.pass_context
+def command(context: click.Context, project: Path, check: bool, as_json: bool) -> None:
+    """Pin all that can drift in trimtab.lock, and tell what changed since it was written.
+
+    Prompts, models, sampling, context strategies, tools, schemas, policies, packages and data are resolved and written
+    with their digests; the same declaration always gives the same bytes. A model by a name that moves is refused.
+    """
+    if context.invoked_subcommand is not None:
+        if check or as_json:
+            raise click.UsageError(f"say --check without a command, and --json after {context.invoked_subcommand}")
+        context.default_map = {name: {"project": str(project)} for name in PARTS}
+        return
+    from trimtab.cli.lock_write import check_lock, write_lock  # noqa: PLC0415 - the other commands do without it
+
+    done = check_lock(project, as_json=as_json) if check else write_lock(project, as_json=as_json)
+    if not done:
+        context.exit(1)
