@@ -14,6 +14,7 @@
     |- LockInvalid, LockRefused, LockMissing, LockUnwritten
     |  `- LockNewer
     |- EntryUnknown, UpgradeRefused
+    |- NotLocked                a project in production that does not say what its lock pins
     |- GitFailed
     |- DataInvalid
     |- EngineRefusal            what the demo engine answers instead of text
@@ -26,6 +27,7 @@
        |- UpstreamError, UpstreamTruncated
        |  `- SecretMissing
        |- OutputInvalid, ToolCallInvalid
+       |- LockDrift
        `- Internal
 
 The docstring of a class is its message. Names in braces are the facts handed to the constructor; the last clause
@@ -128,6 +130,14 @@ class LockRefused(TrimtabError):
     def __init__(self, refusals: tuple[str, ...]) -> None:
         self.refusals = refusals
         super().__init__(count=len(refusals), listing="\n".join(refusals))
+
+
+class NotLocked(TrimtabError):
+    """{root} is in production and serves only what is locked; run `trimtab lock`, review and commit it:\n{listing}"""
+
+
+class IdentityUntested(TrimtabError):
+    """The identity of {model} cannot be tested at {replica}: {detail}; see `trimtab status`, then try again."""
 
 
 class DataInvalid(TrimtabError):
@@ -336,6 +346,13 @@ class ToolCallInvalid(CallError):
 
     code = "tool_call_invalid"
     status = 422
+
+
+class LockDrift(CallError):
+    """The call asks to be served under lock {asked}, and {in_force}; leave out x-trimtab-lock or send one in force."""
+
+    code = "lock_drift"
+    status = 409
 
 
 class Internal(CallError):

@@ -25,6 +25,8 @@ from trimtab.declare.project import (
 )
 
 UNDECLARED = "(undeclared)"
+PROBE = "(probe)"
+"""The task that our own questions to a model are recorded under; no client's call has it."""
 FORMAT_VERSION = 2
 
 

@@ -1,4 +1,4 @@
-"""The records of the supervisor and of control: what took effect, when, and by what."""
+"""The records of the supervisor and of control: what took effect, when, and by what; calls that control made itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from trimtab.clock import Clock
 from trimtab.errors import StoreError
 from trimtab.processes.logs import event
-from trimtab.record.events import Change
+from trimtab.record.events import Change, Event
 from trimtab.record.spool import Spool
 
 log = logging.getLogger("trimtab.supervisor")
@@ -39,6 +39,16 @@ class Changes:
                 self._spool.sync()
         except StoreError as failure:
             event(log, logging.ERROR, "change_not_recorded", kind=kind, subject=subject, error=str(failure))
+
+    def add(self, *events: Event) -> None:
+        """Records calls that this process made on its own account, whole as they are."""
+        try:
+            with self._lock:
+                for one in events:
+                    self._spool.add(one)
+                self._spool.write()
+        except StoreError as failure:
+            event(log, logging.ERROR, "calls_not_recorded", count=len(events), error=str(failure))
 
     def close(self) -> None:
         """Seals the spool: there is nothing more to record."""

@@ -1,4 +1,4 @@
-"""How a worker asks a replica on its own account: whether it is well, and what it makes of a schema.
+"""How a process asks a replica on its own account: whether it is well, what it makes of a schema, who it is.
 
 Each question goes out on a connection of its own, which tries that too.
 """
@@ -52,6 +52,18 @@ class Probe:
         origin = Origin.parse(url, ca=model.ca, proxy=model.proxy)
         head, signed = Target(model, origin, self._signers.signer(model, origin)).own_request(path, body)
         return await self._exchange(origin, head, signed, keeps=True)
+
+    async def fetch(self, model: Model, url: str, path: str) -> tuple[int, bytes]:
+        """Status and body of `GET path` at a replica, with the model's key.
+
+        Raises `OSError` when no whole answer came, `SecretMissing` without a key.
+        """
+        origin = Origin.parse(url, ca=model.ca, proxy=model.proxy)
+        signer = self._signers.signer(model, origin)
+        target = origin.base_path + signer.target(path, stream=False)
+        head = f"GET {target} HTTP/1.1\r\nhost: {origin.authority}\r\n{HEADERS}".encode("latin-1")
+        head += signer.headers("GET", target, b"", {})
+        return await self._exchange(origin, head + b"\r\n", b"", keeps=True)
 
     async def _exchange(self, origin: Origin, head: bytes, body: bytes, *, keeps: bool) -> tuple[int, bytes]:
         try:
