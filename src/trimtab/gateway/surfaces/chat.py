@@ -8,12 +8,14 @@ from typing import Literal
 from trimtab.contracts.reply import Reply
 from trimtab.errors import CallError
 from trimtab.gateway.surfaces import openai, openai_answers
+from trimtab.gateway.surfaces.chat_history import CHAT
 from trimtab.gateway.surfaces.openai_kept import KeptReader
 from trimtab.gateway.surfaces.surface import (
     ADDED_KEPT,
     NOTHING_KEPT,
     Asked,
     Edits,
+    History,
     Keep,
     OfferedTool,
     Reader,
@@ -60,6 +62,7 @@ class ChatCompletions:
     repeatable = False
     forwards_headers = False
     wires: Mapping[str, Wire] = {"openai": OpenAIWire("chat"), "anthropic": ChatOverMessages()}
+    history: History | None = CHAT
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its messages included."""

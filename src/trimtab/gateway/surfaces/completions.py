@@ -8,7 +8,8 @@ from trimtab.contracts.reply import Reply
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.surfaces import openai
 from trimtab.gateway.surfaces.chat import ChatCompletions, OpenAIWire
-from trimtab.gateway.surfaces.surface import Asked, Wire
+from trimtab.gateway.surfaces.chat_history import TextHistory
+from trimtab.gateway.surfaces.surface import Asked, History, Wire
 
 
 class Completions(ChatCompletions):
@@ -17,6 +18,7 @@ class Completions(ChatCompletions):
     name = "completions"
     path = "/v1/completions"
     wires: Mapping[str, Wire] = {"openai": OpenAIWire("text")}
+    history: History | None = TextHistory("prompt")
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for; a prompt of ours needs messages, so inputs are refused."""

@@ -18,6 +18,7 @@ from trimtab.gateway.surfaces.surface import (
     Asked,
     Edits,
     Facts,
+    History,
     Keep,
     OfferedTool,
     Reader,
@@ -77,6 +78,7 @@ class CountTokens:
     repeatable = True
     forwards_headers = False
     wires: Mapping[str, Wire] = {"anthropic": CountTokensWire()}
+    history: History | None = None
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for; it is never streamed."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.surfaces.chat import OpenAIWire
+from trimtab.gateway.surfaces.chat_history import TextHistory
 from trimtab.gateway.surfaces.completions import Completions
-from trimtab.gateway.surfaces.surface import Asked, Wire
+from trimtab.gateway.surfaces.surface import Asked, History, Wire
 
 
 class Embeddings(Completions):
@@ -17,6 +18,7 @@ class Embeddings(Completions):
     path = "/v1/embeddings"
     repeatable = True
     wires: Mapping[str, Wire] = {"openai": OpenAIWire("embeddings")}
+    history: History | None = TextHistory("input")
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for."""

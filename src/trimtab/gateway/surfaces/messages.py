@@ -12,7 +12,8 @@ from trimtab.contracts.reply import Reply
 from trimtab.errors import CallError
 from trimtab.gateway.surfaces import anthropic
 from trimtab.gateway.surfaces.anthropic_wire import MessagesWire
-from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, OfferedTool, Wire
+from trimtab.gateway.surfaces.messages_history import MESSAGES
+from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, History, OfferedTool, Wire
 from trimtab.gateway.translate.messages_over_chat import MessagesOverChat
 
 NOT_RUN = "This call is valid but was not run, since another one beside it is not. Repeat it with the corrected one."
@@ -28,6 +29,7 @@ class Messages:
     repeatable = False
     forwards_headers = False
     wires: Mapping[str, Wire] = {"anthropic": MessagesWire(), "openai": MessagesOverChat()}
+    history: History | None = MESSAGES
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its messages included."""

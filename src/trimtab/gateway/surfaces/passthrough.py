@@ -13,6 +13,7 @@ from trimtab.gateway.surfaces.surface import (
     Asked,
     Edits,
     Facts,
+    History,
     Keep,
     OfferedTool,
     Reader,
@@ -93,6 +94,7 @@ class Passthrough:
     repeatable = False
     forwards_headers = True
     wires: Mapping[str, Wire] = {"openai": OpaqueWire(), "anthropic": OpaqueWire()}
+    history: History | None = None
 
     def read(self, body: bytes) -> Asked:
         """Nothing is read; the answer is streamed as it comes."""

@@ -18,12 +18,14 @@ from trimtab.declare.project import Sampling
 from trimtab.errors import CallError, InvalidRequest
 from trimtab.gateway.surfaces import openai, responses_answers
 from trimtab.gateway.surfaces.openai import ABSENT, NO_SAMPLING, NOT_CALLED, SYSTEM_ROLES, text_digest
+from trimtab.gateway.surfaces.responses_history import RESPONSES
 from trimtab.gateway.surfaces.responses_kept import KeptReader
 from trimtab.gateway.surfaces.surface import (
     NOT_JSON,
     NOTHING_KEPT,
     Asked,
     Edits,
+    History,
     Keep,
     OfferedTool,
     Reader,
@@ -340,6 +342,7 @@ class Responses:
     repeatable = False
     forwards_headers = False
     wires: Mapping[str, Wire] = {"openai": ResponsesWire()}
+    history: History | None = RESPONSES
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for, its input items included."""

@@ -243,6 +243,48 @@ class Wire(Protocol):
         """The server's error body in the shape of the surface."""
 
 
+class Message(NamedTuple):
+    """A message of a request as a context strategy sees it.
+
+    `texts` is what of it becomes tokens, `media_tokens` an estimate for what is no text. `calls` are the ids of tool
+    calls it makes, `answers` of those it answers. `reasons`: it is the model's reasoning, apart from what it led to.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    texts: tuple[str, ...] = ()
+    media_tokens: int = 0
+    calls: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    reasons: bool = False
+
+
+class History(Protocol):
+    """How the messages of a surface's requests are read and taken out."""
+
+    name: str
+
+    def messages(self, asked: Asked) -> Sequence[Raw]:
+        """The messages of which some may go, as they were sent."""
+
+    def outside(self, asked: Asked) -> Sequence[Raw]:
+        """What becomes tokens as well, and always stays: texts and JSON that is shown to the model."""
+
+    def alone(self, asked: Asked) -> bool:
+        """Whether each message is a request of its own, so that a limit holds for each and none can go."""
+
+    def at_provider(self, asked: Asked) -> str:
+        """The field by which the model's server holds a part of the conversation, which cannot be seen from here."""
+
+    def read(self, message: Raw) -> Message:
+        """What a message is; one that is malformed is for the model's server to refuse."""
+
+    def summary(self, text: str) -> Raw:
+        """A user's message of this text."""
+
+    def with_messages(self, asked: Asked, messages: Sequence[Raw]) -> Asked:
+        """The request with these messages in place of its own."""
+
+
 class Surface(Protocol):
     """One wire format that clients speak, at one path."""
 
@@ -255,6 +297,8 @@ class Surface(Protocol):
     """Whether the client sees the replica's header fields, not only the content type and the request id."""
     wires: Mapping[str, Wire]
     """How it goes to the servers of a model, by the model's `wire`."""
+    history: History | None
+    """How a context strategy reads its requests; None where none looks at them."""
 
     def read(self, body: bytes) -> Asked:
         """What the request asks for; raises `InvalidRequest` on anything the path cannot work with."""
