@@ -1,0 +1,84 @@
+"""What changed between two texts, word by word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Final, Literal, NamedTuple
+
+MAX_LINES: Final = 4_000
+"""Lines between the first and the last change, on either side, that are compared; more are one piece."""
+MAX_WORDS: Final = 2_000
+"""Words of a changed block that are compared; more are taken out and put in whole."""
+_WORD: Final = re.compile(r"\w+|[^\w\s]|\n|[^\S\n]+")
+
+Kind = Literal["same", "out", "in"]
+
+
+class Piece(NamedTuple):
+    """A part of both texts ("same"), of the first ("out") or of the second ("in")."""
+
+    kind: Kind
+    text: str
+
+
+def word_diff(before: str, after: str) -> tuple[Piece, ...]:
+    """The pieces in order: those that are not "in" make the first text, those that are not "out" the second.
+
+    Lines are compared first, and of changed ones the words. Where too much changed for that, it is not looked for
+    what stayed in between: at most 4,000 lines and blocks of 2,000 words are.
+    """
+    return _joined(_by_lines(before.splitlines(keepends=True), after.splitlines(keepends=True)))
+
+
+def _by_lines(before: list[str], after: list[str]) -> Iterator[Piece]:
+    start = _common(before, after)
+    end = _common(before[start:][::-1], after[start:][::-1])
+    left, right = before[start : len(before) - end], after[start : len(after) - end]
+    yield Piece("same", "".join(before[:start]))
+    if max(len(left), len(right)) > MAX_LINES:
+        yield from _replaced(left, right)
+    else:
+        for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+            if tag == "equal":
+                yield Piece("same", "".join(left[a:b]))
+            else:
+                yield from _by_words("".join(left[a:b]), "".join(right[c:d]))
+    yield Piece("same", "".join(before[len(before) - end :]))
+
+
+def _by_words(before: str, after: str) -> Iterator[Piece]:
+    left, right = _WORD.findall(before), _WORD.findall(after)
+    if max(len(left), len(right)) > MAX_WORDS:
+        yield from _replaced(left, right)
+        return
+    for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield Piece("same", "".join(left[a:b]))
+        else:
+            yield from _replaced(left[a:b], right[c:d])
+
+
+def _replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[Piece]:
+    yield Piece("out", "".join(before))
+    yield Piece("in", "".join(after))
+
+
+def _common(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many of the first elements both have."""
+    for place, (left, right) in enumerate(zip(before, after, strict=False)):
+        if left != right:
+            return place
+    return min(len(before), len(after))
+
+
+def _joined(pieces: Iterator[Piece]) -> tuple[Piece, ...]:
+    """Without empty pieces, and neighbours of one kind in one."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        if joined and joined[-1].kind == piece.kind:
+            joined[-1] = Piece(piece.kind, joined[-1].text + piece.text)
+        elif piece.text:
+            joined.append(piece)
+    return tuple(joined)
