@@ -7,7 +7,7 @@ import pytest
 
 from trimtab.cli import run
 from trimtab.declare.load import load
-from trimtab.declare.prompts import render
+from trimtab.declare.rendering import render
 
 
 def test_the_project_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

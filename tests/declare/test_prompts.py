@@ -11,7 +11,9 @@ from jinja2 import TemplateSyntaxError
 from trimtab.declare import templates
 from trimtab.declare.mistakes import Mistakes
 from trimtab.declare.project import Prompt
-from trimtab.declare.prompts import read_prompt, render, split
+from trimtab.declare.parts import Parts
+from trimtab.declare.prompts import read_prompt, split
+from trimtab.declare.rendering import render
 from trimtab.errors import InvalidRequest
 
 CONVERSATION = """\
@@ -35,7 +37,7 @@ def prompt(tmp_path: Path, text: str) -> Prompt:
     """The prompt a text makes; it must be free of mistakes."""
     (tmp_path / "prompt.md").write_text(text, encoding="utf-8")
     mistakes = Mistakes()
-    found = read_prompt(tmp_path, "prompt.md", mistakes)
+    found = read_prompt(Parts(tmp_path, mistakes), "prompt.md")
     assert list(mistakes) == []
     assert found is not None
     return found
@@ -44,7 +46,7 @@ def prompt(tmp_path: Path, text: str) -> Prompt:
 def mistakes_of(tmp_path: Path, text: str) -> list[str]:
     (tmp_path / "prompt.md").write_text(text, encoding="utf-8")
     mistakes = Mistakes()
-    read_prompt(tmp_path, "prompt.md", mistakes)
+    read_prompt(Parts(tmp_path, mistakes), "prompt.md")
     return list(map(str, mistakes))
 
 
@@ -177,7 +179,7 @@ def test_the_language(tmp_path: Path, template: str, value: object, expected: st
         ("user:\nx\n{{ x | shout }}", "prompt.md:3: the template cannot be read: the filter shout is not available"),
         ("user:\n{% if y %}{{ x | shout }}{% endif %}", "prompt.md:2: the template cannot be read: the filter shout"),
         ("user:\n{{ x is shouted }}", "prompt.md:2: the template cannot be read: the test shouted is not available"),
-        ("user:\n{% include 'x' %}", "prompt.md:2: the template cannot be read: include is not available"),
+        ("user:\n{% include 'x' %}", "prompt.md:2: there is no prompts/x; write it"),
         ("user:\n{% extends 'x' %}", "prompt.md:2: the template cannot be read: extends is not available"),
         ("user:\n{% import 'x' as y %}", "prompt.md:2: the template cannot be read: import is not available"),
         ("user:\n{% from 'x' import y %}", "prompt.md:2: the template cannot be read: fromimport is not available"),
@@ -259,8 +261,25 @@ def test_the_budget_is_of_one_rendering(tmp_path: Path) -> None:
 
 
 def test_digest_is_of_the_text(tmp_path: Path) -> None:
-    """Line ends of another system leave a prompt's digest and turns as they are."""
-    unix = prompt(tmp_path, "user:\nhi\n")
-    (tmp_path / "prompt.md").write_bytes(b"user:\r\nhi\r\n")
-    assert read_prompt(tmp_path, "prompt.md", Mistakes()) == unix
-    assert unix.digest == "3185e56db782fa77aedc2dbbf8956245aaf3ae3da7efdab2dedb8e2bffc3e0c7"  # by sha256sum
+    """A prompt that is one text bears the digest of its file."""
+    found = prompt(tmp_path, "user:\nhi\n")
+    assert found.digest == "3185e56db782fa77aedc2dbbf8956245aaf3ae3da7efdab2dedb8e2bffc3e0c7"  # by sha256sum
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"user:\nhi\r\n", "prompt.md:2: the line has a carriage return, which would change the prompt's digest; save"),
+        (b"user:\r\nhi\r\n", "prompt.md:1: the line has a carriage return"),
+        (b"user:\nh\ri\n", "prompt.md:2: the line has a carriage return"),
+        (b"\xef\xbb\xbfuser:\nhi\n", "prompt.md:1: the file begins with a byte order mark; save it as UTF-8 without one"),
+        (b"user:\nhi\xff\n", "prompt.md:2: byte 8 is not UTF-8"),
+    ],
+)
+def test_bytes_that_no_prompt_has(tmp_path: Path, data: bytes, expected: str) -> None:
+    """What an editor or git may change without being asked is a mistake: the digest is that of the bytes."""
+    (tmp_path / "prompt.md").write_bytes(data)
+    mistakes = Mistakes()
+    assert read_prompt(Parts(tmp_path, mistakes), "prompt.md") is None
+    [mistake] = map(str, mistakes)
+    assert mistake.startswith(expected)

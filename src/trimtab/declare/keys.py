@@ -1,6 +1,7 @@
 """Every key of a declaration, in one list: the checks for unknown keys read it, and the documentation is held to it.
 
-`<name>` in a path stands for a name the project gives, `<measure>_p<N>` for a percentile of a measure.
+`<name>` in a path stands for a name the project gives, `<measure>_p<N>` for a percentile of a measure, and `<input>`,
+`<variable>`, `<file>` and `<setting>` for names from elsewhere.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ REQUIRED: Final = "must be given"
 
 PATTERNS: Final = {
     "<name>": re.compile(r"[a-z0-9._-]{1,64}"),
+    "<input>": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"),
+    "<variable>": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}"),
+    "<file>": re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}(?:/[^/\\\x00-\x1f\x7f]{1,255}){0,7}"),
+    "<setting>": re.compile(r"[A-Za-z0-9_.-]{1,64}"),
     "<measure>_p<N>": re.compile(r"(?P<measure>ttft|tpot|gap|total)_p(?P<percent>[1-9][0-9]?(?:\.[1-9])?)"),
 }
 
@@ -36,6 +41,8 @@ DEADLINE_DEFAULTS: Final = ("5s", "120s", "60s", "none; 600s for answers that ar
 
 ENGINE_DEFAULT: Final = "anthropic on the Anthropic wire, other on OpenAI's"
 PROBE_DEFAULT: Final = "15m; off for the engine other"
+DEPENDENCIES_DEFAULT: Final = "those of uv.lock, poetry.lock, pdm.lock, requirements.lock, requirements.txt there are"
+PYTHON_DEFAULT: Final = "what .python-version says"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
 PROJECT_KEYS: Final = (
@@ -110,7 +117,34 @@ PROJECT_KEYS: Final = (
     Key("models.<name>.gpu.kind", "text", REQUIRED, "the accelerator a replica runs on"),
     Key("models.<name>.gpu.count", "1..1024", REQUIRED, "how many of them one replica uses"),
     Key("models.<name>.gpu.usd_per_hour", "USD", REQUIRED, "what one of them costs an hour"),
+    Key("models.<name>.retires", "date", "none", "the day on which its provider takes it away"),
+    Key("models.<name>.identity", "duration, off", "off", "how often it is tested that it still is the locked model"),
+    Key("models.<name>.served.server", "text", "empty", "the engine with its version, such as vllm==0.32.0"),
+    Key("models.<name>.served.image", "digest", "empty", "digest of the container image it runs in"),
+    Key("models.<name>.served.flags", "list of texts", "empty", "what it was started with, in order"),
+    Key("models.<name>.served.environment.<variable>", "text", "empty", "environment variables that change answers"),
+    Key("models.<name>.served.hardware", "text", "empty", "what it runs on"),
+    Key("models.<name>.served.dtype", "text", "empty", "number format of weights and activations"),
+    Key("models.<name>.served.quantization", "text", "empty", "how weights are quantised"),
+    Key("models.<name>.served.weights.<file>", "digest", "empty", "sha256 of each file of weights"),
+    Key("models.<name>.served.chat_template", "project file", "none", "the chat template it renders messages with"),
+    Key("models.<name>.served.tokenizer", "project file", "none", "its tokenizer.json, by which tokens are counted"),
+    Key("models.<name>.served.adapter.name", "text", REQUIRED, "what was trained on top of a base model"),
+    Key("models.<name>.served.adapter.base", "text", REQUIRED, "the base model"),
+    Key("models.<name>.served.adapter.revision", "text", "empty", "the adapter's revision"),
+    Key("models.<name>.served.adapter.trained_on", "list of data sets", "empty", "what the adapter was trained on"),
+    Key("models.<name>.served.trained_on", "list of data sets", "empty", "what the model was trained on, of our data"),
+    Key("retrieval.<name>.corpus", "text", REQUIRED, "the snapshot of the corpus"),
+    Key("retrieval.<name>.chunker", "text", "empty", "how it was cut, with the version"),
+    Key("retrieval.<name>.embedding_model", "text", "empty", "how it was embedded, with the revision"),
+    Key("retrieval.<name>.index.<setting>", "text, number, true, false", "empty", "settings of the index"),
+    Key("lock.dependencies", "list of project files", DEPENDENCIES_DEFAULT, "the project's own dependency locks"),
+    Key("lock.python", "text", PYTHON_DEFAULT, "the interpreter the project runs on"),
+    Key("lock.warn_days", "list of 0..3650", "60, 30, 7", "how many days ahead a model's retirement is told"),
 )
+
+INPUT_FORM: Final = "string, integer, number, boolean, array, object"
+STRATEGY_FORM: Final = "full, keep_system_and_recent, token_window, summarise"
 
 TASK_KEYS: Final = (
     Key("model", "name", REQUIRED, "the model that serves the task"),
@@ -148,6 +182,14 @@ TASK_KEYS: Final = (
         "whether nothing is released before they are valid",
     ),
     Key("repetition", "off, flag, stop", "flag", "what becomes of an answer that falls into a loop"),
+    Key("inputs.<input>", INPUT_FORM, "not checked", "an input of the prompt, and the type of its value"),
+    Key("prompt.tuned_on", "list of data sets", "empty", "the data sets that the prompt was written against"),
+    Key("context.strategy", STRATEGY_FORM, "full", "which of a long conversation's messages the model gets"),
+    Key("context.max_input_tokens", "1..10000000", "no limit", "most tokens of messages that go to the model"),
+    Key("context.recent", "1..10000", "no limit", "how many of the latest messages are kept"),
+    Key("context.model", "name", "must be given for summarise", "the model that writes summaries"),
+    Key("context.summary_tokens", "1..100000", "512", "most tokens of a summary"),
+    Key("retrieval", "list of names", "empty", "what the task retrieves from, of [retrieval]"),
 )
 
 TOOL_KEYS: Final = (
@@ -155,8 +197,30 @@ TOOL_KEYS: Final = (
     Key("description", "text", REQUIRED, "what it does, for the model; at most 10,000 characters"),
     Key("input_schema", "JSON Schema", REQUIRED, "schema of its arguments, an object"),
     Key("effect", "read, idempotent, write", "write", "what calling it twice does: nothing, the same, or more"),
+    Key("output_schema", "JSON Schema", "none", "schema of what it answers"),
+    Key("implementation.source", "project file", "none", "the file that is run"),
+    Key("implementation.package", "text", "none", "the package that is run, as name==version"),
+    Key("implementation.mcp.url", "URL", "none", "the MCP server that offers it"),
+    Key("implementation.mcp.command", "list of texts", "none", "how the MCP server is started, if it has no URL"),
+    Key("implementation.mcp.tool", "text", "the tool's name", "what the MCP server calls it"),
+    Key("golden.arguments", "object", REQUIRED, "arguments of a call whose answer is known; for tools that only read"),
+    Key("golden.answer", "any JSON", REQUIRED, "its answer"),
+    Key("golden.compare", "exact, shape", "shape", "whether the answer must be this one, or have its shape"),
+)
+
+DATA_KEYS: Final = (
+    Key("file", "project file", "the data is not kept here", "the data: JSON Lines (.jsonl), or any other file"),
+    Key("digest", "digest", REQUIRED, "sha256 of the file"),
+    Key("rows", "0..1000000000", "counted in .jsonl files", "how many rows it has"),
+    Key("schema", "project file", "none", "JSON Schema that each row keeps"),
+    Key("parents.name", "data set", REQUIRED, "a data set it was made from"),
+    Key("parents.digest", "digest", REQUIRED, "the digest that one had at that time"),
+    Key("transform", "project file", "none", "the script that made it from them"),
+    Key("licence", "text", "empty", "under which terms it may be used"),
+    Key("source", "text", "empty", "where it comes from"),
+    Key("purpose", "cases, training, few_shot, other", "cases", "what it is for"),
 )
 
 PROJECT_PLANNED: Final = ("alerts", "budget", "keys", "stores", "tools")
-TASK_PLANNED: Final = ("budget", "context", "evals", "review")
+TASK_PLANNED: Final = ("budget", "evals", "review")
 """Keys that will come with what enforces them; until then they are refused."""

@@ -1,7 +1,8 @@
-"""What tasks share: schemas in files of their own and the tools in `tools/`, each read once."""
+"""What tasks share: schemas in files of their own, the tools in `tools/` and the parts of prompts, each read once."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -10,10 +11,12 @@ from trimtab.declare import values
 from trimtab.declare.json_source import read_json
 from trimtab.declare.keys import TOOL_KEYS
 from trimtab.declare.mistakes import Mistakes
+from trimtab.declare.parts import Parts
 from trimtab.declare.project import Effect, Schema, SchemaSource, Tool
 from trimtab.declare.schemas import part_of, read_schema
 from trimtab.declare.source import Source
 from trimtab.declare.table import Table
+from trimtab.declare.tools import read_golden, read_implementation
 from trimtab.declare.unknown import Keys
 
 FOLDER: Final = "tools"
@@ -30,12 +33,17 @@ class Library:
         self._mistakes = mistakes
         self._schemas: dict[str, SchemaSource | None] = {}
         self._tools: dict[str, Tool | None] = {}
+        self.parts = Parts(root, mistakes)
         self.tools = self._list()
 
     @property
     def sources(self) -> tuple[SchemaSource, ...]:
         """The schemas read so far, in the order of their files."""
         return tuple(source for _, source in sorted(self._schemas.items()) if source is not None)
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a file, whatever it holds."""
+        return os.path.lexists(self._root / path)
 
     def schema(self, path: str) -> Schema | None:
         """The schema in a file of the project, or None and its mistakes."""
@@ -69,13 +77,19 @@ class Library:
             )
         description = self._required(table, "description", _description, "what it does, for the model")
         schema = self._required(table, "input_schema", _is_object_schema, '{"type": "object", "properties": {...}}')
-        found = self._input_schema(source) if schema else None
+        found = self._part(source, "input_schema") if schema else None
         effect: Effect = table.get("effect", EFFECT, "write")
-        return Tool(name, description, found, effect) if description and found else None
+        has_output = "output_schema" in table and table.get("output_schema", _is_schema, None) is not None
+        output = self._part(source, "output_schema") if has_output else None
+        implementation = read_implementation(table.table("implementation"), name, self._root)
+        golden = read_golden(table, effect)
+        if not description or not found:
+            return None
+        return Tool(name, description, found, effect, output, implementation, golden)
 
-    def _input_schema(self, source: Source) -> Schema | None:
-        part = part_of(source, ("input_schema",), self._mistakes)
-        self._schemas[source.path] = part
+    def _part(self, source: Source, key: str) -> Schema | None:
+        part = part_of(source, (key,), self._mistakes)
+        self._schemas[f"{source.path}#{key}"] = part
         return part.schema if part else None
 
     @staticmethod
@@ -90,6 +104,12 @@ def _description(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_DESCRIPTION:
         raise values.Wrong("not a text", f"write a string of 1 to {MAX_DESCRIPTION} characters")
     return value
+
+
+def _is_schema(value: object) -> bool:
+    if not isinstance(value, dict):
+        raise values.Wrong("not a schema", 'write a JSON Schema, such as {"type": "object"}')
+    return True
 
 
 def _is_object_schema(value: object) -> bool:

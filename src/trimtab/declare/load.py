@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from trimtab.declare import values
+from trimtab.declare.context import check_context_models
+from trimtab.declare.data_sets import manifests, read_data_sets
 from trimtab.declare.governance import read_defaults
 from trimtab.declare.host import check_listeners, read_control, read_data, read_gateway
 from trimtab.declare.keys import PROJECT_KEYS, PROJECT_PLANNED, TASK_KEYS, TASK_PLANNED
 from trimtab.declare.library import Library
 from trimtab.declare.mistakes import Mistake, Mistakes
 from trimtab.declare.models import read_model, read_models
+from trimtab.declare.names import check_data_sets, check_retrieval
 from trimtab.declare.project import Project, SchemaSource
 from trimtab.declare.references import check_confidence, check_matches, check_models_of, check_names, check_passthrough
 from trimtab.declare.source import Source, read_toml
+from trimtab.declare.surroundings import read_lock, read_retrieval
 from trimtab.declare.table import Table
 from trimtab.declare.tasks import read_task, read_task_file, task_folders
 from trimtab.declare.unknown import Keys
@@ -66,6 +70,8 @@ def read(root: Path, cpus: int | None = None) -> Reading:
     if source is not None:
         check_models_of(tasks, models)
         check_confidence(tasks, models)
+        check_context_models(tasks, models)
+        check_retrieval(tasks, _named(top, "retrieval"))
     project = _project(root, top, models, tasks, mistakes, cpus or len(os.sched_getaffinity(0)))
     found = tuple(mistakes)
     return Reading(None if found else project, found, Path(project.data.directory) if source else None, project.schemas)
@@ -87,7 +93,9 @@ def _project(
     check_listeners(top.table("gateway"), top.table("control"), gateway, control)
     defaults = read_defaults(top.table("defaults"))
     library = Library(root, mistakes)
-    read = {name: read_task(root, name, table, defaults, library, mistakes) for name, table in tasks.items()}
+    read = {name: read_task(name, table, defaults, library) for name, table in tasks.items()}
+    data_sets = read_data_sets(root, tasks, library, mistakes)
+    check_data_sets(tasks, models, {*data_sets, *manifests(root, Mistakes())})
     return Project(
         root=str(root),
         environment=top.get("environment", values.name, ENVIRONMENT),
@@ -98,4 +106,13 @@ def _project(
         models={name: read_model(name, table, root) for name, table in models.items()},
         tasks=read,
         schemas=library.sources,
+        retrieval={name: read_retrieval(name, table) for name, table in _named(top, "retrieval").items()},
+        data_sets=data_sets,
+        lock=read_lock(top.table("lock"), root, mistakes),
     )
+
+
+def _named(top: Table, key: str) -> dict[str, Table]:
+    """The tables of a table whose names are good, by name."""
+    table = top.table(key)
+    return {name: table.table(name) for name in table if values.NAME.fullmatch(name)}

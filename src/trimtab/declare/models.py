@@ -11,6 +11,7 @@ from trimtab.declare import values
 from trimtab.declare.auth import read_auth
 from trimtab.declare.host import existing_file, placed
 from trimtab.declare.project import Engine, Gpu, Grammar, Model, Price, Wire
+from trimtab.declare.served import read_served
 from trimtab.declare.table import Table
 
 PUSD_PER_USD: Final = 10**12
@@ -53,6 +54,9 @@ def read_model(name: str, table: Table, root: Path) -> Model:
         passthrough=table.each("passthrough", values.route),
         prices=_read_prices(table),
         gpu=_read_gpu(table.table("gpu")) if "gpu" in table else None,
+        served=read_served(table.table("served"), root),
+        retires=table.get("retires", values.day, None),
+        identity_s=table.get("identity", _identity, None),
     )
 
 
@@ -91,10 +95,19 @@ def _read_probe(table: Table, engine: Engine) -> float | None:
 
 
 def _probe(value: object) -> float | None:
+    return _every(value, 60)
+
+
+def _identity(value: object) -> float | None:
+    """Unless it is asked for, nothing is tested: each test is some hundred calls, which a hosted model bills."""
+    return _every(value, 600)
+
+
+def _every(value: object, least_s: float) -> float | None:
     if value == "off":
         return None
     try:
-        return values.duration(60, 30 * 86_400)(value)
+        return values.duration(least_s, 30 * 86_400)(value)
     except values.Wrong as wrong:
         raise values.Wrong(wrong.what, f'{wrong.instead}, or "off"') from None
 

@@ -25,6 +25,7 @@ Effect = Literal["read", "idempotent", "write"]
 InputType = Literal["string", "integer", "number", "boolean", "array", "object"]
 Strategy = Literal["full", "keep_system_and_recent", "token_window", "summarise"]
 """What becomes of messages that are more than a task's context holds."""
+Purpose = Literal["cases", "training", "few_shot", "other"]
 
 
 class Secret(Struct, frozen=True):
@@ -388,8 +389,9 @@ class Parent(Struct, frozen=True):
 class DataSet(Struct, frozen=True):
     """A data set of the project: `data/NAME.json` tells of it, or it is a task's `cases.jsonl` (`tasks/TASK/cases`).
 
-    `file` is the data; `pinned` the digest that its manifest bears, empty for cases. `rows` counts rows of JSONL, None
-    for other files. `columns` is the JSON Schema that each row keeps. `transform` is the script that made it.
+    `file` is the data, its path empty where that is not kept in the project; `pinned` the digest that its manifest
+    bears, empty for cases. `rows` counts rows of JSONL; of other files it is what the manifest says, or None. `columns`
+    is the JSON Schema that each row keeps. `transform` is the script that made it.
     """
 
     name: str
@@ -401,7 +403,7 @@ class DataSet(Struct, frozen=True):
     transform: FileDigest | None = None
     licence: str = ""
     source: str = ""
-    purpose: Literal["cases", "training", "few_shot", "other"] = "cases"
+    purpose: Purpose = "cases"
 
 
 class LockSettings(Struct, frozen=True):

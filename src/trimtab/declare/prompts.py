@@ -1,33 +1,32 @@
-"""Prompt files: split into turns by their role markers, and rendered turn by turn.
+"""Prompt files: split into turns by their role markers, with the shared parts they include put in.
 
-Markers are read from the file before anything is rendered, so no input can ever make, end or change a role.
+Markers are read from the file before anything is put in or rendered, so no part and no input can ever make, end or
+change a role.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from jinja2 import Template, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import TemplateSyntaxError
 
 from trimtab.declare import templates
 from trimtab.declare.mistakes import Mistakes
-from trimtab.declare.project import Prompt, Turn
-from trimtab.declare.source import read_text
-from trimtab.errors import InvalidRequest
+from trimtab.declare.parts import Expanded, Parts
+from trimtab.declare.project import FileDigest, InputType, Prompt, Turn
+from trimtab.declare.source import read_exact
 
 Role = Literal["system", "user", "assistant"]
 ROLES: Final[tuple[Role, ...]] = ("system", "user", "assistant")
 MARKER: Final = {role: re.compile(rf"{role}:[ \t]*") for role in ROLES}
 MARKERS: Final = "system:, user: or assistant:"
-CACHED_PROMPTS: Final = 1024
-UNFIT: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
-"""What rendering raises when the inputs do not fit the template."""
+DOMAIN: Final = b"trimtab prompt 2\n"
+"""Before what is digested of a prompt that is more than one text; version 1 is the text alone."""
 
 
 class Part(NamedTuple):
@@ -38,21 +37,27 @@ class Part(NamedTuple):
     text: str
 
 
-def read_prompt(root: Path, path: str, mistakes: Mistakes) -> Prompt | None:
+def read_prompt(
+    parts: Parts, path: str, types: Mapping[str, InputType] | None = None, tuned_on: tuple[str, ...] = ()
+) -> Prompt | None:
     """The prompt file at `path`; None where there is none, or where it is wrong, with a mistake for each fault."""
-    text = read_text(root, path, mistakes, None)
+    mistakes = parts.mistakes
+    text = read_exact(parts.root, path, mistakes, None)
     if text is None:
         return None
-    parts = split(text, path, mistakes)
-    inputs: set[str] = set()
-    for part in parts:
-        try:
-            inputs |= templates.inputs_of(part.text)
-        except TemplateSyntaxError as wrong:
-            line = part.line + wrong.lineno - 1
-            mistakes.add(path, line, f"the template cannot be read: {wrong.message}", "correct it (docs: Prompts)")
-    turns = tuple(Turn(part.role, part.text) for part in parts)
-    return Prompt(turns, tuple(sorted(inputs)), hashlib.sha256(text.encode()).hexdigest())
+    before = len(mistakes)
+    turns, inputs, included = [], set[str](), set[FileDigest]()
+    for part in split(text, path, mistakes):
+        expanded = parts.expand(part.text, path, part.line)
+        if expanded is not None:
+            turns.append(Turn(part.role, expanded.text))
+            inputs |= _inputs(part, expanded, path, mistakes)
+            included |= expanded.files
+    if len(mistakes) > before:
+        return None
+    includes = tuple(sorted(included, key=lambda file: file.path))
+    digest = _digest(text, includes, types or {})
+    return Prompt(tuple(turns), tuple(sorted(inputs)), digest, includes, dict(types or {}), tuned_on)
 
 
 def split(text: str, path: str, mistakes: Mistakes) -> tuple[Part, ...]:
@@ -76,45 +81,24 @@ def _part(role: Role, lines: list[str], start: int, end: int, path: str, mistake
     return Part(role, written[0] + 1, "\n".join(lines[written[0] : written[-1] + 1]).rstrip())
 
 
-def render(prompt: Prompt, inputs: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The prompt's messages, `role` and `content` each, with the inputs filled in.
-
-    Raises `InvalidRequest`, which names them, for inputs that are missing or that the prompt does not take, and for
-    values the template cannot work with. A rendering is bounded: 100,000 loop rounds and 8 Mi characters a turn.
-    """
-    unknown = sorted(set(inputs) - set(prompt.inputs))
-    if unknown:
-        takes = f"it takes {', '.join(prompt.inputs)}" if prompt.inputs else "it takes none"
-        raise InvalidRequest(detail=f"the prompt has no input {_shown(unknown)}: {takes}")
+def _inputs(part: Part, expanded: Expanded, path: str, mistakes: Mistakes) -> frozenset[str]:
+    """The inputs that a turn names; lines of a text with shared parts in it are those of no file."""
     try:
-        return [
-            {"role": turn.role, "content": templates.render(template, inputs)}
-            for turn, template in zip(prompt.turns, _compiled(prompt), strict=True)
-        ]
-    except UndefinedError as failure:
-        raise InvalidRequest(detail=_missing(prompt, inputs, failure)) from failure
-    except UNFIT as failure:
-        raise InvalidRequest(detail=_reason(failure)) from failure
+        return templates.inputs_of(expanded.text)
+    except TemplateSyntaxError as wrong:
+        if expanded.files:
+            what, line = "with what it includes, the turn's template cannot be read", part.line
+        else:
+            what, line = "the template cannot be read", part.line + wrong.lineno - 1
+        mistakes.add(path, line, f"{what}: {wrong.message}", "correct it (docs: Prompts)")
+        return frozenset()
 
 
-@lru_cache(maxsize=CACHED_PROMPTS)
-def _compiled(prompt: Prompt) -> tuple[Template, ...]:
-    return tuple(templates.compiled(turn.template) for turn in prompt.turns)
-
-
-def _missing(prompt: Prompt, inputs: Mapping[str, Any], failure: UndefinedError) -> str:
-    """Which inputs are not there; an input that the template can do without is named only if another one is missing."""
-    missing = sorted(set(prompt.inputs) - set(inputs))
-    needed = [name for name in missing if str(failure) == f"{name!r} is undefined"]
-    if not needed:
-        return _reason(failure)
-    also = [name for name in missing if name not in needed]
-    return f"the prompt needs the input {_shown(needed)}" + (f"; not given either: {_shown(also)}" if also else "")
-
-
-def _shown(names: list[str]) -> str:
-    return ", ".join(name[:80] for name in names[:10])
-
-
-def _reason(failure: Exception) -> str:
-    return f"the prompt cannot be rendered with these inputs ({str(failure)[:200]})"
+def _digest(text: str, includes: tuple[FileDigest, ...], types: Mapping[str, InputType]) -> str:
+    """Of the text alone, or of it with the shared parts' names and digests and the inputs' types."""
+    of_text = hashlib.sha256(text.encode()).hexdigest()
+    if not includes and not types:
+        return of_text
+    facts = {"text": of_text, "includes": [[file.path, file.digest] for file in includes], "types": dict(types)}
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hashlib.sha256(DOMAIN + canonical).hexdigest()

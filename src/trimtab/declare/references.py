@@ -18,9 +18,9 @@ def check_models_of(tasks: Mapping[str, Table], models: Mapping[str, Table]) -> 
     for table in tasks.values():
         first = table.get("model", values.name, None)
         if first is not None:
-            _check_model(table, ("model",), first, models)
+            check_model(table, ("model",), first, models)
         for index, name in table.elements("fallback", values.name):
-            _check_model(table, ("fallback", index), name, models)
+            check_model(table, ("fallback", index), name, models)
             if name == first:
                 table.wrong_at(("fallback", index), f"{name} is the task's model already", "take it out of fallback")
 
@@ -81,7 +81,8 @@ class _Claims:
                 table.wrong_at((key, index), f"the {self._noun} {shown} is claimed by {first} too", "keep one of them")
 
 
-def _check_model(table: Table, at: tuple[str | int, ...], name: str, models: Mapping[str, Table]) -> None:
+def check_model(table: Table, at: tuple[str | int, ...], name: str, models: Mapping[str, Table]) -> None:
+    """A model that is named at a path of a table is declared."""
     if name in models:
         return
     close = nearest(name, models)

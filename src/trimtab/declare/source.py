@@ -12,6 +12,8 @@ from trimtab.declare import locate
 from trimtab.declare.mistakes import Mistakes
 
 MAX_FILE_BYTES = 1 << 20
+MARK = "\ufeff"
+"""The byte order mark that some editors put before UTF-8."""
 PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
 
@@ -34,6 +36,31 @@ def read_text(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> 
 
     `absent` says what to do when it is not there; with None, its absence is no mistake.
     """
+    data = _read(root, path, mistakes, absent)
+    text = None if data is None else _decoded(data, path, mistakes)
+    return None if text is None else text.removeprefix(MARK).replace("\r\n", "\n")
+
+
+def read_exact(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> str | None:
+    """The same for a file that is known by the digest of its bytes: other line ends than `\\n` are a mistake, and so
+    is a byte order mark.
+    """
+    data = _read(root, path, mistakes, absent)
+    text = None if data is None else _decoded(data, path, mistakes)
+    if text is None:
+        return None
+    if text.startswith(MARK):
+        mistakes.add(path, 1, "the file begins with a byte order mark", "save it as UTF-8 without one")
+        return None
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        instead = "save the file with LF line ends (git: `* text eol=lf` in .gitattributes)"
+        mistakes.add(path, line, "the line has a carriage return, which would change the prompt's digest", instead)
+        return None
+    return text
+
+
+def _read(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> bytes | None:
     try:
         with (root / path).open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -48,8 +75,12 @@ def read_text(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> 
     if len(data) > MAX_FILE_BYTES:
         mistakes.add(path, 1, f"the file is over {MAX_FILE_BYTES} bytes", "make it smaller")
         return None
+    return data
+
+
+def _decoded(data: bytes, path: str, mistakes: Mistakes) -> str | None:
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
+        return data.decode()
     except UnicodeDecodeError as wrong:
         line = data.count(b"\n", 0, wrong.start) + 1
         mistakes.add(path, line, f"byte {wrong.start} is not UTF-8", "save the file as UTF-8")

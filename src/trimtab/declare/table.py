@@ -62,11 +62,19 @@ class Table:
         return self.get(key, read, None)
 
     def elements(
-        self, key: str, read: Read[T], *, most: int = 256, single: bool = False, example: str = ""
+        self,
+        key: str,
+        read: Read[T],
+        *,
+        most: int = 256,
+        single: bool = False,
+        example: str = "",
+        repeated: bool = False,
     ) -> tuple[tuple[int, T], ...]:
-        """The right elements of a list, with their indexes; a wrong or repeated one is a mistake at its own line.
+        """The right elements of a list, with their indexes; a wrong one is a mistake at its own line.
 
-        With `single`, a lone value is a list of one. With `example`, a list that is absent or empty is a mistake.
+        So is one that stands there twice, unless `repeated`. With `single`, a lone value is a list of one. With
+        `example`, a list that is absent or empty is a mistake.
         """
         values = self._values.get(key, [])
         if single and key in self._values and not isinstance(values, list):
@@ -79,7 +87,7 @@ class Table:
             self.wrong(key, missing, f"write {key} = [{example}]")
         if len(values) > most:
             self.wrong(key, f"{self.name(key)} has {len(values)} elements", f"write at most {most}")
-        return tuple(self._distinct(key, values[:most], read))
+        return tuple(self._right(key, values[:most], read, repeated=repeated))
 
     def each(self, key: str, read: Read[T], *, single: bool = False, example: str = "") -> tuple[T, ...]:
         """The right elements of a list, without their indexes."""
@@ -124,13 +132,13 @@ class Table:
         """Adds a mistake at the line of a path below this table."""
         self._mistakes.add(self._source.path, self.line(*keys), what, instead)
 
-    def _distinct(self, key: str, values: list[object], read: Read[T]) -> Iterator[tuple[int, T]]:
+    def _right(self, key: str, values: list[object], read: Read[T], *, repeated: bool) -> Iterator[tuple[int, T]]:
         seen: list[T] = []
         for index, value in enumerate(values):
             found = self._read((key, index), value, read, None)
             if found is None:
                 continue
-            if found in seen:
+            if found in seen and not repeated:
                 self.wrong_at((key, index), f"{self.name(key)} has {show(value)} twice", "keep one of them")
                 continue
             seen.append(found)

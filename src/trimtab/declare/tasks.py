@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.declare import values
+from trimtab.declare.context import read_context
 from trimtab.declare.contract import REPETITION, read_output, read_tool_calls, read_tools
 from trimtab.declare.governance import REDACTION, read_deadlines, read_objective, read_retry
 from trimtab.declare.library import Library
-from trimtab.declare.mistakes import Mistakes
-from trimtab.declare.project import Defaults, Match, Sampling, Task
+from trimtab.declare.mistakes import Mistakes, nearest
+from trimtab.declare.names import data_set_name
+from trimtab.declare.project import Defaults, InputType, Match, Prompt, Sampling, Task
 from trimtab.declare.prompts import read_prompt
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.table import Table
@@ -20,7 +22,9 @@ TASK_FILE: Final = "task.toml"
 PROMPT_FILE: Final = "prompt.md"
 MAX_TASKS: Final = 1000
 MAX_STOPS: Final = 16
+MAX_INPUTS: Final = 256
 SEED_BITS: Final = 63
+INPUT_TYPE: Final[values.Read[InputType]] = values.choice("string", "integer", "number", "boolean", "array", "object")
 
 
 def task_folders(root: Path, mistakes: Mistakes) -> tuple[str, ...]:
@@ -46,7 +50,7 @@ def read_task_file(root: Path, name: str, mistakes: Mistakes) -> Source | None:
     return read_toml(root, path, mistakes, 'write it, with at least model = "..."')
 
 
-def read_task(root: Path, name: str, table: Table, defaults: Defaults, library: Library, mistakes: Mistakes) -> Task:
+def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> Task:
     """One task; what it does not say is as in `[defaults]`."""
     return Task(
         name=name,
@@ -60,12 +64,48 @@ def read_task(root: Path, name: str, table: Table, defaults: Defaults, library: 
         objective=read_objective(table.table("objective")),
         retry=read_retry(table.table("retry"), defaults.retry),
         redaction=table.get("redaction", REDACTION, defaults.redaction),
-        prompt=read_prompt(root, f"{FOLDER}/{name}/{PROMPT_FILE}", mistakes),
+        prompt=_read_prompt(name, table, library),
         output=read_output(table.table("output"), f"{FOLDER}/{name}", library) if "output" in table else None,
         tools=read_tools(table, library),
         tool_calls=read_tool_calls(table.table("tool_calls")),
         repetition=table.get("repetition", REPETITION, "flag"),
+        context=read_context(table.table("context")),
+        retrieval=table.each("retrieval", values.name),
     )
+
+
+def _read_prompt(name: str, table: Table, library: Library) -> Prompt | None:
+    """The task's prompt, with what `task.toml` says of it."""
+    path, inputs, about = f"{FOLDER}/{name}/{PROMPT_FILE}", table.table("inputs"), table.table("prompt")
+    types = _read_inputs(inputs)
+    prompt = read_prompt(library.parts, path, types, about.each("tuned_on", data_set_name))
+    if prompt is None and not library.has(path):
+        for each, key in ((inputs, "inputs"), (about, "prompt")):
+            if key in table:
+                each.wrong("", f"{key} has no use: the task has no {PROMPT_FILE}", f"write {path}, or take it out")
+    if prompt is not None and types:
+        _check_inputs(inputs, types, prompt)
+    return prompt
+
+
+def _read_inputs(table: Table) -> dict[str, InputType]:
+    if len(table) > MAX_INPUTS:
+        table.wrong("", f"there are {len(table)} inputs", f"declare at most {MAX_INPUTS}")
+    names = [name for name in sorted(table)[:MAX_INPUTS] if values.INPUT.fullmatch(name)]
+    return {name: table.get(name, INPUT_TYPE, "string") for name in names}
+
+
+def _check_inputs(table: Table, types: dict[str, InputType], prompt: Prompt) -> None:
+    """Where inputs are declared, they are those that the prompt names."""
+    for name in prompt.inputs:
+        if name not in types:
+            close = nearest(name, set(types) - set(prompt.inputs))
+            hint = f"did you mean {close}?" if close else f'write {name} = "string" under [inputs]'
+            table.wrong("", f"the prompt fills in {values.show(name)}, which inputs does not declare", hint)
+    for name in types:
+        if name not in prompt.inputs:
+            what = f"{table.name(name)} is filled in nowhere in the prompt"
+            table.wrong(name, what, f"write {{{{ {name} }}}} there, or take it out")
 
 
 def _read_match(table: Table) -> Match:

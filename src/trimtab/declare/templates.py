@@ -38,6 +38,8 @@ STANDARD_FILTERS: Final = (
     "abs capitalize count d default dictsort first float groupby int items last length list lower map max min "
     "reject rejectattr select selectattr sort string title trim truncate unique upper wordcount"
 )
+NESTED: Final = (SyntaxError, RecursionError, MemoryError, OverflowError, ValueError)
+"""What Python raises for a template that is nested beyond its own limits."""
 METHODS: Final = (
     "count endswith find get index items keys lower lstrip rstrip split splitlines startswith strip title upper "
     "values cycle changed"
@@ -83,9 +85,36 @@ def inputs_of(source: str) -> frozenset[str]:
         tree = _parsed(source)
         inputs = find_undeclared_variables(tree)
         _compiled_tree(tree)
-    except (SyntaxError, RecursionError, MemoryError, OverflowError, ValueError) as failure:
+    except NESTED as failure:
         raise TemplateSyntaxError("it is nested too deep", 1) from failure
     return frozenset(inputs)
+
+
+def inclusions(source: str) -> list[tuple[str, int]]:
+    """What a template includes, in the order of its text: names and lines; raises `TemplateSyntaxError`.
+
+    A name is a plain string, and nothing is said beside it.
+    """
+    found = []
+    try:
+        for node in _parsed(source, including=True).find_all(nodes.Include):
+            name = node.template
+            if not isinstance(name, nodes.Const) or not isinstance(name.value, str):
+                raise TemplateSyntaxError("what is included must be named by a plain string", node.lineno)
+            if node.ignore_missing or not node.with_context:
+                raise TemplateSyntaxError("nothing may follow the name of what is included", node.lineno)
+            found.append((name.value, node.lineno))
+    except NESTED as failure:
+        raise TemplateSyntaxError("it is nested too deep", 1) from failure
+    return found
+
+
+def check(source: str) -> None:
+    """Raises `TemplateSyntaxError` for a shared part that is no template by itself; it may include others."""
+    try:
+        _parsed(source, including=True)
+    except NESTED as failure:
+        raise TemplateSyntaxError("it is nested too deep", 1) from failure
 
 
 def compiled(source: str) -> Template:
@@ -191,10 +220,10 @@ def _environment() -> PromptEnvironment:
     return PromptEnvironment()
 
 
-def _parsed(source: str) -> nodes.Template:
+def _parsed(source: str, *, including: bool = False) -> nodes.Template:
     tree = _environment().parse(source)
     for node in tree.find_all(nodes.Node):
-        foreign = _foreign(node)
+        foreign = "" if including and isinstance(node, nodes.Include) else _foreign(node)
         if foreign:
             raise TemplateSyntaxError(f"{foreign} is not available in prompts", node.lineno)
     return tree

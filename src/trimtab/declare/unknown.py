@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from trimtab.declare.keys import PATTERNS, Key
 from trimtab.declare.locate import Path
@@ -13,6 +13,14 @@ from trimtab.declare.table import dotted
 from trimtab.declare.values import show
 
 Tree = dict[str, "Tree"]
+NAMES: Final = {
+    "<name>": "use 1 to 64 of the characters a-z 0-9 . _ -",
+    "<input>": "use 1 to 64 of the characters A-Z a-z 0-9 _, no digit first",
+    "<variable>": "use 1 to 128 of the characters A-Z a-z 0-9 _, no digit first",
+    "<file>": "write the path of a file, with / and without control characters",
+    "<setting>": "use 1 to 64 of the characters A-Z a-z 0-9 . _ -",
+}
+"""What a name may be where the project, or somebody else, gives it."""
 
 
 class Keys:
@@ -46,8 +54,9 @@ class Keys:
         shown = show(dotted(path))
         if dotted(path) in self._planned:
             return f"{shown} is not available yet", "take it out until it is"
-        if "<name>" in tree:
-            return f"{shown} has a name that cannot be used", "use 1 to 64 of the characters a-z 0-9 . _ -"
+        named = next((part for part in tree if part in NAMES), None)
+        if named is not None:
+            return f"{shown} has a name that cannot be used", NAMES[named]
         close = nearest(key, (part for part in tree if part not in PATTERNS))
         if close:
             return f"{shown} is an unknown key", f"did you mean {close}?"

@@ -22,6 +22,7 @@ Word = TypeVar("Word", bound=str)
 Read = Callable[[object], T]
 
 NAME: Final = PATTERNS["<name>"]
+INPUT: Final = PATTERNS["<input>"]
 DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 SIZE: Final = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB|TiB)")
 ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -189,6 +190,11 @@ def digest(value: object) -> str:
     return value
 
 
+def hexadecimal(value: object) -> str:
+    """A digest, without its `sha256:`."""
+    return digest(value).removeprefix("sha256:")
+
+
 def day(value: object) -> date:
     """A date without a time."""
     if isinstance(value, datetime) or not isinstance(value, date):
@@ -241,6 +247,16 @@ def replica(value: object) -> str:
     if base.endswith("/v1"):
         raise Wrong(f"{show(value)}, which ends in /v1", "leave /v1 out: the gateway adds the route")
     return f"{parts.scheme}://{_authority(parts)}{base}"
+
+
+def server(value: object) -> str:
+    """The URL of a server with a path, such as an MCP server's; no credentials stand in it."""
+    parts = _url(value, ("http", "https"), 'write its URL, such as "http://10.0.0.11:9000/mcp"')
+    if parts.username is not None or parts.password is not None:
+        raise Wrong("a URL with credentials (not repeated here)", "take them out")
+    if parts.path and not PATH.fullmatch(parts.path):
+        raise Wrong(f"{show(value)}, whose path is not plain", "write it without escapes and doubled slashes")
+    return f"{parts.scheme}://{_authority(parts)}{parts.path}"
 
 
 def proxy(value: object) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trimtab.declare.project import Model
-from trimtab.declare.prompts import render
+from trimtab.declare.rendering import render
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.contract import Contract
 from trimtab.gateway.exchange import Exchange
