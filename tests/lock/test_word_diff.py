@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_pieces_make_both_texts(before: str, after: str) -> None:
     assert "".join(text for kind, text in pieces if kind != "in") == before
     assert "".join(text for kind, text in pieces if kind != "out") == after
     assert all(text for _, text in pieces)
-    assert all(one.kind != other.kind for one, other in zip(pieces, pieces[1:], strict=False))
+    assert all(one.kind != other.kind for one, other in pairwise(pieces))
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from trimtab.cli.lock_text import Told, say_differences, say_warnings, told
+from trimtab.cli.lock_text import Told, say_differences, say_warnings, today, told
 from trimtab.cli.screen import next_verb, safe, say_json
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
@@ -54,15 +54,13 @@ def check_lock(root: Path, *, as_json: bool) -> bool:
     """Tells whether the lock is that of the declaration, and every difference; asks nobody but the project's files."""
     project = load(root)
     try:
-        held = read(root)
-        if held is None:
-            raise LockMissing(path=FILE, root=str(root))
+        held = locked(root)
     except (LockInvalid, LockMissing) as wrong:
         if not as_json:
             raise
         say_json(msgspec.json.encode(Checked(False, fault=str(wrong))))
         return False
-    resolved = resolve(project, held)
+    resolved = resolve(project, held, today=today())
     found = _checked(held, resolved)
     if as_json:
         say_json(msgspec.json.encode(found))
@@ -105,7 +103,7 @@ def write_lock(root: Path, *, as_json: bool) -> bool:
     """
     project = load(root)
     held = held_lock(root)
-    resolved = resolve(project, held.lock)
+    resolved = resolve(project, held.lock, today=today())
     if resolved.refusals:
         raise LockRefused(tuple(one.words for one in resolved.refusals))
     lock, note = with_authors(project, root, resolved.lock, held.lock)
@@ -126,14 +124,10 @@ def write_lock(root: Path, *, as_json: bool) -> bool:
 
 def _say_written(done: Written, lock: Lock, *, is_new: bool) -> None:
     if is_new:
-        sections: dict[str, int] = {}
-        for one in lock.entries:
-            sections[one.section] = sections.get(one.section, 0) + 1
-        counted = ", ".join(f"{count} {section}" for section, count in sections.items())
-        click.echo(f"{FILE} is written: {counted}. Its id is {done.lock_id[:SHORT]}.")
+        click.echo(f"{FILE} is written: {len(lock.entries)} entries. Its id is {done.lock_id[:SHORT]}.")
     elif done.differences:
-        count = len(done.differences)
-        click.echo(f"{FILE} is written with {count} change{'s' if count > 1 else ''}. Its id is {done.lock_id[:SHORT]}.")
+        count = f"{len(done.differences)} change{'s' if len(done.differences) > 1 else ''}"
+        click.echo(f"{FILE} is written with {count}. Its id is {done.lock_id[:SHORT]}.")
         say_differences(done.differences, "trimtab lock diff --json")
     elif done.written:
         click.echo(f"Nothing changed; {FILE} now tells who did the earlier changes, and where. {done.lock_id[:SHORT]}")
@@ -143,6 +137,14 @@ def _say_written(done: Written, lock: Lock, *, is_new: bool) -> None:
         click.echo(f"Note: {safe(note)}")
     say_warnings(done.warnings)
     next_verb("trimtab lock diff" if done.written and not is_new else "trimtab lock --check")
+
+
+def locked(root: Path) -> Lock:
+    """The lock that is there; raises `LockMissing` or `LockInvalid`."""
+    held = read(root)
+    if held is None:
+        raise LockMissing(path=FILE, root=str(root))
+    return held
 
 
 def held_lock(root: Path) -> Held:

@@ -46,9 +46,7 @@ def signed(
     return replace(lock, entries=entries)
 
 
-def last_changes(
-    root: Path, repository: Repository, origins: Mapping[str, tuple[Origin, ...]]
-) -> dict[str, Change]:
+def last_changes(root: Path, repository: Repository, origins: Mapping[str, tuple[Origin, ...]]) -> dict[str, Change]:
     """The last change of each entry by its key; an entry of which nothing is known is left out. Raises `GitFailed`."""
     every = {one for each in origins.values() for one in each}
     uncommitted = repository.uncommitted(one.path for one in every)

@@ -1,6 +1,6 @@
 """What git tells of a project's files: who changed them last, and what they were. It is read, never written.
 
-Git runs as a program, without a shell, and of what it may be told to run by a repository's configuration (hooks, pagers,
+Git runs as a program, without a shell, and of what a repository's configuration may have it run (hooks, pagers,
 signature checks, file system monitors, fetching of missing objects) it runs nothing.
 """
 
@@ -36,16 +36,22 @@ _PROGRAM: Final = (
 )
 _KEPT: Final = re.compile(r"GIT_(CONFIG|AUTHOR_(NAME|EMAIL)|CEILING_DIRECTORIES|DISCOVERY)")
 """What a caller may tell git by its environment; the rest speaks of another repository, or is for hooks."""
-_FORMAT: Final = "%x01%H%x00%aN%x00%aE%x00%at"
+_FORMAT: Final = "%x01%H%x00%aN%x00%aE%x00%at%x00%s"
+_FIELDS: Final = 5
+_HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMIT: Final = re.compile(rb"\n?\x01([0-9a-f]{40,64})")
 
 
 class Commit(Struct, frozen=True):
-    """A commit: its hash, its author as "Name <address>", and when it was written, in s since 1970."""
+    """A commit: its hash, its author as "Name <address>", when it was written (s since 1970), its message's first line.
+
+    Author and subject are one line of at most 200 characters without control codes.
+    """
 
     hash: str
     author: str
     at_s: int
+    subject: str = ""
 
 
 class Repository:
@@ -111,10 +117,17 @@ class Repository:
         log = self._ask("log", f"--format=tformat:{_FORMAT}", "-z", f"-n{most}", self.head, "--", path)
         return tuple(commit for commit, _ in _logged(log))
 
+    def commit(self, hash_: str) -> Commit | None:
+        """A commit by its whole hash; None for what is none, or is not here."""
+        if not _HASH.fullmatch(hash_):
+            return None
+        log = self._ask("log", f"--format=tformat:{_FORMAT}", "-z", "-n1", hash_, "--", ok=(128,))
+        return next((commit for commit, _ in _logged(log)), None)
+
     def revision(self, name: str) -> str:
         """The hash of the commit that a name stands for ("HEAD~1", a branch, a tag); raises `GitFailed`."""
         if not name or name.startswith("-") or not name.isprintable():
-            raise GitFailed(detail=f"{ascii(name)} is no revision")
+            raise GitFailed(detail=f"{name!a} is no revision")
         hash_ = self._ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", ok=(1, 128))
         if not hash_.strip():
             missing = ", which this shallow clone may lack" if self.is_shallow else ""
@@ -154,7 +167,7 @@ class Repository:
 
 
 def find(project: Path) -> Repository | None:
-    """The repository around a project; None where there is none, or no git. Raises `GitFailed` for one it cannot use."""
+    """The repository around a project; None where there is none, or no git; raises `GitFailed`."""
     project = project.absolute()
     try:
         told = _ask(project, "rev-parse", "--is-inside-work-tree", "--show-prefix", "--git-path", "shallow")
@@ -190,7 +203,7 @@ def _environment() -> Mapping[str, str]:
 
 
 def _ask(project: Path, *arguments: str, ok: tuple[int, ...] = (), given: str = "") -> bytes:
-    """What git prints; raises `GitFailed` for a status other than 0 and `ok`, `absent` where there is nothing to ask."""
+    """What git prints; raises `GitFailed` for a status but 0 and `ok`, `absent` where there is nothing to ask."""
     try:
         done = subprocess.run(
             (*_PROGRAM, "-C", str(project), *arguments),
@@ -239,15 +252,16 @@ def _logged(log: bytes) -> Iterator[tuple[Commit, bytes]]:
     at = 0
     while at < len(parts):
         begin = _COMMIT.fullmatch(parts[at])
-        if begin is None or at + 3 >= len(parts):
+        if begin is None or at + _FIELDS > len(parts):
             at += 1
             continue
-        name, address, when = (part.decode("utf-8", "replace") for part in parts[at + 1 : at + 4])
-        end = at + 4
+        name, address, when, subject = (part.decode("utf-8", "replace") for part in parts[at + 1 : at + _FIELDS])
+        end = at + _FIELDS
         while end < len(parts) and not _COMMIT.fullmatch(parts[end]):
             end += 1
-        commit = Commit(begin[1].decode(), identity(name, address), int(when) if when.strip().isdecimal() else 0)
-        yield commit, b"\0".join(part.removeprefix(b"\n") for part in parts[at + 4 : end])
+        at_s = int(when) if when.strip().isdecimal() else 0
+        commit = Commit(begin[1].decode(), identity(name, address), at_s, _one_line(subject))
+        yield commit, b"\0".join(part.removeprefix(b"\n") for part in parts[at + _FIELDS : end])
         at = end
 
 

@@ -11,6 +11,7 @@ from trimtab.declare.project import DataSet, Project, Task, Tool
 
 Keys = tuple[str, ...]
 PROJECT_FILE = "trimtab.toml"
+DEFAULTS = "(defaults)"
 
 
 class Origin(Struct, frozen=True):
@@ -35,7 +36,7 @@ class Origin(Struct, frozen=True):
 def origins(project: Project) -> dict[str, tuple[Origin, ...]]:
     """The origins of every entry, by its key ("prompts/triage")."""
     found: dict[str, tuple[Origin, ...]] = {
-        "policies/defaults": (_declared(("defaults",)),),
+        f"policies/{DEFAULTS}": (_declared(("defaults",)),),
         "packages/project": (_declared(("lock",)), *(Origin(each.path) for each in project.lock.dependencies)),
     }
     schemas = {source.schema.digest: source.path for source in project.schemas}
@@ -68,8 +69,8 @@ def _of_task(task: Task, schemas: Mapping[str, str]) -> dict[str, tuple[Origin, 
     if task.output is not None:
         models = dict.fromkeys((task.model, *task.fallback))
         engines = tuple(("models", model, key) for model in models for key in ("wire", "engine", "grammar"))
-        schema = schemas.get(task.output.schema.digest, f"{folder}/output.schema.json")
-        found[f"schemas/{task.name}"] = (Origin(schema), Origin(file, only=(("output", "schema"),)), _declared(*engines))
+        schema = Origin(schemas.get(task.output.schema.digest, f"{folder}/output.schema.json"))
+        found[f"schemas/{task.name}"] = (schema, Origin(file, only=(("output", "schema"),)), _declared(*engines))
     return found
 
 
