@@ -16,6 +16,7 @@
     |- EntryUnknown, UpgradeRefused
     |- NotLocked                a project in production that does not say what its lock pins
     |- GitFailed
+    |  `- RevisionUnknown
     |- DataInvalid
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
@@ -122,6 +123,10 @@ class UpgradeRefused(TrimtabError):
 
 class GitFailed(TrimtabError):
     """Git cannot tell that: {detail}; run it in a repository, see `git status` there."""
+
+
+class RevisionUnknown(GitFailed):
+    """There is no revision {revision!a} here{detail}; `git log` lists them."""
 
 
 class LockRefused(TrimtabError):

@@ -136,7 +136,7 @@ def _say_written(done: Written, lock: Lock, *, is_new: bool) -> None:
     for note in done.notes:
         click.echo(f"Note: {safe(note)}")
     say_warnings(done.warnings)
-    next_verb("trimtab lock diff" if done.written and not is_new else "trimtab lock --check")
+    next_verb("trimtab lock diff" if done.differences and not is_new else "trimtab lock --check")
 
 
 def locked(root: Path) -> Lock:

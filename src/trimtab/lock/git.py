@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from trimtab.errors import GitFailed
+from trimtab.errors import GitFailed, RevisionUnknown
 
 TIME_LIMIT_S: Final = 30.0
 MAX_CONTENT: Final = 64 << 20
@@ -125,13 +125,12 @@ class Repository:
         return next((commit for commit, _ in _logged(log)), None)
 
     def revision(self, name: str) -> str:
-        """The hash of the commit that a name stands for ("HEAD~1", a branch, a tag); raises `GitFailed`."""
+        """The hash of the commit that a name stands for ("HEAD~1", a branch, a tag); raises `RevisionUnknown`."""
         if not name or name.startswith("-") or not name.isprintable():
-            raise GitFailed(detail=f"{name!a} is no revision")
+            raise RevisionUnknown(revision=name, detail="")
         hash_ = self._ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", ok=(1, 128))
         if not hash_.strip():
-            missing = ", which this shallow clone may lack" if self.is_shallow else ""
-            raise GitFailed(detail=f"there is no revision {ascii(name)[1:-1]} here{missing}")
+            raise RevisionUnknown(revision=name, detail=" in this shallow clone" if self.is_shallow else "")
         return hash_.decode().strip()
 
     def contents(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
