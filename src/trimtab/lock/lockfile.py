@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -25,6 +26,14 @@ Section = Literal[
 ]
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
 MAX_BYTES: Final = 64 << 20
+MAX_DEPTH: Final = 100
+"""Levels of nesting in what is pinned; a declared schema has at most 64."""
+MAX_ENTRIES: Final = 100_000
+_NAME: Final = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9._/()-]{0,199}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
+_MAX_AUTHOR: Final = 1_000
+_CONFLICT: Final = re.compile(rb"(?:\A|\n)(?:<<<<<<<|=======|>>>>>>>)[ \r\n]")
 _ENTRY_DOMAIN: Final = b"trimtab lock entry 1\n"
 _LOCK_DOMAIN: Final = b"trimtab lock 1\n"
 
@@ -113,34 +122,33 @@ def encode(whole: Lock) -> bytes:
             **{key: value for key, value in told.items() if value},
         }
     file = {"version": FORMAT_VERSION, "lock_id": f"sha256:{whole.lock_id}", "entries": entries}
-    return (json.dumps(file, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+    return msgspec.json.format(msgspec.json.encode(file, order="sorted"), indent=2) + b"\n"
 
 
 def decode(data: bytes, path: str = FILE) -> Lock:
     """Reads what `encode` wrote. Raises `LockInvalid` for anything else, an entry that was edited by hand included.
 
-    One of a newer release raises its child `LockNewer`.
+    So for keys that stand twice, nesting deeper than 100 levels, over 64 MiB or 100,000 entries, and names that no
+    project can give. One of a newer release raises its child `LockNewer`.
     """
-    if data.lstrip().startswith((b"<<<<<<<", b"=======")) or b"\n<<<<<<< " in data:
+    if len(data) > MAX_BYTES:
+        raise LockInvalid(path=path, detail=f"it is over {MAX_BYTES >> 20} MiB")
+    if _CONFLICT.search(data):
         raise LockInvalid(path=path, detail="it holds the marks of a merge conflict")
     try:
         version = msgspec.json.decode(data, type=_Versioned).version
         if version > FORMAT_VERSION:
             raise LockNewer(path=path, detail=f"its version is {version}, this release knows {FORMAT_VERSION}")
         file = msgspec.json.decode(data, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        json.loads(data, object_pairs_hook=_each_once)
+    except (msgspec.DecodeError, ValueError, RecursionError) as wrong:
         raise LockInvalid(path=path, detail=str(wrong)) from None
     if file.version != FORMAT_VERSION:
         raise LockInvalid(path=path, detail=f"there never was a version {file.version}")
-    entries = tuple(
-        Entry(section, name, one.pinned, one.digest.removeprefix("sha256:"), one.author, one.commit)
-        for section, named in file.entries.items()
-        for name, one in named.items()
-    )
-    whole = lock(entries)
-    for one in whole.entries:
-        if _digest_or_fault(one, path) != one.digest:
-            raise LockInvalid(path=path, detail=f"the entry {one.key} does not have the digest it bears")
+    whole = lock(_read_entry(section, name, one, path) for section, named in file.entries.items()
+                 for name, one in named.items())  # fmt: skip
+    if len(whole.entries) > MAX_ENTRIES:
+        raise LockInvalid(path=path, detail=f"it has over {MAX_ENTRIES} entries")
     if f"sha256:{whole.lock_id}" != file.lock_id:
         raise LockInvalid(path=path, detail="its lock_id is not that of its entries")
     return whole
@@ -150,9 +158,8 @@ def read(root: Path) -> Lock | None:
     """The lock of the project in `root`, None where it has none; raises `LockInvalid`."""
     path = root / FILE
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise LockInvalid(path=FILE, detail=f"it is over {MAX_BYTES} bytes")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as failure:
@@ -160,8 +167,37 @@ def read(root: Path) -> Lock | None:
     return decode(data)
 
 
-def _digest_or_fault(one: Entry, path: str) -> str:
+def _read_entry(section: Section, name: str, one: _Written, path: str) -> Entry:
+    """An entry that is what its digest says."""
+    if not _NAME.fullmatch(name):
+        raise LockInvalid(path=path, detail=f"{ascii(name)[:100]} in {section} is no name of an entry")
+    if not _DIGEST.fullmatch(one.digest):
+        raise LockInvalid(path=path, detail=f"the digest of {section}/{name} is none")
+    if not _COMMIT.fullmatch(one.commit) or len(one.author) > _MAX_AUTHOR or not one.author.isprintable():
+        raise LockInvalid(path=path, detail=f"the author or commit of {section}/{name} is none")
+    if _is_deep(one.pinned):
+        raise LockInvalid(path=path, detail=f"{section}/{name} is nested deeper than {MAX_DEPTH} levels")
     try:
-        return entry_digest(one.section, one.pinned)
+        digest = entry_digest(section, one.pinned)
     except (ValueError, RecursionError) as wrong:
-        raise LockInvalid(path=path, detail=f"the entry {one.key} cannot be read: {wrong}") from None
+        raise LockInvalid(path=path, detail=f"the entry {section}/{name} cannot be read: {wrong}") from None
+    if f"sha256:{digest}" != one.digest:
+        raise LockInvalid(path=path, detail=f"the entry {section}/{name} does not have the digest it bears")
+    return Entry(section, name, one.pinned, digest, one.author, one.commit)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    """Raises `ValueError` for an object in which a key stands twice; readers differ in which of them they take."""
+    if len(pairs) > 1 and len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than 100 levels."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
+                 if isinstance(inner, (dict, list))]  # fmt: skip
+        if not level:
+            return False
+    return True

@@ -1,0 +1,141 @@
+"""How a difference between two locks is told: the thing, the field, what it was and what it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from trimtab.lock.lockfile import Section
+from trimtab.lock.tree import Leaf, Path
+from trimtab.lock.words_text import changed_words, quote
+
+LONGEST: Final = 120
+"""Characters of a value in a sentence."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LONG_TEXT: Final = 60
+
+_NOUNS: Final[dict[Section, dict[str, str]]] = {
+    "prompts": {
+        "sha256": "the prompt's file (sha256)",
+        "inputs.*": 'the input "{}"',
+        "includes.*": "the shared part {}",
+        "includes.*.path": "the path of the shared part {} (includes)",
+        "includes.*.sha256": "the shared part {} (includes)",
+        "tuned_on.*": 'the data set "{}" it was tuned on (tuned_on)',
+    },
+    "models": {
+        "requested": "the model that is asked for (requested)",
+        "resolved": "the model that is sent to its servers (resolved)",
+        "endpoints.*": "the endpoint",
+        "served.server": "the server's version (served.server)",
+        "served.image": "the container image (served.image)",
+        "served.environment.*": "the server's variable {} (served.environment)",
+        "served.weights.*": "the weights {} (served.weights)",
+        "served.chat_template": "the chat template (served.chat_template)",
+        "served.chat_template.*": "the chat template's {} (served.chat_template)",
+        "served.tokenizer": "the tokenizer (served.tokenizer)",
+        "served.tokenizer.*": "the tokenizer's {} (served.tokenizer)",
+        "trained_on.*": 'the training set "{}" (trained_on)',
+        "adapter.trained_on.*": 'the adapter\'s training set "{}" (adapter.trained_on)',
+        "passthrough.*": "the route that passes through (passthrough)",
+        "identity.fingerprints.*": "the fingerprint (identity)",
+        "identity.baseline": "the baseline of its identity (identity.baseline)",
+    },
+    "tools": {
+        "implementation.source": "the source of its implementation (implementation.source)",
+        "implementation.source.*": "the {} of its implementation (implementation.source)",
+        "implementation.package": "the package of its implementation (implementation.package)",
+        "implementation.mcp": "the MCP server (implementation.mcp)",
+        "golden.*": "a known answer (golden)",
+        "golden.*.answer": "the answer of known call {} (golden)",
+        "golden.*.arguments": "the arguments of known call {} (golden)",
+        "golden.*.compare": "how known call {} is compared (golden)",
+        "learned.shape": "the learned shape of its answers (learned.shape)",
+        "learned.server": "what its MCP server says it is (learned.server)",
+        "learned.definition": "its definition at the MCP server (learned.definition)",
+    },
+    "schemas": {"support.*": "the support at model {} (support)"},
+    "packages": {
+        "python": "the interpreter (python)",
+        "dependencies.*": "the package lock {} (dependencies)",
+        "templates.*": "what renders the prompts, {} (templates)",
+    },
+    "data": {
+        "sha256": "the data (sha256)",
+        "rows": "the number of rows (rows)",
+        "parents.*": 'the parent "{}" (parents)',
+        "transform": "what made it (transform)",
+        "transform.*": "the {} of what made it (transform)",
+    },
+}
+"""Nouns for fields, by the names on the way to them; `{}` is the last name or number that `*` stands for."""
+_REMARKS: Final[dict[tuple[Section, str], str]] = {
+    ("tools", "description"): "the model sees this",
+    ("policies", "tools"): "models see them in this order",
+    ("policies", "fallback"): "they are tried in this order",
+    ("models", "served.chat_template.*"): "every prompt is laid out by it",
+    ("models", "served.tokenizer.*"): "tokens are counted by it",
+    ("models", "identity.fingerprints.*"): "learned from its servers",
+}
+
+
+def sentence(section: Section, leaf: Leaf) -> str:
+    """What differs at one place, without the name of the entry."""
+    pattern, name = _pattern(leaf.path)
+    found, what = _noun(section, pattern, name, leaf.path)
+    remark = _REMARKS.get((section, pattern)) or _REMARKS.get((section, found), "")
+    told = _told(what, leaf)
+    return f"{told} ({remark})" if remark else told
+
+
+def show(value: Any) -> str:
+    """A value in a sentence: JSON in one line, a digest by its beginning, cut where it is long."""
+    if value is None:
+        return "not set"
+    if isinstance(value, str):
+        return value[:12] + "..." if _DIGEST.fullmatch(value) else quote(value)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    plain = "".join(sign if sign.isprintable() else " " for sign in text)
+    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 4]} ..."
+
+
+def dotted(path: Path) -> str:
+    """A place as people write it: "deadline.total_s", "fallback[1]"."""
+    told = ""
+    for part in path:
+        told += f"[{part}]" if isinstance(part, int) else f".{part}" if told else part
+    return "".join(sign if sign.isprintable() else " " for sign in told)[: 2 * LONGEST]
+
+
+def _told(what: str, leaf: Leaf) -> str:
+    before, after = leaf.before, leaf.after
+    if leaf.kind == "reordered":
+        return f"{what} is reordered: {show(before)} -> {show(after)}"
+    if leaf.kind == "added":
+        return f"{what} is new: {show(after)}"
+    if leaf.kind == "removed":
+        return f"{what} is gone, was {show(before)}"
+    if isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) > _LONG_TEXT:
+        if _DIGEST.fullmatch(before) and _DIGEST.fullmatch(after):
+            return f"{what} changed ({show(before)} -> {show(after)})"
+        return f"{what} changed: {changed_words(before, after)}"
+    return f"{what} is {show(after)}, was {show(before)}"
+
+
+def _pattern(path: Path) -> tuple[str, str]:
+    """A path with `*` for elements of lists, and its last part as a name; elements are counted from 1."""
+    parts = ["*" if isinstance(part, int) else part for part in path]
+    return ".".join(parts), str(path[-1] + 1 if isinstance(path[-1], int) else path[-1])
+
+
+def _noun(section: Section, pattern: str, name: str, path: Path) -> tuple[str, str]:
+    """The noun for a field and the pattern it is found under; a field without one is called by its place."""
+    nouns = _NOUNS.get(section, {})
+    if pattern in nouns:
+        number = next((part + 1 for part in reversed(path) if isinstance(part, int)), name)
+        return pattern, nouns[pattern].format(number)
+    parent, _, _ = pattern.rpartition(".")
+    if f"{parent}.*" in nouns:
+        return f"{parent}.*", nouns[f"{parent}.*"].format(quote(name)[1:-1])
+    return pattern, dotted(path)
