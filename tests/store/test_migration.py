@@ -16,24 +16,28 @@ from trimtab.store import rows
 from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded
 from trimtab.store.telemetry import Batch, Counts, ReportQuery
 
-SCHEMA = Path(__file__).parent / "data" / "schema_v1.sql"
+SCHEMAS = Path(__file__).parent / "data"
 HOUR = ReportQuery(NOON_NS - 30 * MINUTE_NS, NOON_NS + 30 * MINUTE_NS)
 OLD = call("old", ttft_s=0.5, detail="as it was")
-ADDED = {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_outcomes", "repetition", "repetition_stopped"}
-ADDED |= {"confidence", "seams", "wire", "tool_results"} | set(rows.CONTEXT.values())
+OF_CONTRACTS = {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_outcomes", "repetition", "seams", "wire"}
+OF_CONTRACTS |= {"repetition_stopped", "confidence"}
+OF_CONTEXT = {"tool_results", *rows.CONTEXT.values()}
+MISSING = {1: OF_CONTRACTS | OF_CONTEXT, 2: OF_CONTEXT}
+"""The columns that calls do not have in each earlier version."""
 
 
-@pytest.fixture
-def version_1(chdb_path: Path) -> Iterator[tuple[Client, str]]:
-    """A database of version 1, made by its own statements, with one batch in it that was sent under the token `t`."""
+@pytest.fixture(params=MISSING)
+def earlier(request: pytest.FixtureRequest, chdb_path: Path) -> Iterator[tuple[Client, str]]:
+    """A database of each earlier version, made by its own statements, with a batch in it that was sent under `t`."""
     database = next(databases)
     client = clickhouse_connect.get_client(interface="chdb", path=str(chdb_path))
     client.command(f"CREATE DATABASE {database}")
     client.database = database
-    statements = "\n".join(line for line in SCHEMA.read_text().splitlines() if not line.startswith("--"))
+    schema = (SCHEMAS / f"schema_v{request.param}.sql").read_text()
+    statements = "\n".join(line for line in schema.splitlines() if not line.startswith("--"))
     for statement in filter(str.strip, statements.split(";")):
         client.command(statement)
-    calls = {name: values for name, values in rows.call_columns([OLD]).items() if name not in ADDED}
+    calls = {name: values for name, values in rows.call_columns([OLD]).items() if name not in MISSING[request.param]}
     for table, columns in (("calls", calls), ("attempts", rows.attempt_columns([attempt("old")]))):
         settings = {
             "insert_deduplication_token": f"t/{table}/{NOON_NS // (1440 * MINUTE_NS)}",
@@ -45,8 +49,8 @@ def version_1(chdb_path: Path) -> Iterator[tuple[Client, str]]:
 
 
 @pytest.fixture
-def migrated(version_1: tuple[Client, str], chdb_path: Path) -> Iterator[ClickHouseTelemetry]:
-    telemetry = open_embedded(chdb_path, version_1[1])
+def migrated(earlier: tuple[Client, str], chdb_path: Path) -> Iterator[ClickHouseTelemetry]:
+    telemetry = open_embedded(chdb_path, earlier[1])
     telemetry.migrate()
     yield telemetry
     telemetry.close()
@@ -77,10 +81,10 @@ def test_a_batch_on_the_way_at_the_upgrade_counts_once(migrated: ClickHouseTelem
 
 
 def test_it_is_a_store_like_any_other(
-    version_1: tuple[Client, str], migrated: ClickHouseTelemetry, embedded: ClickHouseTelemetry
+    earlier: tuple[Client, str], migrated: ClickHouseTelemetry, embedded: ClickHouseTelemetry
 ) -> None:
     """After the migration every table has the columns, types and views of a store that this release made."""
-    client, database = version_1
+    client, database = earlier
     fresh = embedded._database
     described = "SELECT table, name, type, default_expression FROM system.columns WHERE database = '{}' ORDER BY ALL"
     columns = [client.query(described.format(name)).result_rows for name in (database, fresh)]
@@ -93,9 +97,9 @@ def test_it_is_a_store_like_any_other(
     assert client.query("SELECT max(version) FROM schema_version").result_rows == [(SCHEMA_VERSION,)]
 
 
-def test_a_migration_that_was_cut_short_is_finished(version_1: tuple[Client, str], chdb_path: Path) -> None:
+def test_a_migration_that_was_cut_short_is_finished(earlier: tuple[Client, str], chdb_path: Path) -> None:
     """Each statement of a step may have run before: the step begins anew and loses nothing."""
-    client, database = version_1
+    client, database = earlier
     for _ in range(2):
         telemetry = open_embedded(chdb_path, database)
         telemetry.migrate()

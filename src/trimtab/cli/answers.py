@@ -40,13 +40,14 @@ class Wanted(Struct, frozen=True):
     limit: int = 0
     by_model: bool = False
     by_prompt: bool = False
+    by_lock: bool = False
 
     def query(self) -> str:
         """The same as parameters of control's routes."""
         given = [("task", task) for task in self.task]
         given += [(name, getattr(self, name)) for name in ("model", "outcome", "since") if getattr(self, name)]
         given += [("limit", str(self.limit))] if self.limit else []
-        given += [(name, "true") for name in ("by_model", "by_prompt") if getattr(self, name)]
+        given += [(name, "true") for name in ("by_model", "by_prompt", "by_lock") if getattr(self, name)]
         return "?" + urlencode(given) if given else ""
 
 
@@ -198,7 +199,8 @@ class OwnAnswers:
         """The figures of each task."""
         now_ns = self._clock.wall_ns()
         since = since_ns(wanted.since or DEFAULT_WINDOW, now_ns)
-        scope = Scope(since, now_ns, wanted.task, wanted.model, wanted.by_model, wanted.by_prompt)
+        apart = wanted.by_model, wanted.by_prompt, wanted.by_lock
+        scope = Scope(since, now_ns, wanted.task, wanted.model, *apart)
         return compile_report(self._open().telemetry, scope, compile_policy(self._project).tasks)
 
     def _open(self) -> Stores:

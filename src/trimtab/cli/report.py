@@ -19,6 +19,7 @@ from trimtab.reports.terminal import report_text
 @click.option("--since", default="", metavar="TIME", callback=SINCE, help="1h, 7d, 2026-11-01; 24h unless given.")
 @click.option("--by-model", is_flag=True, help="Each task apart by the model that served it.")
 @click.option("--by-prompt", is_flag=True, help="What became of answers and tool calls apart by the task's prompt.")
+@click.option("--by-lock", is_flag=True, help="Each task apart by the lock that its calls were made under.")
 @click.option("--json", "as_json", is_flag=True, help="The same figures as JSON: seconds, picodollars, shares of 1.")
 def command(project: Path, as_json: bool, **asked: object) -> None:
     """Requests, errors, latency against objectives, tokens, cost, throughput, answers and tool calls of each task."""

@@ -168,8 +168,8 @@ class Api:
         return _json(found)
 
     async def report(self, request: Request) -> Response:
-        """The figures of each task: ?task=&model=&since=&by_model=true&by_prompt=true."""
-        asked = _asked(request, {"task", "model", "since", "by_model", "by_prompt"})
+        """The figures of each task: ?task=&model=&since=, and apart ?by_model=, by_prompt= or by_lock=true."""
+        asked = _asked(request, {"task", "model", "since", "by_model", "by_prompt", "by_lock"})
         scope = Scope(
             since_ns=self._since(asked.get("since", DEFAULT_WINDOW)),
             until_ns=self._from.clock.wall_ns(),
@@ -177,6 +177,7 @@ class Api:
             model=asked.get("model", ""),
             by_model=asked.get("by_model", "false") == "true",
             by_prompt=asked.get("by_prompt", "false") == "true",
+            by_lock=asked.get("by_lock", "false") == "true",
         )
         tasks = self._from.snapshot().tasks
         return _json(await self._from.desk.ask(lambda stores: compile_report(stores.telemetry, scope, tasks)))

@@ -59,11 +59,11 @@ class ContractReport(Struct, frozen=True):
     seams: int
 
 
-def contract_reports(found: Iterable[ContractFigures]) -> dict[tuple[str, str], tuple[ContractReport, ...]]:
-    """The reports by task and model, one for each prompt in them."""
-    reports: dict[tuple[str, str], tuple[ContractReport, ...]] = {}
+def contract_reports(found: Iterable[ContractFigures]) -> dict[tuple[str, str, str], tuple[ContractReport, ...]]:
+    """The reports by task, model and lock, one for each prompt in them."""
+    reports: dict[tuple[str, str, str], tuple[ContractReport, ...]] = {}
     for figures in found:
-        group = figures.task, figures.model
+        group = figures.task, figures.model, figures.lock
         reports[group] = (*reports.get(group, ()), _report(figures))
     return reports
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.reports.contracts import ContractReport, contract_reports
 from trimtab.statistics.intervals import wilson
+from trimtab.store.lock_figures import LockUse
 from trimtab.store.telemetry import (
     MAX_LEVELS,
     MINUTE_NS,
@@ -32,7 +33,7 @@ SHOWN_LEVELS = (0.5, 0.95, 0.99, 1.0)
 OK = "ok"
 CALLERS = frozenset(
     {"client_gone", "invalid_request", "unknown_task", "unknown_model", "not_found", "method_not_allowed"}
-    | {"request_timeout", "headers_too_large", "payload_too_large", "unauthorized", "forbidden"}
+    | {"request_timeout", "headers_too_large", "payload_too_large", "unauthorized", "forbidden", "lock_drift"}
 )
 """Outcomes that are the caller's doing: they count as requests, but not for or against the rate of success."""
 
@@ -91,6 +92,7 @@ class TaskReport(Struct, frozen=True):
         and network are in it: it is what callers get, not what the engine can do.
     decode_tokens_per_s: output tokens after the first / time from first to last token, summed likewise: the mean
         speed of one stream.
+    lock: the lock its calls were made under, where the figures are told apart by it; empty for those under none.
     contracts: what became of answers and tool calls, one for each prompt where they are told apart by it; empty where
         no answer had a schema, a tool call, degenerate repetition or a seam.
     """
@@ -111,15 +113,20 @@ class TaskReport(Struct, frozen=True):
     prefill_tokens_per_s: float | None
     decode_tokens_per_s: float | None
     contracts: tuple[ContractReport, ...] = ()
+    lock: str = ""
 
 
 class Report(Struct, frozen=True):
-    """A window of whole minutes, [since, until) in ns since 1970, and the figures of each task in it."""
+    """A window of whole minutes, [since, until) in ns since 1970, the figures of each task in it, and the locks that
+    these calls were made under.
+    """
 
     since_ns: int
     until_ns: int
     tasks: tuple[TaskReport, ...]
     relative_error: float = RELATIVE_ERROR
+    locks: tuple[LockUse, ...] = ()
+    by_lock: bool = False
 
 
 class Scope(Struct, frozen=True):
@@ -134,6 +141,7 @@ class Scope(Struct, frozen=True):
     model: str = ""
     by_model: bool = False
     by_prompt: bool = False
+    by_lock: bool = False
 
 
 def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskPolicy]) -> Report:
@@ -142,14 +150,15 @@ def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskP
     Raises `StoreError` when telemetry cannot be read.
     """
     since_ns, until_ns = scope.since_ns // MINUTE_NS * MINUTE_NS, -(-scope.until_ns // MINUTE_NS) * MINUTE_NS
-    query = ReportQuery(since_ns, until_ns, scope.tasks, scope.model, scope.by_model, scope.by_prompt)
+    query = ReportQuery(since_ns, until_ns, scope.tasks, scope.model, scope.by_model, scope.by_prompt, scope.by_lock)
     levels = _levels(tasks.values())
     found = _figures(telemetry, query, levels)
     contracts = contract_reports(telemetry.contracts(query))
     reports = (
-        _task_report(one, levels, tasks.get(one.task), contracts.get((one.task, one.model), ())) for one in found
+        _task_report(one, levels, tasks.get(one.task), contracts.get((one.task, one.model, one.lock), ()))
+        for one in found
     )
-    return Report(since_ns, until_ns, tuple(reports))
+    return Report(since_ns, until_ns, tuple(reports), locks=telemetry.locks(query), by_lock=scope.by_lock)
 
 
 def _levels(tasks: Iterable[TaskPolicy]) -> tuple[float, ...]:
@@ -163,8 +172,8 @@ def _figures(telemetry: Telemetry, query: ReportQuery, levels: tuple[float, ...]
     found = telemetry.report(replace(query, levels=levels[:MAX_LEVELS]))
     for start in range(MAX_LEVELS, len(levels), MAX_LEVELS):
         more = telemetry.report(replace(query, levels=levels[start : start + MAX_LEVELS]))
-        others = {(one.task, one.model): one.distributions for one in more}
-        found = tuple(_widened(one, others.get((one.task, one.model), {})) for one in found)
+        others = {(one.task, one.model, one.lock): one.distributions for one in more}
+        found = tuple(_widened(one, others.get((one.task, one.model, one.lock), {})) for one in found)
     return found
 
 
@@ -198,6 +207,7 @@ def _task_report(
         prefill_tokens_per_s=_speed(figures.prefill),
         decode_tokens_per_s=_speed(figures.decode),
         contracts=contracts,
+        lock=figures.lock,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,8 +13,12 @@ from trimtab.reports.contract_text import contracts_text
 from trimtab.reports.numbers import NONE, milliseconds, percent, share_of, three_digits, usd, whole
 from trimtab.reports.report import GoalResult, Report, Spread, SuccessRate, TaskReport
 from trimtab.reports.window import clock_text
+from trimtab.store.lock_figures import LockUse
 
 GOOD, BAD, QUIET = "green", "red", "dim"
+MOST_LOCKS = 5
+"""How many locks are told of a window, the latest; `--json` has them all."""
+LOCK_CHARACTERS = 12
 STANDING = {"met": GOOD, "missed": BAD, "not enough data": QUIET}
 
 
@@ -23,7 +27,24 @@ def report_text(report: Report) -> RenderableType:
     window = f"{clock_text(report.since_ns)} to {clock_text(report.until_ns)}"
     if not report.tasks:
         return Text(f"No calls ended from {window}.")
-    return Group(Text(window, style="bold"), *(_task(one) for one in report.tasks), Text(_foot(report), style=QUIET))
+    tasks = (_task(one, by_lock=report.by_lock) for one in report.tasks)
+    return Group(Text(window, style="bold"), *_locks(report.locks), *tasks, Text(_foot(report), style=QUIET))
+
+
+def _locks(locks: tuple[LockUse, ...]) -> Iterator[Text]:
+    """The locks of the window, where any calls bear one, in the order in which they came in force."""
+    if not any(use.lock for use in locks):
+        return
+    told = [
+        f"{_lock_name(use.lock)} {_calls(use.calls)}, {clock_text(use.first_ns)[:16]} to {clock_text(use.last_ns)[:16]}"
+        for use in locks[-MOST_LOCKS:]
+    ]
+    more = f"and {len(locks) - MOST_LOCKS} earlier   " if len(locks) > MOST_LOCKS else ""
+    yield Text("locks        " + more + "   ".join(told))
+
+
+def _lock_name(lock: str) -> str:
+    return f"lock {lock[:LOCK_CHARACTERS]}" if lock else "no lock"
 
 
 def _foot(report: Report) -> str:
@@ -36,8 +57,9 @@ def _foot(report: Report) -> str:
     return foot
 
 
-def _task(one: TaskReport) -> RenderableType:
+def _task(one: TaskReport, *, by_lock: bool) -> RenderableType:
     name = f"{one.task} on {one.model}" if one.model else one.task
+    name += f" under {_lock_name(one.lock)}" if by_lock else ""
     head = Text.assemble(("\n" + name, "bold"), f"   {_calls(one.requests)}   success {_success(one.success)}")
     lines = [line for line in (_errors(one), _tokens(one), _cost(one), _speeds(one)) if line]
     success = [goal for goal in one.objective if goal.name == "success"]

@@ -23,6 +23,7 @@ from trimtab.errors import StoreError
 from trimtab.record.events import Change, CostLabel, Settled
 from trimtab.store import rows, statements
 from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures, ToolResult
+from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
 from trimtab.store.telemetry import (
     DAY_NS,
     MAX_LEVELS,
@@ -65,8 +66,8 @@ TOKEN_CLASSES = {
 }
 BINARY: dict[str, str | dict[str, str]] = dict.fromkeys(rows.CHUNKS, "bytes")
 PLAIN = re.compile(r"LowCardinality\((\w+)\)")
-Group = tuple[str, str, str]
-"""Task, model and prompt."""
+Group = tuple[str, str, str, str]
+"""Task, model, prompt and lock."""
 COST_LABELS: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
@@ -139,20 +140,36 @@ class ClickHouseTelemetry:
         return Counts(**counted)
 
     def report(self, query: ReportQuery) -> tuple[Figures, ...]:
-        """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
+        """Sums the roll-up over a window, by task and perhaps by model and by lock, in their alphabetical order."""
         padded = (*query.levels, *([0.5] * (MAX_LEVELS - len(query.levels))))
         quantiles = {f"q{place}": level for place, level in enumerate(padded, 1)}
         result = self._query("report", **_narrowed(query), **quantiles)
         return tuple(_figures(row, len(query.levels)) for row in result.named_results())
 
     def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
-        """Sums what became of answers and tool calls, by task and perhaps by model and by prompt, in that order."""
+        """Sums what became of answers and tool calls, by task and perhaps by model, prompt and lock, in that order."""
         narrowed = _narrowed(query) | {"by_prompt": query.by_prompt}
-        found = {_group(row): row for row in self._query("contracts", **narrowed).named_results()}
+        by_lock = "_by_lock" if query.by_lock else ""
+        found = {_group(row): row for row in self._query(f"contracts{by_lock}", **narrowed).named_results()}
         tools: defaultdict[Group, defaultdict[str, dict[ToolResult, int]]] = defaultdict(lambda: defaultdict(dict))
-        for row in self._query("tool_calls", **narrowed).named_results():
+        for row in self._query(f"tool_calls{by_lock}", **narrowed).named_results():
             tools[_group(row)][row["tool"]][row["outcome"]] = row["tool_calls"]
         return tuple(_contract(group, found.get(group, {}), tools[group]) for group in sorted({*found, *tools}))
+
+    def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
+        """The locks that calls of a window were made under, the one first in force first."""
+        result = self._query("locks", **_narrowed(query), limit=MAX_KINDS)
+        return tuple(LockUse(**row) for row in result.named_results())
+
+    def call_kinds(self, query: ReportQuery) -> CallKinds:
+        """The calls of a window, grouped by all that a lock pins and a record tells."""
+        result = self._query("call_kinds", **_narrowed(query), limit=MAX_KINDS)
+        kinds: list[CallKind] = []
+        calls = 0
+        for row in map(dict, result.named_results()):
+            calls = row.pop("all_calls")
+            kinds.append(CallKind(**row))
+        return CallKinds(tuple(kinds), calls)
 
     def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
         """The calls that ended last, newest first, without their chunk delays and lengths."""
@@ -255,11 +272,12 @@ def _narrowed(query: ReportQuery) -> dict[str, Any]:
         "tasks": list(query.tasks),
         "model": query.model,
         "by_model": query.by_model,
+        "by_lock": query.by_lock,
     }
 
 
 def _group(row: rows.Row) -> Group:
-    return row["task"], row["served_by"], row["prompted_by"]
+    return row["task"], row["served_by"], row["prompted_by"], row.get("locked_by", "")
 
 
 def _contract(group: Group, row: rows.Row, tool_calls: dict[str, dict[ToolResult, int]]) -> ContractFigures:
@@ -276,6 +294,7 @@ def _figures(row: Mapping[str, Any], levels: int) -> Figures:
     return Figures(
         task=row["task"],
         model=row["served_by"],
+        lock=row["locked_by"],
         outcomes=dict(row["outcomes"]),
         distributions={measure: _distribution(row, measure, levels) for measure in MEASURES},
         tokens={token_class: row[column] for token_class, column in TOKEN_CLASSES.items()},

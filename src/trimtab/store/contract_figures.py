@@ -25,7 +25,7 @@ UNKNOWN_TOOL = "(unknown)"
 
 @dataclass(frozen=True)
 class ContractFigures:
-    """The counts of one task (and model, and prompt, where the query asked for that) over the window.
+    """The counts of one task (and model, prompt and lock, where the query asked for that) over the window.
 
     `answers` has every result. `tool_calls` are by tool and outcome, those of repaired attempts among them. `repairs`
     is how often models were asked again; `flagged` and `stopped` count answers with degenerate repetition, `resumed`
@@ -35,6 +35,7 @@ class ContractFigures:
     task: str
     model: str = ""
     prompt: str = ""
+    lock: str = ""
     answers: dict[AnswerResult, int] = field(default_factory=dict)
     repairs: int = 0
     tool_calls: dict[str, dict[ToolResult, int]] = field(default_factory=dict)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -19,6 +20,7 @@ from trimtab.store.contract_figures import (
     result_of,
     tool_of,
 )
+from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
 from trimtab.store.telemetry import (
     DAY_NS,
     MEASURES,
@@ -116,8 +118,8 @@ class MemoryTelemetry:
         self._attempts: list[Attempt] = []
         self._changes: list[Change] = []
         self._tokens: set[str] = set()
-        self._cells: defaultdict[tuple[int, str, str], Cell] = defaultdict(Cell)
-        self._contracts: defaultdict[tuple[int, str, str, str], ContractCell] = defaultdict(ContractCell)
+        self._cells: defaultdict[tuple[int, str, str, str], Cell] = defaultdict(Cell)
+        self._contracts: defaultdict[tuple[int, str, str, str, str], ContractCell] = defaultdict(ContractCell)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -137,10 +139,10 @@ class MemoryTelemetry:
         self._attempts += batch.attempts
         self._changes += batch.changes
         for call in batch.calls:
-            minute, task, model = call.at_ns // MINUTE_NS, call.admitted.task, _model(call)
-            self._cells[minute, task, model].add(call)
+            minute, task, model, lock = call.at_ns // MINUTE_NS, call.admitted.task, _model(call), call.admitted.lock
+            self._cells[minute, task, model, lock].add(call)
             if is_counted(call) or call.tool_outcomes:
-                self._contracts[minute, task, model, call.admitted.prompt].add(call)
+                self._contracts[minute, task, model, call.admitted.prompt, lock].add(call)
 
     def count(self) -> Counts:
         """Counts the lists and, apart from them, what the roll-ups have seen."""
@@ -156,22 +158,53 @@ class MemoryTelemetry:
         )
 
     def report(self, query: ReportQuery) -> tuple[Figures, ...]:
-        """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
-        first, end = query.since_ns // MINUTE_NS, -(-query.until_ns // MINUTE_NS)
-        merged: defaultdict[tuple[str, str], Cell] = defaultdict(Cell)
-        for (minute, task, model), cell in self._cells.items():
-            if first <= minute < end and _wanted(task, query.tasks) and query.model in ("", model):
-                merged[task, model if query.by_model else ""].merge(cell)
-        return tuple(_figures(task, model, cell, query.levels) for (task, model), cell in sorted(merged.items()))
+        """Sums the roll-up over a window, by task and perhaps by model and by lock, in their alphabetical order."""
+        merged: defaultdict[tuple[str, str, str], Cell] = defaultdict(Cell)
+        for (minute, task, model, lock), cell in self._cells.items():
+            if _asked_for(query, minute, task, model):
+                merged[task, model if query.by_model else "", lock if query.by_lock else ""].merge(cell)
+        return tuple(_figures(*group, cell, query.levels) for group, cell in sorted(merged.items(), key=_first))
 
     def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
-        """Sums what became of answers and tool calls, by task and perhaps by model and by prompt, in that order."""
-        first, end = query.since_ns // MINUTE_NS, -(-query.until_ns // MINUTE_NS)
-        merged: defaultdict[tuple[str, str, str], ContractCell] = defaultdict(ContractCell)
-        for (minute, task, model, prompt), cell in self._contracts.items():
-            if first <= minute < end and _wanted(task, query.tasks) and query.model in ("", model):
-                merged[task, model if query.by_model else "", prompt if query.by_prompt else ""].merge(cell)
-        return tuple(_contract(*group, cell) for group, cell in sorted(merged.items(), key=lambda found: found[0]))
+        """Sums what became of answers and tool calls, by task and perhaps by model, prompt and lock, in that order."""
+        merged: defaultdict[tuple[str, str, str, str], ContractCell] = defaultdict(ContractCell)
+        for (minute, task, model, prompt, lock), cell in self._contracts.items():
+            if _asked_for(query, minute, task, model):
+                apart = (model, query.by_model), (prompt, query.by_prompt), (lock, query.by_lock)
+                by_model, by_prompt, by_lock = (name if is_apart else "" for name, is_apart in apart)
+                merged[task, by_model, by_prompt, by_lock].merge(cell)
+        return tuple(_contract(*group, cell) for group, cell in sorted(merged.items(), key=_first))
+
+    def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
+        """The locks that calls of a window were made under, the one first in force first."""
+        found: defaultdict[str, list[Settled]] = defaultdict(list)
+        for call in self._calls_of(query):
+            found[call.admitted.lock].append(call)
+        uses = (
+            LockUse(
+                lock,
+                len(calls),
+                len({call.admitted.snapshot for call in calls}),
+                min(call.at_ns for call in calls),
+                max(call.at_ns for call in calls),
+            )
+            for lock, calls in found.items()
+        )
+        return tuple(sorted(uses, key=lambda use: (use.first_ns, use.lock)))[:MAX_KINDS]
+
+    def call_kinds(self, query: ReportQuery) -> CallKinds:
+        """The calls of a window, grouped by all that a lock pins and a record tells."""
+        found: defaultdict[CallKind, list[Settled]] = defaultdict(list)
+        for call in self._calls_of(query):
+            found[_kind(call)].append(call)
+        kinds = [_counted(kind, calls) for kind, calls in found.items()]
+        ordered = sorted(kinds, key=lambda kind: (-kind.calls, *_names(kind)))
+        return CallKinds(tuple(ordered[:MAX_KINDS]), sum(kind.calls for kind in kinds))
+
+    def _calls_of(self, query: ReportQuery) -> Iterator[Settled]:
+        for call in self._calls:
+            if _asked_for(query, call.at_ns // MINUTE_NS, call.admitted.task, _model(call)):
+                yield call
 
     def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
         """The calls that ended last, newest first, without their chunk delays and lengths."""
@@ -227,10 +260,11 @@ def _measured(call: Settled) -> dict[Measure, float]:
     return {measure: value for measure, value in found.items() if value is not None and math.isfinite(value)}
 
 
-def _figures(task: str, model: str, cell: Cell, levels: tuple[float, ...]) -> Figures:
+def _figures(task: str, model: str, lock: str, cell: Cell, levels: tuple[float, ...]) -> Figures:
     return Figures(
         task=task,
         model=model,
+        lock=lock,
         outcomes=dict(cell.outcomes),
         distributions={measure: _distribution(cell.values[measure], levels) for measure in MEASURES},
         tokens=dict(cell.tokens),
@@ -244,12 +278,12 @@ def _figures(task: str, model: str, cell: Cell, levels: tuple[float, ...]) -> Fi
     )
 
 
-def _contract(task: str, model: str, prompt: str, cell: ContractCell) -> ContractFigures:
+def _contract(task: str, model: str, prompt: str, lock: str, cell: ContractCell) -> ContractFigures:
     tool_calls: defaultdict[str, dict[ToolResult, int]] = defaultdict(dict)
     for (tool, outcome), count in cell.tool_calls.items():
         tool_calls[tool][outcome] = count
     answers = {result: cell.answers[result] for result in ANSWER_RESULTS}
-    return ContractFigures(task, model, prompt, answers=answers, tool_calls=dict(tool_calls), **cell.counts)
+    return ContractFigures(task, model, prompt, lock, answers=answers, tool_calls=dict(tool_calls), **cell.counts)
 
 
 def _distribution(values: list[float], levels: tuple[float, ...]) -> Distribution:
@@ -260,6 +294,52 @@ def _distribution(values: list[float], levels: tuple[float, ...]) -> Distributio
 
 def _more(work: Work, tokens: int, seconds: float) -> Work:
     return Work(work.tokens + tokens, work.seconds + seconds)
+
+
+def _kind(call: Settled) -> CallKind:
+    """What a call is, without any count."""
+    admitted, context = call.admitted, call.admitted.context
+    return CallKind(
+        task=admitted.task,
+        lock=admitted.lock,
+        prompt=admitted.prompt,
+        model=_model(call),
+        upstream_model=call.upstream_model,
+        system_fingerprint=call.system_fingerprint,
+        schema=admitted.schema,
+        context_strategy=context.strategy if context else "",
+        context_digest=context.digest if context else "",
+        calls=0,
+    )
+
+
+def _names(kind: CallKind) -> tuple[str, ...]:
+    return tuple(value for value in vars(kind).values() if isinstance(value, str))
+
+
+def _counted(kind: CallKind, calls: list[Settled]) -> CallKind:
+    contexts = [call.admitted.context for call in calls if call.admitted.context]
+    return replace(
+        kind,
+        calls=len(calls),
+        looked_at=len(contexts),
+        shortened=sum(context.dropped > 0 for context in contexts),
+        messages=sum(context.messages for context in contexts),
+        dropped=sum(context.dropped for context in contexts),
+        tokens=sum(context.tokens for context in contexts),
+        dropped_tokens=sum(context.dropped_tokens for context in contexts),
+        first_ns=min(call.at_ns for call in calls),
+        last_ns=max(call.at_ns for call in calls),
+    )
+
+
+def _asked_for(query: ReportQuery, minute: int, task: str, model: str) -> bool:
+    first, end = query.since_ns // MINUTE_NS, -(-query.until_ns // MINUTE_NS)
+    return first <= minute < end and _wanted(task, query.tasks) and query.model in ("", model)
+
+
+def _first(found: tuple[tuple[str, ...], object]) -> tuple[str, ...]:
+    return found[0]
 
 
 def _wanted(task: str, tasks: tuple[str, ...]) -> bool:

@@ -89,7 +89,7 @@ def call_of(row: Row) -> Settled:
     """The call a row of `calls` holds; columns that were not asked for are left empty."""
     admitted = _facts(ADMITTED, row) | {"retrieval_ids": tuple(row["retrieval_ids"])}
     if row["context_strategy"]:
-        admitted["context"] = ContextUse(**_facts(CONTEXT, row))
+        admitted["context"] = ContextUse(**_facts(CONTEXT, row) | {"kept": tuple(row["context_kept"])})
     facts = _facts(SETTLED, row) | {"admitted": Admitted(**admitted), "usage": _usage_of(row)}
     facts |= {"failing": tuple(row["failing"]), "seams": tuple(row["seams"])}
     facts["tool_outcomes"] = tuple(ToolOutcome(**one) for one in row["tool_outcomes"])

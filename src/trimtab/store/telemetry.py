@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Settled
 from trimtab.store.contract_figures import ContractFigures
+from trimtab.store.lock_figures import CallKinds, LockUse
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
@@ -96,7 +97,7 @@ class CallDetail:
 class ReportQuery:
     """A window of whole minutes, [since, until), in ns since 1970, and what to look at in it.
 
-    `levels` are for `report` alone, `by_prompt` for `contracts`.
+    `levels` are for `report` alone, `by_prompt` for `contracts`, `by_lock` for both.
     """
 
     since_ns: int
@@ -105,6 +106,7 @@ class ReportQuery:
     model: str = ""
     by_model: bool = False
     by_prompt: bool = False
+    by_lock: bool = False
     levels: tuple[float, ...] = (0.5, 0.95, 0.99)
 
     def __post_init__(self) -> None:
@@ -138,7 +140,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Figures:
-    """The sums of one task (of one task and model, where the query asked for that) over the window.
+    """The sums of one task (and model, and lock, where the query asked for that) over the window.
 
     `total` is taken over calls with outcome `ok`; the other measures over the calls that have them. `output` is in
     tokens, the rest in seconds. `prefill` is the uncached input over the time to the first token; `decode` every
@@ -147,6 +149,7 @@ class Figures:
 
     task: str
     model: str = ""
+    lock: str = ""
     outcomes: dict[str, int] = field(default_factory=dict)
     distributions: dict[Measure, Distribution] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
@@ -168,13 +171,19 @@ class Telemetry(Protocol):
         """Counts the base tables and, apart from them, what the roll-up has seen."""
 
     def report(self, query: ReportQuery) -> tuple[Figures, ...]:
-        """Sums the roll-up over a window, by task and perhaps by model, in their alphabetical order."""
+        """Sums the roll-up over a window, by task and perhaps by model and by lock, in their alphabetical order."""
 
     def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
-        """Sums what became of answers and tool calls, by task and perhaps by model and by prompt, in that order.
+        """Sums what became of answers and tool calls, by task and perhaps by model, prompt and lock, in that order.
 
         A task without anything of the kind is left out.
         """
+
+    def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
+        """The locks that calls of a window were made under, the one first in force first."""
+
+    def call_kinds(self, query: ReportQuery) -> CallKinds:
+        """The calls of a window, grouped by all that a lock pins and a record tells."""
 
     def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
         """The calls that ended last, newest first, without their chunk delays and lengths."""

@@ -11,10 +11,12 @@ SELECT
     (SELECT sum(tool_calls) FROM tool_calls_by_minute) AS tool_calls_rolled_up;
 
 -- name: report
--- Sums and quantiles of the roll-up over a window, by task and, where asked for, by model.
+-- Sums and quantiles of the roll-up over a window, by task and, where asked for, by model and by lock. A snapshot is
+-- compiled under one lock, which its calls tell.
 SELECT
     task,
     if({by_model:Bool}, model, '') AS served_by,
+    if({by_lock:Bool}, s.under, '') AS locked_by,
     sumMap(map(outcome, calls)) AS outcomes,
     sum(r.input_tokens) AS input,
     sum(r.cache_read_tokens) AS cache_read,
@@ -42,12 +44,19 @@ SELECT
     quantilesDDMerge(0.01, {q1:Float64}, {q2:Float64}, {q3:Float64}, {q4:Float64}, {q5:Float64}, {q6:Float64}, {q7:Float64}, {q8:Float64})(total_us) AS total_q,
     quantilesDDMerge(0.01, {q1:Float64}, {q2:Float64}, {q3:Float64}, {q4:Float64}, {q5:Float64}, {q6:Float64}, {q7:Float64}, {q8:Float64})(answer_tokens) AS output_q
 FROM calls_by_minute AS r
-WHERE minute >= {first_minute:Int64}
-  AND minute < {end_minute:Int64}
+LEFT ANY JOIN
+(
+    SELECT snapshot, any(lock) AS under
+    FROM calls
+    WHERE {by_lock:Bool} AND minute >= {first_minute:Int64} AND minute < {end_minute:Int64}
+    GROUP BY snapshot
+) AS s ON s.snapshot = r.snapshot
+WHERE r.minute >= {first_minute:Int64}
+  AND r.minute < {end_minute:Int64}
   AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
   AND ({model:String} = '' OR model = {model:String})
-GROUP BY task, served_by
-ORDER BY task, served_by;
+GROUP BY task, served_by, locked_by
+ORDER BY task, served_by, locked_by;
 
 -- name: contracts
 -- What became of answers over a window, by task and, where asked for, by model and by prompt.
@@ -88,6 +97,98 @@ WHERE minute >= {first_minute:Int64}
   AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
   AND ({model:String} = '' OR model = {model:String})
 GROUP BY task, served_by, prompted_by, tool, outcome;
+
+-- name: contracts_by_lock
+-- The same as `contracts` by lock too, which the roll-up does not hold: from the calls themselves.
+SELECT
+    task,
+    if({by_model:Bool}, model, '') AS served_by,
+    if({by_prompt:Bool}, prompt, '') AS prompted_by,
+    lock AS locked_by,
+    countIf(c.verdict = 'valid' AND c.repairs = 0) AS valid_first,
+    countIf(c.verdict = 'valid' AND c.repairs > 0) AS repaired,
+    countIf(c.verdict = 'invalid' AND c.outcome != 'ok') AS rejected,
+    countIf(c.verdict = 'invalid' AND c.outcome = 'ok') AS passed_invalid,
+    countIf(c.verdict = 'truncated') AS truncated,
+    countIf(c.verdict = 'refused') AS refused,
+    sum(c.repairs) AS repairs,
+    countIf(c.repetition != '' AND NOT c.repetition_stopped) AS flagged,
+    countIf(c.repetition != '' AND c.repetition_stopped) AS stopped,
+    countIf(notEmpty(c.seams)) AS resumed,
+    sum(length(c.seams)) AS seams
+FROM calls AS c
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+  AND ({model:String} = '' OR model = {model:String})
+  AND (c.verdict != '' OR c.repetition != '' OR notEmpty(c.seams) OR c.repairs > 0)
+GROUP BY task, served_by, prompted_by, locked_by;
+
+-- name: tool_calls_by_lock
+-- The same as `tool_calls` by lock too.
+SELECT
+    task,
+    if({by_model:Bool}, model, '') AS served_by,
+    if({by_prompt:Bool}, prompt, '') AS prompted_by,
+    lock AS locked_by,
+    if(one.outcome = 'unknown_tool', '(unknown)', one.tool) AS tool,
+    one.outcome AS outcome,
+    count() AS tool_calls
+FROM calls AS c
+ARRAY JOIN c.tool_outcomes AS one
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+  AND ({model:String} = '' OR model = {model:String})
+GROUP BY task, served_by, prompted_by, locked_by, tool, outcome;
+
+-- name: locks
+-- The locks that calls were made under in a window, the one that was first in force first.
+SELECT
+    c.lock AS lock,
+    count() AS calls,
+    uniqExact(c.snapshot) AS snapshots,
+    min(c.settled_ns) AS first_ns,
+    max(c.settled_ns) AS last_ns
+FROM calls AS c
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+  AND ({model:String} = '' OR model = {model:String})
+GROUP BY lock
+ORDER BY first_ns, lock
+LIMIT {limit:UInt32};
+
+-- name: call_kinds
+-- Calls of a window by all that a lock pins and a record tells, those with most calls first.
+SELECT
+    c.task AS task,
+    c.lock AS lock,
+    c.prompt AS prompt,
+    c.model AS model,
+    c.upstream_model AS upstream_model,
+    c.system_fingerprint AS system_fingerprint,
+    c.schema AS schema,
+    c.context_strategy AS context_strategy,
+    c.context_digest AS context_digest,
+    count() AS calls,
+    countIf(c.context_strategy != '') AS looked_at,
+    countIf(c.context_dropped > 0) AS shortened,
+    sum(c.context_messages) AS messages,
+    sum(c.context_dropped) AS dropped,
+    sum(c.context_tokens) AS tokens,
+    sum(c.context_dropped_tokens) AS dropped_tokens,
+    min(c.settled_ns) AS first_ns,
+    max(c.settled_ns) AS last_ns,
+    sum(count()) OVER () AS all_calls
+FROM calls AS c
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
+  AND ({model:String} = '' OR c.model = {model:String})
+GROUP BY task, lock, prompt, model, upstream_model, system_fingerprint, schema, context_strategy, context_digest
+ORDER BY calls DESC, task, lock, prompt, model, upstream_model, system_fingerprint, schema, context_strategy, context_digest
+LIMIT {limit:UInt32};
 
 -- name: newest_minute
 -- The minute of the newest call, where `tail` begins to look.
