@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from trimtab.lock.lockfile import Entry, Lock
-from trimtab.lock.tree import Leaf, Path, leaves, pointer
+from trimtab.lock.schema_form import is_schema
+from trimtab.lock.tree import Leaf, Path, Reach, leaves, pointer
 from trimtab.lock.words import dotted, sentence, show
-from trimtab.lock.words_schema import Reach, is_schema, schema_changes
 from trimtab.lock.words_text import changed_words, quote
 
 MOST: Final = 100
@@ -118,6 +118,8 @@ def _fields(entry: Entry, before: dict[str, Any], after: dict[str, Any], at: Pat
 
 
 def _schema(entry: Entry, old: Any, new: Any, at: Path) -> Iterator[_Told]:
+    from trimtab.lock.words_schema import schema_changes  # noqa: PLC0415 - only a schema that changed needs its imports
+
     place = "" if entry.section == "schemas" else f"{dotted(at)}: "
     for change in schema_changes(old, new):
         leaf = Leaf((*at, *change.leaf.path), change.leaf.kind, change.leaf.before, change.leaf.after)

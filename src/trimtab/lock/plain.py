@@ -28,6 +28,8 @@ _TOKENS: Final = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]*-----END [A-Z ]*PRIVATE KEY-----)?"
 )
 """Keys and tokens whose issuers give them a form of their own."""
+_SHORTEST: Final = 8
+"""Characters of the shortest text that can hold any of these, credentials in a URL among them."""
 _USERINFO: Final = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,31}://)[^/\s?#\"'<>@]*@")
 _PARAMETER: Final = re.compile(r"([?&;]([A-Za-z0-9_.-]{1,64})=)[^&;\s\"'#]+")
 _HEADER: Final = re.compile(r"(?i)\b((?:bearer|basic)\s+)(?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{16,}")
@@ -65,11 +67,15 @@ def plain(value: Any) -> Any:
 
 def without_secrets(text: str) -> str:
     """A text with credentials in URLs and headers, and keys of well-known forms, masked."""
+    if len(text) < _SHORTEST:
+        return text
     if "://" in text:
         text = _USERINFO.sub(rf"\1{MASK}@", text)
     if "=" in text:
         text = _PARAMETER.sub(_parameter, text)
-    return _HEADER.sub(rf"\1{MASK}", _TOKENS.sub(MASK, text))
+    if " " in text:
+        text = _HEADER.sub(rf"\1{MASK}", text)
+    return _TOKENS.sub(MASK, text)
 
 
 def holds_secret(text: str) -> bool:

@@ -117,7 +117,7 @@ def _pins(
         if task.prompt is not None:
             yield "prompts", name, pinned_prompt(task.prompt, project)
         if task.output is not None:
-            yield "schemas", name, pinned_output(task, task.output.schema, project.models)
+            yield "schemas", name, pinned_output(task, task.output.schema, project.models, earlier("schemas", name))
         yield "sampling", name, plain(task.sampling)
         yield "context", name, plain(task.context)
         yield "policies", name, pinned_policy(task)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from trimtab.contracts.classify import Classified, classify
-from trimtab.contracts.compiling import read_schema
+from trimtab.contracts import rules
 from trimtab.declare.project import Defaults, Model, Objective, Project, Prompt, Schema, Task
-from trimtab.errors import SchemaInvalid
 from trimtab.lock.plain import plain, without_secrets
 from trimtab.lock.resolve_models import data_digests, pinned_file
 from trimtab.lock.schema_form import pinned_schema
-
-MAX_FINDINGS: Final = 20
-"""Of a schema at one engine, the worst of them; how many there are more is told."""
 
 
 def pinned_prompt(prompt: Prompt, project: Project) -> dict[str, Any]:
@@ -67,34 +62,31 @@ def pinned_defaults(defaults: Defaults) -> dict[str, Any]:
     return pinned
 
 
-def pinned_output(task: Task, schema: Schema, models: Mapping[str, Model]) -> dict[str, Any]:
-    """The schema of a task's answers, with what the engine of each of its models does with it."""
-    names = (task.model, *task.fallback)
+def pinned_output(task: Task, schema: Schema, models: Mapping[str, Model], held: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a task's answers, with what the engine of each of its models does with it.
+
+    What `held`, the earlier lock's entry, found of the same schema at the same engine under the same rules is not
+    worked out again.
+    """
+    names = [name for name in dict.fromkeys((task.model, *task.fallback)) if name in models]
+    found = _found_before(schema, held)
     return {
         "output": pinned_schema(schema),
-        "support": {name: _support(schema, models[name]) for name in dict.fromkeys(names) if name in models},
+        "rules": rules.VERSION,
+        "support": {name: _support(schema, models[name], found.get(name)) for name in names},
     }
 
 
-def _support(schema: Schema, model: Model) -> dict[str, Any]:
-    found = _classified(schema.text, model)
-    told = [
-        f"{finding.effect} {finding.path or '(top)'}{' ' if finding.keyword else ''}{finding.keyword}"
-        for finding in found.findings
-    ]
-    findings = list(dict.fromkeys(told))
-    more = len(findings) - MAX_FINDINGS
-    return {
-        "engine": model.engine,
-        "grammar": model.grammar,
-        "class": found.kind,
-        "findings": [*findings[:MAX_FINDINGS], *([f"and {more} more"] if more > 0 else [])],
-    }
+def _found_before(schema: Schema, held: Mapping[str, Any]) -> Mapping[str, Any]:
+    output, found = held.get("output"), held.get("support")
+    if not isinstance(output, Mapping) or not isinstance(found, Mapping):
+        return {}
+    return found if held.get("rules") == rules.VERSION and output.get("sha256") == schema.digest else {}
 
 
-def _classified(text: str, model: Model) -> Classified:
-    """The class of a schema; one that no validator compiles is sent nowhere (`trimtab check` tells why)."""
-    try:
-        return classify(read_schema(text), model.engine, model.grammar)
-    except SchemaInvalid:
-        return Classified("validated")
+def _support(schema: Schema, model: Model, before: Any) -> dict[str, Any]:
+    if isinstance(before, dict) and (before.get("engine"), before.get("grammar")) == (model.engine, model.grammar):
+        return before
+    from trimtab.lock.support import support  # noqa: PLC0415 - its imports take a third of the time of a check
+
+    return support(schema, model)

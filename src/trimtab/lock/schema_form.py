@@ -23,6 +23,14 @@ def pinned_schema(schema: Schema) -> dict[str, Any]:
     return {"sha256": schema.digest, "schema": plain(document), "order": dict(_orders(document, ""))}
 
 
+def is_schema(value: Any) -> bool:
+    """Whether a value is what `pinned_schema` made."""
+    if not isinstance(value, dict) or value.keys() != {"sha256", "schema", "order"}:
+        return False
+    order = value["order"]
+    return isinstance(order, dict) and all(isinstance(names, list) for names in order.values())
+
+
 def _orders(value: Any, at: str) -> Iterator[tuple[str, list[str]]]:
     """The order of the keys in every `properties`, by the JSON Pointer of the object that has it."""
     if isinstance(value, list):

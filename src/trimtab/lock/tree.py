@@ -12,6 +12,8 @@ from msgspec import Struct
 
 Path = tuple[str | int, ...]
 Kind = Literal["added", "removed", "changed", "reordered"]
+Reach = Literal["", "cosmetic", "visible", "validating"]
+"""What a difference of schemas reaches: which values are valid, what the model sees, or neither."""
 
 MOST_ALIGNED: Final = 2_000
 """Elements of two lists together that are still aligned; longer lists are compared place by place."""

@@ -7,17 +7,16 @@ it, or writes fields in its order. cosmetic: neither.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import Struct
 
 from trimtab.contracts.compiling import SCHEMA_LISTS, SCHEMAS, SCHEMAS_BY_NAME
 from trimtab.contracts.findings import ASSERTIONS
-from trimtab.lock.tree import Leaf, Path, leaves, pointer
+from trimtab.lock.tree import Leaf, Path, Reach, leaves, pointer
 from trimtab.lock.words import show
 from trimtab.lock.words_text import changed_words
 
-Reach = Literal["", "cosmetic", "visible", "validating"]
 REACH: Final[dict[Reach, str]] = {
     "": "",
     "cosmetic": "cosmetic",
@@ -43,14 +42,6 @@ class _Place(Struct, frozen=True):
     keyword: str
     name: str | None = None
     below: Path = ()
-
-
-def is_schema(value: Any) -> bool:
-    """Whether a value is what `schema_form.pinned_schema` made."""
-    if not isinstance(value, dict) or value.keys() != {"sha256", "schema", "order"}:
-        return False
-    order = value["order"]
-    return isinstance(order, dict) and all(isinstance(names, list) for names in order.values())
 
 
 def schema_changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[SchemaChange, ...]:
