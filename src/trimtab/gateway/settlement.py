@@ -12,6 +12,7 @@ from trimtab.cost.usage import estimate
 from trimtab.errors import OutputInvalid, ToolCallInvalid
 from trimtab.gateway.checks import Checks
 from trimtab.gateway.contract import UNDECLARED_CONTRACT
+from trimtab.gateway.tool_results import tool_results
 from trimtab.record.events import OK, Admitted, Attempt, CostLabel, Settled, Usage
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         confidence=checks.confidence,
         seams=exchange.seams,
         wire=exchange.snapshot.models[choice.model].wire if choice else "",
+        tool_results=tool_results(exchange.surface.name, exchange.asked, shapes=exchange.task.redaction != "none"),
     )
 
 

@@ -70,7 +70,10 @@ class ContextUse(Struct, frozen=True, omit_defaults=True):
     """What a context strategy did to a call's messages: how many it got and dropped, and how many tokens these were.
 
     `digest` is that of the strategy with its parameters (sha256, hexadecimal); `counted` tells who counted the tokens:
-    the model's own tokenizer, or an estimate. `summary` is the call that wrote the summary of what was dropped.
+    the model's own tokenizer, or an estimate. `kept` are the ranges of messages that stayed, if not all did: where each
+    begins (from 0) and the place behind its end, one after the other. `summary` is the call that wrote the summary of
+    what was dropped, which stands in front of the last range; `summary_failed` says that there was to be one and is
+    none. It is known when the call is settled.
     """
 
     strategy: str
@@ -81,10 +84,15 @@ class ContextUse(Struct, frozen=True, omit_defaults=True):
     dropped_tokens: int = 0
     counted: Literal["tokenizer", "estimated"] = "estimated"
     summary: str = ""
+    kept: tuple[int, ...] = ()
+    summary_failed: bool = False
 
 
 class ToolResult(Struct, frozen=True, array_like=True):
-    """A tool's answer that came with a request for the first time: its tool, its shape (`record.shapes`), its size."""
+    """A tool's answer that came with a request for the first time: its tool, its shape, its size in bytes of text.
+
+    The shape (`contracts.shapes`) is empty where nothing may be kept, or the answer was too long to be looked at.
+    """
 
     tool: str
     shape: str

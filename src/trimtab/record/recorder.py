@@ -26,8 +26,8 @@ class Recorder:
 
     SIGKILL loses no event that `admit` or `flush` wrote; a power cut at most those since the last `sync`. When the
     disk is full `admit` refuses, and what is open ends in the room the reserve kept: a `Settled` that is over its
-    share is then written without its chunk times. An event that finds no room even so waits in memory, at most one
-    share for each open call, and is written when there is room.
+    share is then written without its chunk times and the tools' answers it came with. An event that finds no room even
+    so waits in memory, at most one share for each open call, and is written when there is room.
     """
 
     def __init__(self, spool: Spool, bodies: Bodies, room: Room) -> None:
@@ -139,4 +139,4 @@ def _scrubbed(event: EventT) -> EventT:
 
 def _shortened(event: Settled) -> Settled:
     """The event within its share of the reserve."""
-    return replace(event, chunk_delays_us=b"", chunk_lengths=b"", detail=event.detail[:SHORT_DETAIL])
+    return replace(event, chunk_delays_us=b"", chunk_lengths=b"", tool_results=(), detail=event.detail[:SHORT_DETAIL])
