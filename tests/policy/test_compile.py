@@ -13,8 +13,20 @@ import pytest
 from tests.declare.projects import MODEL, TASK, write
 from trimtab.cost.prices import Rate
 from trimtab.declare.load import load
-from trimtab.declare.project import Deadlines, Gpu, Model, Objective, Price, Project, Retry, Sampling, ToolCalls
+from trimtab.declare.project import (
+    Context,
+    Deadlines,
+    Gpu,
+    Model,
+    Objective,
+    Price,
+    Project,
+    Retry,
+    Sampling,
+    ToolCalls,
+)
 from trimtab.errors import DeclarationError
+from trimtab.lock.lockfile import entry_digest
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.compile import digest, schema_mistakes
 from trimtab.policy.snapshot import TaskPolicy, decode, encode
@@ -28,6 +40,15 @@ match = {{ keys = ["app", "web"], system_prompt = "sha256:{"a" * 64}" }}
 sampling = {{ temperature = 0.5 }}
 retry = {{ attempts = 2 }}
 """
+FULL = {
+    "strategy": "full",
+    "version": 1,
+    "max_input_tokens": None,
+    "recent": None,
+    "model": "",
+    "summary_tokens": 512,
+}
+"""What a lock pins of a task that says nothing of its context."""
 
 
 @pytest.fixture
@@ -58,6 +79,8 @@ def test_tasks(project: Project) -> None:
         tools=(),
         tool_calls=ToolCalls("pass", 1, hold=False),
         repetition="flag",
+        context=Context(),
+        context_digest=entry_digest("context", FULL),
     )
     assert snapshot.tasks["plain"].models == ("small",)
 

@@ -61,7 +61,7 @@ async def test_stop_during_the_start_ends_it(bench: Bench, tmp_path: Path) -> No
     await house.running
     assert not house.started.is_set()
     assert house.crew.posts[0].alive == []
-    assert house.changes() == ["snapshot", "stopped"]
+    assert house.changes() == ["snapshot", "not_locked", "stopped"]
 
 
 async def test_gateway_that_cannot_start_ends_the_run_with_the_reason(bench: Bench, tmp_path: Path) -> None:

@@ -58,14 +58,16 @@ class Started:
     workers: int
     keys_required: bool
     snapshot: str
+    lock: str = ""
 
 
 async def supervisor(root: Path, *, demo: bool, started: Callable[[Started], None]) -> None:
     """Runs the project in `root` until a signal ends it; `started` is called when its gateways answer.
 
-    Raises `DirectoryInUse`, `CannotListen`, `CannotStart`, `DeclarationError` and `StoreError`.
+    Raises `DirectoryInUse`, `CannotListen`, `CannotStart`, `DeclarationError`, `NotLocked` and `StoreError`.
     """
-    watch = Watch(lambda: look(root))  # before the declaration is read, so that no edit is missed
+    named: Callable[[], frozenset[str]] = frozenset
+    watch = Watch(lambda: look(root, named()))  # before the declaration is read, so that no edit is missed
     project = load(root)
     directory = DataDirectory.of(project)
     await directory.vacated(LEFT_BEHIND_S)
@@ -74,6 +76,7 @@ async def supervisor(root: Path, *, demo: bool, started: Callable[[Started], Non
             lock = held.enter_context(directory.hold())
             async with asyncio.TaskGroup() as tasks:
                 house = House(project, directory, lock, tasks, held)
+                named = house.named_files
                 await house.run(watch, demo=demo, started=started)
     except ExceptionGroup as failures:
         expected, unexpected = failures.split(TrimtabError)
@@ -116,6 +119,10 @@ class House:
             note=self.changes.note,
         )
 
+    def named_files(self) -> frozenset[str]:
+        """The files that the declaration names, to be watched besides its own."""
+        return self.in_force.files
+
     async def run(self, watch: Watch, *, demo: bool, started: Callable[[Started], None]) -> None:
         """Opens the listeners, fills the crew and supervises it."""
         gateway = self.project.gateway
@@ -133,6 +140,7 @@ class House:
             workers=gateway.workers,
             keys_required=self.in_force.snapshot.keys_required,
             snapshot=self.in_force.snapshot.digest,
+            lock=self.in_force.snapshot.lock_id,
         )
         supervising = Supervisor(self.in_force, self.crew, self.burial, watch, self.changes)
         await supervising.run(lambda: started(facts))

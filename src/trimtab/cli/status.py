@@ -16,6 +16,9 @@ from trimtab.cli.answers import answers
 from trimtab.cli.dead_text import causes_text
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.gateway.board_view import BoardView, Enforces
+from trimtab.policy.agreement import told
+from trimtab.processes.announce import REMEDY
+from trimtab.processes.inforce import Drift
 from trimtab.processes.status import Status, TelemetryState
 from trimtab.reports.numbers import NONE, three_digits, whole
 from trimtab.reports.window import clock_text
@@ -47,7 +50,7 @@ def command(context: click.Context, project: Path, as_json: bool) -> None:
 def status_text(status: Status, *, is_live: bool) -> RenderableType:
     """The status of a host for a terminal."""
     head = Text.assemble((status.environment, "bold"), f"   {clock_text(status.at_ns)}   snapshot ")
-    head.append(status.snapshot[:12] or NONE)
+    head.append(f"{status.snapshot[:12] or NONE}   lock {status.lock[:12] or NONE}")
     if not is_live:
         return Group(head, Text("Nothing runs here."))
     parts = [head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry)]
@@ -60,8 +63,20 @@ def _warnings(status: Status) -> Iterator[Text]:
     if status.refused is not None:
         yield Text("! the latest edit was refused; what was in force stays in force:", style=BAD)
         yield from (Text(f"    {mistake}") for mistake in status.refused.mistakes)
+    if status.drift is not None:
+        yield from _drift(status.drift)
     for line in status.needs_restart:
         yield Text(f"! takes effect at the next start of `trimtab up`: {line}", style=BAD)
+
+
+def _drift(drift: Drift) -> Iterator[Text]:
+    """How the declaration differs from its lock; in production such an edit is held back."""
+    if drift.held_back:
+        yield Text("! the latest edit is not locked and is held back; what was in force stays in force:", style=BAD)
+    else:
+        yield Text("! what serves is not what trimtab.lock pins, so that calls bear no lock id:", style="yellow")
+    yield from (Text(f"    {words}") for words in told(drift.differences, drift.count).splitlines())
+    yield Text(f"    {REMEDY}", style=QUIET)
 
 
 def _processes(status: Status) -> Table:
@@ -133,6 +148,8 @@ def _next(status: Status, *, is_live: bool) -> str:
         return "trimtab up"
     if status.refused is not None:
         return "trimtab check"
+    if status.drift is not None:
+        return "trimtab lock check"
     if status.dead:
         return "trimtab dead list"
     return "trimtab report --since 1h"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from trimtab.cost import meter
 from trimtab.declare.project import Retry
-from trimtab.errors import Forbidden, InvalidRequest, Unauthorized, UnknownModel, UnknownTask
+from trimtab.errors import Forbidden, InvalidRequest, LockDrift, Unauthorized, UnknownModel, UnknownTask
 from trimtab.gateway.exchange import Exchange
 from trimtab.guard.deadlines import Clocks, asked_total_s, total_limit_s
 from trimtab.ids import parse_traceparent
@@ -21,6 +22,8 @@ from trimtab.record.events import Admitted
 MAX_LABEL = 200
 MAX_OUTPUT_TOKENS = 2**31 - 1
 """More than any model makes, and the most that counts and costs in records have room for."""
+LOCK_ID = re.compile(rb"(?:sha256:)?([0-9a-f]{12,64})")
+"""A lock id, or its beginning as answers bear it."""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 OPERATOR_KEY = b"tt_operator_"
 """How the key begins with which dead letters are sent again; no client has one."""
@@ -89,6 +92,7 @@ class Admission:
 
     def resolve(self, exchange: Exchange, key: KnownKey | None) -> None:
         """Sets the exchange's task: by header, model, system prompt, key, or as undeclared."""
+        self._hold_to_lock(exchange)
         task = self._task(exchange)
         if key is not None and key.tasks and task.name not in key.tasks:
             raise Forbidden(key=key.name, what=f"task {task.name}")
@@ -106,11 +110,25 @@ class Admission:
         """
         if key is not None and key.tasks:
             raise Forbidden(key=key.name, what=f"{exchange.request.method} {exchange.request.path}")
+        self._hold_to_lock(exchange)
         task = self._undeclared[model]
         if exchange.request.method not in SAFE_METHODS:
             task = replace(task, retry=Retry(attempts=1))
         exchange.task = task
         self._set_deadline(exchange)
+
+    def _hold_to_lock(self, exchange: Exchange) -> None:
+        """Raises `LockDrift` for a call that demands a lock which is not the one in force."""
+        asked = exchange.request.headers.get(b"x-trimtab-lock")
+        if asked is None:
+            return
+        found = LOCK_ID.fullmatch(asked.strip())
+        if found is None:
+            raise InvalidRequest(detail="x-trimtab-lock is no lock id; send at least 12 hexadecimal digits of one")
+        lock_id, wanted = self._snapshot.lock_id, found[1].decode()
+        if not lock_id.startswith(wanted):
+            in_force = f"lock {lock_id[:12]} is in force" if lock_id else "what serves is not locked"
+            raise LockDrift(asked=wanted[:12], in_force=in_force)
 
     def _task(self, exchange: Exchange) -> TaskPolicy:
         snapshot, asked = self._snapshot, exchange.asked
@@ -214,10 +232,12 @@ def _label(exchange: Exchange, header: bytes) -> str:
 
 
 def _unique_served_names(snapshot: Snapshot) -> dict[str, str]:
+    """Our model by what its servers call it, and by the alias it was declared under; ambiguous names are left out."""
     names: dict[str, str] = {}
     ambiguous = set()
     for name, model in snapshot.models.items():
-        if model.served_name in names:
-            ambiguous.add(model.served_name)
-        names[model.served_name] = name
+        for served in {model.served_name, snapshot.requested.get(name, model.served_name)}:
+            if served in names:
+                ambiguous.add(served)
+            names[served] = name
     return {served: name for served, name in names.items() if served not in ambiguous}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -14,9 +14,10 @@ import msgspec
 from trimtab.contracts.validate import Validator
 from trimtab.cost.prices import PUSD_PER_USD, Rate
 from trimtab.declare.mistakes import Mistake
-from trimtab.declare.project import Gpu, Price, Project, SchemaSource, Task
+from trimtab.declare.project import Gpu, Model, Price, Project, SchemaSource, Task
 from trimtab.errors import DeclarationError, SchemaInvalid
-from trimtab.lock.lockfile import entry_digest
+from trimtab.lock.lockfile import Lock, entry_digest
+from trimtab.lock.plain import plain
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 
 SECONDS_PER_HOUR = 3600
@@ -24,8 +25,12 @@ POINTER: Final = re.compile(r"\bat '?(/[^\s']*[^\s',;:])")
 """Where a message says a schema is wrong."""
 
 
-def compile(project: Project) -> Snapshot:
-    """The snapshot of a project. Equal projects give equal digests, in any process and any order of declaration.
+def compile(project: Project, lock: Lock | None = None, *, agrees: bool = True) -> Snapshot:
+    """The snapshot of a project, and of the lock that it is served under.
+
+    Models are called what the lock resolved them to, as far as it still speaks of the names that are declared; with
+    `agrees` (see `policy.agreement`) the snapshot bears the lock's id. Equal projects and locks give equal digests, in
+    any process and any order of declaration.
 
     Raises `DeclarationError` for schemas that do not compile.
     """
@@ -33,13 +38,17 @@ def compile(project: Project) -> Snapshot:
     if mistakes:
         raise DeclarationError(project.root, tuple(map(str, mistakes)))
     tasks = sorted(project.tasks.items())
+    resolved = {} if lock is None else _resolved(project.models, lock)
     snapshot = Snapshot(
         digest="",
         environment=project.environment,
-        lock_id="",
+        lock_id=lock.lock_id if lock is not None and agrees else "",
         gateway=project.gateway,
         defaults=project.defaults,
-        models=dict(sorted(project.models.items())),
+        models={
+            name: msgspec.structs.replace(model, served_name=resolved[name]) if name in resolved else model
+            for name, model in sorted(project.models.items())
+        },
         rates={name: tuple(map(_rate, model.prices)) for name, model in sorted(project.models.items()) if model.prices},
         gpu_pusd_per_s={
             name: _gpu_pusd_per_s(model.gpu) for name, model in sorted(project.models.items()) if model.gpu
@@ -48,8 +57,20 @@ def compile(project: Project) -> Snapshot:
         task_of_key={key: name for name, task in tasks for key in task.match.keys},
         task_of_system_prompt={digest: name for name, task in tasks for digest in task.match.system_prompt},
         keys_required=project.gateway.keys == "required",
+        requested={name: project.models[name].served_name for name in resolved},
     )
     return msgspec.structs.replace(snapshot, digest=digest(snapshot))
+
+
+def _resolved(models: Mapping[str, Model], lock: Lock) -> dict[str, str]:
+    """What the lock resolved names to that servers are not called by."""
+    pins = {name: one.pinned for name, one in sorted(lock.of("models").items()) if name in models}
+    return {
+        name: str(pinned["resolved"])
+        for name, pinned in pins.items()
+        if pinned.get("requested") == models[name].served_name
+        and pinned.get("resolved", models[name].served_name) != models[name].served_name
+    }
 
 
 def digest(snapshot: Snapshot) -> str:
@@ -98,7 +119,7 @@ def _task(task: Task) -> TaskPolicy:
         tool_calls=task.tool_calls,
         repetition=task.repetition,
         context=task.context,
-        context_digest=entry_digest("context", msgspec.to_builtins(task.context)),
+        context_digest=entry_digest("context", plain(task.context)),
         retrieval=task.retrieval,
     )
 

@@ -12,7 +12,8 @@ from trimtab.errors import StoreError
 from trimtab.gateway.board_view import BoardView
 from trimtab.journal.dead_letters import Tally
 from trimtab.processes import roster
-from trimtab.processes.inforce import Refusal, Standing
+from trimtab.processes.identity import Tested
+from trimtab.processes.inforce import Drift, Refusal, Standing
 from trimtab.processes.roster import Member
 
 
@@ -30,7 +31,7 @@ class TelemetryState(Struct, frozen=True):
 
 class Status(Struct, frozen=True):
     """A host at `at_ns`. `refused` and `needs_restart` tell what was not taken of the latest edit, `dead` what waits of
-    calls and records that failed for good.
+    calls and records that failed for good. `lock` is the id of the lock in force, `drift` how the declaration differs
     """
 
     at_ns: int
@@ -42,6 +43,9 @@ class Status(Struct, frozen=True):
     refused: Refusal | None = None
     needs_restart: tuple[str, ...] = ()
     dead: tuple[Tally, ...] = ()
+    lock: str = ""
+    drift: Drift | None = None
+    identity: tuple[Tested, ...] = ()
 
 
 def read_status(
@@ -51,6 +55,7 @@ def read_status(
     board: Callable[[], BoardView | None],
     telemetry: TelemetryState,
     dead: tuple[Tally, ...] = (),
+    identity: tuple[Tested, ...] = (),
 ) -> Status:
     """Puts together what supervisor, workers and control each wrote down; raises `StoreError` for unreadable files."""
     standing = _standing(run / "declaration.json")
@@ -64,6 +69,9 @@ def read_status(
         refused=standing.refused,
         needs_restart=standing.needs_restart,
         dead=dead,
+        lock=standing.lock,
+        drift=standing.drift,
+        identity=identity,
     )
 
 

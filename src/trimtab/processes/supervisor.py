@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable
 
 from trimtab.errors import StoreError
+from trimtab.processes.announce import Announcer
 from trimtab.processes.burial import Burial
 from trimtab.processes.changes import Changes
 from trimtab.processes.channel import UseSnapshot
@@ -39,6 +40,7 @@ class Supervisor:
         self._burial = burial
         self._watch = watch
         self._changes = changes
+        self._announcer = Announcer(in_force, changes)
         self._on_terminal = os.isatty(STANDARD_ERROR)
         self._stop = asyncio.Event()
         self._reload_asked = False
@@ -77,8 +79,7 @@ class Supervisor:
 
     async def _start(self) -> bool:
         """Whether the crew got ready before it was told to stop."""
-        snapshot = self._in_force.snapshot
-        self._changes.note("snapshot", snapshot.environment, after=snapshot.digest, by="start")
+        self._announcer.begun()
         self._crew.changed()
         start, stop = asyncio.ensure_future(self._crew.start()), asyncio.ensure_future(self._stop.wait())
         try:
@@ -120,19 +121,9 @@ class Supervisor:
         except StoreError as failure:
             event(log, logging.ERROR, "snapshot_not_published", error=str(failure))
             return
-        environment, text = self._in_force.snapshot.environment, "\n".join(renewal.lines)
         if renewal.kind == "switched":
             self._crew.tell(UseSnapshot(str(self._in_force.path)))
-            event(log, logging.INFO, "snapshot_in_force", digest=renewal.after, before=renewal.before, by=by)
-            self._changes.note("snapshot", environment, before=renewal.before, after=renewal.after, by=by)
-        elif renewal.kind == "refused":
-            event(log, logging.ERROR, "edit_refused", keeps=renewal.before, mistakes=renewal.lines)
-            self._changes.note("snapshot_refused", environment, text, before=renewal.before, by=by)
-        elif renewal.kind == "needs_restart":
-            event(log, logging.WARNING, "edit_needs_restart", keeps=renewal.before, settings=renewal.lines)
-            self._changes.note("restart_needed", environment, text, before=renewal.before, by=by)
-        else:
-            event(log, logging.INFO, "declaration_unchanged", digest=renewal.before, by=by)
+        self._announcer.renewed(renewal, by)
 
     async def _restart(self) -> None:
         event(log, logging.INFO, "rolling_restart")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 LOOK_EVERY_S: Final = 0.25
 LONGEST_LOOKS: Final = 3
-FILES: Final = ("trimtab.toml",)
-FOLDERS: Final = ("tasks", "tools")
-DEEPEST: Final = 4
+FILES: Final = ("trimtab.toml", "trimtab.lock")
+FOLDERS: Final = {"tasks": 4, "tools": 4, "prompts": 8, "data": 0}
+"""The folders of a declaration, and how many folders deep they are looked into."""
 
 
 class Mark(NamedTuple):
@@ -25,14 +25,16 @@ class Mark(NamedTuple):
 Look = Mapping[str, Mark]
 
 
-def look(root: Path) -> Look:
-    """The marks of all files of a declaration; what is hidden or vanishes meanwhile is left out."""
+def look(root: Path, named: Iterable[str] = ()) -> Look:
+    """The marks of all files of a declaration, and of those that it names; what is hidden or vanishes is left out."""
     found: dict[str, Mark] = {}
     for entry in _entries(root):
         if entry.name in FILES:
             _mark(entry, found)
         elif entry.name in FOLDERS:
-            _walk(entry, found, DEEPEST)
+            _walk(entry, found, FOLDERS[entry.name])
+    for path in named:
+        _mark(root / path, found)
     return found
 
 
@@ -54,12 +56,12 @@ def _entries(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
         return []  # what cannot be seen, and why, is for `declare.load` to say
 
 
-def _mark(entry: os.DirEntry[str], found: dict[str, Mark]) -> None:
+def _mark(entry: os.DirEntry[str] | Path, found: dict[str, Mark]) -> None:
     try:
         status = entry.stat()
     except OSError:
         return  # gone since it was listed, or a link to nothing
-    found[entry.path] = Mark(status.st_ino, status.st_size, status.st_mtime_ns)
+    found[os.fspath(entry)] = Mark(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class Watch:
