@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import signal
 import socket
 from pathlib import Path
@@ -18,14 +19,21 @@ from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
 from trimtab.gateway.board import Board
+from trimtab.gateway.upstreams.pool import Pool
+from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
+from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import whole_tasks
 from trimtab.processes.directory import DataDirectory
+from trimtab.processes.identity import IdentityWatch, Locked
+from trimtab.processes.identity_ask import Interview
+from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
+from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.resend import gateway_sender
 
 GC_THRESHOLD = (200_000, 20, 20)
@@ -69,6 +77,12 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     is_open = not snapshot.keys_required and listen.host in LOOPBACK
     settings = ControlSettings(listen, directory.control_socket, directory.run, snapshot.environment, is_open)
 
+    pool, signers = Pool(clock), Signers(Secrets().read, clock)
+    calls = ProbeCalls(noted, lambda: in_force.snapshot, orders.epoch, IdSource())
+    interview = Interview(ReplicaClient(pool, signers), clock, calls)
+    locked = Locked(directory.run, Path(orders.root))
+    draw = random.Random()  # noqa: S311 - statistics, not secrecy
+    watch = IdentityWatch(lambda: in_force.snapshot, locked, interview, noted, directory.identity, clock, draw)
     parts = ControlParts(
         clock=clock,
         open_stores=lambda observer: open_stores(
@@ -79,6 +93,8 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         keys=KeyStore(state, clock, IdSource()),
         key_finder=KeyDirectory(directory.state),
         send=gateway_sender(gateway, directory.operator_key.read_text),
+        works=(watch.run,),
+        identity=lambda: watch.figures,
     )
 
     def ready() -> None:
@@ -91,6 +107,8 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         await serve_control(settings, parts, stop, ready)
     finally:
         obeying.cancel()
+        signers.close()
+        await pool.close()
         noted.close()
         state.close()
         board.close()

@@ -14,10 +14,11 @@ from rich.text import Text
 
 from trimtab.cli.answers import answers
 from trimtab.cli.dead_text import causes_text
-from trimtab.cli.screen import PROJECT, next_verb, say, say_json
+from trimtab.cli.screen import PROJECT, next_verb, safe, say, say_json
 from trimtab.gateway.board_view import BoardView, Enforces
 from trimtab.policy.agreement import told
 from trimtab.processes.announce import REMEDY
+from trimtab.processes.identity import Tested
 from trimtab.processes.inforce import Drift
 from trimtab.processes.status import Status, TelemetryState
 from trimtab.reports.numbers import NONE, three_digits, whole
@@ -25,6 +26,12 @@ from trimtab.reports.window import clock_text
 
 GOOD, BAD, QUIET = "green", "red", "dim"
 BREAKER = {"closed": GOOD, "half_open": "yellow", "open": BAD}
+IDENTITY = {
+    "unknown": (NONE, QUIET),
+    "same": ("as locked", GOOD),
+    "suspected": ("! suspected", "yellow"),
+    "changed": ("! changed", BAD),
+}
 NOTHING_RUNS = 3
 
 
@@ -54,6 +61,8 @@ def status_text(status: Status, *, is_live: bool) -> RenderableType:
     if not is_live:
         return Group(head, Text("Nothing runs here."))
     parts = [head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry)]
+    if status.identity:
+        parts.append(_identity(status.identity))
     if status.dead:
         parts.append(Text.assemble(("dead letters  ", "bold"), causes_text(status.dead)))
     return Group(*parts)
@@ -130,6 +139,24 @@ def _enforces(found: Enforces) -> Text:
     """What the enforcement probe proved, in words."""
     words = {"": NONE, "fully": "enforced", "weakly": "! in part", "not": "! ignored"}
     return Text(words[found], {"fully": GOOD, "weakly": "yellow", "not": BAD}.get(found, QUIET))
+
+
+def _identity(tested: tuple[Tested, ...]) -> Table:
+    """Whether each replica that is tested still serves the model that was locked."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("model", "replica", "identity", "tested", "evidence"):
+        table.add_column(name, overflow="fold")
+    for one in tested:
+        standing = one.standing
+        sides = f"{standing.before} -> {standing.after}; " if standing.before or standing.after else ""
+        table.add_row(
+            one.model,
+            one.replica,
+            Text(IDENTITY[standing.state][0], IDENTITY[standing.state][1]),
+            clock_text(standing.checked_ns) if standing.checked_ns else NONE,
+            Text(safe(f"! {one.trouble}" if one.trouble else f"{sides}{standing.detail}")),
+        )
+    return table
 
 
 def _telemetry(state: TelemetryState) -> Text:

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
     listener = _listener(chosen)
     host, port = listener.getsockname()[:2]
-    app = _app(tuple(chosen.model))
+    app = _app(tuple(chosen.model), chosen.folder)
     gc.freeze()  # else a full collection walks all of this amid somebody's stream
     sys.setswitchinterval(SWITCH_S)
     config = uvicorn.Config(
@@ -87,9 +88,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _app(names: tuple[str, ...]) -> Starlette:
+def _app(names: tuple[str, ...], folder: Path | None) -> Starlette:
     app = importlib.import_module("trimtab.demo.app")  # numpy comes in with it, after its threads are set
-    served: Starlette = app.build_app([app.read_model(name) for name in names], SystemClock())
+    models = [app.read_model(name, folder or app.MODELS) for name in names]
+    served: Starlette = app.build_app(models, SystemClock())
     return served
 
 
@@ -99,6 +101,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8402, help="0 takes a free one")
     parser.add_argument("--fd", type=int, help="an inherited listening socket, instead of host and port")
     parser.add_argument("--model", nargs="+", default=["jobs-small", "jobs-mid"], help="names under demo/models")
+    parser.add_argument("--folder", type=Path, help="where the models lie instead of demo/models")
     return parser
 
 

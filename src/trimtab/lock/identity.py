@@ -1,14 +1,14 @@
 """Whether a model is still the one that was locked: a ladder of comparisons, the strongest first, and when to alarm.
 
 server        what a self-hosted server tells of itself, and the model that an answer names. A difference is a hit.
-exact         greedy answers of a server that answers alike under load: tokens, and log-probabilities to `FLOAT_ROUNDING`.
+exact         greedy answers of a server that answers alike under load: tokens and log-probabilities, to rounding.
 first_token   one-token answers: a permutation test on the mean log-probability of each token.
 texts         sampled answers of a server that tells no log-probabilities: maximum mean discrepancy of strings.
 fingerprints  `system_fingerprint` as a set. Of a vLLM it is its configuration, and a new one a hit; hosted services
               show several for one model, so there a new one only has more asked.
 
-One hit makes a replica suspected, the next in a row an alarm: `follow`. What that costs in false alarms is worked out in
-`docs/drift.md` from `ALPHA` and the sizes below.
+One hit makes a replica suspected, the next in a row an alarm: `follow`. What that costs in false alarms is worked out
+in `docs/drift.md` from `ALPHA` and the sizes below.
 """
 
 from __future__ import annotations
@@ -134,11 +134,12 @@ def unpinned(identity: Pinned) -> dict[str, Any]:
 
 def questions(baseline: Baseline, times: int = 1) -> list[Probe]:
     """What one check asks, each question as often as it is to be answered."""
-    if baseline.exact:
-        kept = {one.prompt for one in baseline.exact}
-        return [probe for probe in EXACT if probe.prompt in kept]
-    asked, samples = (FIRST, FIRST_SAMPLES) if baseline.first else (TEXT, TEXT_SAMPLES)
-    return [probe for _ in range(samples * times) for probe in asked]
+    kept = {one.prompt for one in baseline.exact}
+    exact = [probe for probe in EXACT if probe.prompt in kept]
+    if any(one.logprobs for one in baseline.exact):
+        return exact
+    asked, samples = (FIRST, FIRST_SAMPLES) if baseline.first else (TEXT, TEXT_SAMPLES if baseline.texts else 0)
+    return [*exact, *[probe for _ in range(samples * times) for probe in asked]]
 
 
 def check(
@@ -149,10 +150,11 @@ def check(
     found = [server_finding(baseline, identity, server, readings)]
     if baseline.exact:
         found.append(exact_finding(baseline, answers))
-    elif baseline.first:
-        found.append(first_token_finding(baseline.first, answers, random))
-    elif baseline.texts:
-        found.append(texts_finding(baseline, answers, random))
+    if not any(one.logprobs for one in baseline.exact):
+        if baseline.first:
+            found.append(first_token_finding(baseline.first, answers, random))
+        elif baseline.texts:
+            found.append(texts_finding(baseline, answers, random))
     found.append(fingerprint_finding(identity, readings, self_hosted=self_hosted))
     order = [RUNGS.index(one.rung) for one in found]
     return Check(tuple(one for _, one in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])))
@@ -172,38 +174,39 @@ def server_finding(baseline: Baseline, identity: Pinned, server: Server, reading
     if not different:
         compared = sum(bool(old and new) for _, old, new in pairs)
         return Finding("server", False, f"{compared} things the server tells of itself are as locked")
-    before, after = (
-        _short(", ".join(f"{name} {side[place]}" for name, *side in different)) for place in (0, 1)
-    )
+    before, after = (_short(", ".join(f"{name} {side[place]}" for name, *side in different)) for place in (0, 1))
     names = ", ".join(name for name, _, _ in different)
     return Finding("server", True, f"the server itself tells another {names}; no chance is in it", before, after)
 
 
 def exact_finding(baseline: Baseline, answers: Answers) -> Finding:
     """Greedy answers against the locked ones, token by token as far as they were kept."""
-    compared, worst, repeats = 0, 0.0, min(one.repeats for one in baseline.exact)
-    for probe, one in ((probe, one) for probe in EXACT for one in baseline.exact if one.prompt == probe.prompt):
-        for reading in answers.get(probe, ()):
-            told = reading.tokens or (reading.text[:MAX_TEXT],)
-            place = _first_difference(one.tokens, told)
-            if place is not None:
-                old, new = (side[place] if place < len(side) else "" for side in (one.tokens, told))
-                detail = f"to {probe.prompt!r} it answers token {place + 1} otherwise; {_exact_rate(repeats)}"
-                return Finding("exact", True, detail, _quoted(old), _quoted(new), effect=None)
-            for old_value, new_value, token in zip(one.logprobs, reading.logprobs, one.tokens, strict=False):
-                compared += 1
-                gap = abs(old_value - new_value)
-                if gap > FLOAT_ROUNDING:
-                    detail = f"to {probe.prompt!r} it gives {token!r} another probability; {_exact_rate(repeats)}"
-                    before, after = f"{_quoted(token)} {old_value:.4f}", f"{_quoted(token)} {new_value:.4f}"
-                    return Finding("exact", True, detail, before, after, effect=gap, tolerance=FLOAT_ROUNDING)
-                worst = max(worst, gap)
-    detail = f"greedy answers are as locked, {compared} log-probabilities to {worst:.1e} nats"
+    locked = {one.prompt: one for one in baseline.exact}
+    pairs = [
+        (locked[probe.prompt], reading)
+        for probe in EXACT
+        if probe.prompt in locked
+        for reading in answers.get(probe, ())
+    ]
+    rate = f"{min(one.repeats for one in baseline.exact)} repeats under load were alike when it was locked"
+    for one, reading in pairs:
+        told = reading.tokens or (reading.text[:MAX_TEXT],)
+        place = _first_difference(one.tokens, told)
+        if place is not None:
+            old, new = (_quoted(side[place] if place < len(side) else "") for side in (one.tokens, told))
+            return Finding("exact", True, f"after {one.prompt!r} token {place + 1} is another; {rate}", old, new)
+    gaps = [
+        (abs(old - new), one.prompt, token, old, new)
+        for one, reading in pairs
+        for token, old, new in zip(one.tokens, one.logprobs, reading.logprobs, strict=False)
+    ]
+    worst, prompt, token, old_value, new_value = max(gaps, default=(0.0, "", "", 0.0, 0.0))
+    if worst > FLOAT_ROUNDING:
+        detail = f"after {prompt!r} a token has another probability, beyond {FLOAT_ROUNDING:g} nats; {rate}"
+        before, after = (f"{_quoted(token)} {value:.4f}" for value in (old_value, new_value))
+        return Finding("exact", True, detail, before, after, effect=worst, tolerance=FLOAT_ROUNDING)
+    detail = f"{len(pairs)} greedy answers are as locked, {len(gaps)} log-probabilities to {worst:.1e} nats"
     return Finding("exact", False, detail, effect=worst, tolerance=FLOAT_ROUNDING)
-
-
-def _exact_rate(repeats: int) -> str:
-    return f"{repeats} repeats under load were alike when it was locked"
 
 
 def _first_difference(old: Sequence[str], new: Sequence[str]) -> int | None:
@@ -317,7 +320,9 @@ def fingerprint_finding(identity: Pinned, readings: Iterable[Reading], *, self_h
     seen = {reading.fingerprint for reading in readings if reading.fingerprint}
     new = sorted(seen - set(identity.fingerprints))
     if not new or not identity.fingerprints:
-        return Finding("fingerprints", False, f"{len(seen)} fingerprints, none of them new" if seen else "none are told")
+        return Finding(
+            "fingerprints", False, f"{len(seen)} fingerprints, none of them new" if seen else "none are told"
+        )
     before, after = _short(", ".join(identity.fingerprints)), _short(", ".join(new))
     if self_hosted:
         detail = "the server's fingerprint, which stands for its configuration, is another; no chance is in it"

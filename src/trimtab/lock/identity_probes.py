@@ -116,7 +116,9 @@ def read(wire: Wire, answer: bytes) -> Reading:
     try:
         return _read_message(answer) if wire == "anthropic" else _read_chat(answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise ValueError(f"the answer is no {'message' if wire == 'anthropic' else 'chat completion'}: {wrong}") from None
+        raise ValueError(
+            f"the answer is no {'message' if wire == 'anthropic' else 'chat completion'}: {wrong}"
+        ) from None
 
 
 class _Alternative(Struct):

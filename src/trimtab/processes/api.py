@@ -24,6 +24,7 @@ from trimtab.errors import CallError, Forbidden, InvalidRequest, KeyNameInvalid,
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.identity import Figures
 from trimtab.processes.metrics import Metrics
 from trimtab.processes.status import read_status
 from trimtab.record.events import Settled
@@ -74,6 +75,7 @@ class Sources:
     board: Callable[[], BoardView | None]
     keys: KeyKeeper
     key_finder: KeyFinder
+    identity: Callable[[], Figures] = Figures
 
 
 def tcp_app(sources: Sources, *, is_open: bool, hosts: tuple[str, ...]) -> Starlette:
@@ -135,7 +137,8 @@ class Api:
         source = self._from
         at_ns = source.clock.wall_ns()
         desk = source.desk
-        return _json(read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead))
+        tested = source.identity().tested
+        return _json(read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested))
 
     async def calls(self, request: Request) -> Response:
         """The calls that ended last: ?task=&model=&outcome=&since=&limit=."""

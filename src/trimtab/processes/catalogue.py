@@ -109,6 +109,24 @@ DEAD_LETTERS = Metric(
     "Calls that failed for good, and damaged segments, that wait for somebody to deal with them.",
     ("task", "cause"),
 )
+IDENTITY_SAME = Metric(
+    "trimtab_model_identity_same",
+    "gauge",
+    "1 while a replica answers as the model that was locked, 0 after an alarm; absent before the first test.",
+    ("model", "replica"),
+)
+IDENTITY_TESTS = Metric(
+    "trimtab_model_identity_tests_total",
+    "counter",
+    "Tests of whether a replica serves the locked model, by what they found.",
+    ("model", "replica", "result"),
+)
+IDENTITY_TESTED = Metric(
+    "trimtab_model_identity_tested_timestamp_seconds",
+    "gauge",
+    "When a replica was last tested, in seconds since 1970.",
+    ("model", "replica"),
+)
 TELEMETRY_UP = Metric("trimtab_telemetry_up", "gauge", "1 while telemetry takes what it is sent.")
 INGESTED = Metric("trimtab_ingested_rows_total", "counter", "Rows stored in telemetry.", ("table",))
 
@@ -117,4 +135,5 @@ CATALOGUE = (
     *(CALLS, ATTEMPTS, TOKENS, COST, CONTRACT_ANSWERS, REPAIRS, TOOL_CALLS, REPETITION, RESUMED),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
     *(LAG_BYTES, LAG_SECONDS, SET_ASIDE, DEAD_LETTERS, TELEMETRY_UP, INGESTED),
+    *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED),
 )

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp
 from trimtab.processes.dead import Undertaker
 from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Metrics, Recorded
 from trimtab.processes.resend import Send
@@ -69,7 +70,8 @@ class ControlParts:
 
     `open_stores` is called in the thread that will use them, again and again while it raises `StoreError`; it makes
     the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one,
-    `send` sends dead letters through the gateway.
+    `send` sends dead letters through the gateway. `works` go on beside it all and are cancelled at the stop;
+    `identity` tells what one of them found of models.
     """
 
     clock: Clock
@@ -79,6 +81,8 @@ class ControlParts:
     keys: KeyKeeper
     key_finder: KeyFinder
     send: Send
+    works: Sequence[Callable[[], Coroutine[object, object, None]]] = ()
+    identity: Callable[[], Figures] = Figures
 
 
 async def serve_control(
@@ -90,7 +94,7 @@ async def serve_control(
     """
     recorded = Recorded()
     desk = Desk(lambda: parts.open_stores(recorded.observe), parts.clock)
-    metrics = Metrics(recorded, parts.board, lambda: (desk.lag, desk.state.up), lambda: desk.dead)
+    metrics = Metrics(recorded, parts.board, lambda: (desk.lag, desk.state.up), lambda: desk.dead, parts.identity)
     sources = Sources(
         parts.clock,
         settings.environment,
@@ -101,6 +105,7 @@ async def serve_control(
         parts.board,
         parts.keys,
         parts.key_finder,
+        parts.identity,
     )
     undertaker = Undertaker(desk, parts.send)
     hosts = tuple(LOOPBACK | {settings.listen.host})
@@ -116,8 +121,11 @@ async def serve_control(
             group.create_task(desk.run(stop, tried.set))
             await tried.wait()
             event(log, logging.INFO, "ready", host=settings.listen.host, port=tcp.getsockname()[1])
+            works = [group.create_task(work()) for work in parts.works]
             ready()
             await stop.wait()
+            for work in works:
+                work.cancel()
             undertaker.close()
             for server, _ in servers:
                 server.should_exit = True

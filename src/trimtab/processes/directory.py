@@ -84,6 +84,11 @@ class DataDirectory:
         return self.root / "bodies"
 
     @property
+    def identity(self) -> Path:
+        """What was found of the models behind replicas."""
+        return self.root / "identity.json"
+
+    @property
     def ingest(self) -> Path:
         """How far control has read the spool."""
         return self.root / "ingest"

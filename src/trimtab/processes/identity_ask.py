@@ -1,11 +1,11 @@
-"""Puts the probes of a model's identity to a replica, and takes the baseline that later checks compare with."""
+"""Puts the probes of a model's identity to a replica, and checks it with what comes back."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from random import Random
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -14,18 +14,9 @@ from msgspec import Struct
 from trimtab.clock import Clock
 from trimtab.declare.project import Model
 from trimtab.errors import CallError, IdentityUntested
-from trimtab.lock.identity import FIRST_REFERENCE, MAX_FINGERPRINTS, TEXT_REFERENCE
-from trimtab.lock.identity_baseline import (
-    Baseline,
-    Exact,
-    FirstTokens,
-    Server,
-    Texts,
-    exact_of,
-    first_tokens_of,
-    texts_of,
-)
-from trimtab.lock.identity_probes import EXACT, FIRST, FORMS, LOAD, PATHS, TEXT, Form, Probe, Reading, body, read
+from trimtab.lock.identity import MORE, Check, Pinned, check, questions
+from trimtab.lock.identity_baseline import Baseline, Server
+from trimtab.lock.identity_probes import PATHS, Form, Probe, Reading, body, read
 
 ANSWER_S: Final = 60.0
 TRIES: Final = 4
@@ -34,11 +25,6 @@ PAUSE_S: Final = 1.0
 """After the first such answer; it doubles."""
 BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 AT_ONCE: Final = 4
-LOADERS: Final = 4
-"""Requests that keep the server busy while the part of a baseline that is taken under load is taken."""
-EXACT_ALONE: Final = 2
-EXACT_LOADED: Final = 6
-FIRST_ALONE: Final = 10
 MAX_NAME: Final = 200
 
 T = TypeVar("T")
@@ -66,16 +52,6 @@ class Answered(NamedTuple):
     request_bytes: int
     response_bytes: int
     reading: Reading
-
-
-class Learned(NamedTuple):
-    """A baseline, and what of the answers goes into the lock itself."""
-
-    baseline: Baseline
-    fingerprints: tuple[str, ...]
-    served_model: str
-    replica: str
-    requests: int
 
 
 class _ModelCard(Struct):
@@ -118,7 +94,9 @@ class Interview:
         pause_s = PAUSE_S
         for left in reversed(range(TRIES)):
             began_s, at_ns = self._clock.monotonic(), self._clock.wall_ns()
-            status, answer = await self._send(model, replica, self._asker.ask(model, replica, PATHS[form.wire], request))
+            status, answer = await self._send(
+                model, replica, self._asker.ask(model, replica, PATHS[form.wire], request)
+            )
             if status == 200:
                 reading = self._read(model, replica, answer)
                 took_s = self._clock.monotonic() - began_s
@@ -170,116 +148,27 @@ class Interview:
             raise IdentityUntested(model=model.name, replica=replica, detail=str(wrong)) from None
 
 
-async def take_baseline(interview: Interview, model: Model) -> Learned:
-    """Asks the first replica that answers, alone and under load; raises `IdentityUntested` when none does."""
-    failure: IdentityUntested | None = None
-    for replica in model.replicas:
-        try:
-            return await _take(interview, model, replica)
-        except IdentityUntested as untested:
-            failure = failure or untested
-    assert failure is not None, "a model has at least one replica"
-    raise failure
+async def examine(
+    interview: Interview, model: Model, replica: str, baseline: Baseline, identity: Pinned, random: Random
+) -> Check:
+    """One check of a replica; asks for more where only a fingerprint is new. Raises `IdentityUntested`.
 
-
-async def _take(interview: Interview, model: Model, replica: str) -> Learned:
+    What takes long to compute is done in a thread.
+    """
     server = await interview.server(model, replica)
-    form, opening = await _form(interview, model, replica)
-    taking = _Taking(interview, model, replica, form)
-    exact = await taking.exact()
-    first = await taking.first() if opening.top else ()
-    texts = await taking.texts() if not opening.top else ()
-    baseline = Baseline(
-        model.served_name,
-        form,
-        server,
-        exact=exact,
-        first=tuple(first),
-        texts=tuple(texts),
-    )
-    models = {reading.model for reading in taking.readings if reading.model}
-    fingerprints = sorted({reading.fingerprint for reading in taking.readings if reading.fingerprint})
-    served_model = models.pop() if len(models) == 1 else ""
-    return Learned(
-        baseline, tuple(fingerprints[:MAX_FINGERPRINTS]), served_model[:MAX_NAME], replica, len(taking.readings)
-    )
+    answers = await interview.ask_all(model, replica, baseline.form, questions(baseline))
+    self_hosted = model.engine == "vllm"
 
+    async def judged() -> Check:
+        return await asyncio.to_thread(check, baseline, identity, server, answers, random, self_hosted=self_hosted)
 
-async def _form(interview: Interview, model: Model, replica: str) -> tuple[Form, Reading]:
-    """The most telling form that the server takes, and its answer; raises `IdentityUntested`."""
-    refusal: IdentityUntested | None = None
-    for form in FORMS[model.wire]:
-        try:
-            reading = await interview.ask(model, replica, form, FIRST[0])
-        except IdentityUntested as refused:
-            if refused.facts.get("status") not in {400, 422}:
-                raise
-            refusal = refusal or refused
-            continue
-        return (form if reading.top else msgspec.structs.replace(form, top_logprobs=0)), reading
-    assert refusal is not None, "every wire has forms"
-    raise refusal
-
-
-class _Taking:
-    """A baseline as it is taken; `readings` are all answers so far."""
-
-    def __init__(self, interview: Interview, model: Model, replica: str, form: Form) -> None:
-        self.readings: list[Reading] = []
-        self._interview = interview
-        self._model = model
-        self._replica = replica
-        self._form = form
-
-    async def exact(self) -> tuple[Exact, ...]:
-        """Greedy answers that are alike alone and under load; none where one prompt's are not."""
-        if not self._form.temperature:
-            return ()
-        alone, loaded = await self._both(EXACT, EXACT_ALONE, EXACT_LOADED)
-        found = [exact_of(probe.prompt, [*alone[probe], *loaded[probe]]) for probe in EXACT]
-        return tuple(one for one in found if one is not None) if all(found) else ()
-
-    async def first(self) -> list[FirstTokens]:
-        """One-token answers, a quarter of them alone."""
-        alone, loaded = await self._both(FIRST, FIRST_ALONE, FIRST_REFERENCE - FIRST_ALONE)
-        return [first_tokens_of(probe.prompt, alone[probe], loaded[probe]) for probe in FIRST]
-
-    async def texts(self) -> list[Texts]:
-        """Sampled answers."""
-        found = await self._asked(TEXT * TEXT_REFERENCE, AT_ONCE)
-        return [texts_of(probe.prompt, found[probe]) for probe in TEXT]
-
-    async def _both(
-        self, probes: Sequence[Probe], alone: int, loaded: int
-    ) -> tuple[dict[Probe, list[Reading]], dict[Probe, list[Reading]]]:
-        quiet = await self._asked([*probes] * alone, 1)
-        async with self._load():
-            return quiet, await self._asked([*probes] * loaded, AT_ONCE)
-
-    async def _asked(self, probes: Sequence[Probe], at_once: int) -> dict[Probe, list[Reading]]:
-        found = await self._interview.ask_all(self._model, self._replica, self._form, probes, at_once)
-        self.readings.extend(reading for told in found.values() for reading in told)
-        return found
-
-    @contextlib.asynccontextmanager
-    async def _load(self) -> AsyncIterator[None]:
-        """Keeps the server busy with other prompts; one that it has no room for is let go."""
-
-        async def keep_busy(place: int) -> None:
-            while True:
-                probe = LOAD[place % len(LOAD)]
-                try:
-                    await self._interview.ask(self._model, self._replica, self._form, probe)
-                except IdentityUntested:
-                    await asyncio.sleep(PAUSE_S)
-
-        busy = [asyncio.ensure_future(keep_busy(place)) for place in range(LOADERS)]
-        try:
-            yield
-        finally:
-            for task in busy:
-                task.cancel()
-            await asyncio.gather(*busy, return_exceptions=True)
+    found = await judged()
+    if found.wants_more:
+        more = await interview.ask_all(model, replica, baseline.form, questions(baseline, MORE - 1))
+        for probe, readings in more.items():
+            answers.setdefault(probe, []).extend(readings)
+        found = await judged()
+    return found
 
 
 def _told(answer: bytes, nothing: T) -> T:

@@ -19,6 +19,7 @@ from trimtab.gateway.board_view import BoardView
 from trimtab.journal.dead_letters import Tally
 from trimtab.processes import catalogue as metric
 from trimtab.processes.catalogue import Metric
+from trimtab.processes.identity import Figures
 from trimtab.record.events import OK, Attempt, Settled
 from trimtab.store.contract_figures import result_of, tool_of
 from trimtab.store.ingest import Lag
@@ -307,12 +308,15 @@ class Metrics(Collector):
         board: Callable[[], BoardView | None],
         lag: Callable[[], tuple[Lag, bool]],
         dead: Callable[[], Iterable[Tally]] = tuple,
+        identity: Callable[[], Figures] = Figures,
     ) -> None:
-        """`lag` gives how far telemetry is behind and whether it takes what it is sent, `dead` what letters wait."""
+        """`lag` gives how far telemetry is behind and whether it takes what it is sent, `dead` what letters wait,
+        `identity` what was found of the models behind replicas."""
         self._recorded = recorded
         self._board = board
         self._lag = lag
         self._dead = dead
+        self._identity = identity
         self._dead_task = Bounded()
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -340,6 +344,7 @@ class Metrics(Collector):
         ):
             yield GaugeMetricFamily(of.name, of.says, value=value)
         yield self._dead_letters()
+        yield from _identity_families(self._identity())
 
     def _dead_letters(self) -> Family:
         waiting: dict[Labels, int] = {}
@@ -351,6 +356,22 @@ class Metrics(Collector):
         for told, letters in waiting.items():
             family.add_metric(told, letters)
         return family
+
+
+def _identity_families(found: Figures) -> Iterator[Family]:
+    same, tested = (
+        GaugeMetricFamily(of.name, of.says, labels=of.labels) for of in (metric.IDENTITY_SAME, metric.IDENTITY_TESTED)
+    )
+    tests = CounterMetricFamily(
+        metric.IDENTITY_TESTS.name, metric.IDENTITY_TESTS.says, labels=metric.IDENTITY_TESTS.labels
+    )
+    for one in found.tested:
+        if one.standing.state != "unknown":
+            same.add_metric([one.model, one.replica], int(one.standing.state != "changed"))
+            tested.add_metric([one.model, one.replica], one.standing.checked_ns / 1e9)
+    for place, result, count in found.results:
+        tests.add_metric([*place, result], count)
+    yield from (same, tested, tests)
 
 
 def _board_families(board: BoardView) -> Iterator[Family]:

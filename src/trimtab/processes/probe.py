@@ -23,26 +23,15 @@ MAX_BODY = 1 << 20
 HEADERS = "user-agent: trimtab\r\nconnection: close\r\n"
 
 
-class Probe:
-    """Asks replicas with the CA and proxy of their model; health checks go without its key.
+class ReplicaClient:
+    """Asks replicas with the key, CA and proxy of their model.
 
     Not on a connection that calls left behind: a server may have closed that, which says nothing of its health.
     """
 
-    def __init__(self, pool: Pool, signers: Signers, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, pool: Pool, signers: Signers) -> None:
         self._pool = pool
         self._signers = signers
-        self._snapshot = snapshot
-
-    async def __call__(self, model: str, url: str, path: str) -> int:
-        """The HTTP status of `GET path` at a replica; raises `OSError` when none came."""
-        declared = self._snapshot().models.get(model)
-        if declared is None:
-            raise ConnectionError(f"{model} is declared no more")
-        origin = Origin.parse(url, ca=declared.ca, proxy=declared.proxy)
-        head = f"GET {origin.base_path}{path} HTTP/1.1\r\nhost: {origin.authority}\r\n{HEADERS}\r\n"
-        status, _ = await self._exchange(origin, head.encode("latin-1"), b"", keeps=False)
-        return status
 
     async def ask(self, model: Model, url: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body of `POST path` at a replica, with the model's key.
@@ -77,6 +66,24 @@ class Probe:
         except asyncio.CancelledError:
             connection.abort()
             raise
+
+
+class Probe(ReplicaClient):
+    """The same for a worker, with health checks, which go without a key."""
+
+    def __init__(self, pool: Pool, signers: Signers, snapshot: Callable[[], Snapshot]) -> None:
+        super().__init__(pool, signers)
+        self._snapshot = snapshot
+
+    async def __call__(self, model: str, url: str, path: str) -> int:
+        """The HTTP status of `GET path` at a replica; raises `OSError` when none came."""
+        declared = self._snapshot().models.get(model)
+        if declared is None:
+            raise ConnectionError(f"{model} is declared no more")
+        origin = Origin.parse(url, ca=declared.ca, proxy=declared.proxy)
+        head = f"GET {origin.base_path}{path} HTTP/1.1\r\nhost: {origin.authority}\r\n{HEADERS}\r\n"
+        status, _ = await self._exchange(origin, head.encode("latin-1"), b"", keeps=False)
+        return status
 
 
 class AnswerSink:

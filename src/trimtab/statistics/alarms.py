@@ -22,9 +22,7 @@ def both_exceed(z: float, correlation: float) -> float:
     end = math.asin(correlation)
     step = end / STEPS
     weights = (1 if place in {0, STEPS} else 4 if place % 2 else 2 for place in range(STEPS + 1))
-    inner = sum(
-        weight * math.exp(-z * z / (1 + math.sin(place * step))) for place, weight in enumerate(weights)
-    )
+    inner = sum(weight * math.exp(-z * z / (1 + math.sin(place * step))) for place, weight in enumerate(weights))
     return alone * alone + inner * step / 3 / (2 * math.pi)
 
 

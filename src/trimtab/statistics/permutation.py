@@ -17,7 +17,7 @@ ROUNDING: Final = 1e-12
 
 
 class Sizes(NamedTuple):
-    """One stratum: how many of the first rows are the sample under test, and how many rows there are with the others."""
+    """One stratum: how many rows are the sample under test, which come first, and how many there are in all."""
 
     tested: int
     pooled: int
@@ -89,7 +89,5 @@ class MeanShift:
     ) -> float:
         others = size.pooled - size.tested
         sums = map(sum, zip(*[rows[place] for place in chosen], strict=True))
-        gaps = [
-            abs(part / size.tested - (total - part) / others) for part, total in zip(sums, totals, strict=True)
-        ]
+        gaps = [abs(part / size.tested - (total - part) / others) for part, total in zip(sums, totals, strict=True)]
         return sum(gaps) / len(gaps) if gaps else 0.0

@@ -19,7 +19,7 @@ def hamming_kernel(length: int) -> Kernel:
 
     def kernel(one: str, other: str) -> float:
         one, other = one[:length], other[:length]
-        same = sum(map(eq, one, other))
+        same: int = sum(map(eq, one, other))
         return (same + length - max(len(one), len(other))) / length
 
     return kernel
