@@ -9,9 +9,12 @@ import pytest
 from tests.declare.projects import MODEL, TASK, write
 from trimtab.declare import templates
 from trimtab.declare.keys import (
+    DATA_KEYS,
+    DEPENDENCIES_DEFAULT,
     ENGINE_DEFAULT,
     PROJECT_KEYS,
     PROJECT_PLANNED,
+    PYTHON_DEFAULT,
     REQUIRED,
     TASK_KEYS,
     TASK_PLANNED,
@@ -24,16 +27,19 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 PROSE = {
     REQUIRED, "none", "empty", "not priced", "the client's", "always", "the system's", "that of output", ENGINE_DEFAULT,
-    "must be given for azure", "must be given for aws", "the environment's",
+    "must be given for azure", "must be given for aws", "the environment's", DEPENDENCIES_DEFAULT, PYTHON_DEFAULT,
+    "not checked", "no limit", "must be given for summarise",
 }  # fmt: skip
 """Defaults that are not values."""
 AWS = 'auth.kind = "aws"\nauth.region = "eu-central-1"\n'
+SUMMARISE = 'context.strategy = "summarise"\ncontext.model = "small"\ncontext.max_input_tokens = 999\n'
 WITH = {
     "models.<name>.grammar": 'engine = "vllm"\n',
     "models.<name>.auth.service": AWS,
     "output.on_invalid": 'output.schema = "s.json"\n',
     "output.repairs": 'output.schema = "s.json"\noutput.on_invalid = "repair"\n',
     "output.confidence": 'output.schema = "s.json"\n',
+    "context.summary_tokens": SUMMARISE,
     "tool_calls.repairs": 'tool_calls.on_invalid = "repair"\n',
 }
 """What a key needs beside it."""
@@ -46,10 +52,12 @@ def documented(part: str) -> list[Key]:
 def test_every_key_is_documented() -> None:
     """The tables of the documentation hold exactly the keys of the code: form, default and meaning too."""
     project, rest = DOCUMENT.split("## tasks/NAME/task.toml")
-    task, tool = rest.split("## tools/NAME.json")
+    task, rest = rest.split("## tools/NAME.json")
+    tool, data = rest.split("## data/NAME.json")
     assert documented(project) == list(PROJECT_KEYS)
     assert sorted(documented(task)) == sorted(TASK_KEYS)
     assert documented(tool) == list(TOOL_KEYS)
+    assert documented(data) == list(DATA_KEYS)
 
 
 def test_every_planned_key_is_documented() -> None:
@@ -67,11 +75,23 @@ def test_every_filter_is_documented() -> None:
 
 def wrong(key: Key) -> str:
     """A value that no reader of this key takes."""
-    return "0.5" if key.form == "true, false" else "true"
+    return "0.5" if key.form == "true, false" else "[]" if key.form == "text, number, true, false" else "true"
+
+
+NAMED = {
+    "<name>": "small",
+    "<measure>_p<N>": "ttft_p95",
+    "<input>": "ticket",
+    "<variable>": "CUDA_VISIBLE_DEVICES",
+    "<file>": "model",
+    "<setting>": "ef",
+}
 
 
 def in_toml(path: str, value: str) -> str:
-    return f"{path.replace('<name>', 'small').replace('<measure>_p<N>', 'ttft_p95')} = {value}\n"
+    for pattern, name in NAMED.items():
+        path = path.replace(pattern, name)
+    return f"{path} = {value}\n"
 
 
 @pytest.mark.parametrize("key", PROJECT_KEYS, ids=lambda key: key.path)
@@ -89,15 +109,35 @@ def test_every_task_key_is_read(tmp_path: Path, key: Key) -> None:
     assert (first.line, "unknown" in first.what) == (1, False), first
 
 
-@pytest.mark.parametrize("key", TOOL_KEYS, ids=lambda key: key.path)
+def in_json(path: str, value: object) -> dict[str, object]:
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.mark.parametrize("key", [key for key in TOOL_KEYS if key.form != "any JSON"], ids=lambda key: key.path)
 def test_every_tool_key_is_read(tmp_path: Path, key: Key) -> None:
     """The same for tools."""
     write(tmp_path, MODEL, triage=f'{TASK}tools = ["a"]')
     (tmp_path / "tools").mkdir()
-    tool = {"description": "d", "input_schema": {"type": "object"}, key.path: True}
+    tool = {"description": "d", "input_schema": {"type": "object"}, "effect": "read", **in_json(key.path, True)}
     (tmp_path / "tools" / "a.json").write_text(json.dumps(tool))
-    [mistake] = read(tmp_path).mistakes
-    assert mistake.what.startswith(f"{key.path} is "), mistake
+    found = [mistake.what for mistake in read(tmp_path).mistakes]
+    assert any(what.startswith(f"{key.path} is ") for what in found), found
+    assert not any("unknown" in what for what in found), found
+
+
+@pytest.mark.parametrize("key", DATA_KEYS, ids=lambda key: key.path)
+def test_every_key_of_a_data_set_is_read(tmp_path: Path, key: Key) -> None:
+    """The same for data sets."""
+    write(tmp_path, MODEL)
+    (tmp_path / "data").mkdir()
+    manifest = {"digest": f"sha256:{'0' * 64}", **in_json(key.path, True)}
+    (tmp_path / "data" / "a.json").write_text(json.dumps(manifest))
+    found = [mistake.what for mistake in read(tmp_path).mistakes]
+    assert any(what.startswith(f"{key.path} is ") for what in found), found
+    assert not any("unknown" in what for what in found), found
 
 
 def literal(key: Key) -> str:

@@ -10,8 +10,8 @@ from jinja2 import TemplateSyntaxError
 
 from trimtab.declare import templates
 from trimtab.declare.mistakes import Mistakes
-from trimtab.declare.project import Prompt
 from trimtab.declare.parts import Parts
+from trimtab.declare.project import Prompt
 from trimtab.declare.prompts import read_prompt, split
 from trimtab.declare.rendering import render
 from trimtab.errors import InvalidRequest
@@ -272,7 +272,10 @@ def test_digest_is_of_the_text(tmp_path: Path) -> None:
         (b"user:\nhi\r\n", "prompt.md:2: the line has a carriage return, which would change the prompt's digest; save"),
         (b"user:\r\nhi\r\n", "prompt.md:1: the line has a carriage return"),
         (b"user:\nh\ri\n", "prompt.md:2: the line has a carriage return"),
-        (b"\xef\xbb\xbfuser:\nhi\n", "prompt.md:1: the file begins with a byte order mark; save it as UTF-8 without one"),
+        (
+            b"\xef\xbb\xbfuser:\nhi\n",
+            "prompt.md:1: the file begins with a byte order mark; save it as UTF-8 without one",
+        ),
         (b"user:\nhi\xff\n", "prompt.md:2: byte 8 is not UTF-8"),
     ],
 )

@@ -20,7 +20,6 @@ TASK_RULES = {
         '"temperature" is an unknown key',
         "it belongs in sampling.temperature",
     ),
-    "planned context": (f"{TASK}[context] #!", '"context" is not available yet', "take it out"),
     "planned budget": (f"{TASK}[budget.run] #!\ncalls = 1", '"budget" is not available yet', "take it out"),
     "planned review": (f"{TASK}review = {{}} #!", '"review" is not available yet', "take it out"),
     "planned evals": (f"{TASK}evals = {{}} #!", '"evals" is not available yet', "take it out"),

@@ -18,8 +18,8 @@ MAX_SUMMARY: Final = 100_000
 TAKES: Final[dict[Strategy, tuple[str, ...]]] = {
     "full": ("max_input_tokens",),
     "keep_system_and_recent": ("max_input_tokens", "recent"),
-    "token_window": ("max_input_tokens",),
-    "summarise": ("max_input_tokens", "model", "summary_tokens"),
+    "token_window": ("max_input_tokens", "recent"),
+    "summarise": ("max_input_tokens", "recent", "model", "summary_tokens"),
 }
 """The keys that each strategy has beside `strategy`."""
 

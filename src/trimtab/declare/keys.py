@@ -120,7 +120,7 @@ PROJECT_KEYS: Final = (
     Key("models.<name>.retires", "date", "none", "the day on which its provider takes it away"),
     Key("models.<name>.identity", "duration, off", "off", "how often it is tested that it still is the locked model"),
     Key("models.<name>.served.server", "text", "empty", "the engine with its version, such as vllm==0.32.0"),
-    Key("models.<name>.served.image", "digest", "empty", "digest of the container image it runs in"),
+    Key("models.<name>.served.image", "image digest", "empty", "the container image it runs in, by its digest"),
     Key("models.<name>.served.flags", "list of texts", "empty", "what it was started with, in order"),
     Key("models.<name>.served.environment.<variable>", "text", "empty", "environment variables that change answers"),
     Key("models.<name>.served.hardware", "text", "empty", "what it runs on"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from trimtab.declare.open_text import check_variable, flag, open_text
 from trimtab.declare.project import Adapter, Served
 from trimtab.declare.table import Table, dotted
 
+IMAGE: Final = re.compile(r"(?:[^\s@]{1,255}@)?sha256:[0-9a-f]{64}")
 MAX_FLAGS: Final = 256
 MAX_VARIABLES: Final = 256
 MAX_WEIGHTS: Final = 4096
@@ -23,7 +25,7 @@ def read_served(table: Table, root: Path) -> Served:
     usual, file = Served(), in_project(root)
     return Served(
         server=table.get("server", open_text, usual.server),
-        image=table.get("image", values.hexadecimal, usual.image),
+        image=table.get("image", _image, usual.image),
         flags=tuple(word for _, word in table.elements("flags", flag, most=MAX_FLAGS, repeated=True)),
         environment=_read_environment(table.table("environment")),
         hardware=table.get("hardware", open_text, usual.hardware),
@@ -35,6 +37,14 @@ def read_served(table: Table, root: Path) -> Served:
         adapter=_read_adapter(table.table("adapter")) if "adapter" in table else None,
         trained_on=table.each("trained_on", data_set_name),
     )
+
+
+def _image(value: object) -> str:
+    """A container image by its digest; a tag can be moved."""
+    if not isinstance(value, str) or not IMAGE.fullmatch(value):
+        instead = 'write "sha256:..." or "name@sha256:...", as `docker images --digests` shows it'
+        raise values.Wrong(f"{values.show(value)}, not an image by its digest", instead)
+    return open_text(value)
 
 
 def _read_environment(table: Table) -> dict[str, str]:

@@ -48,12 +48,12 @@ def read_golden(table: Table, effect: Effect) -> tuple[Golden, ...]:
 
 def _read_mcp(table: Table, tool: str) -> McpServer | None:
     command = tuple(word for _, word in table.elements("command", flag, most=MAX_WORDS, repeated=True))
-    url = table.get("url", values.server, "")
+    url, offered = table.get("url", values.server, ""), table.get("tool", open_text, tool)
     if ("url" in table) == ("command" in table):
         has = "both url and command" if "url" in table else "neither url nor command"
         table.wrong("", f"the MCP server has {has}", f"write {one_of(('url', 'command'))}")
         return None
-    return McpServer(table.get("tool", open_text, tool), url, command)
+    return McpServer(offered, url, command)
 
 
 def _read_call(table: Table) -> Golden | None:
