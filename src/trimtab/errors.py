@@ -138,7 +138,7 @@ class LockRefused(TrimtabError):
 
 
 class NotLocked(TrimtabError):
-    """{root} is in production and serves only what is locked; run `trimtab lock`, review and commit it:\n{listing}"""
+    """{root} is in production and serves only what is locked; run `trimtab lock`, review and commit it:{listing}"""
 
 
 class IdentityUntested(TrimtabError):

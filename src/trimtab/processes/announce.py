@@ -58,7 +58,7 @@ class Announcer:
     def _drift(self, drift: Drift | None, by: str) -> None:
         if drift is None:
             return
-        lock, environment = self._in_force.standing.lock, self._in_force.snapshot.environment
+        lock, environment = self._in_force.last_lock, self._in_force.snapshot.environment
         facts = {"differences": drift.differences, "count": drift.count, "remedy": REMEDY}
         if drift.held_back:
             event(log, logging.ERROR, "edit_held_back", keeps=self._in_force.snapshot.digest, lock=lock, **facts)

@@ -109,9 +109,14 @@ class InForce:
         candidate = _candidate(project)
         agreement = candidate.agreement
         if project.environment == PRODUCTION and not agreement.holds:
-            raise NotLocked(root=project.root, listing=told(agreement.words, agreement.count))
+            raise NotLocked(root=project.root, listing="\n" + told(agreement.words, agreement.count))
         self.files = frozenset[str]()
         self.started = self._put(candidate, None)
+
+    @property
+    def last_lock(self) -> str:
+        """The id of the lock that is in force, or was until something served that no lock pins; empty for none yet."""
+        return self._lock.lock_id if self._lock is not None else ""
 
     def renew(self) -> Renewal:
         """Reads the declaration again and puts it in force, unless it has mistakes, differs from its lock in
