@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from trimtab.clock import Clock, SystemClock
 from trimtab.declare.project import Model, Project
-from trimtab.errors import IdentityUntested, LockInvalid
+from trimtab.errors import IdentityUntested, LockInvalid, LockUnwritten
 from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
@@ -56,16 +56,14 @@ def learn(
 ) -> tuple[Lock, tuple[Taught, ...]]:
     """The lock with what the servers of models tell and answer, all of them unless some are named.
 
-    Baselines are written beside the lock; those that only the given lock knew are taken away. A model that does not
-    answer keeps what was known of it. An undated name of a hosted model is resolved to the one that it answers with.
-    Raises `LockUnwritten`.
+    Baselines are written beside the lock. A model that does not answer keeps what was known of it. An undated name of
+    a hosted model is resolved to the one that it answers with. Raises `LockUnwritten`.
     """
     return asyncio.run(_learn(project, lock, clock or SystemClock(), frozenset(models)))
 
 
 async def _learn(project: Project, lock: Lock, clock: Clock, models: frozenset[str]) -> tuple[Lock, tuple[Taught, ...]]:
     root, taught = Path(project.root), []
-    before = _baselines(lock)
     async with interviewing(project.models.values(), clock) as interview:
         for name, model in project.models.items():
             if lock.get("models", name) is None or (models and name not in models):
@@ -79,10 +77,14 @@ async def _learn(project: Project, lock: Lock, clock: Clock, models: frozenset[s
             lock = with_identity(lock, name, unpinned(_pinned(learned, digest)), resolved)
             rung = "exact" if learned.baseline.exact else "first_token" if learned.baseline.first else "texts"
             taught.append(Taught(name, resolved, digest, learned.replica, learned.requests, rung))
-    for gone in before - _baselines(lock):
+    return lock, tuple(taught)
+
+
+def prune(root: Path, before: Lock | None, after: Lock) -> None:
+    """Deletes the baselines of a project that the lock before named and the one after does not."""
+    for gone in (_baselines(before) if before else set()) - _baselines(after):
         with contextlib.suppress(OSError, LockInvalid):
             identity_baseline.place(root, gone).unlink()
-    return lock, tuple(taught)
 
 
 async def _of_model(interview: Interview, model: Model) -> tuple[str, Learned]:
@@ -108,7 +110,10 @@ def _write(root: Path, baseline: Baseline) -> str:
     data = identity_baseline.encode(baseline)
     digest = identity_baseline.digest(data)
     path = identity_baseline.place(root, digest)
-    path.parent.mkdir(exist_ok=True)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as failure:
+        raise LockUnwritten(path=identity_baseline.FOLDER, detail=failure.strerror or str(failure)) from None
     write_file(path, data)
     return digest
 

@@ -96,14 +96,19 @@ def _say_checked(found: Checked) -> None:
         next_verb("trimtab lock")
 
 
-def write_lock(root: Path, *, as_json: bool) -> bool:
-    """Resolves the declaration and writes the lock, unless it is what stands there already.
+def write_lock(root: Path, *, as_json: bool, live: bool = False) -> bool:
+    """Resolves the declaration and writes the lock, unless it is what stands there already; `live` asks servers first.
 
     Raises `LockRefused` for what cannot be locked, `LockUnwritten` where the file cannot be written.
     """
     project = load(root)
     held = held_lock(root)
     resolved = resolve(project, held.lock, today=today())
+    asked: tuple[str, ...] = ()
+    if live:
+        from trimtab.cli.lock_live import learned, tidy  # noqa: PLC0415 - only this asks servers
+
+        resolved, asked = learned(project, resolved)
     if resolved.refusals:
         raise LockRefused(tuple(one.words for one in resolved.refusals))
     lock, note = with_authors(project, root, resolved.lock, held.lock)
@@ -113,8 +118,10 @@ def write_lock(root: Path, *, as_json: bool) -> bool:
         written=put(root, lock),
         differences=changed,
         warnings=tuple(one.words for one in resolved.warnings),
-        notes=tuple(each for each in (held.note, note) if each),
+        notes=tuple(each for each in (held.note, note, *asked) if each),
     )
+    if live:
+        tidy(root, held.lock, lock)
     if as_json:
         say_json(msgspec.json.encode(done))
     else:
