@@ -12,6 +12,8 @@ from trimtab.declare.project import DataSet, Project, Task, Tool
 Keys = tuple[str, ...]
 PROJECT_FILE = "trimtab.toml"
 DEFAULTS = "(defaults)"
+OF_OTHERS = ("context", "inputs", "prompt", "sampling")
+"""Tables of a task that stand in entries of their own."""
 
 
 class Origin(Struct, frozen=True):
@@ -61,11 +63,15 @@ def _of_task(task: Task, schemas: Mapping[str, str]) -> dict[str, tuple[Origin, 
     found = {
         f"sampling/{task.name}": (Origin(file, only=(("sampling",),)),),
         f"context/{task.name}": (Origin(file, only=(("context",),)),),
-        f"policies/{task.name}": (Origin(file, without=("sampling", "context", "prompt")), _declared(("defaults",))),
+        f"policies/{task.name}": (Origin(file, without=OF_OTHERS), _declared(("defaults",))),
     }
     if task.prompt is not None:
         includes = (Origin(each.path) for each in task.prompt.includes)
-        found[f"prompts/{task.name}"] = (Origin(f"{folder}/prompt.md"), Origin(file, only=(("prompt",),)), *includes)
+        found[f"prompts/{task.name}"] = (
+            Origin(f"{folder}/prompt.md"),
+            Origin(file, only=(("inputs",), ("prompt",))),
+            *includes,
+        )
     if task.output is not None:
         models = dict.fromkeys((task.model, *task.fallback))
         engines = tuple(("models", model, key) for model in models for key in ("wire", "engine", "grammar"))

@@ -1,0 +1,254 @@
+"""`trimtab lock upgrade`: one model is moved in the declaration and the lock, and nothing else moves.
+
+It joins the declaration, the lock and recorded calls. What the old and the new model did is compared by `compare`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trimtab.declare.edit import with_text
+from trimtab.declare.load import PROJECT_FILE, load
+from trimtab.declare.project import Model, Project
+from trimtab.errors import LockRefused, UpgradeRefused
+from trimtab.lock.diff import Difference, differences
+from trimtab.lock.lockfile import Lock
+from trimtab.lock.resolve import Resolved, resolve
+from trimtab.lock.writing import write_file
+from trimtab.record.events import Settled
+from trimtab.statistics.differences import difference_of_means, difference_of_shares
+from trimtab.statistics.intervals import Interval
+
+REFUSALS: Final = frozenset({"refusal", "content_filter"})
+"""Reasons for which an answer ended that are a refusal where it has no verdict."""
+_PUSD_A_USD: Final = 1e12
+
+
+class Upgrade(Struct, frozen=True):
+    """A model's move, decided and not done: the edited file, the lock that follows, and what differs.
+
+    `notes` are about what is still said of the old model.
+    """
+
+    model: str
+    project: Project
+    text: str
+    lock: Lock
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Row(Struct, frozen=True):
+    """A measure of one task: of how many calls on either side, what it was, and the 95 % interval of the difference.
+
+    Shares are of 1, tokens and US dollars means of a call. A side without calls has no value.
+    """
+
+    task: str
+    measure: str
+    unit: str
+    n_before: int
+    before: float | None
+    n_after: int
+    after: float | None
+    difference: Interval
+
+
+class Evidence(Struct, frozen=True):
+    """What recorded calls say of an old model and a new one; without calls of both there is nothing to compare."""
+
+    calls_before: int
+    calls_after: int
+    rows: tuple[Row, ...] = ()
+
+
+def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date) -> Upgrade:
+    """What moving a model to another name or revision does; nothing is written.
+
+    Raises `UpgradeRefused` where it would move something else too or nothing at all, `LockRefused` where the new name
+    moves by itself.
+    """
+    project = load(root)
+    model = _model(project, name)
+    stale = differences(held, resolve(project, held).lock)
+    if stale:
+        detail = f"{len(stale)} other thing(s) are not as locked; run `trimtab lock` first, then only this model moves"
+        raise UpgradeRefused(what=f"models.{name}", detail=detail)
+    moved = _moved(model, to, revision)
+    planned = replace(project, models={**project.models, name: moved})
+    resolved = resolve(planned, held, today=today)
+    if resolved.refusals:
+        raise LockRefused(tuple(one.words for one in resolved.refusals))
+    found = differences(held, resolved.lock)
+    strangers = sorted({one.key for one in found} - _subtree(planned, name))
+    if strangers:
+        raise UpgradeRefused(what=f"models.{name}", detail=f"{', '.join(strangers)} would move too; move them apart")
+    return Upgrade(name, planned, _edited(root, model, moved), resolved.lock, found, _notes(model, resolved, name))
+
+
+def apply(root: Path, planned: Upgrade, write_lock: Callable[[], object]) -> None:
+    """Writes the declaration, then the lock by `write_lock`; where either fails, both are as they were.
+
+    Raises `UpgradeRefused` where the edited file does not say what was planned, and `LockUnwritten`.
+    """
+    path = root / PROJECT_FILE
+    before = path.read_bytes()
+    write_file(path, planned.text.encode())
+    try:
+        if differences(planned.lock, resolve(load(root), planned.lock).lock):
+            detail = f"{PROJECT_FILE} was edited meanwhile; say it again"
+            raise UpgradeRefused(what=f"models.{planned.model}", detail=detail)
+        write_lock()
+    except BaseException:
+        write_file(path, before)
+        raise
+
+
+def served_by(model: Model) -> Callable[[Settled], bool]:
+    """Whether a call was answered by what a model's name stands for, as its server said."""
+    return lambda call: call.upstream_model == model.served_name
+
+
+def compare(before: Sequence[Settled], after: Sequence[Settled]) -> Evidence:
+    """Sets calls of an old model beside calls of a new one, task by task: answers that keep their schema, tool calls
+    that are valid, refusals, tokens and cost.
+
+    A share counts calls, so that all tool calls of one call count once. The calls are not of the same inputs, so what
+    came in may differ as well; each interval holds by itself.
+    """
+    tasks = sorted({call.admitted.task for call in before} & {call.admitted.task for call in after})
+    rows = (
+        row
+        for task in tasks
+        for row in _rows(
+            task,
+            [call for call in before if call.admitted.task == task],
+            [call for call in after if call.admitted.task == task],
+        )
+    )
+    return Evidence(len(before), len(after), tuple(rows))
+
+
+def _rows(task: str, before: list[Settled], after: list[Settled]) -> Iterable[Row]:
+    shares: dict[str, Callable[[Settled], bool | None]] = {
+        "answers that keep the schema": _is_valid,
+        "calls with valid tool calls": _tools_are_valid,
+        "refusals": _is_refused,
+    }
+    means: dict[tuple[str, str], Callable[[Settled], float | None]] = {
+        ("length of an answer", "tokens"): _length,
+        ("cost of a call", "USD"): _cost,
+    }
+    for measure, told in shares.items():
+        left, right = _told(map(told, before)), _told(map(told, after))
+        if left or right:
+            counts = (sum(left), len(left)), (sum(right), len(right))
+            yield _row(task, measure, "share", left, right, difference_of_shares(*counts))
+    for (measure, unit), amount in means.items():
+        some, others = _told(map(amount, before)), _told(map(amount, after))
+        if some or others:
+            yield _row(task, measure, unit, some, others, difference_of_means(some, others))
+
+
+def _row(
+    task: str, measure: str, unit: str, before: Sequence[float], after: Sequence[float], difference: Interval
+) -> Row:
+    values = [fmean(side) if side else None for side in (before, after)]
+    return Row(task, measure, unit, len(before), values[0], len(after), values[1], difference)
+
+
+def _told(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _is_valid(call: Settled) -> bool | None:
+    return call.verdict == "valid" if call.verdict in {"valid", "invalid", "truncated"} else None
+
+
+def _tools_are_valid(call: Settled) -> bool | None:
+    return all(one.outcome == "valid" for one in call.tool_outcomes) if call.tool_outcomes else None
+
+
+def _is_refused(call: Settled) -> bool | None:
+    if not (call.verdict or call.finish_reason):
+        return None
+    return call.verdict == "refused" or (not call.verdict and call.finish_reason in REFUSALS)
+
+
+def _length(call: Settled) -> float | None:
+    if not call.finish_reason:
+        return None
+    if call.answer_tokens is not None:
+        return call.answer_tokens
+    return call.usage.output if call.usage else None
+
+
+def _cost(call: Settled) -> float | None:
+    return None if call.cost_pusd is None or call.cost_label == "unknown" else call.cost_pusd / _PUSD_A_USD
+
+
+def _model(project: Project, name: str) -> Model:
+    if name in project.models:
+        return project.models[name]
+    known = ", ".join(f"models.{each}" for each in sorted(project.models)) or "none"
+    raise UpgradeRefused(what=f"models.{name}", detail=f"it is not declared; declared is {known}")
+
+
+def _moved(model: Model, to: str, revision: str) -> Model:
+    place = f"models.{model.name}"
+    name = to or model.served_name
+    if name != model.served_name and model.revision and not revision:
+        detail = f"its revision {model.revision[:12]} is that of {model.served_name}; say --revision too"
+        raise UpgradeRefused(what=place, detail=detail)
+    moved = replace(model, served_name=name, revision=revision or model.revision)
+    if moved == model:
+        raise UpgradeRefused(what=place, detail="it is there already; say where to with --to or --revision")
+    return moved
+
+
+def _subtree(project: Project, name: str) -> set[str]:
+    """The entries that may move with a model: its own, and the schemas whose support follows from it."""
+    tasks = (task for task in project.tasks.values() if name in {task.model, *task.fallback})
+    return {f"models/{name}", *(f"schemas/{task.name}" for task in tasks)}
+
+
+def _edited(root: Path, model: Model, moved: Model) -> str:
+    text: str | None = (root / PROJECT_FILE).read_bytes().decode()
+    for key, old, new in (
+        ("model", model.served_name, moved.served_name),
+        ("revision", model.revision, moved.revision),
+    ):
+        if text is not None and old != new:
+            text = with_text(text, ("models", model.name, key), new)
+    if text is None:
+        detail = f"{PROJECT_FILE} cannot be edited without changing more; write it by hand and run `trimtab lock`"
+        raise UpgradeRefused(what=f"models.{model.name}", detail=detail)
+    return text
+
+
+def _notes(model: Model, resolved: Resolved, name: str) -> tuple[str, ...]:
+    """What is still said of the old model, and warnings about the new one."""
+    served = model.served
+    still = [
+        key
+        for key, value in {
+            "served.weights": served.weights,
+            "served.tokenizer": served.tokenizer,
+            "served.chat_template": served.chat_template,
+            "served.adapter": served.adapter,
+            "served.trained_on": served.trained_on,
+            "retires": model.retires,
+            "price": model.prices,
+        }.items()
+        if value
+    ]
+    warned = [one.words for one in resolved.warnings if one.key == f"models/{name}"]
+    told = f"models.{name}: {', '.join(still)} still say what was so of {model.served_name}; correct what changed"
+    return (*([told] if still else []), *warned)
