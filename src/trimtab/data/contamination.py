@@ -1,0 +1,123 @@
+"""Cases that somebody has already seen: rows of training sets and examples in prompts that contain them.
+
+A case counts as seen where a reference holds at least a share of the weight of its words, and a share of its
+neighbouring words side by side: a long text has many words of a short one by chance, but not their order. The search is
+exact: of a case's words, taken from the rarest, those are looked up whose weight a reference cannot do without (prefix filtering:
+S. Chaudhuri, V. Ganti and R. Kaushik, "A primitive operator for similarity joins in data cleaning", ICDE 2006).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from trimtab.data.vocabulary import UNKNOWN, Vocabulary, Weighing
+
+WINDOW: Final = 400
+"""Words of a long reference that are looked at together; the next window begins half of it further on."""
+
+
+class Containment(Struct, frozen=True):
+    """When a reference contains a case: it has `threshold` of the weight of its words, `order` of its word pairs.
+
+    A case of fewer than `words` words is only found where a reference has the same words and no others.
+    """
+
+    threshold: float = 0.78
+    order: float = 0.4
+    weighing: Weighing = Weighing()
+    words: int = 4
+
+
+CONTAINMENT: Final = Containment()
+
+
+class Seen(NamedTuple):
+    """A case and the reference that contains it, by their places, and the share of the case's weight found there."""
+
+    case: int
+    reference: int
+    share: float
+
+
+class Contamination:
+    """Holds the cases; references are taken one by one, and looked at once all are known."""
+
+    def __init__(self, cases: Iterable[Sequence[str]], containment: Containment = CONTAINMENT) -> None:
+        self._containment = containment
+        self._vocabulary = Vocabulary()
+        self._cases: list[array[int]] = []
+        self._orders: list[array[int]] = []
+        for words in cases:
+            self._cases.append(self._vocabulary.take(words))
+            self._orders.append(self._vocabulary.order(words))
+        self._held: list[tuple[int, array[int]]] = []
+        self._short: dict[bytes, list[int]] = defaultdict(list)
+        self._equal: list[Seen] = []
+        for place, words in enumerate(self._cases):
+            if 0 < len(words) < containment.words:
+                self._short[words.tobytes()].append(place)
+
+    def __repr__(self) -> str:
+        return f"Contamination({len(self._cases)} cases, {len(self._held)} references)"
+
+    def take(self, reference: int, words: Sequence[str]) -> None:
+        """Takes in one reference, of any length, under a number; of its words only those of cases are kept."""
+        step = WINDOW // 2
+        for start in range(0, max(1, len(words) - step), step):
+            part = words[start : start + WINDOW] if len(words) > WINDOW else words
+            order = self._vocabulary.order(part)
+            if any(word != UNKNOWN for word in order):
+                self._held.append((reference, order))
+                words_in = set(order)
+                if len(words_in) < self._containment.words and UNKNOWN not in words_in:
+                    same = array("L", sorted(words_in)).tobytes()
+                    self._equal += [Seen(case, reference, 1.0) for case in self._short.get(same, ())]
+            if len(words) <= WINDOW:
+                break
+
+    def seen(self) -> list[Seen]:
+        """For each case that a reference contains, the one that holds most of it, in the order of cases."""
+        for _, order in self._held:
+            for word in set(order) - {UNKNOWN}:
+                self._vocabulary.df[word] += 1
+        self._vocabulary.rows += len(self._held)
+        weights = self._vocabulary.weights(self._containment.weighing)
+        totals = [sum(weights[word] for word in words) for words in self._cases]
+        index = self._index(weights, totals)
+        best = {found.case: found for found in reversed(self._equal)}
+        for reference, order in self._held:
+            holds = set(order)
+            pairs: set[tuple[int, int]] = set()
+            for case in {case for word in holds for case in index.get(word, ())}:
+                share = sum([weights[word] for word in self._cases[case] if word in holds]) / totals[case]
+                if share < self._containment.threshold or (case in best and best[case].share >= share):
+                    continue
+                pairs = pairs or set(pairwise(order))
+                if self._in_order(case, pairs):
+                    best[case] = Seen(case, reference, min(1.0, share))
+        return [best[case] for case in sorted(best)]
+
+    def _in_order(self, case: int, pairs: set[tuple[int, int]]) -> bool:
+        """Whether enough of a case's word pairs are among those of a reference."""
+        own = list(pairwise(self._orders[case]))
+        return sum(pair in pairs for pair in own) >= self._containment.order * len(own)
+
+    def _index(self, weights: Sequence[float], totals: Sequence[float]) -> dict[int, list[int]]:
+        """The cases by each word of which a reference that contains them must have one."""
+        index: dict[int, list[int]] = defaultdict(list)
+        for place, words in enumerate(self._cases):
+            if len(words) < self._containment.words:
+                continue
+            spare = (1.0 - self._containment.threshold) * totals[place]
+            for word in sorted(words, key=lambda word: (self._vocabulary.df[word], -weights[word])):
+                index[word].append(place)
+                spare -= weights[word]
+                if spare < 0:
+                    break
+        return index
