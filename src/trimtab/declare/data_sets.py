@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ from trimtab.declare.unknown import Keys
 FOLDER: Final = "data"
 CASES_FILE: Final = "cases.jsonl"
 ROWS_ENDING: Final = ".jsonl"
+SCHEMA_ENDING: Final = ".schema.json"
+"""A data set's schema may lie beside its manifest."""
 MAX_SETS: Final = 10_000
 MAX_ROWS: Final = 10**9
 PURPOSE: Final[values.Read[Purpose]] = values.choice("cases", "training", "few_shot", "other")
@@ -37,7 +40,11 @@ def read_data_sets(root: Path, tasks: Iterable[str], library: Library, mistakes:
 def manifests(root: Path, mistakes: Mistakes) -> tuple[str, ...]:
     """The names of the data sets that have a manifest, whether it is right or not."""
     try:
-        names = sorted(path.stem for path in (root / FOLDER).glob("*.json") if not path.name.startswith("."))
+        names = sorted(
+            path.stem
+            for path in (root / FOLDER).glob("*.json")
+            if not path.name.startswith(".") and not path.name.endswith(SCHEMA_ENDING)
+        )
     except OSError:
         return ()
     if len(names) > MAX_SETS:
@@ -61,6 +68,7 @@ def _read_set(root: Path, name: str, library: Library, mistakes: Mistakes, keys:
     found = _contents(table, root, path) if path else None
     if found is not None and found.digest == pinned and rows is not None and path.endswith(ROWS_ENDING):
         _check_rows(table, rows, found)
+    _check_freshness(table)
     read = DataSet(
         name=name,
         file=FileDigest(path, found.digest if found else pinned or ""),
@@ -74,6 +82,22 @@ def _read_set(root: Path, name: str, library: Library, mistakes: Mistakes, keys:
         purpose=table.get("purpose", PURPOSE, "cases"),
     )
     return read if pinned and (found or not path) else None
+
+
+def _check_freshness(table: Table) -> None:
+    """Reads what `trimtab data` writes for itself: it is in no lock, and a mistake in it is one like others."""
+    table.get("source_seen", _day, None)
+    table.get("fresh_for", values.duration(), None)
+    split = table.table("split")
+    split.get("of", data_set_name, "")
+    split.get("side", values.name, "")
+
+
+def _day(value: object) -> date:
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise values.Wrong(f"{values.show(value)}, not a day", 'write year-month-day, such as "2026-11-01"') from None
 
 
 def _contents(table: Table, root: Path, path: str) -> Contents | None:

@@ -219,6 +219,10 @@ DATA_KEYS: Final = (
     Key("licence", "text", "empty", "under which terms it may be used"),
     Key("source", "text", "empty", "where it comes from"),
     Key("purpose", "cases, training, few_shot, other", "cases", "what it is for"),
+    Key("source_seen", "day", "none", "when it was taken from its source, such as 2026-11-01"),
+    Key("fresh_for", "duration", "none", "how long after that it is good; `trimtab data check` warns then"),
+    Key("split.of", "data set", "none", "the data set that this is one side of"),
+    Key("split.side", "name", "none", "which side"),
 )
 
 PROJECT_PLANNED: Final = ("alerts", "budget", "keys", "stores", "tools")
