@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,55 @@ async def test_calls_are_mapped_in_the_stated_order(
             events = await gateway.events()
     assert response.status == 200
     assert [end.admitted.task for end in events.settled] == [expected]
+
+
+LOCK = "0123456789ab" + "c" * 52
+
+
+@pytest.mark.parametrize("asked", [LOCK, f"sha256:{LOCK}", LOCK[:12], f" {LOCK[:20]} "])
+async def test_call_that_demands_the_lock_in_force_is_let_in(tmp_path: Path, asked: str) -> None:
+    """It may be named whole or by its beginning, as answers bear it; the record bears all of it."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with RunningGateway(tmp_path, mapped(upstream.url, lock_id=LOCK)) as gateway:
+            response = await gateway.post({"model": "by-model", "messages": []}, x_trimtab_lock=asked)
+            events = await gateway.events()
+    assert (response.status, response.headers["x-trimtab-lock"]) == (200, LOCK[:12])
+    assert [admitted.lock for admitted in events.admitted] == [LOCK]
+
+
+@pytest.mark.parametrize(
+    ("in_force", "asked", "code", "said"),
+    [
+        (LOCK, "f" * 64, "lock_drift", "lock 0123456789ab is in force"),
+        (LOCK, LOCK[:11] + "0" * 5, "lock_drift", "asks to be served under lock 0123456789a0"),
+        ("", LOCK, "lock_drift", "what serves is not locked"),
+        (LOCK, LOCK[:11], "invalid_request", "at least 12 hexadecimal digits"),
+        (LOCK, "latest", "invalid_request", "no lock id"),
+    ],
+)
+async def test_call_that_demands_another_lock_is_refused(
+    tmp_path: Path, in_force: str, asked: str, code: str, said: str
+) -> None:
+    """No replica is asked; the message says which lock is in force."""
+    async with ScriptedUpstream() as upstream:
+        async with RunningGateway(tmp_path, mapped(upstream.url, lock_id=in_force)) as gateway:
+            response = await gateway.post({"model": "by-model", "messages": []}, x_trimtab_lock=asked)
+        assert upstream.requests == []
+    assert response.status == {"lock_drift": 409, "invalid_request": 400}[code]
+    error = response.json()["error"]
+    assert (error["code"], said in error["message"]) == (code, True), error
+    assert response.headers["x-should-retry"] == "false"
+
+
+async def test_a_model_is_found_under_its_alias_too(tmp_path: Path) -> None:
+    """A client may ask for the name that was declared, or for what the lock resolved it to."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with RunningGateway(tmp_path, mapped(upstream.url, requested={"small": "an-alias"})) as gateway:
+            answers = [await gateway.post({"model": name, "messages": []}) for name in ("an-alias", "served-small")]
+            sent = [json.loads(request.body)["model"] for request in upstream.requests]
+    assert ([answer.status for answer in answers], sent) == ([200, 200], ["served-small", "served-small"])
 
 
 async def test_the_rest_is_undeclared_under_the_defaults(tmp_path: Path) -> None:

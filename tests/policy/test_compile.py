@@ -1,32 +1,43 @@
 """From a declaration to the snapshot that gateways serve under."""
 
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.declare.projects import MODEL, TASK, write
 from trimtab.cost.prices import Rate
 from trimtab.declare.load import load
 from trimtab.declare.project import (
     Context,
+    Control,
+    Data,
     Deadlines,
+    Defaults,
+    Gateway,
     Gpu,
+    Listen,
     Model,
     Objective,
     Price,
     Project,
     Retry,
     Sampling,
+    Task,
     ToolCalls,
 )
 from trimtab.errors import DeclarationError
-from trimtab.lock.lockfile import entry_digest
+from trimtab.lock import lockfile
+from trimtab.lock.lockfile import Lock, entry_digest
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.compile import digest, schema_mistakes
 from trimtab.policy.snapshot import TaskPolicy, decode, encode
@@ -219,3 +230,74 @@ def test_no_secret_is_in_a_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert isinstance(snapshot.models["small"], Model)
     assert b"SMALL_KEY" in encode(snapshot)
     assert b"geheim" not in encode(snapshot)
+
+
+def lock_of(project: Project, **pins: object) -> Lock:
+    """A lock in which the model `small` has these pins."""
+    pinned = {"requested": project.models["small"].served_name, **pins}
+    return lockfile.lock([lockfile.entry("models", "small", pinned), lockfile.entry("models", "gone", pinned)])
+
+
+def test_lock_id(project: Project) -> None:
+    """A snapshot bears the id of a lock that agrees with it, and only of such a one; its digest tells them apart."""
+    lock = lock_of(project)
+    agreeing, differing = compile_policy(project, lock), compile_policy(project, lock, agrees=False)
+    assert (agreeing.lock_id, differing.lock_id, compile_policy(project).lock_id) == (lock.lock_id, "", "")
+    assert agreeing.digest != differing.digest == compile_policy(project).digest
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_model_is_called_what_the_lock_resolved_it_to(project: Project, *, agrees: bool) -> None:
+    """Also while other things differ from the lock, so that an edit of a prompt moves no alias."""
+    alias = project.models["small"].served_name
+    snapshot = compile_policy(project, lock_of(project, resolved="m-2026-09-01"), agrees=agrees)
+    assert snapshot.models["small"].served_name == "m-2026-09-01"
+    assert snapshot.requested == {"small": alias}
+    assert decode(encode(snapshot)) == snapshot
+
+
+def test_what_the_lock_resolved_of_another_name_is_not_used(project: Project) -> None:
+    """A model that was declared anew is called as it is declared, until it is locked."""
+    lock = lock_of(project, resolved="m-2026-09-01")
+    snapshot = compile_policy(with_model(project, served_name="other"), lock, agrees=False)
+    assert (snapshot.models["small"].served_name, snapshot.requested) == ("other", {})
+
+
+def test_resolved_as_requested_is_no_alias(project: Project) -> None:
+    """Where the lock resolved a name to itself, there is nothing to remember."""
+    snapshot = compile_policy(project, lock_of(project, resolved=project.models["small"].served_name))
+    assert (snapshot.models, snapshot.requested) == (compile_policy(project).models, {})
+
+
+NAMES = st.lists(st.text("abc-1", min_size=1, max_size=6), min_size=1, max_size=4, unique=True)
+
+
+@given(models=NAMES, tasks=NAMES, resolved=st.text("xyz", max_size=3), seed=st.randoms(use_true_random=False))
+def test_equal_projects_and_locks_give_equal_snapshots(
+    models: list[str], tasks: list[str], resolved: str, seed: random.Random
+) -> None:
+    """Made apart and in any order of declaration, they compile to the same, digest and all."""
+
+    def made(order: Callable[[list[str]], list[str]]) -> tuple[Project, Lock]:
+        declared = {name: Model(name, f"served-{name}", ("http://a",)) for name in order(models)}
+        of_tasks = {name: Task(name, models[0], fallback=tuple(models[1:])) for name in order(tasks)}
+        listen = Listen("127.0.0.1", 0)
+        project = Project(
+            root="/p",
+            environment="test",
+            gateway=Gateway(listen, 1),
+            control=Control(listen),
+            data=Data("d", 1.0, 1.0, 1, 1),
+            defaults=Defaults(),
+            models=declared,
+            tasks=of_tasks,
+        )
+        pins = {"requested": f"served-{models[0]}", "resolved": resolved or f"served-{models[0]}"}
+        return project, lockfile.lock([lockfile.entry("models", models[0], pins)])
+
+    def shuffled(names: list[str]) -> list[str]:
+        return seed.sample(names, len(names))
+
+    first, second = compile_policy(*made(list)), compile_policy(*made(shuffled))
+    assert first == second
+    assert first.digest == digest(second)
