@@ -7,7 +7,9 @@ import json
 import random
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,8 @@ from trimtab.cost.prices import Rate
 from trimtab.declare.project import Deadlines, Defaults, Gateway, Listen, Model, Objective, Retry, Route, Sampling
 from trimtab.gateway import replies
 from trimtab.gateway.board import Board
+from trimtab.gateway.context.tokens import Tokenizers
+from trimtab.gateway.context.windows import ContextMemory
 from trimtab.gateway.pipeline import Pipeline
 from trimtab.gateway.routing import Router
 from trimtab.gateway.server import Server
@@ -120,6 +124,7 @@ class RunningGateway:
         self.policy = policy
         self.keys: dict[bytes, ClientKey] = {KEY: ClientKey()}
         self.operator_key = b""
+        self.tokenizers = Tokenizers(directory, partial(ThreadPoolExecutor, 1))
 
     async def __aenter__(self) -> RunningGateway:
         clock, disk, epoch = self.clock, self.disk, "g0-000000000001"
@@ -144,6 +149,7 @@ class RunningGateway:
             find_key=self.keys.get,
             signers=Signers(lambda secret: f"secret-of-{secret.place}", clock),
             worker=epoch,
+            context=ContextMemory(self.tokenizers),
             operator_key=self.operator_key,
         )
         self.pipeline = Pipeline(parts, self.policy)

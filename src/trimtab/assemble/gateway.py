@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import random
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,8 @@ from trimtab.assemble import loop
 from trimtab.clock import Clock, SystemClock
 from trimtab.gateway import replies
 from trimtab.gateway.board import Board
+from trimtab.gateway.context.tokens import Tokenizers
+from trimtab.gateway.context.windows import ContextMemory
 from trimtab.gateway.enforcement import Enforcement
 from trimtab.gateway.health import Health
 from trimtab.gateway.pipeline import Pipeline
@@ -59,6 +63,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     keys = KeyDirectory(directory.state)
     routers = Routers(board)
     signers = Signers(Secrets().read, clock)
+    tokenizers = Tokenizers(Path(orders.root), partial(ThreadPoolExecutor, 1, "tokens"))
     parts = Parts(
         clock=clock,
         ids=IdSource(),
@@ -70,10 +75,12 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         find_key=FreshKeys(keys, clock).find,
         signers=signers,
         worker=orders.epoch,
+        context=ContextMemory(tokenizers),
         operator_key=operator_key(directory.operator_key),
     )
     pipeline = Pipeline(parts, snapshot)
     await signers.ready()
+    await tokenizers.ready()
     server = Server(pipeline.handle, snapshot.gateway.limits, clock, replies.protocol_error)
     probe = Probe(pool, signers, lambda: routers.snapshot)
     health = Health(board, lambda: routers.latest, probe, clock, random.random)

@@ -166,7 +166,7 @@ class House:
 
         def command(launch: Launch) -> Sequence[str]:
             orders = GatewayOrders(
-                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), data
+                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), self.project.root, data
             )
             return _python("gateway", orders)
 

@@ -25,8 +25,11 @@ from trimtab.errors import (
 from trimtab.gateway import enforce, replies, settlement
 from trimtab.gateway.attempts import Attempts
 from trimtab.gateway.checks import checks_for
+from trimtab.gateway.context.in_context import InContext
+from trimtab.gateway.context.windows import TaskWindow
 from trimtab.gateway.exchange import Exchange
 from trimtab.gateway.failures import Rejected, from_fault
+from trimtab.gateway.own_calls import OwnCalls
 from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.surfaces.chat import ChatCompletions
 from trimtab.gateway.surfaces.completions import Completions
@@ -51,7 +54,7 @@ def _clock_failed(fault: Exception) -> None:
     log.error("internal_error", exc_info=fault)
 
 
-Waiting = tuple[Attempts, Admitted]
+Waiting = tuple[Attempts | InContext, Admitted]
 """A call that can begin as soon as its event is written."""
 SURFACES: tuple[Surface, ...] = (
     ChatCompletions(),
@@ -75,6 +78,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._timers = Timers(parts.clock.monotonic, self._loop.call_at, _clock_failed)
         self._surfaces = {surface.path: surface for surface in SURFACES}
+        self._own_calls = OwnCalls(parts, self._loop, self._timers, self._opened, self._end)
         self._serving = Serving(snapshot, parts)
         self.draining = False
         self.open_calls = 0
@@ -94,6 +98,9 @@ class Pipeline:
         self.open_calls += 1
         self._arrived.append((request, answer))
         self._turn_soon()
+
+    def _opened(self) -> None:
+        self.open_calls += 1
 
     def _turn_soon(self) -> None:
         if not self._turn_waits:
@@ -120,12 +127,21 @@ class Pipeline:
         try:
             if self._route(exchange, serving):
                 attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, self._end)
-                return attempts, self._admitted(exchange, serving)
+                window = serving.windows.get(exchange.task.name)
+                call = attempts if window is None else self._in_context(attempts, window, serving)
+                return call, self._admitted(exchange, serving)
         except Exception as fault:  # noqa: BLE001  it is the call's end
             self._end(exchange, from_fault(exchange.call, fault))
         else:
             self._end(exchange, None)
         return None
+
+    def _in_context(self, attempts: Attempts, window: TaskWindow, serving: Serving) -> Attempts | InContext:
+        """The call under its task's context strategy, if that looks at calls of this surface."""
+        history = attempts.exchange.surface.history
+        if history is None:
+            return attempts
+        return InContext(attempts, window, history, serving, self._parts, self._own_calls, self._end)
 
     def _let_in(self, waiting: Sequence[Waiting]) -> int:
         """Records calls as admitted and begins them, as many as there is room for; refuses all if there is none."""

@@ -10,6 +10,7 @@ from trimtab.contracts.classify import classify
 from trimtab.declare.project import Engine, Model
 from trimtab.gateway import enforce, replies
 from trimtab.gateway.admission import Admission, FindKey
+from trimtab.gateway.context.windows import ContextMemory, windows
 from trimtab.gateway.contract import UNDECLARED_CONTRACT, Contract, contracts
 from trimtab.gateway.routing import Choice, Router
 from trimtab.gateway.surfaces.surface import SchemaForm
@@ -42,6 +43,7 @@ class Parts:
     find_key: FindKey
     signers: Signers
     worker: str
+    context: ContextMemory
     operator_key: bytes = b""
 
 
@@ -53,6 +55,8 @@ class Serving:
         self.admission = Admission(snapshot, parts.find_key, parts.worker, parts.operator_key)
         self.router = parts.router(snapshot)
         self._contracts = contracts(snapshot)
+        parts.context.tokenizers.serve(snapshot.models.values())
+        self.windows = windows(snapshot, self._contracts, parts.context)
         self._forms = {
             (task.name, name): FORMS[model.engine]
             for task in snapshot.tasks.values()

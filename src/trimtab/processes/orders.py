@@ -8,13 +8,17 @@ from trimtab.declare.project import Control, Data
 
 
 class GatewayOrders(Struct, frozen=True):
-    """For a gateway worker: its slot and epoch, its socket and channel, and the snapshot to begin with."""
+    """For a gateway worker: its slot and epoch, its socket and channel, and the snapshot to begin with.
+
+    `root` is the project's folder, in which the tokenizers of its models lie.
+    """
 
     slot: int
     epoch: str
     listener: int
     channel: int
     snapshot: str
+    root: str
     data: Data
 
 

@@ -1,0 +1,184 @@
+"""Counting tokens: by a model's own tokenizer where it is known, else by an estimate that says what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from trimtab.declare.project import FileDigest, Model
+from trimtab.gateway.context.estimate import estimate
+
+log = logging.getLogger("trimtab.gateway")
+
+Counted = Literal["tokenizer", "estimated"]
+MAX_TOKENIZED: Final = 1 << 20
+"""Characters of one text that a tokenizer is given; of a longer one, tokens are estimated from its beginning."""
+MAX_TOKENIZER_BYTES: Final = 256 << 20
+
+
+class Counter(Protocol):
+    """Counts the tokens of texts."""
+
+    counted: Counted
+    """Who counts."""
+    name: str
+    """Two counters of one name count alike."""
+    blocks: bool
+    """Whether counting takes so long that it is not done between two calls."""
+
+    def count(self, texts: Sequence[str]) -> int:
+        """The tokens of all these texts together."""
+
+
+class Estimating:
+    """Estimates, for models whose tokenizer is not known."""
+
+    counted: Counted = "estimated"
+    name = "estimate"
+    blocks = False
+
+    def count(self, texts: Sequence[str]) -> int:
+        """About how many tokens these are."""
+        return sum(map(estimate, texts))
+
+
+ESTIMATING: Final = Estimating()
+
+
+class Tokenizing:
+    """A model's own tokenizer; `digest` is that of its file."""
+
+    counted: Counted = "tokenizer"
+    blocks = True
+
+    def __init__(self, digest: str, tokenizer: Any) -> None:
+        self.name = digest
+        self._tokenizer = tokenizer
+
+    def count(self, texts: Sequence[str]) -> int:
+        """How many tokens these are, without those that a chat template adds.
+
+        It may be called in a thread, and lets others run meanwhile.
+        """
+        found = self._tokenizer.encode_batch_fast([text[:MAX_TOKENIZED] for text in texts], add_special_tokens=False)
+        counts = map(len, found)
+        return sum(
+            count if len(text) <= MAX_TOKENIZED else count * len(text) // MAX_TOKENIZED
+            for text, count in zip(texts, counts, strict=True)
+        )
+
+
+class Unusable(NamedTuple):
+    """A tokenizer that cannot be used, and why not."""
+
+    model: str
+    path: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"models.{self.model}.served.tokenizer: {self.path} cannot be used ({self.detail}); tokens are estimated"
+
+
+def load(root: Path, file: FileDigest) -> Tokenizing:
+    """The tokenizer in a `tokenizer.json` of the project in `root`.
+
+    Raises `ImportError` without the library, `OSError` for a file that cannot be read, and `ValueError` for one that is
+    not the one declared, or no tokenizer.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415  it is not installed everywhere
+
+    path = root / file.path
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise ValueError(f"it is over {MAX_TOKENIZER_BYTES} bytes")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != file.digest:
+        raise ValueError("it has changed since the declaration was read")
+    try:
+        tokenizer = Tokenizer.from_buffer(data)
+    except Exception as wrong:
+        raise ValueError(f"it is no tokenizer.json of the `tokenizers` library: {wrong}") from wrong
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return Tokenizing(file.digest, tokenizer)
+
+
+def why_unusable(root: Path, model: Model) -> Unusable | None:
+    """What is wrong with a model's tokenizer; None if it is usable, or none is declared."""
+    found = _loaded(root, model)
+    return found if isinstance(found, Unusable) else None
+
+
+def _loaded(root: Path, model: Model) -> Tokenizing | Unusable | None:
+    file = model.served.tokenizer
+    if file is None:
+        return None
+    try:
+        return load(root, file)
+    except ImportError:
+        return Unusable(model.name, file.path, 'pip install "trimtab[tokens]" is missing')
+    except (OSError, ValueError) as wrong:
+        return Unusable(model.name, file.path, str(wrong))
+
+
+class Tokenizers:
+    """The tokenizers of one worker, by the digests of their files.
+
+    `serve` begins to load those of a snapshot's models, in `executor`; until one is there, and where it cannot be used,
+    tokens are estimated. `ready` waits for all. Loading and long counts share the executor.
+    """
+
+    def __init__(self, root: Path, executor: Callable[[], Executor]) -> None:
+        self._root = root
+        self._executor = executor
+        self._made: Executor | None = None
+        self._counters: dict[str, Counter] = {}
+        self._loading: dict[str, asyncio.Future[Tokenizing | Unusable | None]] = {}
+
+    @property
+    def executor(self) -> Executor:
+        """Where long counts are made."""
+        if self._made is None:
+            self._made = self._executor()
+        return self._made
+
+    def serve(self, models: Iterable[Model]) -> None:
+        """Begins to load what these models need and forgets what they do not; called in the event loop."""
+        needed = {file.digest: model for model in models if (file := model.served.tokenizer) is not None}
+        for gone in self._counters.keys() - needed:
+            del self._counters[gone]
+        for digest, model in needed.items():
+            if self._counters.get(digest, ESTIMATING) is ESTIMATING and digest not in self._loading:
+                loading = asyncio.get_running_loop().run_in_executor(self.executor, _loaded, self._root, model)
+                self._loading[digest] = loading
+                loading.add_done_callback(lambda done, digest=digest: self._take(digest, done))
+
+    def _take(self, digest: str, done: asyncio.Future[Tokenizing | Unusable | None]) -> None:
+        self._loading.pop(digest, None)
+        if done.cancelled():
+            return
+        found = done.result()
+        if isinstance(found, Unusable):
+            log.warning("tokenizer_unusable", extra={"fields": {"model": found.model, "detail": str(found)}})
+            self._counters[digest] = ESTIMATING
+        elif found is not None:
+            self._counters[digest] = found
+
+    async def ready(self) -> None:
+        """Waits until every tokenizer has been loaded, or could not be."""
+        while self._loading:
+            await asyncio.wait(tuple(self._loading.values()))
+            await asyncio.sleep(0)
+
+    def counter(self, model: Model) -> Counter:
+        """Who counts the tokens of a model now."""
+        file = model.served.tokenizer
+        return ESTIMATING if file is None else self._counters.get(file.digest, ESTIMATING)
+
+    def __repr__(self) -> str:
+        names = sorted(name[:12] for name in self._counters)
+        return f"Tokenizers({', '.join(names) or 'none'}; {len(self._loading)} loading)"
