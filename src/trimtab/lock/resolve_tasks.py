@@ -7,8 +7,8 @@ from typing import Any
 
 from trimtab.contracts import rules
 from trimtab.declare.project import Defaults, Model, Objective, Project, Prompt, Schema, Task
-from trimtab.lock.plain import plain, without_secrets
-from trimtab.lock.resolve_models import data_digests, pinned_file
+from trimtab.lock.plain import place, plain, without_secrets
+from trimtab.lock.resolve_models import data_digests
 from trimtab.lock.schema_form import pinned_schema
 
 
@@ -22,7 +22,7 @@ def pinned_prompt(prompt: Prompt, project: Project) -> dict[str, Any]:
         "sha256": prompt.digest,
         "turns": [{"role": turn.role, "text": without_secrets(turn.template).split("\n")} for turn in prompt.turns],
         "inputs": {name: prompt.types.get(name, "") for name in prompt.inputs},
-        "includes": [pinned_file(file, project.root) for file in prompt.includes],
+        "includes": {place(file.path, project.root): file.digest for file in prompt.includes},
         "tuned_on": data_digests(prompt.tuned_on, project),
     }
 

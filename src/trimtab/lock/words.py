@@ -13,15 +13,15 @@ from trimtab.lock.words_text import changed_words, quote
 LONGEST: Final = 120
 """Characters of a value in a sentence."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_LONG_TEXT: Final = 60
+_LONG_TEXT: Final = 120
+"""Characters of two texts together that are not shown whole any more, but by the words that changed."""
+_BY_WORDS: Final = frozenset({"description"})
 
 _NOUNS: Final[dict[Section, dict[str, str]]] = {
     "prompts": {
         "sha256": "the prompt's file (sha256)",
         "inputs.*": 'the input "{}"',
-        "includes.*": "the shared part {}",
-        "includes.*.path": "the path of the shared part {} (includes)",
-        "includes.*.sha256": "the shared part {} (includes)",
+        "includes.*": "the shared part {} (includes)",
         "tuned_on.*": 'the data set "{}" it was tuned on (tuned_on)',
     },
     "models": {
@@ -44,10 +44,10 @@ _NOUNS: Final[dict[Section, dict[str, str]]] = {
     },
     "tools": {
         "implementation.source": "the source of its implementation (implementation.source)",
-        "implementation.source.*": "the {} of its implementation (implementation.source)",
+        "implementation.source.*": "the {} of the source of its implementation (implementation.source)",
         "implementation.package": "the package of its implementation (implementation.package)",
         "implementation.mcp": "the MCP server (implementation.mcp)",
-        "golden.*": "a known answer (golden)",
+        "golden.*": "the known answer {} (golden)",
         "golden.*.answer": "the answer of known call {} (golden)",
         "golden.*.arguments": "the arguments of known call {} (golden)",
         "golden.*.compare": "how known call {} is compared (golden)",
@@ -82,10 +82,9 @@ _REMARKS: Final[dict[tuple[Section, str], str]] = {
 
 def sentence(section: Section, leaf: Leaf) -> str:
     """What differs at one place, without the name of the entry."""
-    pattern, name = _pattern(leaf.path)
-    found, what = _noun(section, pattern, name, leaf.path)
-    remark = _REMARKS.get((section, pattern)) or _REMARKS.get((section, found), "")
-    told = _told(what, leaf)
+    pattern, what = _noun(section, leaf.path)
+    remark = _REMARKS.get((section, pattern), "")
+    told = _told(what, leaf, by_words=pattern in _BY_WORDS)
     return f"{told} ({remark})" if remark else told
 
 
@@ -108,7 +107,7 @@ def dotted(path: Path) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in told)[: 2 * LONGEST]
 
 
-def _told(what: str, leaf: Leaf) -> str:
+def _told(what: str, leaf: Leaf, *, by_words: bool) -> str:
     before, after = leaf.before, leaf.after
     if leaf.kind == "reordered":
         return f"{what} is reordered: {show(before)} -> {show(after)}"
@@ -116,26 +115,23 @@ def _told(what: str, leaf: Leaf) -> str:
         return f"{what} is new: {show(after)}"
     if leaf.kind == "removed":
         return f"{what} is gone, was {show(before)}"
-    if isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) > _LONG_TEXT:
+    if isinstance(before, str) and isinstance(after, str) and (by_words or len(before) + len(after) > _LONG_TEXT):
         if _DIGEST.fullmatch(before) and _DIGEST.fullmatch(after):
             return f"{what} changed ({show(before)} -> {show(after)})"
         return f"{what} changed: {changed_words(before, after)}"
     return f"{what} is {show(after)}, was {show(before)}"
 
 
-def _pattern(path: Path) -> tuple[str, str]:
-    """A path with `*` for elements of lists, and its last part as a name; elements are counted from 1."""
-    parts = ["*" if isinstance(part, int) else part for part in path]
-    return ".".join(parts), str(path[-1] + 1 if isinstance(path[-1], int) else path[-1])
+def _noun(section: Section, path: Path) -> tuple[str, str]:
+    """The pattern that a path has and the noun for it; a field without one is called by its place."""
+    for pattern, noun in _NOUNS.get(section, {}).items():
+        parts = pattern.split(".")
+        if len(parts) == len(path) and all(_fits(part, step) for part, step in zip(parts, path, strict=True)):
+            stars = [step for part, step in zip(parts, path, strict=True) if part == "*"]
+            named = str(stars[-1] + 1 if isinstance(stars[-1], int) else stars[-1]) if stars else ""
+            return pattern, noun.format(quote(named)[1:-1])
+    return ".".join("*" if isinstance(step, int) else step for step in path), dotted(path)
 
 
-def _noun(section: Section, pattern: str, name: str, path: Path) -> tuple[str, str]:
-    """The noun for a field and the pattern it is found under; a field without one is called by its place."""
-    nouns = _NOUNS.get(section, {})
-    if pattern in nouns:
-        number = next((part + 1 for part in reversed(path) if isinstance(part, int)), name)
-        return pattern, nouns[pattern].format(number)
-    parent, _, _ = pattern.rpartition(".")
-    if f"{parent}.*" in nouns:
-        return f"{parent}.*", nouns[f"{parent}.*"].format(quote(name)[1:-1])
-    return pattern, dotted(path)
+def _fits(part: str, step: str | int) -> bool:
+    return part in {"*", step}
