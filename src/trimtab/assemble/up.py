@@ -162,11 +162,11 @@ class House:
         return f"{'https' if listen.tls else 'http'}://{listen.host}:{listen.port}"
 
     def _gateway_role(self) -> Role:
-        data = self.project.data
+        root, data = self.project.root, self.project.data
 
         def command(launch: Launch) -> Sequence[str]:
             orders = GatewayOrders(
-                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), self.project.root, data
+                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), root, data
             )
             return _python("gateway", orders)
 

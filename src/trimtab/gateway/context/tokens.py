@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
@@ -155,7 +156,7 @@ class Tokenizers:
             if self._counters.get(digest, ESTIMATING) is ESTIMATING and digest not in self._loading:
                 loading = asyncio.get_running_loop().run_in_executor(self.executor, _loaded, self._root, model)
                 self._loading[digest] = loading
-                loading.add_done_callback(lambda done, digest=digest: self._take(digest, done))
+                loading.add_done_callback(partial(self._take, digest))
 
     def _take(self, digest: str, done: asyncio.Future[Tokenizing | Unusable | None]) -> None:
         self._loading.pop(digest, None)
