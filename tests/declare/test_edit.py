@@ -59,7 +59,7 @@ def test_a_new_key_stands_beside_its_neighbours(before: str, after: str) -> None
     ["[models", '[models.large]\nmodel = "a"', "[models.small]\nmodel = 1", "[models.small]\nx = 1", "models = 1", ""],
 )
 def test_what_cannot_be_done(text: str) -> None:
-    """Of a file that is no TOML, without the table, with another kind of value, or without a neighbour, nothing comes."""
+    """Nothing comes of a file that is no TOML, lacks the table or a neighbour, or has another kind of value."""
     if "small]\nx" in text:
         assert with_text(text, REVISION, "r") is None
     else:

@@ -32,14 +32,16 @@ _PUSD_A_USD: Final = 1e12
 
 
 class Upgrade(Struct, frozen=True):
-    """A model's move, decided and not done: the edited file, the lock that follows, and what differs.
+    """A model's move, decided and not done: `trimtab.toml` as it is and as it becomes, the lock that follows, and what
+    differs.
 
     `notes` are about what is still said of the old model.
     """
 
     model: str
     project: Project
-    text: str
+    original: bytes
+    edited: bytes
     lock: Lock
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
@@ -90,25 +92,35 @@ def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date)
     strangers = sorted({one.key for one in found} - _subtree(planned, name))
     if strangers:
         raise UpgradeRefused(what=f"models.{name}", detail=f"{', '.join(strangers)} would move too; move them apart")
-    return Upgrade(name, planned, _edited(root, model, moved), resolved.lock, found, _notes(model, resolved, name))
+    original = (root / PROJECT_FILE).read_bytes()
+    edited = _edited(original.decode(), model, moved).encode()
+    return Upgrade(name, planned, original, edited, resolved.lock, found, _notes(model, resolved, name))
 
 
 def apply(root: Path, planned: Upgrade, write_lock: Callable[[], object]) -> None:
     """Writes the declaration, then the lock by `write_lock`; where either fails, both are as they were.
 
-    Raises `UpgradeRefused` where the edited file does not say what was planned, and `LockUnwritten`.
+    Raises `UpgradeRefused` where the project was edited since it was planned, and `LockUnwritten`.
     """
     path = root / PROJECT_FILE
-    before = path.read_bytes()
-    write_file(path, planned.text.encode())
+    if path.read_bytes() != planned.original:
+        raise _edited_meanwhile(planned)
+    write_file(path, planned.edited)
     try:
-        if differences(planned.lock, resolve(load(root), planned.lock).lock):
-            detail = f"{PROJECT_FILE} was edited meanwhile; say it again"
-            raise UpgradeRefused(what=f"models.{planned.model}", detail=detail)
+        _verify(root, planned)
         write_lock()
     except BaseException:
-        write_file(path, before)
+        write_file(path, planned.original)
         raise
+
+
+def _verify(root: Path, planned: Upgrade) -> None:
+    if differences(planned.lock, resolve(load(root), planned.lock).lock):
+        raise _edited_meanwhile(planned)
+
+
+def _edited_meanwhile(planned: Upgrade) -> UpgradeRefused:
+    return UpgradeRefused(what=f"models.{planned.model}", detail="the project was edited meanwhile; say it again")
 
 
 def served_by(model: Model) -> Callable[[Settled], bool]:
@@ -149,7 +161,7 @@ def _rows(task: str, before: list[Settled], after: list[Settled]) -> Iterable[Ro
     for measure, told in shares.items():
         left, right = _told(map(told, before)), _told(map(told, after))
         if left or right:
-            counts = (sum(left), len(left)), (sum(right), len(right))
+            counts = (int(sum(left)), len(left)), (int(sum(right)), len(right))
             yield _row(task, measure, "share", left, right, difference_of_shares(*counts))
     for (measure, unit), amount in means.items():
         some, others = _told(map(amount, before)), _told(map(amount, after))
@@ -219,8 +231,8 @@ def _subtree(project: Project, name: str) -> set[str]:
     return {f"models/{name}", *(f"schemas/{task.name}" for task in tasks)}
 
 
-def _edited(root: Path, model: Model, moved: Model) -> str:
-    text: str | None = (root / PROJECT_FILE).read_bytes().decode()
+def _edited(original: str, model: Model, moved: Model) -> str:
+    text: str | None = original
     for key, old, new in (
         ("model", model.served_name, moved.served_name),
         ("revision", model.revision, moved.revision),
