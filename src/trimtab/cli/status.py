@@ -176,7 +176,7 @@ def _next(status: Status, *, is_live: bool) -> str:
     if status.refused is not None:
         return "trimtab check"
     if status.drift is not None:
-        return "trimtab lock check"
+        return "trimtab lock --check"
     if status.dead:
         return "trimtab dead list"
     return "trimtab report --since 1h"

@@ -350,6 +350,8 @@ ALTER TABLE calls
     ADD COLUMN IF NOT EXISTS context_dropped_tokens  Int64 CODEC(ZSTD(1)),
     ADD COLUMN IF NOT EXISTS context_counted         LowCardinality(String),
     ADD COLUMN IF NOT EXISTS context_summary         String CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS context_summary_failed  Bool,
+    ADD COLUMN IF NOT EXISTS context_kept            Array(Int64) CODEC(ZSTD(1)),
     ADD COLUMN IF NOT EXISTS context_kept            Array(Int64) CODEC(ZSTD(1)),
     ADD COLUMN IF NOT EXISTS context_summary_failed  Bool,
     ADD COLUMN IF NOT EXISTS tool_results            Array(Tuple(tool String, shape String, size Int64, error Bool)) CODEC(ZSTD(1));
