@@ -31,6 +31,10 @@ REFUSALS: Final = frozenset({"refusal", "content_filter"})
 _PUSD_A_USD: Final = 1e12
 
 
+Ask = Callable[[Project, Resolved], tuple[Resolved, tuple[str, ...]]]
+"""Asks the servers of a model, and resolves again with what they told."""
+
+
 class Upgrade(Struct, frozen=True):
     """A model's move, decided and not done: `trimtab.toml` as it is and as it becomes, the lock that follows, and what
     differs.
@@ -71,8 +75,11 @@ class Evidence(Struct, frozen=True):
     rows: tuple[Row, ...] = ()
 
 
-def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date) -> Upgrade:
-    """What moving a model to another name or revision does; nothing is written.
+def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date, ask: Ask | None = None) -> Upgrade:
+    """What moving a model to another name or revision does; nothing is written but what `ask` learns.
+
+    `ask` asks the model's servers who they are and returns what they told, with notes. With it, and neither name nor
+    revision, the model moves to what its name stands for now.
 
     Raises `UpgradeRefused` where it would move something else too or nothing at all, `LockRefused` where the new name
     moves by itself.
@@ -84,17 +91,24 @@ def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date)
         detail = f"{len(stale)} other thing(s) are not as locked; run `trimtab lock` first, then only this model moves"
         raise UpgradeRefused(what=f"models.{name}", detail=detail)
     moved = _moved(model, to, revision)
+    if moved == model and ask is None:
+        raise _there_already(name)
     planned = replace(project, models={**project.models, name: moved})
     resolved = resolve(planned, held, today=today)
+    told: tuple[str, ...] = ()
+    if ask is not None:
+        resolved, told = ask(planned, resolved)
     if resolved.refusals:
         raise LockRefused(tuple(one.words for one in resolved.refusals))
     found = differences(held, resolved.lock)
+    if not found:
+        raise _there_already(name)
     strangers = sorted({one.key for one in found} - _subtree(planned, name))
     if strangers:
         raise UpgradeRefused(what=f"models.{name}", detail=f"{', '.join(strangers)} would move too; move them apart")
     original = (root / PROJECT_FILE).read_bytes()
     edited = _edited(original.decode(), model, moved).encode()
-    return Upgrade(name, planned, original, edited, resolved.lock, found, _notes(model, resolved, name))
+    return Upgrade(name, planned, original, edited, resolved.lock, found, (*told, *_notes(model, moved, resolved)))
 
 
 def apply(root: Path, planned: Upgrade, write_lock: Callable[[], object]) -> None:
@@ -219,10 +233,11 @@ def _moved(model: Model, to: str, revision: str) -> Model:
     if name != model.served_name and model.revision and not revision:
         detail = f"its revision {model.revision[:12]} is that of {model.served_name}; say --revision too"
         raise UpgradeRefused(what=place, detail=detail)
-    moved = replace(model, served_name=name, revision=revision or model.revision)
-    if moved == model:
-        raise UpgradeRefused(what=place, detail="it is there already; say where to with --to or --revision")
-    return moved
+    return replace(model, served_name=name, revision=revision or model.revision)
+
+
+def _there_already(name: str) -> UpgradeRefused:
+    return UpgradeRefused(what=f"models.{name}", detail="it is there already; say where to with --to or --revision")
 
 
 def _subtree(project: Project, name: str) -> set[str]:
@@ -245,7 +260,7 @@ def _edited(original: str, model: Model, moved: Model) -> str:
     return text
 
 
-def _notes(model: Model, resolved: Resolved, name: str) -> tuple[str, ...]:
+def _notes(model: Model, moved: Model, resolved: Resolved) -> tuple[str, ...]:
     """What is still said of the old model, and warnings about the new one."""
     served = model.served
     still = [
@@ -259,8 +274,8 @@ def _notes(model: Model, resolved: Resolved, name: str) -> tuple[str, ...]:
             "retires": model.retires,
             "price": model.prices,
         }.items()
-        if value
+        if value and moved != model
     ]
-    warned = [one.words for one in resolved.warnings if one.key == f"models/{name}"]
-    told = f"models.{name}: {', '.join(still)} still say what was so of {model.served_name}; correct what changed"
+    warned = [one.words for one in resolved.warnings if one.key == f"models/{model.name}"]
+    told = f"models.{model.name}: {', '.join(still)} still say what was so of {model.served_name}; correct what changed"
     return (*([told] if still else []), *warned)

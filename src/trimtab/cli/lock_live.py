@@ -19,9 +19,11 @@ class Live(NamedTuple):
     notes: tuple[str, ...]
 
 
-def learned(project: Project, resolved: Resolved) -> Live:
-    """Asks the servers of every model and resolves again: a name that moves may then stand for one that does not."""
-    lock, taught = learn(project, resolved.lock)
+def learned(project: Project, resolved: Resolved, models: tuple[str, ...] = ()) -> Live:
+    """Asks the servers of every model, or of those named, and resolves again: a name that moves may then stand for one
+    that does not.
+    """
+    lock, taught = learn(project, resolved.lock, models=models)
     return Live(resolve(project, lock, today=today()), tuple(map(_line, taught)))
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from trimtab.assemble.upgrade import Evidence, Row, Upgrade, apply, compare, plan, served_by
+from trimtab.assemble.upgrade import Ask, Evidence, Row, Upgrade, apply, compare, plan, served_by
 from trimtab.cli.lock_text import Told, say_differences, today, told
 from trimtab.cli.lock_write import locked, put, with_authors
 from trimtab.cli.screen import PROJECT, SINCE, next_verb, safe, say, say_json
 from trimtab.errors import TrimtabError
-from trimtab.lock.lockfile import FILE
+from trimtab.lock.lockfile import FILE, Entry, Lock
 
 if TYPE_CHECKING:
     from trimtab.cli.answers import Answers
@@ -49,10 +50,11 @@ class Upgraded(Struct, frozen=True):
 @click.option(
     "--since", default="7d", metavar="TIME", callback=SINCE, help="Compare calls from then on; 7d unless given."
 )
+@click.option("--live", is_flag=True, help="Ask the model's servers who they are, and lock that too.")
 @click.option("--dry-run", is_flag=True, help="Write nothing.")
 @PROJECT
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
-def command(model: str, to: str, revision: str, since: str, dry_run: bool, project: Path, as_json: bool) -> None:
+def command(model: str, project: Path, since: str, live: bool, dry_run: bool, as_json: bool, **where: str) -> None:
     """Move MODEL ("models.small") to another name or revision, in trimtab.toml and the lock, and nothing else.
 
     Comments and order of trimtab.toml stay. Recorded calls of the old model are compared with those that the new one
@@ -60,17 +62,34 @@ def command(model: str, to: str, revision: str, since: str, dry_run: bool, proje
     """
     name = model.removeprefix("models.").removeprefix("models/")
     held = locked(project)
-    planned = plan(project, held, name, to, revision, today())
+    planned = plan(project, held, name, where["to"], where["revision"], today(), _asking(name) if live else None)
     evidence, missing = _evidence(project, planned, name, since)
     if not dry_run:
-        signed, _ = with_authors(planned.project, project, planned.lock, held)
-        apply(project, planned, lambda: put(project, signed))
+        apply(project, planned, lambda: put(project, _signed(project, planned, held)))
     if as_json:
         say_json(msgspec.json.encode(_upgraded(planned, evidence, missing, written=not dry_run)))
         return
     _say(planned, written=not dry_run)
     _say_evidence(evidence, missing)
-    next_verb("trimtab lock upgrade without --dry-run" if dry_run else "trimtab lock diff")
+    next_verb("trimtab lock diff" if not dry_run else "the same without --dry-run")
+
+
+def _signed(root: Path, planned: Upgrade, held: Lock) -> Lock:
+    """The lock with authors; entries that did not move are left exactly as they are."""
+    signed, _ = with_authors(planned.project, root, planned.lock, held)
+    before = {one.key: one for one in held.entries}
+    entries = (before[one.key] if _is_same(before.get(one.key), one) else one for one in signed.entries)
+    return replace(signed, entries=tuple(entries))
+
+
+def _is_same(before: Entry | None, after: Entry) -> bool:
+    return before is not None and before.digest == after.digest
+
+
+def _asking(name: str) -> Ask:
+    from trimtab.cli.lock_live import learned  # noqa: PLC0415 - only --live asks servers
+
+    return lambda project, resolved: learned(project, resolved, (name,))
 
 
 def _upgraded(planned: Upgrade, evidence: Evidence, missing: str, *, written: bool) -> Upgraded:
@@ -169,10 +188,10 @@ def _interval(row: Row) -> str:
     low, high = row.difference
     if not math.isfinite(low):
         return "too few calls"
-    return f"{_signed(low, row.unit)} to {_signed(high, row.unit)}"
+    return f"{_plus(low, row.unit)} to {_plus(high, row.unit)}"
 
 
-def _signed(value: float, unit: str) -> str:
+def _plus(value: float, unit: str) -> str:
     return f"{'-' if value < 0 else '+'}{_number(abs(value), unit)}"
 
 
