@@ -17,7 +17,7 @@
     |- NotLocked                a project in production that does not say what its lock pins
     |- GitFailed
     |  `- RevisionUnknown
-    |- DataInvalid
+    |- DataInvalid, DataNotTaken
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
@@ -147,6 +147,10 @@ class IdentityUntested(TrimtabError):
 
 class DataInvalid(TrimtabError):
     """The data set {name} cannot be used: {detail}; see `trimtab data check {name}`."""
+
+
+class DataNotTaken(TrimtabError):
+    """The data set {name} was left as it is: {detail}; {instead}."""
 
 
 class EngineRefusal(TrimtabError):
