@@ -21,7 +21,8 @@ from trimtab.processes.catalogue import (
     TTFT_BUCKETS_S,
 )
 from trimtab.processes.metrics import MAX_VALUES, OTHER, Metrics, Recorded
-from trimtab.record.events import Attempt, Settled, ToolOutcome, Usage
+from trimtab.processes.tool_shapes import Drifting
+from trimtab.record.events import Attempt, Settled, ToolOutcome, ToolResult, Usage
 from trimtab.store.ingest import Lag
 from trimtab.store.telemetry import Batch
 
@@ -34,7 +35,14 @@ class Scraped:
     def __init__(self) -> None:
         self.recorded = Recorded()
         self.dead = [Tally("call", "route", "upstream_error", 3), Tally("records", "", "unreadable", 1)]
-        self.metrics = Metrics(self.recorded, lambda: BOARD, lambda: (Lag(700, 2.5, 3, 1), True), lambda: self.dead)
+        self.drifting = [Drifting("find", "tool_shape", "major", path, "", 0) for path in ("$.a", "$.b")]
+        self.metrics = Metrics(
+            self.recorded,
+            lambda: BOARD,
+            lambda: (Lag(700, 2.5, 3, 1), True),
+            lambda: self.dead,
+            drifting=lambda: self.drifting,
+        )
 
     def observe(self, *events: Settled | Attempt) -> None:
         self.recorded.observe(Batch.of(events))
@@ -216,7 +224,7 @@ def test_dead_letters_are_told_by_task_and_cause(scraped: Scraped) -> None:
 def test_what_is_exposed_is_the_catalogue(scraped: Scraped) -> None:
     """Every metric with its labels is in the catalogue, and everything in the catalogue is exposed."""
     kept = {"verdict": "valid", "repairs": 1, "repetition": "loop", "seams": (1,)}
-    kept |= {"tool_outcomes": (ToolOutcome("find", "valid", 1),)}
+    kept |= {"tool_outcomes": (ToolOutcome("find", "valid", 1),), "tool_results": (ToolResult("find", "[]", 2),)}
     scraped.observe(attempt("a"), call("a", total_s=1.0, ttft_s=0.1, tpot_s=0.1, **kept))
     text, _ = scraped.metrics.scrape("text/plain")
     exposed = {
@@ -237,3 +245,15 @@ def test_the_documentation_lists_every_metric_and_no_other() -> None:
     assert documented == {of.name: (of.kind, set(of.labels) - shared) for of in CATALOGUE}
     for label in shared:
         assert f"`{label}`" in DOCS.read_text()
+
+
+def test_tools_answers_and_their_drift(scraped: Scraped) -> None:
+    """Answers are counted by tool, errors apart; a tool drifts in so many places until it does not."""
+    results = (ToolResult("find", "[]", 2), ToolResult("find", "text", 9, True), ToolResult("", "text", 1))
+    scraped.observe(call("a", tool_results=results))
+    assert scraped.value("trimtab_tool_results_total", task="route", tool="find", result="ok") == 1
+    assert scraped.value("trimtab_tool_results_total", task="route", tool="find", result="error") == 1
+    assert scraped.value("trimtab_tool_results_total", tool="(unknown)", result="ok") == 1
+    assert scraped.value("trimtab_tool_drift", tool="find", kind="tool_shape", **{"class": "major"}) == 2
+    scraped.drifting.clear()
+    assert not scraped.has("trimtab_tool_drift")

@@ -31,10 +31,12 @@ from trimtab.processes.directory import DataDirectory
 from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
+from trimtab.processes.locked import LockInForce
 from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.resend import gateway_sender
+from trimtab.processes.tool_shapes import ToolShapes
 
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
@@ -81,12 +83,18 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     calls = ProbeCalls(noted, lambda: in_force.snapshot, orders.epoch, IdSource())
     interview = Interview(ReplicaClient(pool, signers), clock, calls)
     locked = Locked(directory.run, Path(orders.root))
+    lock = LockInForce(directory.run, Path(orders.root))
     draw = random.Random()  # noqa: S311 - statistics, not secrecy
     watch = IdentityWatch(lambda: in_force.snapshot, locked, interview, noted, directory.identity, clock, draw)
     parts = ControlParts(
         clock=clock,
         open_stores=lambda observer: open_stores(
-            directory, orders.data, clock, lambda: whole_tasks(in_force.snapshot), (observer,)
+            directory,
+            orders.data,
+            clock,
+            lambda: whole_tasks(in_force.snapshot),
+            (observer,),
+            lambda store: ToolShapes(store, lock.read, noted),
         ),
         snapshot=lambda: in_force.snapshot,
         board=lambda: board.view(clock.monotonic()),

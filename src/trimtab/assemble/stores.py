@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from trimtab.clock import Clock
 from trimtab.database.migrate import open_state
 from trimtab.declare.project import Data
 from trimtab.journal.dead_letters import DeadLetters
+from trimtab.journal.tool_shapes import ToolShapeStore
 from trimtab.policy.secrets import Secrets
 from trimtab.processes.chores import chores
 from trimtab.processes.dead import Whole, burying
 from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
+from trimtab.processes.tool_shapes import ToolShapes
 from trimtab.record.index import BodyIndex
 from trimtab.store.clickhouse import ClickHouseTelemetry, open_embedded, open_server
 from trimtab.store.ingest import Ingest, Observer
@@ -22,10 +25,15 @@ EMBEDDED = "chdb"
 
 
 def open_stores(
-    places: DataDirectory, data: Data, clock: Clock, whole: Whole, observers: tuple[Observer, ...] = ()
+    places: DataDirectory,
+    data: Data,
+    clock: Clock,
+    whole: Whole,
+    observers: tuple[Observer, ...] = (),
+    learn: Callable[[ToolShapeStore], ToolShapes] | None = None,
 ) -> Stores:
     """Opens telemetry, dead letters and what ingests into both; whoever calls holds the directory's lock and forks no
-    more. `whole` names the tasks whose request bodies are kept whole.
+    more. `whole` names the tasks whose request bodies are kept whole, `learn` makes what learns of tools' answers.
 
     Raises `StoreError` when telemetry cannot be opened or was written by a newer release.
     """
@@ -33,6 +41,8 @@ def open_stores(
     telemetry.migrate()
     bodies = BodyIndex(places.bodies)
     letters = DeadLetters(open_state(places.state), data.dead_letters)
+    shapes = learn(ToolShapeStore(open_state(places.state))) if learn else None
+    keepers = (burying(letters, places.spool, whole), *([shapes.keep] if shapes else []))
     ingest = Ingest(
         places.spool,
         places.ingest,
@@ -40,10 +50,10 @@ def open_stores(
         clock,
         bodies=bodies,
         observers=observers,
-        keepers=(burying(letters, places.spool, whole),),
+        keepers=keepers,
     )
     upkeep = chores(telemetry, places.bodies, data.retention_s, clock, letters, ingest.discard)
-    return Stores(telemetry, ingest, bodies, upkeep, letters)
+    return Stores(telemetry, ingest, bodies, upkeep, letters, shapes)
 
 
 def _embedded(places: DataDirectory) -> ClickHouseTelemetry:

@@ -107,7 +107,7 @@ class Counts(Struct):
 class Open(Struct):
     """A drift that lasts: what is shown at which path, what it was before, and since when.
 
-    It is over after `calm` answers in a row that do not show it.
+    `answers` is how many have been since it began to show. It is over after `calm` in a row that do not show it.
     """
 
     path: str
@@ -118,6 +118,7 @@ class Open(Struct):
     since_ns: int
     evidence: str
     calm: int
+    answers: int
 
     @property
     def change(self) -> ShapeChange:
@@ -146,10 +147,11 @@ class ToolShape(Struct):
 
 
 class Evidence(Struct, frozen=True):
-    """Why something is drift, in words, and the share of the last answers that showed it."""
+    """Why something is drift, in words: so many of the answers of a window showed it."""
 
     words: str
-    share: float
+    again: int
+    window: int
 
 
 class Step(Struct, frozen=True):
@@ -193,7 +195,8 @@ def observe(tool: ToolShape, answer: Mapping[str, Place], at_ns: int, run: str =
     tool.answers += 1
     if not tool.learned:
         return NOTHING
-    return Step(tuple(_begun(tool, shown, at_ns)), tuple(_ended(tool, shown)))
+    ended = tuple(_ended(tool, shown))
+    return Step(tuple(_begun(tool, shown, at_ns)), ended)
 
 
 def _of_same_run(tool: ToolShape, run: str, at_ns: int) -> bool:
@@ -309,9 +312,9 @@ def _drift(path: str, counts: Counts, shows: set[str], at_ns: int) -> Open | Non
         found = _evidence(counts, name) if name in shows else None
         if found is not None:
             what = "new" if name == PRESENT else _what(counts, name)
-            before = ABSENT if name == PRESENT else _before(counts)
-            calm = CALM if found.share >= OFTEN else LONG_CALM
-            return Open(path, what, name, before, _recent(counts), at_ns, found.words, calm)
+            before = ABSENT if name == PRESENT else _before(counts, found.window)
+            after, calm = _since(counts, found.window), CALM if found.again >= OFTEN * found.window else LONG_CALM
+            return Open(path, what, name, before, after, at_ns, found.words, calm, found.window)
     return None
 
 
@@ -331,7 +334,7 @@ def _evidence(counts: Counts, name: str) -> Evidence | None:
         if likely <= (ALPHA if seen == 0 else ALPHA / 100):
             shown = {ABSENT: "missing", PRESENT: "there"}.get(name, name)
             words = f"{shown} in {again} of the last {window} answers, in {seen} of {answers} before: p = {likely:.0e}"
-            return Evidence(words, again / window)
+            return Evidence(words, again, window)
     return None
 
 
@@ -343,30 +346,37 @@ def _what(counts: Counts, name: str) -> What:
     return "lost" if name == ABSENT else "retyped"
 
 
-def _before(counts: Counts) -> str:
-    """The types that were usual before."""
-    types = [
-        name
-        for name in counts.names() - NO_TYPES
-        if counts.seen.get(name, 0) > RARE * counts.n or (not counts.n and counts.total(name))
-    ]
-    usual = counts.seen.get(ABSENT, 0) + counts.seen.get(PARTLY, 0) <= RARE * max(1, counts.n)
-    return str(Known(frozenset(types or (ABSENT,)), usual))
+def _before(counts: Counts, window: int) -> str:
+    """The types that were usual before the last answers."""
+    answers = max(1, counts.answers - window)
+    usual = {name for name in counts.names() if _earlier(counts, name, window) > RARE * answers}
+    types = usual - NO_TYPES or counts.names() - NO_TYPES
+    return str(Known(frozenset(types), not usual & {ABSENT, PARTLY}))
 
 
-def _recent(counts: Counts) -> str:
+def _earlier(counts: Counts, name: str, window: int) -> int:
+    return counts.total(name) - (counts.bits.get(name, 0) & ((1 << window) - 1)).bit_count()
+
+
+def _since(counts: Counts, answers: int) -> str:
     """What the last answers showed."""
-    mask = (1 << LEAST) - 1
-    types = [name for name in counts.bits if counts.bits[name] & mask and name not in NO_TYPES]
-    missing = any(counts.bits.get(name, 0) & mask for name in (ABSENT, PARTLY))
-    return str(Known(frozenset(types), not missing)) if types else ABSENT
+    known = _known_since(counts, answers)
+    return str(known) if known.types else ABSENT
+
+
+def _known_since(counts: Counts, answers: int) -> Known:
+    shown = {name for name, bits in counts.bits.items() if bits & ((1 << answers) - 1)}
+    return Known(frozenset(shown - NO_TYPES), not shown & {ABSENT, PARTLY})
 
 
 def _ended(tool: ToolShape, shown: Mapping[str, set[str]]) -> Iterable[Open]:
     """The drift that the last answers do not show any more."""
     for path, drift in list(tool.open.items()):
         counts = tool.paths.get(path)
-        if counts is None or path not in shown or drift.shows in shown[path]:
+        if counts is None or path not in shown:
+            continue
+        drift.answers += 1
+        if drift.shows in shown[path]:
             continue
         if counts.size >= drift.calm and not counts.bits.get(drift.shows, 0) & ((1 << drift.calm) - 1):
             del tool.open[path]
@@ -378,31 +388,27 @@ def learned_shape(tool: ToolShape) -> LearnedShape:
     kept: dict[str, Known] = {}
     for path, counts in tool.paths.items():
         drift = tool.open.get(path)
-        if (counts.parent and counts.parent not in kept) or _is_gone(counts, drift):
+        if (counts.parent and counts.parent not in kept) or (drift is None and not counts.known):
             continue
-        changed = drift is not None and drift.what in ("null", "retyped")
-        types = (counts.bits.keys() if changed else counts.names()) - NO_TYPES
-        if types:
-            kept[path] = Known(frozenset(types), not counts.total(ABSENT) and not counts.total(PARTLY))
+        if drift is not None:
+            known = _known_since(counts, drift.answers)
+        else:
+            missing = counts.total(ABSENT) + counts.total(PARTLY)
+            known = Known(frozenset(counts.names() - NO_TYPES), not missing)
+        if known.types and not (drift is not None and drift.what == "lost"):
+            kept[path] = known
     return LearnedShape(tool.answers, kept)
-
-
-def _is_gone(counts: Counts, drift: Open | None) -> bool:
-    """Whether a path is none of the shape: lost, or too rare and new to say."""
-    return drift.what == "lost" if drift is not None else not counts.known
 
 
 def accept(tool: ToolShape) -> None:
     """Takes the drift that lasts for the shape from now on."""
     for path, drift in list(tool.open.items()):
-        counts = tool.paths[path]
         if drift.what == "lost":
             _forget(tool, path)
-        elif drift.what in ("null", "retyped"):
-            counts.seen = {name: count for name, count in counts.seen.items() if name in counts.bits}
-        elif drift.what == "new":
-            counts.known = True
-            counts.n, counts.seen = 0, {}
+            continue
+        counts, size = tool.paths[path], min(drift.answers, tool.paths[path].size)
+        bits = {name: kept for name, held in counts.bits.items() if (kept := held & ((1 << size) - 1))}
+        tool.paths[path] = Counts(counts.parent, bits=bits, size=size)
     tool.open.clear()
 
 

@@ -81,6 +81,18 @@ TOOL_CALLS = Metric(
     "Tool calls in answers, repaired ones among them, against the tools they could use.",
     ("task", "model", "tool", "outcome"),
 )
+TOOL_RESULTS = Metric(
+    "trimtab_tool_results_total",
+    "counter",
+    "Tools' answers that came with requests: ok or error.",
+    ("task", "tool", "result"),
+)
+TOOL_DRIFT = Metric(
+    "trimtab_tool_drift",
+    "gauge",
+    "In how many places a tool differs from what was locked or learned.",
+    ("tool", "kind", "class"),
+)
 REPETITION = Metric(
     "trimtab_repetition_total", "counter", "Answers with degenerate repetition.", ("task", "model", "kind", "action")
 )
@@ -135,5 +147,5 @@ CATALOGUE = (
     *(CALLS, ATTEMPTS, TOKENS, COST, CONTRACT_ANSWERS, REPAIRS, TOOL_CALLS, REPETITION, RESUMED),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
     *(LAG_BYTES, LAG_SECONDS, SET_ASIDE, DEAD_LETTERS, TELEMETRY_UP, INGESTED),
-    *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED),
+    *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED, TOOL_RESULTS, TOOL_DRIFT),
 )

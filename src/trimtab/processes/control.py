@@ -30,6 +30,7 @@ from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Metrics, Recorded
 from trimtab.processes.resend import Send
+from trimtab.processes.tool_shapes import Drifting
 from trimtab.store.ingest import Observer
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -71,7 +72,7 @@ class ControlParts:
     `open_stores` is called in the thread that will use them, again and again while it raises `StoreError`; it makes
     the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one,
     `send` sends dead letters through the gateway. `works` go on beside it all and are cancelled at the stop;
-    `identity` tells what one of them found of models.
+    `identity` tells what one of them found of models, `tools` what another found of tools.
     """
 
     clock: Clock
@@ -83,6 +84,7 @@ class ControlParts:
     send: Send
     works: Sequence[Callable[[], Coroutine[object, object, None]]] = ()
     identity: Callable[[], Figures] = Figures
+    tools: Callable[[], Sequence[Drifting]] = tuple
 
 
 async def serve_control(
@@ -94,7 +96,14 @@ async def serve_control(
     """
     recorded = Recorded()
     desk = Desk(lambda: parts.open_stores(recorded.observe), parts.clock)
-    metrics = Metrics(recorded, parts.board, lambda: (desk.lag, desk.state.up), lambda: desk.dead, parts.identity)
+    metrics = Metrics(
+        recorded,
+        parts.board,
+        lambda: (desk.lag, desk.state.up),
+        lambda: desk.dead,
+        parts.identity,
+        lambda: (*desk.drifting, *parts.tools()),
+    )
     sources = Sources(
         parts.clock,
         settings.environment,

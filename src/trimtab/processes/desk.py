@@ -14,6 +14,7 @@ from trimtab.errors import StoreError
 from trimtab.journal.dead_letters import DeadLetters, Tally
 from trimtab.processes.logs import event
 from trimtab.processes.status import TelemetryState
+from trimtab.processes.tool_shapes import Drifting, ToolShapes
 from trimtab.store.ingest import Ingest, Lag
 from trimtab.store.telemetry import Telemetry
 
@@ -54,12 +55,15 @@ class Stores:
     bodies: BodyReader | None = None
     chores: Sequence[Chore] = ()
     letters: DeadLetters | None = None
+    shapes: ToolShapes | None = None
 
     def close(self) -> None:
         """Lets go of all of it."""
         self.telemetry.close()
         if self.letters is not None:
             self.letters.close()
+        if self.shapes is not None:
+            self.shapes.close()
 
 
 class Desk:
@@ -89,6 +93,12 @@ class Desk:
         """How many dead letters wait, by kind, task and cause; none while they are not open."""
         stores = self._stores
         return stores.letters.waiting if stores is not None and stores.letters is not None else ()
+
+    @property
+    def drifting(self) -> tuple[Drifting, ...]:
+        """The tools whose answers drift; none while that is not open."""
+        stores = self._stores
+        return stores.shapes.drifting if stores is not None and stores.shapes is not None else ()
 
     @property
     def state(self) -> TelemetryState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
@@ -20,8 +21,9 @@ from trimtab.journal.dead_letters import Tally
 from trimtab.processes import catalogue as metric
 from trimtab.processes.catalogue import Metric
 from trimtab.processes.identity import Figures
+from trimtab.processes.tool_shapes import Drifting
 from trimtab.record.events import OK, Attempt, Settled
-from trimtab.store.contract_figures import result_of, tool_of
+from trimtab.store.contract_figures import UNKNOWN_TOOL, result_of, tool_of
 from trimtab.store.ingest import Lag
 from trimtab.store.telemetry import Batch
 
@@ -153,6 +155,7 @@ class Contracts:
         self._tool_calls = Counter(metric.TOOL_CALLS)
         self._repetition = Counter(metric.REPETITION)
         self._resumed = Counter(metric.RESUMED)
+        self._results = Counter(metric.TOOL_RESULTS)
         self._tool = Bounded()
 
     def count(self, call: Settled, task: str, model: str) -> None:
@@ -164,6 +167,9 @@ class Contracts:
             self._repairs.series(task, model).value += call.repairs
         for one in call.tool_outcomes:
             self._tool_calls.series(task, model, self._tool(tool_of(one)), one.outcome).value += 1
+        for answer in call.tool_results:
+            tool = self._tool(answer.tool or UNKNOWN_TOOL)
+            self._results.series(task, tool, "error" if answer.error else "ok").value += 1
         if call.repetition:
             action = "stopped" if call.repetition_stopped else "flagged"
             self._repetition.series(task, model, call.repetition, action).value += 1
@@ -172,7 +178,7 @@ class Contracts:
 
     def counters(self) -> tuple[Counter, ...]:
         """All of them."""
-        return self._answers, self._repairs, self._tool_calls, self._repetition, self._resumed
+        return self._answers, self._repairs, self._tool_calls, self._results, self._repetition, self._resumed
 
 
 class Recorded:
@@ -309,14 +315,18 @@ class Metrics(Collector):
         lag: Callable[[], tuple[Lag, bool]],
         dead: Callable[[], Iterable[Tally]] = tuple,
         identity: Callable[[], Figures] = Figures,
+        drifting: Callable[[], Iterable[Drifting]] = tuple,
     ) -> None:
         """`lag` gives how far telemetry is behind and whether it takes what it is sent, `dead` what letters wait,
-        `identity` what was found of the models behind replicas."""
+        `identity` what was found of the models behind replicas, `drifting` how tools differ from what was locked.
+        """
         self._recorded = recorded
         self._board = board
         self._lag = lag
         self._dead = dead
         self._identity = identity
+        self._drifting = drifting
+        self._drifting_tool = Bounded()
         self._dead_task = Bounded()
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -345,6 +355,14 @@ class Metrics(Collector):
             yield GaugeMetricFamily(of.name, of.says, value=value)
         yield self._dead_letters()
         yield from _identity_families(self._identity())
+        yield self._tool_drift()
+
+    def _tool_drift(self) -> Family:
+        counted = Counts((self._drifting_tool(one.tool), one.kind, one.class_) for one in self._drifting())
+        family = GaugeMetricFamily(metric.TOOL_DRIFT.name, metric.TOOL_DRIFT.says, labels=metric.TOOL_DRIFT.labels)
+        for labels, count in sorted(counted.items()):
+            family.add_metric(labels, count)
+        return family
 
     def _dead_letters(self) -> Family:
         waiting: dict[Labels, int] = {}
