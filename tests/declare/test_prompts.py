@@ -188,6 +188,11 @@ def test_the_language(tmp_path: Path, template: str, value: object, expected: st
         ("user:\n{% for x in y recursive %}{% endfor %}", "prompt.md:2: the template cannot be read: a recursive loop"),
         ("user:\n{{ namespace() }}", "prompt.md:2: the template cannot be read: namespace() is not available"),
         ("user:\n{{ x.format(1) }}", "prompt.md:2: the template cannot be read: format() is not available"),
+        (
+            "user:\n{{ x | indent(width=1, width=2) }}",
+            "prompt.md:2: the template cannot be read: the argument width twice",
+        ),
+        ("user:\n{{ x.strip(a=1, a=2) }}", "prompt.md:2: the template cannot be read: the argument a twice"),
         ("user:\n{{ x['upper']() }}", "prompt.md:2: the template cannot be read: this call is not available"),
         ("user:\n{{ " + "(" * 5000 + " }}", "prompt.md:2: the template cannot be read: it is nested too deep"),
         (
@@ -211,11 +216,53 @@ def test_turns_are_templates_of_their_own(tmp_path: Path) -> None:
 
 @given(st.text(st.sampled_from("{}%|()[]'\"-+.#x1 \n"), max_size=40))
 def test_any_template(text: str) -> None:
-    """Any text is a template or a syntax error with a line."""
+    """Any text is a template, which can be compiled, or a syntax error with a line."""
     try:
         templates.inputs_of(text)
     except TemplateSyntaxError as wrong:
         assert 1 <= wrong.lineno <= text.count("\n") + 1
+    else:
+        templates.compiled(text)
+
+
+EXPRESSIONS = st.recursive(
+    st.sampled_from(["x", "1", "'a'", "x.y", "x['y']", "none"]),
+    lambda inner: st.one_of(
+        inner.map("({})".format),
+        inner.map("[{}]".format),
+        inner.map("{} | upper".format),
+        inner.map("not {}".format),
+        inner.map("x.strip({})".format),
+        st.tuples(inner, inner).map("{0[0]} if {0[1]} else 2".format),
+        st.tuples(inner, inner).map("{{'a': {0[0]}, 'b': {0[1]}}}".format),
+        st.tuples(inner, inner).map("{0[0]} ~ {0[1]} + 1".format),
+        inner.map("x | replace(old={}, new='b')".format),
+    ),
+    max_leaves=12,
+)
+BLOCKS = st.recursive(
+    EXPRESSIONS.map("{{{{ {} }}}}".format),
+    lambda inner: st.one_of(
+        inner.map("{{% if x %}}{}{{% endif %}}".format),
+        inner.map("{{% for y in x %}}{}{{% endfor %}}".format),
+        inner.map("{{% set z %}}{}{{% endset %}}".format),
+        inner.map("{{% with w = x %}}{}{{% endwith %}}".format),
+        inner.map("{{% filter upper %}}{}{{% endfilter %}}".format),
+    ),
+    max_leaves=6,
+)
+
+
+@given(BLOCKS, st.integers(0, 30))
+def test_what_is_taken_can_be_compiled(text: str, loops: int) -> None:
+    """A template whose code is not made when it is read can be made into code; so it is at every depth of nesting."""
+    nested = "{% for a in b %}" * loops + text + "{% endfor %}" * loops
+    try:
+        templates.inputs_of(nested)
+    except TemplateSyntaxError as wrong:
+        assert "nested too deep" in str(wrong)
+    else:
+        templates.compiled(nested)
 
 
 HUGE = "x" * (templates.MAX_CHARACTERS // 2)

@@ -6,7 +6,7 @@ import json
 import re
 from bisect import bisect_left
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from trimtab.declare import locate
 from trimtab.declare.mistakes import Mistakes
@@ -27,9 +27,12 @@ def read_json(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> 
     if text is None:
         return None
     try:
-        values = json.loads(text, parse_constant=_refuse_constant)
+        repeats = _Repeats()
+        values = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=repeats.object)
         json.dumps(values, allow_nan=False, ensure_ascii=False).encode()
-        lines = _Walk(text, path, mistakes).document()
+        walk = _Walk(text, path, mistakes)
+        if (repeats.found or _is_deep(values)) and walk.document() is None:
+            return None
     except json.JSONDecodeError as wrong:
         line = min(wrong.lineno, max(1, len(text.splitlines())))
         mistakes.add(path, line, f"this is not JSON: {wrong.msg}", "correct the syntax (json.org)")
@@ -47,12 +50,33 @@ def read_json(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> 
     if not isinstance(values, dict):
         mistakes.add(path, 1, f"this is {_kind(values)}, not an object", "write { ... }")
         return None
-    return None if lines is None else Source(path, values, lines)
+    return Source(path, values, lambda: walk.document() or {})
 
 
 def pointer(path: locate.Path) -> str:
     """A path as a JSON Pointer (RFC 6901)."""
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+
+
+class _Repeats:
+    """Makes objects, and notes whether one has a key twice."""
+
+    def __init__(self) -> None:
+        self.found = False
+
+    def object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        self.found = self.found or len(made) < len(pairs)
+        return made
+
+
+def _is_deep(value: object) -> bool:
+    """Whether objects and lists are nested beyond the limit."""
+    layer = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in layer)
+        layer = [one for some in inner for one in some if isinstance(one, (dict, list))]
+    return bool(layer)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -72,7 +96,7 @@ class _TooDeep(Exception):
 
 
 class _Walk:
-    """One pass over a document that `json` has read, for the lines alone."""
+    """One pass over a document that `json` has read, for the lines alone; it is made once."""
 
     def __init__(self, text: str, path: str, mistakes: Mistakes) -> None:
         self._text = text

@@ -62,7 +62,7 @@ def read(root: Path, cpus: int | None = None) -> Reading:
     files = {name: read_task_file(root, name, mistakes) for name in task_folders(root, mistakes)}
     _check_keys(source, files, mistakes)
     tasks = {name: Table.whole(file, mistakes) for name, file in files.items() if file is not None}
-    top = Table.whole(source, mistakes) if source else Table.whole(Source(PROJECT_FILE, {}, {}), Mistakes())
+    top = Table.whole(source, mistakes) if source else Table.whole(Source(PROJECT_FILE, {}, dict), Mistakes())
     models = read_models(top.table("models"))
     check_names(tasks, models)
     check_matches(tasks)

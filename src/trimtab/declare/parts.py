@@ -23,6 +23,7 @@ DEEPEST: Final = 8
 MAX_CHARACTERS: Final = 1 << 20
 MARKER: Final = re.compile(r"(system|user|assistant):[ \t]*")
 NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7}")
+BEGIN: Final = re.compile(r"\{[{%#]")
 INCLUDING: Final = re.compile(r"\{%[-+]?\s*include\b")
 _STRING: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 TAG: Final = re.compile(
@@ -160,13 +161,21 @@ class Parts:
 
 
 def _tags(text: str) -> list[_Tag]:
-    """The inclusions of a text, in their order; raises `TemplateSyntaxError`."""
-    wanted = templates.inclusions(text)
-    found = []
+    """The inclusions of a text, in their order; raises `TemplateSyntaxError`.
+
+    Where a brace within a tag could make Jinja2 see other tags than are seen here, it is asked.
+    """
+    found, is_plain, at, between = [], True, 0, ""
     for match in TAG.finditer(text):
         name = match["double"] if match["double"] is not None else match["single"]
+        between, at = between + text[at : match.start()] + "\n", match.end()
         if name is not None:
             found.append(_Tag(name, text.count("\n", 0, match.start()) + 1, match.start(), match.end()))
+        elif match[0][:2] != "{#" and ("{" in match[0][2:] or INCLUDING.match(match[0])):
+            is_plain = False
+    if is_plain and not BEGIN.search(between + text[at:]):
+        return found
+    wanted = templates.inclusions(text)
     if [(tag.name, tag.line) for tag in found] != wanted:
         seen = {(tag.name, tag.line) for tag in found}
         line = next((line for name, line in wanted if (name, line) not in seen), 1)

@@ -5,8 +5,11 @@ Durations are seconds, sizes bytes, money `Decimal` US dollars.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct
@@ -266,12 +269,18 @@ class Schema(Struct, frozen=True):
     digest: str
 
 
-class SchemaSource(Struct, frozen=True):
-    """Where a schema was read: its file in the project, and the line of each of its JSON Pointers ("" its own)."""
+@dataclass(frozen=True)
+class SchemaSource:
+    """Where a schema was read: its file in the project, and how the lines in it are found."""
 
     schema: Schema
     path: str
-    lines: dict[str, int]
+    find_lines: Callable[[], dict[str, int]] = field(compare=False, repr=False)
+
+    @cached_property
+    def lines(self) -> dict[str, int]:
+        """The line of each of its JSON Pointers, "" its own."""
+        return self.find_lines()
 
 
 class Output(Struct, frozen=True):

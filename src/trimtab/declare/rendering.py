@@ -15,7 +15,7 @@ from trimtab.declare.project import InputType, Prompt, Task, Turn
 from trimtab.errors import InvalidRequest
 
 CACHED_PROMPTS: Final = 1024
-UNFIT: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
+UNFIT: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, *templates.NESTED)
 """What rendering raises when the inputs do not fit the template."""
 DOMAIN: Final = b"trimtab rendered prompt 1\n"
 TYPES: Final[dict[InputType, tuple[type, ...]]] = {

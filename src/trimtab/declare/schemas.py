@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,9 +46,13 @@ def part_of(source: Source, at: locate.Path, mistakes: Mistakes) -> SchemaSource
         mistakes.add(source.path, source.line(path), what, 'copy that schema into $defs and write "#/$defs/NAME"')
     if remote:
         return None
+    return SchemaSource(as_schema(schema), source.path, partial(_lines, source, at))
+
+
+def _lines(source: Source, at: locate.Path) -> dict[str, int]:
+    """The line of each JSON Pointer below a path."""
     below = {path[len(at) :]: line for path, line in source.lines.items() if path[: len(at)] == at}
-    lines = {pointer(path): line for path, line in below.items()}
-    return SchemaSource(as_schema(schema), source.path, {"": source.line(at), **lines})
+    return {"": source.line(at), **{pointer(path): line for path, line in below.items()}}
 
 
 def as_schema(schema: dict[str, Any]) -> Schema:

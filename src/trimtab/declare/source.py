@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from trimtab.declare import locate
 from trimtab.declare.mistakes import Mistakes
@@ -16,13 +18,27 @@ MARK = "\ufeff"
 """The byte order mark that some editors put before UTF-8."""
 PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
+Lines = dict[locate.Path, int]
 
-class Source(NamedTuple):
-    """A file as it was read: its path in the project, its values and where each of them stands."""
 
-    path: str
-    values: dict[str, Any]
-    lines: dict[locate.Path, int]
+class Source:
+    """A file as it was read: its path in the project, its values and where each of them stands.
+
+    Lines are looked for when the first is asked for: most declarations have no mistake.
+    """
+
+    def __init__(self, path: str, values: dict[str, Any], find_lines: Callable[[], Lines]) -> None:
+        self.path = path
+        self.values = values
+        self._find_lines = find_lines
+
+    @cached_property
+    def lines(self) -> Lines:
+        """The line of each path."""
+        return self._find_lines()
+
+    def __repr__(self) -> str:
+        return f"Source({self.path})"
 
     def line(self, path: locate.Path) -> int:
         """The line of a path or, where it has none, of the nearest table around it."""
@@ -94,7 +110,7 @@ def read_toml(root: Path, path: str, mistakes: Mistakes, absent: str) -> Source 
         return None
     try:
         values = tomllib.loads(text, parse_float=Decimal)
-        return Source(path, values, locate.locate(text))
+        return Source(path, values, partial(locate.locate, text))
     except tomllib.TOMLDecodeError as wrong:
         place = PLACE.search(str(wrong))
         line = int(place["line"]) if place and place["line"] else max(1, len(text.splitlines()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -38,6 +38,9 @@ STANDARD_FILTERS: Final = (
     "abs capitalize count d default dictsort first float groupby int items last length list lower map max min "
     "reject rejectattr select selectattr sort string title trim truncate unique upper wordcount"
 )
+REMEMBERED: Final = 512
+SHALLOW: Final = 15
+"""Nesting that Python compiles in any case: it takes 20 loops within each other, and 100 levels of blocks."""
 NESTED: Final = (SyntaxError, RecursionError, MemoryError, OverflowError, ValueError)
 """What Python raises for a template that is nested beyond its own limits."""
 METHODS: Final = (
@@ -79,12 +82,20 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def inputs_of(source: str) -> frozenset[str]:
-    """The inputs a template names; raises `TemplateSyntaxError`, with its line, for what no prompt may have."""
+    """The inputs a template names; raises `TemplateSyntaxError`, with its line, for what no prompt may have.
+
+    Of a template that is nested so little that Python compiles it in any case, the code is not made for that.
+    """
+    if not any(begin in source for begin in ("{{", "{%", "{#")):
+        return frozenset()
     try:
-        tree = _parsed(source)
+        tree = _environment().parse(source)
+        depth = _depth(tree)
         inputs = find_undeclared_variables(tree)
-        _compiled_tree(tree)
+        if depth > SHALLOW:
+            _compiled_tree(tree)
     except NESTED as failure:
         raise TemplateSyntaxError("it is nested too deep", 1) from failure
     return frozenset(inputs)
@@ -97,7 +108,9 @@ def inclusions(source: str) -> list[tuple[str, int]]:
     """
     found = []
     try:
-        for node in _parsed(source, including=True).find_all(nodes.Include):
+        tree = _environment().parse(source)
+        _depth(tree, including=True)
+        for node in tree.find_all(nodes.Include):
             name = node.template
             if not isinstance(name, nodes.Const) or not isinstance(name.value, str):
                 raise TemplateSyntaxError("what is included must be named by a plain string", node.lineno)
@@ -112,14 +125,16 @@ def inclusions(source: str) -> list[tuple[str, int]]:
 def check(source: str) -> None:
     """Raises `TemplateSyntaxError` for a shared part that is no template by itself; it may include others."""
     try:
-        _parsed(source, including=True)
+        _depth(_environment().parse(source), including=True)
     except NESTED as failure:
         raise TemplateSyntaxError("it is nested too deep", 1) from failure
 
 
 def compiled(source: str) -> Template:
     """The template, ready to be rendered; raises `TemplateSyntaxError`."""
-    return _compiled_tree(_parsed(source))
+    tree = _environment().parse(source)
+    _depth(tree)
+    return _compiled_tree(tree)
 
 
 def render(template: Template, inputs: Mapping[str, Any]) -> str:
@@ -220,13 +235,25 @@ def _environment() -> PromptEnvironment:
     return PromptEnvironment()
 
 
-def _parsed(source: str, *, including: bool = False) -> nodes.Template:
-    tree = _environment().parse(source)
-    for node in tree.find_all(nodes.Node):
+def _depth(tree: nodes.Template, *, including: bool = False) -> int:
+    """How deep a template is nested; raises `TemplateSyntaxError` for the first thing that prompts do not have."""
+    deepest = 0
+    open_nodes: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    while open_nodes:
+        node, depth = open_nodes.pop()
+        deepest = max(deepest, depth)
         foreign = "" if including and isinstance(node, nodes.Include) else _foreign(node)
         if foreign:
             raise TemplateSyntaxError(f"{foreign} is not available in prompts", node.lineno)
-    return tree
+        inner: list[nodes.Node] = []
+        for field in node.fields:
+            value = getattr(node, field, None)
+            if isinstance(value, nodes.Node):
+                inner.append(value)
+            elif isinstance(value, list):
+                inner.extend(item for item in value if isinstance(item, nodes.Node))
+        open_nodes.extend((child, depth + 1) for child in reversed(inner))
+    return deepest
 
 
 def _foreign(node: nodes.Node) -> str:
@@ -241,8 +268,8 @@ def _foreign(node: nodes.Node) -> str:
     if isinstance(node, nodes.Test) and node.name not in environment.tests:
         return f"the test {node.name}"
     if isinstance(node, nodes.Call):
-        return _foreign_call(node.node)
-    return ""
+        return _foreign_call(node.node) or _repeated(node)
+    return _repeated(node) if isinstance(node, (nodes.Filter, nodes.Test)) else ""
 
 
 def _foreign_call(called: nodes.Node) -> str:
@@ -251,6 +278,12 @@ def _foreign_call(called: nodes.Node) -> str:
     if isinstance(called, nodes.Getattr):
         return "" if called.attr in METHODS.split() else f"{called.attr}()"
     return "this call"
+
+
+def _repeated(node: nodes.Call | nodes.Filter | nodes.Test) -> str:
+    """A named argument that is given twice, which is no Python."""
+    names = [keyword.key for keyword in node.kwargs]
+    return next((f"the argument {name} twice" for name in names if names.count(name) > 1), "")
 
 
 def _compiled_tree(tree: nodes.Template) -> Template:
