@@ -38,7 +38,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 class Server(Struct, frozen=True):
     """What a server tells of itself: its version, the root of the model it serves, the longest context.
 
-    `root` is a repository's name; of a path only a digest is kept.
+    `root` is the name of the repository that the model came from; a path on the server's disk is left out.
     """
 
     version: str = ""

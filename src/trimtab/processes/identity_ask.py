@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -180,10 +179,9 @@ def _told(answer: bytes, nothing: T) -> T:
 
 
 def _root(told: str) -> str:
-    """A repository's name as it is; of a path only its digest, since a lock holds no paths of machines."""
-    if told.startswith(("/", "\\", "~", ".", "file:")) or told[1:3] == ":\\":
-        return f"path:{hashlib.sha256(told.encode()).hexdigest()[:16]}"
-    return told[:MAX_NAME]
+    """The repository that a model came from; a path says nothing of it, and a lock holds none of a machine."""
+    is_path = told.startswith(("/", "\\", "~", ".", "file:")) or told[1:3] == ":\\"
+    return "" if is_path else told[:MAX_NAME]
 
 
 def _first(failures: ExceptionGroup[Exception]) -> BaseException:

@@ -36,14 +36,28 @@ class Learned(NamedTuple):
 
 
 async def take_baseline(interview: Interview, model: Model) -> Learned:
-    """Asks the first replica that answers, alone and under load; raises `IdentityUntested` when none does."""
+    """Asks the first replica that answers, alone and under load; raises `IdentityUntested` when none does.
+
+    The fingerprints are those of all replicas that answer: a server's may tell its place on the disk too.
+    """
     failures: list[IdentityUntested] = []
-    for replica in model.replicas:
+    for place, replica in enumerate(model.replicas):
         try:
-            return await _take(interview, model, replica)
+            learned = await _take(interview, model, replica)
         except IdentityUntested as untested:
             failures.append(untested)
+            continue
+        others = [await _fingerprint(interview, model, one, learned) for one in model.replicas[place + 1 :]]
+        fingerprints = sorted({*learned.fingerprints, *filter(None, others)})
+        return learned._replace(fingerprints=tuple(fingerprints[:MAX_FINGERPRINTS]))
     raise failures[0]
+
+
+async def _fingerprint(interview: Interview, model: Model, replica: str, learned: Learned) -> str:
+    try:
+        return (await interview.ask(model, replica, learned.baseline.form, FIRST[0])).fingerprint
+    except IdentityUntested:
+        return ""
 
 
 async def _take(interview: Interview, model: Model, replica: str) -> Learned:
