@@ -18,6 +18,7 @@ answer of a tool or amid a turn of the model.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -87,8 +88,7 @@ def units_of(items: Sequence[Item], *, system: bool = False) -> tuple[Unit, ...]
         while starts[-1] > linked:
             starts.pop()
         made.update(dict.fromkeys(item.calls, number))
-    ends = [*starts[1:], len(places)]
-    found = [_unit(items, places[start:end]) for start, end in zip(starts, ends, strict=True)]
+    found = [_unit(items, places[start:end]) for start, end in pairwise([*starts, len(places)])]
     if system:
         found += [_unit(items, [place]) for place, item in enumerate(items) if item.role == "system"]
         found.sort()
@@ -114,7 +114,7 @@ def keep_system_and_recent(items: Sequence[Item], room: Room) -> tuple[int, ...]
 
 def token_window(items: Sequence[Item], room: Room) -> tuple[int, ...]:
     """The places of the messages that stay, in their order. Raises `TooLarge`."""
-    return _places(_newest(units_of(items, system=True), Room(room.tokens), 0))
+    return _places(_newest(units_of(items, system=True), room, 0))
 
 
 def _newest(units: Sequence[Unit], room: Room, fixed: int) -> list[Unit]:

@@ -29,8 +29,8 @@ class Counter(Protocol):
     """Who counts."""
     name: str
     """Two counters of one name count alike."""
-    blocks: bool
-    """Whether counting takes so long that it is not done between two calls."""
+    at_once_bytes: int
+    """How much it counts between two calls, in a few milliseconds; more is counted in a thread."""
 
     def count(self, texts: Sequence[str]) -> int:
         """The tokens of all these texts together."""
@@ -41,7 +41,7 @@ class Estimating:
 
     counted: Counted = "estimated"
     name = "estimate"
-    blocks = False
+    at_once_bytes = 64 << 10
 
     def count(self, texts: Sequence[str]) -> int:
         """About how many tokens these are."""
@@ -55,7 +55,7 @@ class Tokenizing:
     """A model's own tokenizer; `digest` is that of its file."""
 
     counted: Counted = "tokenizer"
-    blocks = True
+    at_once_bytes = 8 << 10
 
     def __init__(self, digest: str, tokenizer: Any) -> None:
         self.name = digest

@@ -34,8 +34,6 @@ MAX_CHARACTERS_PER_TOKEN: Final = 16
 """No text has more, so that a longer one need not be counted to be too long."""
 REMEMBERED: Final = 32_768
 """Messages of which it is remembered what they are; as many again that were not met for longer."""
-AT_ONCE_BYTES: Final = 8 << 10
-"""What a tokenizer counts between two calls, in some 3 ms; more is counted in a thread."""
 OUTSIDE: Final = "outside"
 
 
@@ -98,7 +96,7 @@ class Request(Struct):
     @property
     def takes_long(self) -> bool:
         """Whether it is so much to count that it is not done between two calls."""
-        return self.counter.blocks and sum(len(bytes(one.message)) for one in self.unread.values()) > AT_ONCE_BYTES
+        return sum(len(bytes(one.message)) for one in self.unread.values()) > self.counter.at_once_bytes
 
     def read(self) -> dict[bytes, Known]:
         """Reads and counts what is not known yet; it changes nothing, so that it may be done in a thread."""
