@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.lock.governed import LOOKUP, PARENT, ROWS, SCHEMA, TICKETS, put, sha256
+from tests.lock.governed import LOOKUP, PARENT, REFUND, ROWS, SCHEMA, TICKETS, put, sha256
 
 
 class Mutation(NamedTuple):
@@ -61,16 +61,6 @@ def data(text: str) -> Callable[[Path], None]:
     return make
 
 
-def several(*made: Callable[[Path], None]) -> Callable[[Path], None]:
-    """Several edits that only make sense together."""
-
-    def make(root: Path) -> None:
-        for one in made:
-            one(root)
-
-    return make
-
-
 TOML = "trimtab.toml"
 TASK = "tasks/triage/task.toml"
 PROMPT = "tasks/triage/prompt.md"
@@ -115,7 +105,7 @@ PROMPTS = (
     prompt("a character in a prompt", "tickets", "ticket", "system turn", '"tickets" -> "ticket"'),
     prompt("a word in a prompt", "You sort", "You order", "system turn", '"sort" -> "order"'),
     prompt("a word added to a prompt", "You sort", "You always sort", "system turn", '"always" is new'),
-    prompt("a sentence taken from a prompt", " It is urgent.", "", "user turn", "It is urgent."),
+    prompt("a sentence taken from a prompt", " It is urgent.", "", "user turn", '"It is urgent." is gone'),
     prompt("a space in a prompt", "You sort", "You  sort", "system turn", "white space alone"),
     prompt("a blank line at a turn's end", "\nuser:", "\n\nuser:", "file changed around its turns", "sha256"),
     prompt("the role of a turn", "user:", "assistant:", "turn 2", "role", "assistant", "was user"),
@@ -210,7 +200,7 @@ MODELS = (
     toml("an adapter's base", 'base = "Qwen/Qwen3-8B"', 'base = "Qwen/Qwen3-4B"', SMALL, "adapter.base", "Qwen3-4B"),
     toml("an adapter's training set", 'trained_on = ["tickets"]', 'trained_on = ["raw"]', SMALL,
          "adapter's training set", '"raw"', "new"),
-    toml("a model's training set", 'trained_on = ["raw"]', 'trained_on = ["tickets"]', SMALL, "training set", "tickets"),
+    toml("a model's training set", 'trained_on = ["raw"]', 'trained_on = ["tickets"]', SMALL, 'training set "tickets"'),
     toml("a model added", "[retrieval", '[models.new]\nmodel = "m"\nreplicas = ["http://127.0.0.1:9"]\n\n[retrieval',
          "models/new", "models/new is new"),
 )  # fmt: skip
@@ -230,7 +220,8 @@ TOOLS = (
     tool("an output schema", "output_schema", "type at /properties/status", "validating",
          at=("output_schema", "properties", "status", "type"), to="integer"),
     tool("an output schema taken out", "output_schema", "is not set", at=("output_schema",)),
-    tool("an effect", 'effect is "write", was "read"', at=("effect",), to="write"),
+    Mutation("an effect", rewrite("tools/refund.json", REFUND, "effect", to="idempotent"), "tools/refund",
+             ('effect is "idempotent", was "write"',)),
     tool("a comment in a schema", "input_schema", "$comment is new", "cosmetic",
          at=("input_schema", "$comment"), to="mind the gap"),
     tool("a known answer", "answer of known call 1 (golden)", at=("golden", 0, "answer"), to={"status": "lost"}),
@@ -246,15 +237,8 @@ TOOLS = (
     Mutation("an MCP server's option", edit("tools/refund.json", '"eu"', '"us"'), "tools/refund",
              ("implementation.mcp", '"us"')),
 )  # fmt: skip
-TOOLS = tuple(
-    one._replace(make=several(one.make, rewrite_without_golden)) if one.name == "an effect" else one
-    for one in TOOLS
-    for rewrite_without_golden in [
-        rewrite(TOOL, {key: value for key, value in LOOKUP.items() if key != "golden"}, "effect", to="write")
-    ]
-)
 SCHEMAS = (
-    output("an enum reordered", "enum at /properties/label is reordered", "the model sees the order",
+    output("an enum reordered", "enum at /properties/label is reordered", "which sees the order",
            at=("properties", "label", "enum"), to=["tech", "billing", "other"]),
     output("a value added to an enum", "enum at /properties/label changed", '"sales" is new', "validating",
            at=("properties", "label", "enum"), to=["billing", "tech", "other", "sales"]),
@@ -273,7 +257,7 @@ SCHEMAS = (
     output("a title", 'title is new: "Sorted"', "visible to the model", at=("title",), to="Sorted"),
     output("a property taken out", 'property "score" is gone', "validating", at=("properties", "score")),
     Mutation("the spelling of a number", edit(OUTPUT, '"maxLength": 200', '"maxLength": 200.0'), "schemas/triage",
-             ("written in another way", "spelling of numbers")),
+             ("written in another way", "cosmetic")),
 )  # fmt: skip
 REST = (
     toml("a corpus", "manuals-2026-11-01", "manuals-2026-11-02", "retrieval/manuals", "corpus", "manuals-2026-11-02"),
@@ -288,9 +272,9 @@ REST = (
              ("package lock uv.lock", "is new")),
     Mutation("a data row", data(ROWS.replace("it broke", "it is broken")), "data/tickets",
              ("data changed", "still 2 rows")),
-    Mutation("a row added", data(ROWS + '{"text": "more"}\n'), "data/tickets", ("data changed", "3 rows, were 2")),
+    Mutation("a row added", data(ROWS + '{"text": "more"}\n'), "data/tickets", ("data changed", "3 rows, was 2")),
     Mutation("a case", edit("tasks/triage/cases.jsonl", '"hi"', '"ho"'), "data/tasks/triage/cases",
-             ("data changed", "still 1 rows")),
+             ("data changed", "still 1 row")),
     manifest("a licence", 'licence is "public"', at="licence", to="public"),
     manifest("a source", "source", "export of 2026-10-02", at="source", to="export of 2026-10-02"),
     manifest("a purpose", 'purpose is "few_shot", was "training"', at="purpose", to="few_shot"),

@@ -129,7 +129,13 @@ def _schema(entry: Entry, old: Any, new: Any, at: Path) -> Iterator[_Told]:
 def _of_data(before: dict[str, Any], after: dict[str, Any]) -> _Told:
     leaf = Leaf(("sha256",), "changed", before.get("sha256"), after.get("sha256"))
     old, new = before.get("rows"), after.get("rows")
-    rows = f"{new} rows, were {old}" if old != new else f"still {new} rows" if new is not None else "no rows to count"
+    rows = (
+        f"{_counted(new, 'row')}, was {old}"
+        if old != new
+        else f"still {_counted(new, 'row')}"
+        if new is not None
+        else "no rows to count"
+    )
     return _Told(leaf, f"the data changed (sha256 {show(leaf.before)} -> {show(leaf.after)}): {rows}")
 
 
@@ -224,10 +230,14 @@ def _summary(new: Entry) -> str:
     if new.section == "models":
         return f": {show(pinned.get('resolved'))}"
     if new.section == "prompts":
-        return f": {len(_list(pinned, 'turns'))} turns"
+        return f": {_counted(len(_list(pinned, 'turns')), 'turn')}"
     if new.section == "data":
-        return f": {pinned.get('rows')} rows" if pinned.get("rows") is not None else ""
+        return f": {_counted(pinned.get('rows'), 'row')}" if pinned.get("rows") is not None else ""
     return f": {quote(str(pinned.get('description')))}" if new.section == "tools" else ""
+
+
+def _counted(count: Any, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _without(pinned: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from trimtab.lock.words_text import changed_words, quote
 
 LONGEST: Final = 120
 """Characters of a value in a sentence."""
-_DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_DIGEST: Final = re.compile(r"(sha256:)?([0-9a-f]{12})(?:[0-9a-f]{28}|[0-9a-f]{52})")
 _LONG_TEXT: Final = 120
 """Characters of two texts together that are not shown whole any more, but by the words that changed."""
 _BY_WORDS: Final = frozenset({"description"})
@@ -55,7 +55,12 @@ _NOUNS: Final[dict[Section, dict[str, str]]] = {
         "learned.server": "what its MCP server says it is (learned.server)",
         "learned.definition": "its definition at the MCP server (learned.definition)",
     },
-    "schemas": {"support.*": "the support at model {} (support)"},
+    "schemas": {
+        "rules": "the version of the rules for classes (rules)",
+        "support.*": "its class at model {} (support)",
+        "support.*.class": "its class at model {} (support.class)",
+        "support.*.findings.*": "what the engine of model {} does with it (support.findings)",
+    },
     "packages": {
         "python": "the interpreter (python)",
         "dependencies.*": "the package lock {} (dependencies)",
@@ -69,7 +74,7 @@ _NOUNS: Final[dict[Section, dict[str, str]]] = {
         "transform.*": "the {} of what made it (transform)",
     },
 }
-"""Nouns for fields, by the names on the way to them; `{}` is the last name or number that `*` stands for."""
+"""Nouns for fields, by the names on the way to them; `{}` is what the first `*` stands for, elements counted from 1."""
 _REMARKS: Final[dict[tuple[Section, str], str]] = {
     ("tools", "description"): "the model sees this",
     ("policies", "tools"): "models see them in this order",
@@ -93,7 +98,8 @@ def show(value: Any) -> str:
     if value is None:
         return "not set"
     if isinstance(value, str):
-        return value[:12] + "..." if _DIGEST.fullmatch(value) else quote(value)
+        digest = _DIGEST.fullmatch(value)
+        return f"{digest[1] or ''}{digest[2]}..." if digest else quote(value)
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     plain = "".join(sign if sign.isprintable() else " " for sign in text)
     return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 4]} ..."
@@ -128,8 +134,7 @@ def _noun(section: Section, path: Path) -> tuple[str, str]:
         parts = pattern.split(".")
         if len(parts) == len(path) and all(_fits(part, step) for part, step in zip(parts, path, strict=True)):
             stars = [step for part, step in zip(parts, path, strict=True) if part == "*"]
-            named = str(stars[-1] + 1 if isinstance(stars[-1], int) else stars[-1]) if stars else ""
-            return pattern, noun.format(quote(named)[1:-1])
+            return pattern, noun.format(*(step + 1 if isinstance(step, int) else quote(step)[1:-1] for step in stars))
     return ".".join("*" if isinstance(step, int) else step for step in path), dotted(path)
 
 

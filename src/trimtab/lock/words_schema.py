@@ -50,7 +50,7 @@ def schema_changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[Schem
     found += _reordered(before, after)
     if not found and before["sha256"] != after["sha256"]:
         leaf = Leaf(("sha256",), "changed", before["sha256"], after["sha256"])
-        found = [SchemaChange(leaf, "cosmetic", "only written in another way: order of keys or spelling of numbers")]
+        found = [SchemaChange(leaf, "cosmetic", "written in another way: order of keys, numbers (cosmetic)")]
     return tuple(found)
 
 
@@ -96,21 +96,21 @@ def _words(place: _Place, leaf: Leaf, reach: Reach) -> str:
     if place.name is not None:
         told = _of_name(place, leaf, where)
     elif leaf.kind == "reordered":
-        told = f"the {place.keyword}{where} is reordered: {show(leaf.before)} -> {show(leaf.after)}"
+        told = f"{place.keyword}{where} is reordered: {show(leaf.before)} -> {show(leaf.after)}"
     elif place.keyword == "required" and place.below:
         told = _of_required(leaf, where)
     elif leaf.kind in {"added", "removed"} and place.below:
         side = f"{show(leaf.after)} is new" if leaf.kind == "added" else f"{show(leaf.before)} is gone"
-        told = f"the {place.keyword}{where} changed: {side}"
+        told = f"{place.keyword}{where} changed: {side}"
     elif leaf.kind == "added":
-        told = f"the {place.keyword}{where} is new: {show(leaf.after)}"
+        told = f"{place.keyword}{where} is new: {show(leaf.after)}"
     elif leaf.kind == "removed":
-        told = f"the {place.keyword}{where} is gone, was {show(leaf.before)}"
+        told = f"{place.keyword}{where} is gone, was {show(leaf.before)}"
     elif isinstance(leaf.before, str) and isinstance(leaf.after, str) and " " in leaf.before + leaf.after:
-        told = f"the {place.keyword}{where} changed: {changed_words(leaf.before, leaf.after)}"
+        told = f"{place.keyword}{where} changed: {changed_words(leaf.before, leaf.after)}"
     else:
-        told = f"the {place.keyword or 'schema'}{where} is {show(leaf.after)}, was {show(leaf.before)}"
-    order = "; the model sees the order" if leaf.kind == "reordered" and reach == "visible" else ""
+        told = f"{place.keyword or 'schema'}{where} is {show(leaf.after)}, was {show(leaf.before)}"
+    order = ", which sees the order" if leaf.kind == "reordered" and reach == "visible" else ""
     return f"{told} ({REACH[reach]}{order})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Final
@@ -10,8 +11,11 @@ SHOWN: Final = 3
 """Changed places that are quoted; how many more there are is told."""
 LONGEST: Final = 100
 """Characters of a quotation."""
-MOST_COMPARED: Final = 4_000_000
+MOST_COMPARED: Final = 1_000_000
 """Words before times words after; beyond it only where the change begins and how long it is is told."""
+
+_WORD: Final = re.compile(r"\{[{%#]|[}%#]\}|(?:(?!\{[{%#]|[}%#]\})\S)+")
+"""A word, or a mark of the template language, which may touch one."""
 
 
 def changed_words(before: str, after: str) -> str:
@@ -19,7 +23,7 @@ def changed_words(before: str, after: str) -> str:
 
     Only words count; where all of them are the same, white space changed.
     """
-    old, new = before.split(), after.split()
+    old, new = _WORD.findall(before), _WORD.findall(after)
     if old == new:
         return "white space alone"
     changes = list(_changes(old, new))
