@@ -102,7 +102,7 @@ def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date,
         raise LockRefused(tuple(one.words for one in resolved.refusals))
     found = differences(held, resolved.lock)
     if not found:
-        raise _there_already(name)
+        raise _there_already(name, told)
     strangers = sorted({one.key for one in found} - _subtree(planned, name))
     if strangers:
         raise UpgradeRefused(what=f"models.{name}", detail=f"{', '.join(strangers)} would move too; move them apart")
@@ -236,8 +236,10 @@ def _moved(model: Model, to: str, revision: str) -> Model:
     return replace(model, served_name=name, revision=revision or model.revision)
 
 
-def _there_already(name: str) -> UpgradeRefused:
-    return UpgradeRefused(what=f"models.{name}", detail="it is there already; say where to with --to or --revision")
+def _there_already(name: str, told: tuple[str, ...] = ()) -> UpgradeRefused:
+    why = "".join(f" ({words})" for words in told)
+    detail = f"it is there already{why}; say where to with --to or --revision"
+    return UpgradeRefused(what=f"models.{name}", detail=detail)
 
 
 def _subtree(project: Project, name: str) -> set[str]:

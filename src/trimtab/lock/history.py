@@ -30,15 +30,17 @@ def last_step(repository: Repository, now: Entry) -> Step | None:
     or than a shallow clone goes back. A lock that cannot be read is passed over. Raises `GitFailed`.
     """
     newer: Commit | None = None
-    count = 0
+    seen: list[Commit] = []
     for commit, lock in locks(repository):
-        count += 1
-        one = lock.get(now.section, now.name) if lock else None
-        if lock is not None and (one is None or one.digest != now.digest):
+        seen.append(commit)
+        if lock is None:
+            continue
+        one = lock.get(now.section, now.name)
+        if one is None or one.digest != now.digest:
             return Step(one, now, newer)
         newer = commit
-    ends = count < MAX_LOCKS and (newer is None or newer.hash not in repository.boundary)
-    return Step(None, now, newer) if ends else None
+    is_cut = len(seen) == MAX_LOCKS or (bool(seen) and seen[-1].hash in repository.boundary)
+    return None if is_cut else Step(None, now, newer)
 
 
 def locks(repository: Repository) -> Iterator[tuple[Commit, Lock | None]]:
