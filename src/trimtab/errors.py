@@ -14,9 +14,11 @@
     |- LockInvalid, LockRefused, LockMissing, LockUnwritten
     |  `- LockNewer
     |- EntryUnknown, UpgradeRefused
+    |- LockUnknown
     |- NotLocked                a project in production that does not say what its lock pins
     |- GitFailed
     |  `- RevisionUnknown
+    |- IdentityUntested, ToolUntested
     |- DataInvalid, DataNotTaken
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
@@ -137,12 +139,20 @@ class LockRefused(TrimtabError):
         super().__init__(count=len(refusals), listing="\n".join(refusals))
 
 
+class LockUnknown(TrimtabError):
+    """There is no lock {name!r}: {detail}; name a revision, a lock file, or the id of a lock that was committed."""
+
+
 class NotLocked(TrimtabError):
     """{root} is in production and serves only what is locked; run `trimtab lock`, review and commit it:{listing}"""
 
 
 class IdentityUntested(TrimtabError):
     """The identity of {model} cannot be tested at {replica}: {detail}; see `trimtab status`, then try again."""
+
+
+class ToolUntested(TrimtabError):
+    """The MCP server of {tool} cannot be asked: {detail}; is it running, and does tools/{tool}.json name it rightly?"""
 
 
 class DataInvalid(TrimtabError):

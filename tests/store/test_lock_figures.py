@@ -120,7 +120,7 @@ def test_kinds_of_calls(telemetry: Telemetry) -> None:
         task="route",
         lock="a",
         prompt="p",
-        model="small",
+        served_by="small",
         upstream_model="jobs-small",
         system_fingerprint="fp",
         schema="s",

@@ -23,11 +23,12 @@ from trimtab.processes.api import DEFAULT_WINDOW, kept_bodies
 from trimtab.processes.dead import whole_tasks
 from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
+from trimtab.processes.seen import Seen, read_seen
 from trimtab.processes.status import Status, TelemetryState
 from trimtab.record.events import Attempt, Settled
 from trimtab.reports.report import Report, Scope, compile_report
 from trimtab.reports.window import since_ns
-from trimtab.store.telemetry import CallDetail, CallFilter
+from trimtab.store.telemetry import CallDetail, CallFilter, ReportQuery
 
 
 class Wanted(Struct, frozen=True):
@@ -92,6 +93,9 @@ class Answers(Protocol):
     def report(self, wanted: Wanted) -> Report:
         """The figures of each task."""
 
+    def seen(self, wanted: Wanted) -> Seen:
+        """What of a window of calls a lock can be held against."""
+
 
 @contextmanager
 def answers(root: Path) -> Iterator[Answers]:
@@ -149,6 +153,10 @@ class AskedAnswers:
         """The figures of each task."""
         return msgspec.json.decode(self._get(f"/api/report{wanted.query()}"), type=Report)
 
+    def seen(self, wanted: Wanted) -> Seen:
+        """What of a window of calls a lock can be held against."""
+        return msgspec.json.decode(self._get(f"/api/seen{wanted.query()}"), type=Seen)
+
     def _get(self, target: str) -> bytes:
         status, body = self._client.ask("GET", target)
         if status != 200:
@@ -202,6 +210,12 @@ class OwnAnswers:
         apart = wanted.by_model, wanted.by_prompt, wanted.by_lock
         scope = Scope(since, now_ns, wanted.task, wanted.model, *apart)
         return compile_report(self._open().telemetry, scope, compile_policy(self._project).tasks)
+
+    def seen(self, wanted: Wanted) -> Seen:
+        """What of a window of calls a lock can be held against."""
+        now_ns = self._clock.wall_ns()
+        query = ReportQuery(since_ns(wanted.since or DEFAULT_WINDOW, now_ns), now_ns, wanted.task)
+        return read_seen(self._open(), query)
 
     def _open(self) -> Stores:
         """The stores, with everything in them that the spool holds."""

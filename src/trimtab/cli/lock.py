@@ -23,6 +23,7 @@ class Part(NamedTuple):
 PARTS: Final = {
     "diff": Part("trimtab.cli.lock_diff", "What changed since a revision."),
     "why": Part("trimtab.cli.lock_why", "What an entry pins, and who changed it last."),
+    "skew": Part("trimtab.cli.lock_skew", "What differs between two locks, or a lock and live calls."),
     "verify": Part("trimtab.cli.lock_verify", "Ask the servers whether they serve what was locked."),
     "upgrade": Part("trimtab.cli.lock_upgrade", "Move one model, and compare it with the old one."),
 }

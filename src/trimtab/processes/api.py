@@ -26,11 +26,12 @@ from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.identity import Figures
 from trimtab.processes.metrics import Metrics
+from trimtab.processes.seen import read_seen
 from trimtab.processes.status import read_status
 from trimtab.record.events import Settled
 from trimtab.reports.report import Scope, compile_report
 from trimtab.reports.window import since_ns
-from trimtab.store.telemetry import CallFilter
+from trimtab.store.telemetry import CallFilter, ReportQuery
 
 MAX_LIMIT = 1000
 DEFAULT_WINDOW = "24h"
@@ -97,6 +98,7 @@ def socket_app(sources: Sources, more: Sequence[Route] = ()) -> Starlette:
     routes += [Route(path, handler) for path, handler in api.readable().items()]
     routes += [
         Route("/api/calls/{call}/bodies", api.bodies),
+        Route("/api/seen", api.seen),
         Route("/api/keys", api.list_keys, methods=["GET"]),
         Route("/api/keys", api.new_key, methods=["POST"]),
         Route("/api/keys/{name}", api.revoke_key, methods=["DELETE"]),
@@ -184,6 +186,13 @@ class Api:
         )
         tasks = self._from.snapshot().tasks
         return _json(await self._from.desk.ask(lambda stores: compile_report(stores.telemetry, scope, tasks)))
+
+    async def seen(self, request: Request) -> Response:
+        """What of a window of calls a lock can be held against: ?task=&since=."""
+        asked = _asked(request, {"task", "since"})
+        now_ns = self._from.clock.wall_ns()
+        query = ReportQuery(self._since(asked.get("since", DEFAULT_WINDOW)), now_ns, _tasks(request))
+        return _json(await self._from.desk.ask(lambda stores: read_seen(stores, query)))
 
     async def list_keys(self, request: Request) -> Response:
         """All keys, without their secrets."""

@@ -28,7 +28,8 @@ class LockUse:
 class CallKind:
     """Calls of one task that are alike in all that a lock pins and a record tells.
 
-    `model` is our name of the model, `upstream_model` what its server called itself. `shortened` counts calls of which
+    `served_by` is our name of the model that served, empty where none did, and `upstream_model` what its server called
+    itself. `shortened` counts calls of which
     the context strategy dropped messages; `messages` and `dropped` add up messages, `tokens` and `dropped_tokens`
     tokens, over all calls that a strategy looked at (`looked_at`).
     """
@@ -36,7 +37,7 @@ class CallKind:
     task: str
     lock: str
     prompt: str
-    model: str
+    served_by: str
     upstream_model: str
     system_fingerprint: str
     schema: str

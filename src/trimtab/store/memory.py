@@ -303,7 +303,7 @@ def _kind(call: Settled) -> CallKind:
         task=admitted.task,
         lock=admitted.lock,
         prompt=admitted.prompt,
-        model=_model(call),
+        served_by=call.model,
         upstream_model=call.upstream_model,
         system_fingerprint=call.system_fingerprint,
         schema=admitted.schema,

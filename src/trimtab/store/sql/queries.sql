@@ -165,7 +165,7 @@ SELECT
     c.task AS task,
     c.lock AS lock,
     c.prompt AS prompt,
-    c.model AS model,
+    c.served_model AS served_by,
     c.upstream_model AS upstream_model,
     c.system_fingerprint AS system_fingerprint,
     c.schema AS schema,
@@ -186,8 +186,8 @@ WHERE minute >= {first_minute:Int64}
   AND minute < {end_minute:Int64}
   AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
   AND ({model:String} = '' OR c.model = {model:String})
-GROUP BY task, lock, prompt, model, upstream_model, system_fingerprint, schema, context_strategy, context_digest
-ORDER BY calls DESC, task, lock, prompt, model, upstream_model, system_fingerprint, schema, context_strategy, context_digest
+GROUP BY task, lock, prompt, served_by, upstream_model, system_fingerprint, schema, context_strategy, context_digest
+ORDER BY calls DESC, task, lock, prompt, served_by, upstream_model, system_fingerprint, schema, context_strategy, context_digest
 LIMIT {limit:UInt32};
 
 -- name: newest_minute
