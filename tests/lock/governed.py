@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
 from trimtab.lock.lockfile import Lock
@@ -187,3 +189,15 @@ def locked(root: Path, held: Lock | None = None) -> Lock:
     resolved = resolve(read(root), held)
     assert resolved.refusals == ()
     return resolved.lock
+
+
+def with_change(value: Any, path: tuple[str | int, ...], changed: Any) -> Any:
+    """A declaration with one field changed."""
+    if not path:
+        return changed
+    step, rest = path[0], path[1:]
+    if isinstance(step, int):
+        return (*value[:step], with_change(value[step], rest, changed), *value[step + 1 :])
+    if isinstance(value, dict):
+        return {**value, step: with_change(value[step], rest, changed)}
+    return replace(value, **{step: with_change(getattr(value, step), rest, changed)})
