@@ -36,6 +36,7 @@ def command(directory: Path, as_json: bool) -> None:
     for path in written:
         click.echo(f"wrote {path}")
     click.echo("\nPut the address of your model's server into trimtab.toml; its comments say the rest.")
+    click.echo("Then `trimtab lock` pins it all: commit trimtab.lock with the project, every call bears its id.")
     next_verb("trimtab check" if directory == Path() else f"trimtab check --project {directory}")
 
 

@@ -14,8 +14,11 @@ from pathlib import Path
 import click
 
 from trimtab.assemble.up import Started, supervisor
-from trimtab.declare.load import PROJECT_FILE
+from trimtab.declare.load import PROJECT_FILE, load
 from trimtab.demo import welcome
+from trimtab.lock.lockfile import FILE, encode
+from trimtab.lock.resolve import resolve
+from trimtab.lock.writing import write_file
 from trimtab.processes import logs
 
 DEMO_FOLDER = Path("demo")
@@ -37,12 +40,13 @@ def command(folder: Path | None, demo: bool, as_json: bool) -> None:
     """Run a project: its model gateway and control.
 
     Ctrl-C (or SIGTERM) lets open calls end and stops; a second one does not wait. Edits of the project are in force
-    within a second, SIGHUP reads it at once. SIGUSR2 replaces the gateway workers one after another.
+    within a second, SIGHUP reads it at once. SIGUSR2 replaces the gateway workers one after another. In the environment
+    "production" only what trimtab.lock pins is served: an edit is held back until the lock follows.
     """
     if demo:
         folder = folder or DEMO_FOLDER
         if not (folder / PROJECT_FILE).exists():
-            welcome.write_project(folder)
+            write_demo(folder)
     folder = folder or Path()
     logs.configure("supervisor")
     say = _say_json if as_json else _say_demo(folder) if demo else _say
@@ -53,13 +57,20 @@ def command(folder: Path | None, demo: bool, as_json: bool) -> None:
         click.echo("Stopped: every call has ended and is recorded.")
 
 
+def write_demo(folder: Path) -> None:
+    """Writes the demo project into a folder, and its lock."""
+    welcome.write_project(folder)
+    write_file(folder / FILE, encode(resolve(load(folder), None).lock))
+
+
 def _say_json(started: Started) -> None:
     click.echo(json.dumps({"event": "started", **asdict(started)}))
 
 
 def _say(started: Started) -> None:
     workers = "1 worker" if started.workers == 1 else f"{started.workers} workers"
-    lines = [f"Trimtab is running: {workers}, snapshot {started.snapshot[:12]}.", ""]
+    lock = f"lock {started.lock[:12]}" if started.lock else "not locked (`trimtab lock`)"
+    lines = [f"Trimtab is running: {workers}, snapshot {started.snapshot[:12]}, {lock}.", ""]
     lines.append(f"  gateway   {started.gateway}/v1")
     if started.control:
         lines.append(f"  control   {started.control}")
@@ -81,6 +92,8 @@ def _say_demo(folder: Path) -> Callable[[Started], None]:
         key = "KEY" if started.keys_required else None
         click.echo(welcome.welcome(started.gateway, key, python, look))
         click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")
+        if not started.lock:
+            click.echo(f"It is not what its lock pins: {program} lock --project {folder}")
 
     return say
 
