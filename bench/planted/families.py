@@ -143,9 +143,9 @@ def letter(draw: random.Random) -> Row:
     body = prose_of(draw, 2, 2)
     return {
         "inputs": {
-            "mail": f"Dear customer service,\n\nI hope that this message finds you well. {body}\n\nI am looking forward "
-            f"to hearing from you soon. Kind regards,\n{found['name']}\n{found['place']}\n\nSent from my telephone. This "
-            "message is confidential and meant for the person alone that it is addressed to."
+            "mail": f"Dear customer service,\n\nI hope that this message finds you well. {body}\n\nI am looking "
+            f"forward to hearing from you soon. Kind regards,\n{found['name']}\n{found['place']}\n\nSent from my "
+            "telephone. This message is confidential and meant for the person alone that it is addressed to."
         }
     }
 

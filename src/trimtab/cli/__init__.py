@@ -36,6 +36,7 @@ VERBS: Final = {
     "status": Verb("trimtab.cli.status", "Show processes, replicas, and whether records arrive."),
     "calls": Verb("trimtab.cli.calls", "Show the calls that were made."),
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
+    "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, and draw cases from calls."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
 }
 

@@ -2,8 +2,9 @@
 
 A case counts as seen where a reference holds at least a share of the weight of its words, and a share of its
 neighbouring words side by side: a long text has many words of a short one by chance, but not their order. The search is
-exact: of a case's words, taken from the rarest, those are looked up whose weight a reference cannot do without (prefix filtering:
-S. Chaudhuri, V. Ganti and R. Kaushik, "A primitive operator for similarity joins in data cleaning", ICDE 2006).
+exact: of a case's words, taken from the rarest, those are looked up of which a reference must have one (prefix
+filtering: S. Chaudhuri, V. Ganti and R. Kaushik, "A primitive operator for similarity joins in data cleaning", ICDE
+2006).
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ class Contamination:
         self._held: list[tuple[int, array[int]]] = []
         self._short: dict[bytes, list[int]] = defaultdict(list)
         self._equal: list[Seen] = []
-        for place, words in enumerate(self._cases):
-            if 0 < len(words) < containment.words:
-                self._short[words.tobytes()].append(place)
+        for place, own in enumerate(self._cases):
+            if 0 < len(own) < containment.words:
+                self._short[own.tobytes()].append(place)
 
     def __repr__(self) -> str:
         return f"Contamination({len(self._cases)} cases, {len(self._held)} references)"

@@ -76,7 +76,7 @@ def near_duplicates(rows: Iterable[Sequence[str]], nearness: Nearness = NEARNESS
     return among(sets, vocabulary, nearness)
 
 
-def among(sets: Sequence[array[int]], vocabulary: Vocabulary, nearness: Nearness) -> Found:
+def among(sets: Sequence[array[int]], vocabulary: Vocabulary, nearness: Nearness = NEARNESS) -> Found:
     """The same for rows that the vocabulary has taken."""
     weights = vocabulary.weights(nearness.weighing)
     hasher = Hasher(nearness.bands, vocabulary.words, weights)

@@ -45,7 +45,7 @@ class _Refused(ValueError):
 
 def read_rows(file: BinaryIO) -> Iterator[Row | RowFault]:
     """Every row of a file in its order; raises nothing but what reading the file does."""
-    for number, line in enumerate(_lines(file), 1):
+    for number, line in enumerate(lines(file), 1):
         if line is None:
             yield RowFault(number, "too_long", f"is over {MAX_ROW_BYTES} bytes")
             continue
@@ -90,8 +90,8 @@ def read_row(line: bytes, number: int) -> Row | RowFault:
     return Row(number, value)
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes | None]:
-    """The lines without their ends; None for one that is too long."""
+def lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """The lines of a file without their ends, blank ones too; None for one that is too long."""
     while line := file.readline(MAX_ROW_BYTES + 2):
         whole = line.endswith(b"\n")
         while not whole and len(line) > MAX_ROW_BYTES and (rest := file.readline(1 << 20)):
@@ -143,7 +143,9 @@ def _check_depth(value: object) -> None:
 def _kind(value: object) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    return {str: "a string", list: "an array"}.get(type(value), "a number")
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "a number"
 
 
 def good_rows(rows: Iterable[Row | RowFault]) -> Iterator[Row]:

@@ -35,7 +35,7 @@ class Weighing(Struct, frozen=True):
 
     def weight(self, word: str, df: int, n: int) -> float:
         """The weight of one word, over 0."""
-        worth = math.log(1.0 + n / df) ** self.power
+        worth: float = math.log(1.0 + n / df) ** self.power
         if not word.isalpha():
             return worth * self.digits
         return worth * self.alone if df == 1 else worth
