@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.locking import MODEL, PROMPT, Ask, asking, commit, place, project
 from tests.lock.repositories import GRACE, git
+from trimtab.cli import run
 from trimtab.lock.lockfile import FILE
 
 pytestmark = pytest.mark.usefixtures("bare_git")
@@ -101,8 +102,6 @@ def test_a_revision_that_looks_like_an_option(
     """It is never handed to git as one."""
     monkeypatch.chdir(root)
     assert ask("diff", "--output=stolen").status == 2
-    from trimtab.cli import run
-
     assert run(["lock", "diff", "--project", str(root), "--", "--output=stolen"]) == 1
     assert not (root / "stolen").exists()
 
