@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.reports.contracts import ContractReport, contract_reports
+from trimtab.reports.drift import Drifted, drifted
 from trimtab.statistics.intervals import wilson
 from trimtab.store.lock_figures import LockUse
 from trimtab.store.telemetry import (
@@ -118,7 +119,7 @@ class TaskReport(Struct, frozen=True):
 
 class Report(Struct, frozen=True):
     """A window of whole minutes, [since, until) in ns since 1970, the figures of each task in it, and the locks that
-    these calls were made under.
+    these calls were made under. `drift` is what was found to have drifted; a report of some tasks tells none.
     """
 
     since_ns: int
@@ -127,6 +128,7 @@ class Report(Struct, frozen=True):
     relative_error: float = RELATIVE_ERROR
     locks: tuple[LockUse, ...] = ()
     by_lock: bool = False
+    drift: tuple[Drifted, ...] = ()
 
 
 class Scope(Struct, frozen=True):
@@ -158,7 +160,14 @@ def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskP
         _task_report(one, levels, tasks.get(one.task), contracts.get((one.task, one.model, one.lock), ()))
         for one in found
     )
-    return Report(since_ns, until_ns, tuple(reports), locks=telemetry.locks(query), by_lock=scope.by_lock)
+    return Report(
+        since_ns,
+        until_ns,
+        tuple(reports),
+        locks=telemetry.locks(query),
+        by_lock=scope.by_lock,
+        drift=() if scope.tasks else drifted(telemetry, since_ns, until_ns),
+    )
 
 
 def _levels(tasks: Iterable[TaskPolicy]) -> tuple[float, ...]:

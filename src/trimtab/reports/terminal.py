@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.reports.contract_text import contracts_text
+from trimtab.reports.drift import KINDS, Drifted
 from trimtab.reports.numbers import NONE, milliseconds, percent, share_of, three_digits, usd, whole
 from trimtab.reports.report import GoalResult, Report, Spread, SuccessRate, TaskReport
 from trimtab.reports.window import clock_text
@@ -19,6 +20,8 @@ GOOD, BAD, QUIET = "green", "red", "dim"
 MOST_LOCKS = 5
 """How many locks are told of a window, the latest; `--json` has them all."""
 LOCK_CHARACTERS = 12
+MOST_DRIFTED = 5
+MAX_DRIFT = 400
 STANDING = {"met": GOOD, "missed": BAD, "not enough data": QUIET}
 
 
@@ -26,9 +29,20 @@ def report_text(report: Report) -> RenderableType:
     """A report: for each task its calls, times, tokens, money and errors."""
     window = f"{clock_text(report.since_ns)} to {clock_text(report.until_ns)}"
     if not report.tasks:
-        return Text(f"No calls ended from {window}.")
+        return Group(*_drift(report.drift), Text(f"No calls ended from {window}."))
     tasks = (_task(one, by_lock=report.by_lock) for one in report.tasks)
-    return Group(Text(window, style="bold"), *_locks(report.locks), *tasks, Text(_foot(report), style=QUIET))
+    head = Text(window, style="bold")
+    return Group(head, *_drift(report.drift), *_locks(report.locks), *tasks, Text(_foot(report), style=QUIET))
+
+
+def _drift(drift: tuple[Drifted, ...]) -> Iterator[Text]:
+    """What drifted in the window, the latest first."""
+    for one in drift[:MOST_DRIFTED]:
+        sides = f"{one.before or NONE} -> {one.after or NONE}"
+        words = f"! {clock_text(one.at_ns)[:16]} {KINDS.get(one.kind, one.kind)} {one.subject}: {sides}; {one.detail}"
+        yield Text("".join(letter if letter.isprintable() else " " for letter in words[:MAX_DRIFT]), style=BAD)
+    if len(drift) > MOST_DRIFTED:
+        yield Text(f"! and {len(drift) - MOST_DRIFTED} earlier: `trimtab report --json`", style=BAD)
 
 
 def _locks(locks: tuple[LockUse, ...]) -> Iterator[Text]:
