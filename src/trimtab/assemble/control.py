@@ -36,7 +36,9 @@ from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.resend import gateway_sender
+from trimtab.processes.tool_servers import McpServers
 from trimtab.processes.tool_shapes import ToolShapes
+from trimtab.processes.tool_watch import ToolWatch
 
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
@@ -86,6 +88,9 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     lock = LockInForce(directory.run, Path(orders.root))
     draw = random.Random()  # noqa: S311 - statistics, not secrecy
     watch = IdentityWatch(lambda: in_force.snapshot, locked, interview, noted, directory.identity, clock, draw)
+    tools = ToolWatch(
+        lambda: in_force.snapshot, lock.read, McpServers(Path(orders.root)), noted, directory.tools, clock, draw
+    )
     parts = ControlParts(
         clock=clock,
         open_stores=lambda observer: open_stores(
@@ -101,8 +106,9 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         keys=KeyStore(state, clock, IdSource()),
         key_finder=KeyDirectory(directory.state),
         send=gateway_sender(gateway, directory.operator_key.read_text),
-        works=(watch.run,),
+        works=(watch.run, tools.run),
         identity=lambda: watch.figures,
+        tools=lambda: tools.drifting,
     )
 
     def ready() -> None:

@@ -40,7 +40,7 @@ class DataDirectory:
 
     @property
     def state(self) -> Path:
-        """The SQLite database of keys and dead letters."""
+        """The SQLite database of keys, dead letters and the shapes of tools' answers."""
         return self.root / "state.db"
 
     @property
@@ -87,6 +87,11 @@ class DataDirectory:
     def identity(self) -> Path:
         """What was found of the models behind replicas."""
         return self.root / "identity.json"
+
+    @property
+    def tools(self) -> Path:
+        """What was found of tools at their MCP servers."""
+        return self.root / "tools.json"
 
     @property
     def ingest(self) -> Path:
