@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from trimtab.errors import GitFailed, LockInvalid, LockUnknown
+from trimtab.errors import LockInvalid, LockUnknown, RevisionUnknown
 from trimtab.lock.git import Repository, find
 from trimtab.lock.history import locked_at, locks
 from trimtab.lock.lockfile import FILE, Lock, decode
@@ -31,7 +31,7 @@ def named(root: Path, name: str, kept: Iterable[Path] = ()) -> Named:
     A file (a folder stands for the lock in it) comes first, then the id of a lock, or its beginning of 8 digits or
     more, in the project, in the files `kept`, and in the last 200 commits of the lock; then a revision.
 
-    Raises `LockUnknown`, and `LockInvalid` for a file or revision whose lock cannot be read.
+    Raises `LockUnknown`, `LockInvalid` for a file or revision whose lock cannot be read, and `GitFailed`.
     """
     path = Path(name) / FILE if Path(name).is_dir() else Path(name)
     if path.is_file():
@@ -47,7 +47,7 @@ def named(root: Path, name: str, kept: Iterable[Path] = ()) -> Named:
         raise LockUnknown(name=name, detail=detail)
     try:
         commit = repository.revision(name)
-    except GitFailed:
+    except RevisionUnknown:
         detail = "it is no file, no id of a lock in the last 200 commits of it, and no revision"
         raise LockUnknown(name=name, detail=detail) from None
     lock = locked_at(repository, commit, name)
