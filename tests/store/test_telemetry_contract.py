@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from trimtab.store.telemetry import (
     Counts,
     Distribution,
     ReportQuery,
+    SampleQuery,
     Telemetry,
 )
 
@@ -138,6 +140,26 @@ def test_tail_filters(telemetry: Telemetry, wanted: CallFilter, found: list[str]
         call("c4", NOON_NS + 4 * SECOND_NS),
     )
     assert names(telemetry.tail(wanted)) == found
+
+
+def test_a_sample_is_of_its_window(telemetry: Telemetry) -> None:
+    """Calls of the window and the task alone are drawn, and it is told how many these are; the end is left out."""
+    put(telemetry, *(call(f"c{n}", NOON_NS + n) for n in range(6)), call("x", NOON_NS + 2, task="extract"))
+    sample = telemetry.sample(SampleQuery(NOON_NS + 1, NOON_NS + 5, ("route",)))
+    assert sorted(names(sample.calls)) == ["c1", "c2", "c3", "c4"]
+    assert sample.of == 4
+    assert telemetry.sample(SampleQuery(NOON_NS + 9, NOON_NS + 99)).of == 0
+
+
+def test_a_sample_is_drawn_by_its_seed(telemetry: Telemetry) -> None:
+    """The same seed draws the same calls, another one others; a smaller sample is the beginning of a larger one."""
+    put(telemetry, *(call(f"c{n}", NOON_NS + n) for n in range(200)))
+    window = SampleQuery(NOON_NS, NOON_NS + 200, limit=50, seed=7)
+    drawn = names(telemetry.sample(window).calls)
+    assert len(set(drawn)) == 50
+    assert telemetry.sample(window).of == 200
+    assert names(telemetry.sample(replace(window, limit=10)).calls) == drawn[:10]
+    assert names(telemetry.sample(replace(window, seed=8)).calls) != drawn
 
 
 def test_attempts_come_in_their_order(telemetry: Telemetry) -> None:

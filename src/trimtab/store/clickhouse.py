@@ -37,6 +37,8 @@ from trimtab.store.telemetry import (
     Distribution,
     Figures,
     ReportQuery,
+    Sample,
+    SampleQuery,
     Work,
 )
 
@@ -190,6 +192,19 @@ class ClickHouseTelemetry:
             if len(found) == wanted.limit or first == oldest:
                 break
         return tuple(found)
+
+    def sample(self, wanted: SampleQuery) -> Sample:
+        """Calls drawn without regard to what they are."""
+        window = {
+            "since_ns": wanted.since_ns,
+            "until_ns": wanted.until_ns,
+            "first_minute": wanted.since_ns // MINUTE_NS,
+        }
+        ((of,),) = self._query("calls_in_window", tasks=list(wanted.tasks), **window).result_rows
+        result = self._query(
+            "sample", tasks=list(wanted.tasks), seed=str(wanted.seed), limit=wanted.limit, **window
+        ).named_results()
+        return Sample(tuple(rows.call_of(row) for row in result), int(of))
 
     def call(self, call: str) -> CallDetail | None:
         """One whole call by its id; None if it is not here."""

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 import msgspec
 
@@ -34,6 +35,8 @@ from trimtab.store.telemetry import (
     Figures,
     Measure,
     ReportQuery,
+    Sample,
+    SampleQuery,
     Work,
 )
 
@@ -218,6 +221,16 @@ class MemoryTelemetry:
         ]
         found.sort(key=lambda call: (call.at_ns, call.admitted.call), reverse=True)
         return tuple(found[: wanted.limit])
+
+    def sample(self, wanted: SampleQuery) -> Sample:
+        """Calls drawn without regard to what they are."""
+        found = [
+            msgspec.structs.replace(call, chunk_delays_us=b"", chunk_lengths=b"")
+            for call in self._calls
+            if wanted.since_ns <= call.at_ns < wanted.until_ns and _wanted(call.admitted.task, wanted.tasks)
+        ]
+        found.sort(key=lambda call: blake2b(f"{wanted.seed} {call.admitted.call}".encode(), digest_size=8).digest())
+        return Sample(tuple(found[: wanted.limit]), len(found))
 
     def call(self, call: str) -> CallDetail | None:
         """One whole call by its id; None if it is not here."""

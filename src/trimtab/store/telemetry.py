@@ -86,6 +86,25 @@ class CallFilter:
 
 
 @dataclass(frozen=True)
+class SampleQuery:
+    """Calls to draw from: those that ended in [since, until), in ns since 1970. `seed` draws others."""
+
+    since_ns: int
+    until_ns: int
+    tasks: tuple[str, ...] = ()
+    limit: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Calls in a random order, without their chunk delays and lengths, and how many there are of them in all."""
+
+    calls: tuple[Settled, ...]
+    of: int
+
+
+@dataclass(frozen=True)
 class CallDetail:
     """One call with its attempts in the order they were made."""
 
@@ -187,6 +206,11 @@ class Telemetry(Protocol):
 
     def tail(self, wanted: CallFilter) -> tuple[Settled, ...]:
         """The calls that ended last, newest first, without their chunk delays and lengths."""
+
+    def sample(self, wanted: SampleQuery) -> Sample:
+        """Calls drawn without regard to what they are: each is as likely as any other, and the same seed draws the
+        same ones of the same calls.
+        """
 
     def call(self, call: str) -> CallDetail | None:
         """One whole call by its id; None if it is not here."""

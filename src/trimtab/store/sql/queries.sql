@@ -206,6 +206,26 @@ WHERE minute >= {first_minute:Int64}
 ORDER BY settled_ns DESC, call DESC
 LIMIT {limit:UInt32};
 
+-- name: calls_in_window
+-- How many calls ended in a window.
+SELECT count()
+FROM calls
+WHERE minute >= {first_minute:Int64}
+  AND settled_ns >= {since_ns:Int64}
+  AND settled_ns < {until_ns:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task));
+
+-- name: sample
+-- Calls of a window in the order of a hash of their ids, which is as good as none, without their chunk capture.
+SELECT * EXCEPT (chunk_delays_us, chunk_lengths)
+FROM calls
+WHERE minute >= {first_minute:Int64}
+  AND settled_ns >= {since_ns:Int64}
+  AND settled_ns < {until_ns:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+ORDER BY sipHash64({seed:String}, call), call
+LIMIT {limit:UInt32};
+
 -- name: call
 -- One call by its id.
 SELECT * FROM calls WHERE call = {call:String} LIMIT 1;
