@@ -56,6 +56,13 @@ def say_json(document: bytes) -> None:
     click.echo(msgspec.json.format(document, indent=2).decode())
 
 
+def visible(text: str) -> str:
+    """A text of several lines in which control codes are shown (ESC as `\\x1b`) and not obeyed."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+
+
 def next_verb(verb: str) -> None:
     """Ends the output with what is useful next."""
     click.secho(f"\nNext: {verb}", dim=True)

@@ -47,6 +47,13 @@ class Parts:
     operator_key: bytes = b""
 
 
+def form_at(contract: Contract, model: Model) -> SchemaForm | None:
+    """How a model's engine is told of a task's schema; None where there is none, or the engine would refuse it."""
+    if contract.validator is None or not classify(contract.validator.schema, model.engine, model.grammar).sent:
+        return None
+    return FORMS.get(model.engine)
+
+
 class Serving:
     """One snapshot made ready to serve under; a call keeps the one it began with."""
 
@@ -58,10 +65,10 @@ class Serving:
         parts.context.tokenizers.serve(snapshot.models.values())
         self.windows = windows(snapshot, self._contracts, parts.context)
         self._forms = {
-            (task.name, name): FORMS[model.engine]
+            (task.name, name): form
             for task in snapshot.tasks.values()
             for name in task.models
-            if (model := snapshot.models[name]).engine in FORMS and self._takes(task.name, model)
+            if (form := form_at(self._contracts[task.name], snapshot.models[name])) is not None
         }
         self.models_list = replies.models_list(snapshot)
         self.anthropic_models_list = replies.anthropic_models_list(snapshot)
@@ -70,11 +77,6 @@ class Serving:
         self.targets = {
             (model.name, url): self._target(model, url) for model in snapshot.models.values() for url in model.replicas
         }
-
-    def _takes(self, task: str, model: Model) -> bool:
-        """Whether a model's engine takes the schema of a task; there is none for a task without a contract."""
-        validator = self._contracts[task].validator
-        return validator is not None and classify(validator.schema, model.engine, model.grammar).sent
 
     def contract(self, task: str) -> Contract:
         """What the answers of a task must keep."""
