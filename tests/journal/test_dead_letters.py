@@ -126,6 +126,12 @@ def test_what_passes_through_makes_no_letter(letters: DeadLetters) -> None:
     assert ids(letters) == []
 
 
+def test_a_summary_makes_no_letter(letters: DeadLetters) -> None:
+    """It was made for a call that went on without it, so that sending it again would serve nobody."""
+    letters.take("t", [failed("c1", task="(summary)")], WHOLE)
+    assert ids(letters) == []
+
+
 def test_the_oldest_go_when_there_are_too_many(letters: DeadLetters) -> None:
     """The bound holds with every batch, tells which letters it cost, and costs no records their letter."""
     letters.take("0", [], WHOLE, [Damaged("g0-1/00000003", "torn", 1, at_ns=0)])

@@ -30,7 +30,7 @@ from trimtab.errors import (
     UpstreamError,
     UpstreamTruncated,
 )
-from trimtab.record.events import ABANDONED, OK, Admitted, Settled
+from trimtab.record.events import ABANDONED, OK, SUMMARY_TASK, Admitted, Settled
 
 FATAL: Final = frozenset(
     {
@@ -193,7 +193,7 @@ class DeadLetters:
 
     def _take(self, call: Settled, whole: frozenset[str]) -> None:
         admitted = call.admitted
-        if admitted.surface == PASSTHROUGH:
+        if admitted.surface == PASSTHROUGH or admitted.task == SUMMARY_TASK:
             return
         if admitted.redrive_of and call.outcome == OK:
             self._connection.execute(self._sql["drop"], {"id": admitted.redrive_of})

@@ -23,6 +23,9 @@ Repetition = Literal["", "loop", "collapse"]
 OK = "ok"
 CLIENT_GONE = "client_gone"
 ABANDONED = "abandoned"
+SUMMARY_TASK = "(summary)"
+"""The task of calls that the gateway makes to have a conversation summarised for another call, which is their parent:
+so what they cost is told apart."""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):

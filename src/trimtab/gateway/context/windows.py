@@ -16,9 +16,8 @@ from trimtab.gateway.context.tokens import Tokenizers
 from trimtab.gateway.context.window import Remembered, Window
 from trimtab.gateway.contract import Contract
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
+from trimtab.record.events import SUMMARY_TASK
 
-SUMMARY: Final = "(summary)"
-"""The task of calls that write summaries: what they cost is told apart from the tasks they are for."""
 SUMMARY_ATTEMPTS: Final = 2
 
 
@@ -63,7 +62,7 @@ def _window(task: TaskPolicy, snapshot: Snapshot, contract: Contract, memory: Co
 def summary_policy(task: TaskPolicy) -> TaskPolicy:
     """The policy of a call that summarises for a task: its clocks, its redaction and its owner, and no contract."""
     return TaskPolicy(
-        name=SUMMARY,
+        name=SUMMARY_TASK,
         owner=task.owner,
         task_class=task.task_class,
         models=(task.context.model,),
