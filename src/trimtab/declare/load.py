@@ -43,7 +43,7 @@ class Reading(NamedTuple):
     schemas: tuple[SchemaSource, ...] = ()
 
 
-def load(root: Path, cpus: int | None = None) -> Project:
+def load(root: Path | str, cpus: int | None = None) -> Project:
     """The project in `root`; raises `DeclarationError`, which lists every mistake as `path:line: what; instead`.
 
     `cpus` is the number of cores that the default of `gateway.workers` is chosen by; without it, those of this process.
@@ -54,9 +54,9 @@ def load(root: Path, cpus: int | None = None) -> Project:
     return reading.project
 
 
-def read(root: Path, cpus: int | None = None) -> Reading:
+def read(root: Path | str, cpus: int | None = None) -> Reading:
     """The project in `root`, or its mistakes in the order of files and lines. Raises nothing."""
-    root = root.absolute()
+    root = Path(root).absolute()
     mistakes = Mistakes()
     source = read_toml(root, PROJECT_FILE, mistakes, "write it, or let `trimtab init` do so")
     files = {name: read_task_file(root, name, mistakes) for name in task_folders(root, mistakes)}
