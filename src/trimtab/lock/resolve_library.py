@@ -58,7 +58,7 @@ def pinned_data(data: DataSet, root: str) -> dict[str, Any]:
         "columns": None if data.columns is None else pinned_schema(data.columns),
         "parents": {parent.name: parent.digest for parent in data.parents},
         "transform": pinned_file(data.transform, root),
-        "licence": plain(data.licence),
+        "licence": place(data.licence, root),
         "source": place(data.source, root),
         "purpose": data.purpose,
     }
@@ -67,7 +67,7 @@ def pinned_data(data: DataSet, root: str) -> dict[str, Any]:
 def pinned_packages(project: Project) -> dict[str, Any]:
     """The project's own dependency lock files and interpreter, and what renders its prompts here."""
     return {
-        "python": plain(project.lock.python),
+        "python": place(project.lock.python, project.root),
         "dependencies": {place(file.path, project.root): file.digest for file in project.lock.dependencies},
         "templates": {"jinja2": jinja2.__version__},
     }
@@ -77,11 +77,11 @@ def _implementation(made: Implementation, root: str) -> dict[str, Any]:
     mcp = None
     if made.mcp is not None:
         mcp = {
-            "tool": plain(made.mcp.tool),
+            "tool": place(made.mcp.tool, root),
             "url": plain(endpoint(made.mcp.url)) if made.mcp.url else "",
             "command": command_line(made.mcp.command, root),
         }
-    return {"source": pinned_file(made.source, root), "package": plain(made.package), "mcp": mcp}
+    return {"source": pinned_file(made.source, root), "package": place(made.package, root), "mcp": mcp}
 
 
 def _golden(golden: Golden) -> dict[str, str]:

@@ -29,7 +29,7 @@ def pinned_model(model: Model, project: Project, held: Mapping[str, Any]) -> dic
         "wire": model.wire,
         "engine": model.engine,
         "grammar": model.grammar,
-        "revision": plain(model.revision),
+        "revision": place(model.revision, root),
         "endpoints": endpoints(model),
         "auth": {
             "kind": model.auth.kind,
@@ -76,13 +76,13 @@ def _served(model: Model, root: str) -> dict[str, Any]:
     served: Served = model.served
     hardware = served.hardware or (f"{model.gpu.count} x {model.gpu.kind}" if model.gpu else "")
     return {
-        "server": plain(served.server),
-        "image": plain(served.image),
+        "server": place(served.server, root),
+        "image": place(served.image, root),
         "flags": command_line(served.flags, root),
         "environment": environment(served.environment, root),
-        "hardware": plain(hardware),
-        "dtype": plain(served.dtype),
-        "quantization": plain(served.quantization),
+        "hardware": place(hardware, root),
+        "dtype": place(served.dtype, root),
+        "quantization": place(served.quantization, root),
         "weights": {place(file, root): digest.removeprefix("sha256:") for file, digest in served.weights.items()},
         "chat_template": pinned_file(served.chat_template, root),
         "tokenizer": pinned_file(served.tokenizer, root),
@@ -95,7 +95,7 @@ def _adapter(adapter: Adapter | None, project: Project) -> dict[str, Any] | None
     return {
         "name": place(adapter.name, project.root),
         "base": place(adapter.base, project.root),
-        "revision": plain(adapter.revision),
+        "revision": place(adapter.revision, project.root),
         "trained_on": data_digests(adapter.trained_on, project),
     }
 
