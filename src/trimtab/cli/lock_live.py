@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trimtab.assemble.identity import Taught, learn, prune
+from trimtab.assemble.tool_identity import learn_tools
 from trimtab.cli.lock_text import today
+from trimtab.cli.tools_text import tool_line
 from trimtab.declare.project import Project
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.resolve import Resolved, resolve
@@ -20,11 +22,15 @@ class Live(NamedTuple):
 
 
 def learned(project: Project, resolved: Resolved, models: tuple[str, ...] = ()) -> Live:
-    """Asks the servers of every model, or of those named, and resolves again: a name that moves may then stand for one
-    that does not.
+    """Asks the servers of every model and tool, or of the models named alone, and resolves again: a name that moves may
+    then stand for one that does not.
     """
     lock, taught = learn(project, resolved.lock, models=models)
-    return Live(resolve(project, lock, today=today()), tuple(map(_line, taught)))
+    notes = list(map(_line, taught))
+    if not models:
+        lock, tools = learn_tools(project, lock)
+        notes += map(tool_line, tools)
+    return Live(resolve(project, lock, today=today()), tuple(notes))
 
 
 def tidy(root: Path, before: Lock | None, after: Lock) -> None:

@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.assemble.identity import Verified, verify
+from trimtab.assemble.tool_identity import VerifiedTool, declared_tools, tools_now
 from trimtab.cli.screen import PROJECT, next_verb, safe, say, say_json
+from trimtab.cli.tools_text import tools_table
 from trimtab.declare.load import load
 from trimtab.errors import EntryUnknown, LockMissing
 from trimtab.lock.lockfile import FILE, read
@@ -21,11 +23,12 @@ GOOD, BAD, QUIET = "green", "red", "dim"
 
 
 class Verdict(Struct, frozen=True):
-    """What `lock verify --json` tells: `ok` when every replica was tested and serves the locked model."""
+    """What `lock verify --json` tells: `ok` when everything was tested and is as locked, but for what is minor."""
 
     ok: bool
     lock_id: str
     models: tuple[Verified, ...]
+    tools: tuple[VerifiedTool, ...] = ()
 
 
 @click.command(
@@ -34,13 +37,16 @@ class Verdict(Struct, frozen=True):
 @PROJECT
 @click.option("--live", is_flag=True, help="Ask the servers; there is no other way to verify yet.")
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Only this model; may be given several times.")
+@click.option("--tool", "tools", multiple=True, metavar="NAME", help="Only this tool; may be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
 @click.pass_context
-def command(context: click.Context, project: Path, live: bool, models: tuple[str, ...], as_json: bool) -> None:
-    """Put the locked questions to every replica and compare the answers with the locked ones.
+def command(
+    context: click.Context, project: Path, live: bool, models: tuple[str, ...], tools: tuple[str, ...], as_json: bool
+) -> None:
+    """Put the locked questions to every replica, and ask the MCP servers of tools what these are and answer.
 
-    It needs nothing that runs here; requests go to the declared replicas, with their own keys. What costs how much, and
-    how often it is wrong, is in docs/drift.md.
+    It needs nothing that runs here; requests go to the declared replicas, with their own keys, and to the declared MCP
+    servers. What costs how much, and how often it is wrong, is in docs/drift.md.
     """
     if not live:
         raise click.UsageError("verify asks the servers, which costs tokens; say --live")
@@ -51,12 +57,20 @@ def command(context: click.Context, project: Path, live: bool, models: tuple[str
     for name in models:
         if name not in declared.models:
             raise EntryUnknown(asked=f"models/{name}", meant="")
-    found = verify(declared, lock, models=models)
-    verdict = Verdict(all(one.check and one.standing.state == "same" for one in found), lock.lock_id, found)
+    for name in tools:
+        if name not in declared_tools(declared):
+            raise EntryUnknown(asked=f"tools/{name}", meant="")
+    found = verify(declared, lock, models=models) if models or not tools else ()
+    looked = tools_now(declared, lock, tools) if tools or not models else ()
+    same = all(one.check and one.standing.state == "same" for one in found)
+    verdict = Verdict(same and all(one.ok for one in looked), lock.lock_id, found, looked)
     if as_json:
         say_json(msgspec.json.encode(verdict))
     else:
-        say(_table(found))
+        if found:
+            say(_table(found))
+        if looked:
+            say(tools_table(looked))
         next_verb("trimtab status" if verdict.ok else "trimtab lock --live, once you know why")
     if not verdict.ok:
         context.exit(1)
