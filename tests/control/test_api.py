@@ -17,6 +17,7 @@ from tests.control.conftest import BOARD, Scene
 from tests.store.samples import SECOND_NS, attempt, call
 from trimtab.errors import StoreError
 from trimtab.processes.desk import Desk
+from trimtab.processes.seen import Seen
 from trimtab.processes.status import Status
 from trimtab.record.events import Attempt, Settled
 from trimtab.reports.report import Report
@@ -187,6 +188,41 @@ async def test_the_report_tells_what_became_of_answers(scene: Scene) -> None:
         ("route", "", 1, 1),
         ("route", "p", 0, 1),
     ]
+
+
+async def test_the_report_stands_apart_by_lock(scene: Scene) -> None:
+    """Locks of the window are told, and figures under each on request; a key sees those of its own tasks only."""
+    ended_ns = scene.clock.wall_ns() - SECOND_NS
+    told = [call(f"c{number}", ended_ns, verdict="valid") for number in range(3)]
+    told += [call("x", ended_ns, task="extract")]
+    for number, lock in enumerate(("b" * 64, "b" * 64, "a" * 64, "c" * 64)):
+        told[number] = structs.replace(told[number], admitted=structs.replace(told[number].admitted, lock=lock))
+    scene.put(*told)
+    answer = await ask(scene.tcp, "/api/report?since=1h&by_lock=true", key=scene.secret("route"))
+    report = msgspec.json.decode(answer.body, type=Report)
+    assert [(use.lock[:1], use.calls) for use in report.locks] == [("a", 1), ("b", 2)]
+    assert [(one.lock[:1], one.requests, one.contracts[0].answers["valid_first"].n) for one in report.tasks] == [
+        ("a", 1, 1),
+        ("b", 2, 2),
+    ]
+
+
+async def test_what_a_lock_is_held_against(scene: Scene) -> None:
+    """The kinds of calls of a window and what a sample of requests says; for the owner of the socket alone."""
+    ended_ns = scene.clock.wall_ns() - SECOND_NS
+    told = [call("a", ended_ns), call("b", ended_ns), call("x", ended_ns, task="extract")]
+    told[0] = structs.replace(told[0], admitted=structs.replace(told[0].admitted, request_body="req"))
+    scene.put(*told)
+    seen = msgspec.json.decode((await ask(scene.socket, "/api/seen?since=1h")).body, type=Seen)
+    assert (seen.calls, seen.until_ns - seen.since_ns) == (3, 3600 * SECOND_NS)
+    assert [(kind.task, kind.served_by, kind.calls) for kind in seen.kinds] == [
+        ("route", "small", 2),
+        ("extract", "small", 1),
+    ]
+    assert [(one.task, one.requests) for one in seen.sampled] == [("route", 1), ("extract", 0)]
+    narrowed = msgspec.json.decode((await ask(scene.socket, "/api/seen?task=extract")).body, type=Seen)
+    assert [kind.task for kind in narrowed.kinds] == ["extract"]
+    assert (await ask(scene.tcp, "/api/seen", key=scene.secret())).status == 404
 
 
 async def test_status_tells_who_does_what(scene: Scene) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from tests.reports.test_report import WINDOW, calls, report_of
-from tests.store.samples import call
+from tests.store.samples import NOON_NS, SECOND_NS, call
 from trimtab.declare.project import Goal, Objective
-from trimtab.record.events import Usage
+from trimtab.record.events import Settled, Usage
 from trimtab.reports.report import Report, compile_report
 from trimtab.reports.terminal import report_text
 from trimtab.store.memory import MemoryTelemetry
@@ -73,3 +74,44 @@ def test_it_fits_a_terminal() -> None:
     rows = [line for line in out.getvalue().splitlines() if line.split()[:2] in (["ttft", "ms"], ["total", "ms"])]
     assert len(rows) == 2
     assert "p95 <= 800: met" in rows[0]
+
+
+def under(lock: str, *, count: int, second: int) -> list[Settled]:
+    """Calls that were made under a lock."""
+    made = (call(f"{lock[:1]}{number}", NOON_NS + second * SECOND_NS) for number in range(count))
+    return [replace(one, admitted=replace(one.admitted, lock=lock, snapshot=f"s-{lock}")) for one in made]
+
+
+def test_locks_of_the_window_are_told() -> None:
+    """Each with how many calls it has, in the order they came in force; what serves without one too."""
+    report = report_of(
+        *under("b" * 64, count=3, second=0), *under("", count=1, second=1), *under("a" * 64, count=2, second=2)
+    )
+    lines = [line for line in text_of(report).splitlines() if line.startswith(("lock ", "no lock"))]
+    assert [" ".join(line.split()[:4]) for line in lines] == [
+        "lock bbbbbbbbbbbb 3 calls,",
+        "no lock 1 call,",
+        "lock aaaaaaaaaaaa 2 calls,",
+    ]
+    assert "under" not in text_of(report)
+
+
+def test_without_any_lock_nothing_is_told_of_locks() -> None:
+    """A project that was never locked has a report without them."""
+    assert "lock" not in text_of(report_of(*calls(2)))
+
+
+def test_report_by_lock() -> None:
+    """Each task stands apart by lock, the one first in force first."""
+    events = [*under("b" * 64, count=3, second=0), *under("a" * 64, count=2, second=2)]
+    report = report_of(*events, scope=replace(WINDOW, by_lock=True))
+    assert [(one.task, one.lock[:1], one.requests) for one in report.tasks] == [("route", "b", 3), ("route", "a", 2)]
+    assert "route under lock bbbbbbbbbbbb 3 calls" in words(text_of(report))
+
+
+def test_only_the_latest_locks_are_told() -> None:
+    """Five of them; how many there were before is counted."""
+    report = report_of(*(one for step in range(1, 9) for one in under(str(step) * 64, count=1, second=step)))
+    lines = text_of(report).splitlines()
+    assert [line.split()[1][:1] for line in lines if line.startswith("lock ")] == ["4", "5", "6", "7", "8"]
+    assert "3 earlier locks, with --json" in lines

@@ -160,11 +160,14 @@ def compile_report(telemetry: Telemetry, scope: Scope, tasks: Mapping[str, TaskP
         _task_report(one, levels, tasks.get(one.task), contracts.get((one.task, one.model, one.lock), ()))
         for one in found
     )
+    locks = telemetry.locks(query)
+    in_force = {use.lock: place for place, use in enumerate(locks)}
+    ordered = sorted(reports, key=lambda one: (one.task, one.model, in_force.get(one.lock, len(locks)), one.lock))
     return Report(
         since_ns,
         until_ns,
-        tuple(reports),
-        locks=telemetry.locks(query),
+        tuple(ordered),
+        locks=locks,
         by_lock=scope.by_lock,
         drift=() if scope.tasks else drifted(telemetry, since_ns, until_ns),
     )

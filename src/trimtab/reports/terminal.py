@@ -49,12 +49,11 @@ def _locks(locks: tuple[LockUse, ...]) -> Iterator[Text]:
     """The locks of the window, where any calls bear one, in the order in which they came in force."""
     if not any(use.lock for use in locks):
         return
-    told = [
-        f"{_lock_name(use.lock)} {_calls(use.calls)}, {clock_text(use.first_ns)[:16]} to {clock_text(use.last_ns)[:16]}"
-        for use in locks[-MOST_LOCKS:]
-    ]
-    more = f"and {len(locks) - MOST_LOCKS} earlier   " if len(locks) > MOST_LOCKS else ""
-    yield Text("locks        " + more + "   ".join(told))
+    if len(locks) > MOST_LOCKS:
+        yield Text(f"{len(locks) - MOST_LOCKS} earlier locks, with --json")
+    for use in locks[-MOST_LOCKS:]:
+        span = f"{clock_text(use.first_ns)[:19]} to {clock_text(use.last_ns)}"
+        yield Text(f"{_lock_name(use.lock):{LOCK_CHARACTERS + 5}}   {_calls(use.calls)}, {span}")
 
 
 def _lock_name(lock: str) -> str:
