@@ -22,6 +22,11 @@ def test_words_that_changed() -> None:
         Piece("in", "order"),
         Piece("same", " tickets.\nBe brief.\n"),
     )
+    assert word_diff("Be brief.", "Answer in one word.") == (
+        Piece("out", "Be brief"),
+        Piece("in", "Answer in one word"),
+        Piece("same", "."),
+    )
     assert word_diff("a", "a") == (Piece("same", "a"),)
     assert word_diff("", "") == ()
     assert word_diff("one\ntwo\n", "one\n") == (Piece("same", "one\n"), Piece("out", "two\n"))

@@ -26,8 +26,8 @@ class Piece(NamedTuple):
 def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     """The pieces in order: those that are not "in" make the first text, those that are not "out" the second.
 
-    Lines are compared first, and of changed ones the words. Where too much changed for that, it is not looked for
-    what stayed in between: at most 4,000 lines and blocks of 2,000 words are.
+    Lines are compared first, and of changed ones the words; a space between two changed words counts as changed. At
+    most 4,000 lines, and blocks of 2,000 words, are compared: of more, all is taken out and put in.
     """
     return _joined(_by_lines(before.splitlines(keepends=True), after.splitlines(keepends=True)))
 
@@ -53,11 +53,19 @@ def _by_words(before: str, after: str) -> Iterator[Piece]:
     if max(len(left), len(right)) > MAX_WORDS:
         yield from _replaced(left, right)
         return
-    for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        if tag == "equal":
-            yield Piece("same", "".join(left[a:b]))
+    out: list[str] = []
+    come: list[str] = []
+    blocks = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+    for place, (tag, a, b, c, d) in enumerate(blocks):
+        same = "".join(left[a:b])
+        if tag == "equal" and not (out and place + 1 < len(blocks) and same.strip(" \t") == ""):
+            yield from _replaced(out, come)
+            out, come = [], []
+            yield Piece("same", same)
         else:
-            yield from _replaced(left[a:b], right[c:d])
+            out += left[a:b]
+            come += right[c:d]
+    yield from _replaced(out, come)
 
 
 def _replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[Piece]:
