@@ -103,6 +103,18 @@ def test_an_extra_that_is_not_here(
     )
 
 
+def test_a_tokenizer_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tokenizer that is none is a note, since tokens are then estimated; a task's context strategy is shown."""
+    (tmp_path / "tokenizer.json").write_text("{}")
+    context = 'context = { strategy = "token_window", max_input_tokens = 8000 }'
+    write(tmp_path, f'{MODEL}served.tokenizer = "tokenizer.json"\n', triage=f"{TASK}{context}\n")
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Note: models.small.served.tokenizer: tokenizer.json cannot be used (it is no tokenizer.json of " in shown
+    assert "context token_window" in shown
+    assert "tokens are estimated" in shown
+
+
 def test_whose_dead_letters_cannot_be_redriven(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A task whose redaction keeps no whole request is named, and so are calls of no task; all else is not."""
     tasks = {"private": f'{TASK}redaction = "digest"\n', "short": f'{TASK}redaction = "preview"\n', "open": TASK}

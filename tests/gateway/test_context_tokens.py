@@ -184,9 +184,8 @@ def test_any_text_is_estimated(text: str) -> None:
 
 def test_a_long_text_is_estimated_from_pieces() -> None:
     """A text over the bound is estimated from pieces of it: in time that does not grow, and about right."""
-    assert estimate("abcde " * (MAX_READ // 6) * 20) == pytest.approx(
-        20 * estimate("abcde " * (MAX_READ // 6)), rel=0.01
-    )
+    text = "abcde " * (MAX_READ // 6)
+    assert estimate(text * 20) == pytest.approx(20 * estimate(text), rel=0.01)
 
 
 def test_what_is_remembered_is_bounded() -> None:

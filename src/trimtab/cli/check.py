@@ -14,8 +14,9 @@ from trimtab.cli.check_schemas import SchemaFacts, schema_facts, show, write_rew
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.declare.load import read
 from trimtab.declare.mistakes import Mistake
-from trimtab.declare.project import Model, Project, Secret, Task
+from trimtab.declare.project import Context, Model, Project, Secret, Task
 from trimtab.errors import SecretMissing
+from trimtab.gateway.context.tokens import why_unusable
 from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.compile import schema_mistakes
@@ -137,6 +138,7 @@ def _task(task: Task) -> TaskFacts:
         f"tools {', '.join(tool.name for tool in task.tools)}": bool(task.tools),
         f"tool calls {task.tool_calls.on_invalid}": task.tool_calls.on_invalid != "pass",
         f"repetition {task.repetition}": task.repetition != "flag",
+        f"context {task.context.strategy}": task.context != Context(),
         "sampling": any(getattr(task.sampling, field) is not None for field in task.sampling.__struct_fields__),
         f"total {task.deadline.total_s:g} s" if task.deadline.total_s else "": task.deadline.total_s is not None,
         "objectives": bool(task.objective.goals) or task.objective.success is not None,
@@ -152,11 +154,12 @@ def _given(extras: dict[str, bool]) -> tuple[str, ...]:
 
 
 def _notes(project: Project) -> tuple[str, ...]:
-    secrets = Secrets()
+    secrets, root = Secrets(), Path(project.root)
     places = [(f"models.{model.name}.api_key", model.api_key) for model in project.models.values()]
     places.append(("data.telemetry_password", project.data.telemetry_password))
     unreadable = tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
-    return (*unreadable, *missing_extras(project.models), *_not_redrivable(project))
+    tokenizers = tuple(str(note) for model in project.models.values() if (note := why_unusable(root, model)))
+    return (*unreadable, *missing_extras(project.models), *tokenizers, *_not_redrivable(project))
 
 
 def _not_redrivable(project: Project) -> tuple[str, ...]:
