@@ -27,6 +27,7 @@ SUITES = {
     "checks": "CPU of holding answers and tool calls against their schemas, whole and chunk by chunk",
     "repetition": "degenerate repetition in an answer: found, missed, wrongly seen; its cost for each chunk",
     "schema_classes": "what classification says of 395 schemas, against what vLLM does with them",
+    "lock": "time of a check of the lock, locks without a change, every kind of single change found and named",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 
