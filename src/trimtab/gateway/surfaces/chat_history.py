@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from trimtab.gateway.surfaces.parts import Found
 from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, Message
 
-ROLES: Final[Mapping[Any, Literal["system", "user", "assistant", "tool"]]] = {
+ROLES: Final[Mapping[str, Literal["system", "user", "assistant", "tool"]]] = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -60,7 +60,7 @@ class ChatHistory:
         found.take(said.get("reasoning_content") or said.get("reasoning"))
         found.take(said.get("refusal"))
         calls = _calls(said, found)
-        role = ROLES.get(said.get("role"), "assistant")
+        role = ROLES.get(str(said.get("role")), "assistant")
         answered = said.get("tool_call_id") or said.get("name")
         answers = (answered,) if role == "tool" and isinstance(answered, str) else ()
         return Message(role, tuple(found.texts), found.media_tokens, calls, answers)
@@ -77,7 +77,8 @@ class ChatHistory:
 def _calls(said: dict[str, Any], found: Found) -> tuple[str, ...]:
     """The ids of a message's tool calls; their names and arguments become tokens."""
     ids = []
-    for call in said.get("tool_calls") or ():
+    told = said.get("tool_calls")
+    for call in told if isinstance(told, list) else ():
         if not isinstance(call, dict):
             continue
         function = call.get("function") or call.get("custom")

@@ -53,7 +53,7 @@ class MessagesHistory(ChatHistory):
                 found.json(block.get("input"))
             else:
                 found.take(block)
-        role = ROLES.get(said.get("role"), "user")
+        role = ROLES.get(str(said.get("role")), "user")
         if role == "user" and answers:
             role = "tool"
         return Message(role, tuple(found.texts), found.media_tokens, tuple(calls), tuple(answers))

@@ -47,7 +47,7 @@ class Found:
         self.texts.append(msgspec.json.encode(value).decode())
 
     def _part(self, part: dict[str, Any], depth: int) -> None:
-        kind = part.get("type")
+        kind = str(part.get("type"))
         if kind in IMAGES:
             self.media_tokens += IMAGE_TOKENS
         elif kind in MEDIA and not _is_text(part):

@@ -60,7 +60,7 @@ class ResponsesHistory(ChatHistory):
         found, kind = Found(), str(said.get("type") or "message")
         if kind in {"message", "agent_message"} and "role" in said:
             found.take(said.get("content"))
-            return Message(ROLES.get(said["role"], "assistant"), tuple(found.texts), found.media_tokens)
+            return Message(ROLES.get(str(said["role"]), "assistant"), tuple(found.texts), found.media_tokens)
         if kind == "reasoning":
             found.take({name: said[name] for name in ("summary", "content", "encrypted_content") if said.get(name)})
             return Message("assistant", tuple(found.texts), found.media_tokens, reasons=True)
