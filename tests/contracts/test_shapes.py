@@ -100,7 +100,7 @@ def test_what_is_too_much_is_left_open() -> None:
     wide = {f"name_that_is_long_{a}{b}{c}": {"inner_name": 1} for a in "abcdef" for b in "abcdef" for c in "abcdef"}
     shape = shape_of_value({"things": wide, "other": wide, "more": [wide]})
     assert len(shape) <= MAX_BYTES
-    assert shape == "{more:[{...}],other:{...},things:{...}}"
+    assert shape == "{more:[...],other:{...},things:{...}}"
 
 
 JSON = st.recursive(
