@@ -36,6 +36,7 @@ from trimtab.store.telemetry import (
     Counts,
     Distribution,
     Figures,
+    PromptFigures,
     ReportQuery,
     Sample,
     SampleQuery,
@@ -143,10 +144,13 @@ class ClickHouseTelemetry:
 
     def report(self, query: ReportQuery) -> tuple[Figures, ...]:
         """Sums the roll-up over a window, by task and perhaps by model and by lock, in their alphabetical order."""
-        padded = (*query.levels, *([0.5] * (MAX_LEVELS - len(query.levels))))
-        quantiles = {f"q{place}": level for place, level in enumerate(padded, 1)}
-        result = self._query("report", **_narrowed(query), **quantiles)
+        result = self._query("report", **_narrowed(query), **_quantiles(query))
         return tuple(_figures(row, len(query.levels)) for row in result.named_results())
+
+    def prompts(self, query: ReportQuery) -> tuple[PromptFigures, ...]:
+        """Figures by task and prompt, of each task the prompt first that was rendered first; 10,000 at most."""
+        result = self._query("prompts", **_narrowed(query), **_quantiles(query), limit=MAX_KINDS)
+        return tuple(_of_prompt(row, len(query.levels)) for row in result.named_results())
 
     def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
         """Sums what became of answers and tool calls, by task and perhaps by model, prompt and lock, in that order."""
@@ -291,6 +295,12 @@ def _narrowed(query: ReportQuery) -> dict[str, Any]:
     }
 
 
+def _quantiles(query: ReportQuery) -> dict[str, float]:
+    """The levels as parameters; statements take as many as there can be."""
+    padded = (*query.levels, *([0.5] * (MAX_LEVELS - len(query.levels))))
+    return {f"q{place}": level for place, level in enumerate(padded, 1)}
+
+
 def _group(row: rows.Row) -> Group:
     return row["task"], row["served_by"], row["prompted_by"], row.get("locked_by", "")
 
@@ -303,6 +313,11 @@ def _contract(group: Group, row: rows.Row, tool_calls: dict[str, dict[ToolResult
         tool_calls=dict(tool_calls),
         **{name: row.get(name, 0) for name in counts},
     )
+
+
+def _of_prompt(row: Mapping[str, Any], levels: int) -> PromptFigures:
+    answers = {result: row[result] for result in ANSWER_RESULTS}
+    return PromptFigures(row["prompted_by"], _figures(row, levels), answers, row["first_ns"], row["last_ns"])
 
 
 def _figures(row: Mapping[str, Any], levels: int) -> Figures:

@@ -34,6 +34,7 @@ from trimtab.store.telemetry import (
     Distribution,
     Figures,
     Measure,
+    PromptFigures,
     ReportQuery,
     Sample,
     SampleQuery,
@@ -178,6 +179,15 @@ class MemoryTelemetry:
                 merged[task, by_model, by_prompt, by_lock].merge(cell)
         return tuple(_contract(*group, cell) for group, cell in sorted(merged.items(), key=_first))
 
+    def prompts(self, query: ReportQuery) -> tuple[PromptFigures, ...]:
+        """Figures by task and prompt, of each task the prompt first that was rendered first; 10,000 at most."""
+        found: defaultdict[tuple[str, str], list[Settled]] = defaultdict(list)
+        for call in self._calls_of(query):
+            if call.admitted.prompt:
+                found[call.admitted.task, call.admitted.prompt].append(call)
+        prompts = [_of_prompt(*group, calls, query.levels) for group, calls in found.items()]
+        return tuple(sorted(prompts, key=lambda one: (one.figures.task, one.first_ns, one.prompt)))[:MAX_KINDS]
+
     def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
         """The locks that calls of a window were made under, the one first in force first."""
         found: defaultdict[str, list[Settled]] = defaultdict(list)
@@ -288,6 +298,20 @@ def _figures(task: str, model: str, lock: str, cell: Cell, levels: tuple[float, 
         },
         prefill=cell.prefill,
         decode=cell.decode,
+    )
+
+
+def _of_prompt(task: str, prompt: str, calls: list[Settled], levels: tuple[float, ...]) -> PromptFigures:
+    cell, answers = Cell(), ContractCell()
+    for call in calls:
+        cell.add(call)
+        answers.add(call)
+    return PromptFigures(
+        prompt,
+        _figures(task, "", "", cell, levels),
+        {result: answers.answers[result] for result in ANSWER_RESULTS},
+        min(call.at_ns for call in calls),
+        max(call.at_ns for call in calls),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Settled
-from trimtab.store.contract_figures import ContractFigures
+from trimtab.store.contract_figures import AnswerResult, ContractFigures
 from trimtab.store.lock_figures import CallKinds, LockUse
 
 MINUTE_NS = 60_000_000_000
@@ -177,6 +177,20 @@ class Figures:
     decode: Work = Work()
 
 
+@dataclass(frozen=True)
+class PromptFigures:
+    """The figures of the calls for which a task's prompt of one digest was rendered, and what became of their answers.
+
+    `first_ns` and `last_ns` are when the first and the last of them ended, in ns since 1970.
+    """
+
+    prompt: str
+    figures: Figures
+    answers: dict[AnswerResult, int] = field(default_factory=dict)
+    first_ns: int = 0
+    last_ns: int = 0
+
+
 class Telemetry(Protocol):
     """The analytical store."""
 
@@ -196,6 +210,12 @@ class Telemetry(Protocol):
         """Sums what became of answers and tool calls, by task and perhaps by model, prompt and lock, in that order.
 
         A task without anything of the kind is left out.
+        """
+
+    def prompts(self, query: ReportQuery) -> tuple[PromptFigures, ...]:
+        """Figures by task and prompt, of each task the prompt first that was rendered first; 10,000 at most.
+
+        Calls for which no prompt was rendered are left out. It sums the calls themselves, not a roll-up.
         """
 
     def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:

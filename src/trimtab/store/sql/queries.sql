@@ -142,6 +142,65 @@ WHERE minute >= {first_minute:Int64}
   AND ({model:String} = '' OR model = {model:String})
 GROUP BY task, served_by, prompted_by, locked_by, tool, outcome;
 
+-- name: prompts
+-- Figures of a window by task and prompt, summed over the calls themselves: no roll-up tells prompts apart. What is
+-- measured of a call is as in calls_to_minute.
+WITH
+    assumeNotNull(c.ttft_s) AS known_ttft_s,
+    assumeNotNull(c.tpot_s) AS known_tpot_s,
+    isFinite(ifNull(c.ttft_s, nan)) AS has_ttft,
+    isFinite(ifNull(c.tpot_s, nan)) AS has_tpot,
+    isFinite(ifNull(c.longest_gap_s, nan)) AS has_gap,
+    isFinite(ifNull(c.total_s, nan)) AND c.outcome = 'ok' AS has_total
+SELECT
+    c.task AS task,
+    '' AS served_by,
+    '' AS locked_by,
+    c.prompt AS prompted_by,
+    min(c.settled_ns) AS first_ns,
+    max(c.settled_ns) AS last_ns,
+    sumMap(map(c.outcome, toUInt64(1))) AS outcomes,
+    sum(c.input_tokens) AS input,
+    sum(c.cache_read_tokens) AS cache_read,
+    sum(c.cache_write_tokens) AS cache_write,
+    sum(c.output_tokens) AS output_sum,
+    sum(c.reasoning_tokens) AS reasoning,
+    countIf(c.cost_label = 'exact') AS exact_calls,
+    countIf(c.cost_label = 'estimated') AS estimated_calls,
+    countIf(c.cost_label = 'unknown') AS unknown_calls,
+    sumIf(toInt128(ifNull(c.cost_pusd, 0)), c.cost_label = 'exact') AS exact_pusd,
+    sumIf(toInt128(ifNull(c.cost_pusd, 0)), c.cost_label = 'estimated') AS estimated_pusd,
+    sumIf(toInt128(ifNull(c.cost_pusd, 0)), c.cost_label = 'unknown') AS unknown_pusd,
+    sumIf(c.input_tokens, c.usage_known AND has_ttft) AS prefill_tokens,
+    sumIf(known_ttft_s, c.usage_known AND has_ttft) AS prefill_s,
+    sumIf(assumeNotNull(c.answer_tokens) - 1, has_tpot AND c.answer_tokens > 1) AS decode_tokens,
+    sumIf(known_tpot_s * (assumeNotNull(c.answer_tokens) - 1), has_tpot AND c.answer_tokens > 1) AS decode_s,
+    countIf(has_ttft) AS ttft_n,
+    countIf(has_tpot) AS tpot_n,
+    countIf(has_gap) AS gap_n,
+    countIf(has_total) AS total_n,
+    countIf(isNotNull(c.answer_tokens)) AS output_n,
+    quantilesDDIf(0.01, {q1:Float64}, {q2:Float64}, {q3:Float64}, {q4:Float64}, {q5:Float64}, {q6:Float64}, {q7:Float64}, {q8:Float64})(1e6 * known_ttft_s, has_ttft) AS ttft_q,
+    quantilesDDIf(0.01, {q1:Float64}, {q2:Float64}, {q3:Float64}, {q4:Float64}, {q5:Float64}, {q6:Float64}, {q7:Float64}, {q8:Float64})(1e6 * known_tpot_s, has_tpot) AS tpot_q,
+    quantilesDDIf(0.01, {q1:Float64}, {q2:Float64}, {q3:Float64}, {q4:Float64}, {q5:Float64}, {q6:Float64}, {q7:Float64}, {q8:Float64})(1e6 * assumeNotNull(c.longest_gap_s), has_gap) AS gap_q,
+    quantilesDDIf(0.01, {q1:Float64}, {q2:Float64}, {q3:Float64}, {q4:Float64}, {q5:Float64}, {q6:Float64}, {q7:Float64}, {q8:Float64})(1e6 * assumeNotNull(c.total_s), has_total) AS total_q,
+    quantilesDDIf(0.01, {q1:Float64}, {q2:Float64}, {q3:Float64}, {q4:Float64}, {q5:Float64}, {q6:Float64}, {q7:Float64}, {q8:Float64})(toFloat64(assumeNotNull(c.answer_tokens)), isNotNull(c.answer_tokens)) AS output_q,
+    countIf(c.verdict = 'valid' AND c.repairs = 0) AS valid_first,
+    countIf(c.verdict = 'valid' AND c.repairs > 0) AS repaired,
+    countIf(c.verdict = 'invalid' AND c.outcome != 'ok') AS rejected,
+    countIf(c.verdict = 'invalid' AND c.outcome = 'ok') AS passed_invalid,
+    countIf(c.verdict = 'truncated') AS truncated,
+    countIf(c.verdict = 'refused') AS refused
+FROM calls AS c
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND c.prompt != ''
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
+  AND ({model:String} = '' OR c.model = {model:String})
+GROUP BY task, prompted_by
+ORDER BY task, first_ns, prompted_by
+LIMIT {limit:UInt32};
+
 -- name: locks
 -- The locks that calls were made under in a window, the one that was first in force first.
 SELECT
