@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from tests.store.samples import NOON_NS, SECOND_NS, attempt, call
 from trimtab.cli.call_text import call_text, calls_table
-from trimtab.record.events import Confidence, ToolOutcome
+from trimtab.record.events import Confidence, ContextUse, ToolOutcome
 from trimtab.store.telemetry import CallDetail
 
 ID = "0199c8e7aabb7cc0a1b2c3d4e5f60718"
@@ -107,7 +107,55 @@ def test_a_call_says_what_became_of_its_answer() -> None:
 def test_a_call_without_a_contract_says_nothing_of_one() -> None:
     """No line stands there for what was not."""
     heads = {line.split(" ")[0] for line in shown()}
-    assert not heads & {"redrive", "schema", "verdict", "failing", "tool", "repetition", "resumed", "confidence"}
+    assert not heads & {
+        "redrive",
+        "schema",
+        "verdict",
+        "failing",
+        "tool",
+        "repetition",
+        "resumed",
+        "confidence",
+        "context",
+    }
+
+
+@pytest.mark.parametrize(
+    ("use", "told"),
+    [
+        (ContextUse("full", "d", 6, tokens=1105), ["context full input 1,105 tokens by estimate"]),
+        (
+            ContextUse("token_window", "d", 6, 3, 71, 34, "tokenizer", kept=(0, 1, 4, 6)),
+            [
+                "context token_window input 71 tokens by the model's tokenizer",
+                "dropped 3 of 6 messages, 34 tokens kept, counted from 0: 0, 4 to 5",
+            ],
+        ),
+        (
+            ContextUse("summarise", "d", 6, 5, 71, 34, summary="c-9", kept=(5, 6)),
+            [
+                "context summarise input 71 tokens by estimate",
+                "dropped 5 of 6 messages, 34 tokens kept, counted from 0: 5",
+                "summary by call c-9",
+            ],
+        ),
+        (
+            ContextUse("summarise", "d", 1, summary="c-9", summary_failed=True),
+            ["context summarise input 0 tokens by estimate", "no summary: call c-9 failed"],
+        ),
+        (
+            ContextUse("summarise", "d", 1, summary_failed=True),
+            ["context summarise input 0 tokens by estimate", "no summary: there was no room for one"],
+        ),
+    ],
+)
+def test_a_call_says_what_its_context_was(use: ContextUse, told: list[str]) -> None:
+    """How many tokens went in and who counted them, what was dropped, and what became of the summary."""
+    settled = call(ID)
+    settled = replace(settled, admitted=replace(settled.admitted, context=use))
+    lines = [" ".join(line.split()) for line in text_of(call_text(CallDetail(settled, ())), 120).splitlines()]
+    start = lines.index(told[0])
+    assert lines[start : start + len(told)] == told
 
 
 def test_confidence_is_told_for_the_least_likely_fields() -> None:

@@ -9,6 +9,7 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.context_text import context_facts
 from trimtab.cli.verdict_text import verdict_facts
 from trimtab.record.events import OK, Attempt, Settled
 from trimtab.reports.foreign import plain_text
@@ -113,7 +114,7 @@ def _facts(call: Settled) -> Table:
         ("run", run),
     )
     facts = ((name, (value,)) for name, value in rows)
-    for name, lines in (*facts, *verdict_facts(call), ("bodies", bodies)):
+    for name, lines in (*facts, *context_facts(call), *verdict_facts(call), ("bodies", bodies)):
         table.add_row(name, Text("\n").join(plain_text(line, LINE_CHARACTERS) for line in lines))
     return table
 
