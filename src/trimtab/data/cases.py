@@ -36,9 +36,9 @@ def case(row: dict[str, Any]) -> Case:
 
 def inputs(row: dict[str, Any]) -> Any:
     """What goes in: `inputs`; else `messages` without the answer that ends them; else all but outputs and asides."""
-    if "inputs" in row:
-        return row["inputs"]
     messages = row.get("messages")
+    if "inputs" in row:
+        return {"inputs": row["inputs"], "messages": messages} if messages else row["inputs"]
     if isinstance(messages, list):
         ends = bool(messages) and isinstance(messages[-1], dict) and messages[-1].get("role") == "assistant"
         return messages[:-1] if ends else messages

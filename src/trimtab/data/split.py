@@ -70,7 +70,7 @@ def _shares(
     for clustered in of_stratum.values():
         total, done = sum(map(len, clustered)), 0
         for places in sorted(clustered, key=lambda places: (spots[places[0]], places[0])):
-            yield places, (done + len(places) / 2) / total
+            yield places, (done + len(places) * spots[places[0]] / SCALE) / total
             done += len(places)
 
 

@@ -23,6 +23,7 @@ from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp_app
+from trimtab.processes.data_api import data_routes
 from trimtab.processes.dead import Undertaker
 from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
@@ -117,11 +118,12 @@ async def serve_control(
         parts.identity,
     )
     undertaker = Undertaker(desk, parts.send)
+    of_owner = [*dead_routes(undertaker, parts.clock), *data_routes(desk, parts.clock)]
     hosts = tuple(LOOPBACK | {settings.listen.host})
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
             (_listener(tcp_app(sources, is_open=settings.is_open, hosts=hosts), settings.listen), tcp),
-            (_listener(socket_app(sources, dead_routes(undertaker, parts.clock))), unix),
+            (_listener(socket_app(sources, of_owner)), unix),
         ]
         tried = asyncio.Event()
         async with asyncio.TaskGroup() as group:

@@ -1,0 +1,153 @@
+"""Cases drawn from recorded calls: which calls, spread over strata, and what of each was kept."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec import Struct
+
+from trimtab.data.filters import FIELDS, Condition
+from trimtab.data.rows import Row, read_row
+from trimtab.data.spoken import Asked, Unfit, answered, asked
+from trimtab.record.events import Settled
+from trimtab.record.redact import scrub
+
+MOST_CASE_BYTES: Final = 1 << 20
+"""A call with a larger request or answer gives no case."""
+MOST_BYTES: Final = 64 << 20
+"""Of all cases of one draw together."""
+STRATA: Final = ("length", *sorted(FIELDS))
+"""What calls can be stratified by: a field, or the size of the request by powers of four."""
+
+Read = Callable[[str], bytes | None]
+"""The bytes of a body by its digest."""
+
+
+class Drawn(Struct, frozen=True):
+    """Cases as lines of JSON, and how they came about: calls in the window, those looked at, those that kept all
+    conditions, and those passed over for what was not kept. `full` is False where room ran out before calls did.
+    """
+
+    cases: tuple[str, ...]
+    in_window: int
+    looked_at: int
+    matching: int
+    passed_over: dict[str, int]
+    strata: dict[str, int]
+    full: bool = True
+
+
+def draw(
+    pool: Sequence[Settled], in_window: int, where: Sequence[Condition], by: str, sample: int, read: Read
+) -> Drawn:
+    """At most `sample` cases of a pool in random order; over the strata of `by` as evenly as these allow."""
+    matching = [call for call in pool if all(condition.holds(call) for condition in where)]
+    cases: list[str] = []
+    passed: Counter[str] = Counter()
+    strata: Counter[str] = Counter()
+    size, full = 0, True
+    for stratum, call in _in_turn(matching, by):
+        if len(cases) == sample:
+            break
+        found = case_of(call, read)
+        line = found if isinstance(found, str) else _line(found)
+        if not line.startswith("{"):
+            passed[line] += 1
+            continue
+        size += len(line)
+        if size > MOST_BYTES:
+            full = False
+            break
+        cases.append(line)
+        strata[stratum] += 1
+    return Drawn(tuple(cases), in_window, len(pool), len(matching), dict(passed), dict(strata) if by else {}, full)
+
+
+def _in_turn(calls: Sequence[Settled], by: str) -> Iterator[tuple[str, Settled]]:
+    """The calls, one of each stratum in turn."""
+    strata: dict[str, list[Settled]] = defaultdict(list)
+    for call in calls:
+        strata[stratum_of(call, by)].append(call)
+    waiting = [(name, iter(strata[name])) for name in sorted(strata)]
+    while waiting:
+        left = []
+        for name, each in waiting:
+            for call in each:
+                yield name, call
+                left.append((name, each))
+                break
+        waiting = left
+
+
+def stratum_of(call: Settled, by: str) -> str:
+    """What a call is stratified by, as a word."""
+    if not by:
+        return ""
+    if by == "length":
+        size, power = max(1, call.admitted.request_bytes), 1
+        while power * 4 <= size:
+            power *= 4
+        return f"{power} to {4 * power - 1} bytes"
+    found = FIELDS[by](call)
+    return "(not known)" if found is None else str(found)
+
+
+def case_of(call: Settled, read: Read) -> dict[str, Any] | Unfit:
+    """A call as a case, the answer as `observed`: what it is that it should be is for a person to say.
+
+    Only what the task's redaction kept is there to be read; where that is not the whole request, there is no case.
+    """
+    admitted = call.admitted
+    request = asked(read(admitted.request_body) if admitted.request_body else None, MOST_CASE_BYTES)
+    if not isinstance(request, Asked):
+        return request
+    observed = answered(read(call.response_body) if call.response_body else None, MOST_CASE_BYTES)
+    if call.verdict == "valid" and isinstance(observed, str):
+        observed = _as_json(observed)
+    found: dict[str, Any] = {"call": admitted.call}
+    if request.inputs is not None:
+        found["inputs"] = request.inputs
+    if request.messages:
+        found["messages"] = list(request.messages)
+    if observed is not None:
+        found["observed"] = observed
+    at = datetime.fromtimestamp(call.at_ns // 1_000_000_000, UTC).isoformat()
+    told = {
+        "task": admitted.task,
+        "at": at,
+        "model": call.model or admitted.model,
+        "outcome": call.outcome,
+        "verdict": call.verdict,
+        "prompt": admitted.prompt,
+        "lock": admitted.lock,
+    }
+    found["meta"] = {key: value for key, value in told.items() if value}
+    return found
+
+
+def _as_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _line(case: dict[str, Any]) -> str:
+    """A case as a line that `read_row` takes, without what looks like a key or a password; else why there is none."""
+    try:
+        line = json.dumps(_scrubbed(case), ensure_ascii=False, allow_nan=False)
+        return line if isinstance(read_row(line.encode(), 1), Row) else "not_read"
+    except (ValueError, RecursionError):
+        return "not_read"
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, list):
+        return [_scrubbed(one) for one in value]
+    return {key: _scrubbed(one) for key, one in value.items()} if isinstance(value, dict) else value
