@@ -8,6 +8,7 @@ import pytest
 
 from tests.lock.repositories import ADA, GRACE, commit, git, place, repository
 from trimtab.lock import authors
+from trimtab.lock import git as git_module
 from trimtab.lock.authors import signed
 from trimtab.lock.git import find
 from trimtab.lock.lockfile import Entry, Lock, entry, lock
@@ -102,6 +103,33 @@ def test_a_part_of_a_file_has_its_own_last_change(tmp_path: Path) -> None:
     assert part(tmp_path, large, "models/large") == (ADA_SHOWN, "")
 
 
+def test_branches(tmp_path: Path) -> None:
+    """A change on one branch stays that commit's, whatever the other branch did to the file later, and the merge did
+    not make it.
+    """
+    repository(tmp_path)
+    place(tmp_path, "trimtab.toml", f"# 1\n\n\n\n{MODELS}")
+    commit(tmp_path, "First")
+    git(tmp_path, "checkout", "-q", "-b", "side")
+    place(tmp_path, "trimtab.toml", f"# 2\n\n\n\n{MODELS}")
+    commit(tmp_path, "Comment", at="2026-11-03T10:00:00Z")
+    git(tmp_path, "checkout", "-q", "main")
+    place(tmp_path, "trimtab.toml", "# 1\n\n\n\n" + MODELS.replace("'b'", "'c'"))
+    second = commit(tmp_path, "Second", GRACE, "2026-11-02T10:00:00Z")
+    git(tmp_path, "merge", "-q", "--no-edit", "side", at="2026-11-04T10:00:00Z")
+    large = Origin("trimtab.toml", only=(("models", "large"),))
+    assert part(tmp_path, large, "models/large") == (GRACE_SHOWN, second)
+
+
+def test_a_change_back(tmp_path: Path) -> None:
+    """Who puts something back to what it was has changed it last."""
+    repository(tmp_path)
+    for number, name in enumerate(("a", "x", "a")):
+        place(tmp_path, "trimtab.toml", MODELS.replace("'a'", f"'{name}'"))
+        hash_ = commit(tmp_path, "More", at=f"2026-11-0{number + 1}T10:00:00Z")
+    assert part(tmp_path, SMALL) == (ADA_SHOWN, hash_)
+
+
 def test_a_part_that_is_not_there(tmp_path: Path) -> None:
     """One that was taken out has the commit that did so; one that never was is as old as its file, and yields to
     others.
@@ -144,7 +172,8 @@ def test_as_far_back_as_is_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         place(origin, "trimtab.toml", f"{MODELS}# {number}\n")
         commit(origin, "More", at=f"2026-11-02T10:00:{number:02}Z")
     assert part(origin, SMALL) == (GRACE_SHOWN, first)
-    monkeypatch.setattr(authors, "MAX_REVISIONS", 5)
+    monkeypatch.setattr(git_module, "MAX_OF_A_FILE", 5)
+    monkeypatch.setattr(authors, "MAX_OF_A_FILE", 5)
     assert part(origin, SMALL) == ("", "")
     monkeypatch.undo()
     git(tmp_path, "clone", "-q", "--depth", "3", f"file://{origin}", "clone")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.lock.repositories import BARE, GRACE, commit, git, place, repository
 from trimtab.errors import GitFailed, RevisionUnknown
+from trimtab.lock import git as git_module
 from trimtab.lock.git import Commit, Repository, _logged, find, identity
 
 ADA_SHOWN = "Ada Lovelace <ada@example.org>"
@@ -35,6 +36,13 @@ def found(folder: Path) -> Repository:
     return repo
 
 
+def last(repo: Repository, paths: list[str]) -> dict[str, Commit]:
+    """The newest commit of each path that has any."""
+    histories = repo.histories(paths)
+    assert histories.is_whole
+    return {path: commits[0] for path, commits in histories.of.items()}
+
+
 def test_no_repository(tmp_path: Path) -> None:
     """A folder outside of any repository has none."""
     assert find(tmp_path) is None
@@ -53,7 +61,7 @@ def test_no_commits(tmp_path: Path) -> None:
     repo = found(tmp_path)
     assert (repo.head, repo.author(), repo.is_shallow) == ("", ADA_SHOWN, False)
     assert repo.uncommitted(["a.txt", "b.txt"]) == {"a.txt", "b.txt"}
-    assert (repo.last_commits(["a.txt"]), repo.history("a.txt", 5)) == ({}, ())
+    assert (last(repo, ["a.txt"]), repo.history("a.txt", 5)) == ({}, ())
     with pytest.raises(RevisionUnknown):
         repo.revision("HEAD")
 
@@ -72,9 +80,9 @@ def test_who_changed_a_file_last(tmp_path: Path) -> None:
     repo = found(tmp_path / "p")
     paths = ["one.txt", ODD, "new.txt", "outside.txt"]
     assert repo.uncommitted(paths) == {"new.txt", "outside.txt"}
-    assert repo.last_commits(paths) == {
+    assert last(repo, paths) == {
         "one.txt": Commit(first, ADA_SHOWN, 1793527200, "First"),
-        ODD: Commit(second, GRACE_SHOWN, 1793613600, "Second"),
+        ODD: Commit(second, GRACE_SHOWN, 1793613600, "Second", (first,)),
     }
     place(tmp_path, "p/one.txt", "3")
     place(tmp_path, "p/new.txt", "3")
@@ -95,7 +103,7 @@ def test_an_ignored_file_is_uncommitted(tmp_path: Path) -> None:
     commit(tmp_path, "First")
     repo = found(tmp_path)
     assert repo.uncommitted(["big.bin", ".gitignore"]) == {"big.bin"}
-    assert repo.last_commits(["big.bin"]) == {}
+    assert last(repo, ["big.bin"]) == {}
 
 
 def test_more_paths_than_a_command_takes(tmp_path: Path) -> None:
@@ -107,8 +115,8 @@ def test_more_paths_than_a_command_takes(tmp_path: Path) -> None:
     only = commit(tmp_path, "All")
     repo = found(tmp_path)
     assert repo.uncommitted(paths) == {paths[-1]}
-    assert {one.hash for one in repo.last_commits(paths).values()} == {only}
-    assert len(repo.last_commits(paths)) == 1499
+    assert {one.hash for one in last(repo, paths).values()} == {only}
+    assert len(last(repo, paths)) == 1499
 
 
 def test_the_change_of_a_merge_counts(tmp_path: Path) -> None:
@@ -126,7 +134,7 @@ def test_the_change_of_a_merge_counts(tmp_path: Path) -> None:
         git(tmp_path, "merge", "-q", "side")
     place(tmp_path, "a.txt", "both\n")
     merge = commit(tmp_path, "Both", GRACE, "2026-11-04T10:00:00Z")
-    assert found(tmp_path).last_commits(["a.txt"])["a.txt"].hash == merge
+    assert last(found(tmp_path), ["a.txt"])["a.txt"].hash == merge
 
 
 def test_history_and_contents(tmp_path: Path) -> None:
@@ -189,7 +197,9 @@ def test_a_shallow_clone(tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--depth", "2", f"file://{origin}", "clone")
     repo = found(tmp_path / "clone")
     assert repo.is_shallow
-    assert repo.last_commits(["a.txt", "b.txt"]) == {"b.txt": Commit(third, ADA_SHOWN, 1793527200, "Third")}
+    commits = last(repo, ["a.txt", "b.txt"])
+    assert commits["b.txt"].hash == third
+    assert commits["a.txt"].hash in repo.boundary
     with pytest.raises(RevisionUnknown, match="shallow clone"):
         repo.revision("HEAD~2")
 
@@ -230,7 +240,7 @@ def test_nothing_that_a_repository_names_is_run(tmp_path: Path) -> None:
     os.utime(tmp_path / "a.txt", (0, 0))
     repo = found(tmp_path)
     assert repo.uncommitted(["a.txt"]) == frozenset()
-    repo.last_commits(["a.txt"])
+    last(repo, ["a.txt"])
     repo.history("a.txt", 3)
     repo.content(repo.head, "a.txt")
     assert not (tmp_path / "ran").exists()
@@ -264,9 +274,9 @@ def test_an_author_with_control_codes(tmp_path: Path) -> None:
     repository(tmp_path)
     place(tmp_path, "a.txt", "1")
     commit(tmp_path, "Red \x1b[31m and \x9b more", ("Ev\x1b[2Jil \u202eeman", "e\x07@x"))
-    last = found(tmp_path).last_commits(["a.txt"])["a.txt"]
-    assert last.author == "Ev [2Jil eman <e @x>"
-    assert last.subject == "Red [31m and more"
+    newest = last(found(tmp_path), ["a.txt"])["a.txt"]
+    assert newest.author == "Ev [2Jil eman <e @x>"
+    assert newest.subject == "Red [31m and more"
 
 
 @given(st.text(), st.text())
@@ -282,3 +292,23 @@ def test_identities_are_one_short_printable_line(name: str, address: str) -> Non
 def test_foreign_bytes_of_a_log_are_survived(data: bytes) -> None:
     """A log that is none is read as far as it is one."""
     assert all(len(commit.hash) in range(40, 65) for commit, _ in _logged(b"\x01" + b"a" * 40 + b"\0" + data))
+
+
+def test_a_git_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the limit git is ended: a question fails, and of a long history what came until then is known."""
+    repository(tmp_path)
+    place(tmp_path, "a.txt", "1")
+    hash_ = commit(tmp_path, "First")
+    repo = found(tmp_path)
+    os.mkfifo(tmp_path / "never")
+    slow = tmp_path / "programs" / "git"
+    slow.parent.mkdir()
+    entry = f"\\001{hash_}\\000\\000Ada\\000a@x\\0001793527200\\000First\\000\\na.txt\\000"
+    slow.write_text(f"#!/bin/sh\nprintf '{entry}'\nexec cat '{tmp_path}/never'\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(git_module, "TIME_LIMIT_S", 0.5)
+    histories = repo.histories(["a.txt"])
+    assert (histories.of["a.txt"][0].hash, histories.is_whole) == (hash_, False)
+    with pytest.raises(GitFailed, match="took more than"):
+        repo.uncommitted(["a.txt"])

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from trimtab.lock.git import Commit, Repository
+from trimtab.lock.git import MAX_OF_A_FILE, Commit, Histories, Repository
 from trimtab.lock.lockfile import Entry, Lock
 from trimtab.lock.origins import Origin
 
-MAX_REVISIONS: Final = 200
-"""How many commits of a TOML file are looked at for the last that changed a part of it."""
 AT_ONCE: Final = 8
 LEARNED: Final = frozenset({"identity", "learned"})
 """What is pinned from a server's answers and from no file."""
@@ -49,16 +47,12 @@ def signed(
 def last_changes(root: Path, repository: Repository, origins: Mapping[str, tuple[Origin, ...]]) -> dict[str, Change]:
     """The last change of each entry by its key; an entry of which nothing is known is left out. Raises `GitFailed`."""
     every = {one for each in origins.values() for one in each}
-    uncommitted = repository.uncommitted(one.path for one in every)
-    committed = repository.last_commits(one.path for one in every if not one.is_part and one.path not in uncommitted)
-    parts = _Parts(root, repository, uncommitted)
+    paths = {one.path for one in every}
+    uncommitted = repository.uncommitted(paths)
+    parts = _Parts(root, repository, uncommitted, repository.histories(paths))
 
     def last(one: Origin, *, absent: bool) -> Change | None:
-        if one.is_part:
-            return parts.last(one, absent=absent)
-        if one.path in uncommitted:
-            return Change(None)
-        return Change(committed[one.path]) if one.path in committed else None
+        return parts.last(one, absent=absent) if one.is_part else parts.last_of_file(one.path)
 
     changes: dict[str, Change] = {}
     for key, each in origins.items():
@@ -69,15 +63,22 @@ def last_changes(root: Path, repository: Repository, origins: Mapping[str, tuple
 
 
 class _Parts:
-    """Looks for the last change of parts of TOML files, through the commits of each file."""
+    """Looks for the last change of files, and of parts of TOML files, through the commits of each."""
 
-    def __init__(self, root: Path, repository: Repository, uncommitted: frozenset[str]) -> None:
+    def __init__(self, root: Path, repository: Repository, uncommitted: frozenset[str], histories: Histories) -> None:
         self._root = root
         self._repository = repository
         self._uncommitted = uncommitted
-        self._histories: dict[str, tuple[Commit, ...]] = {}
+        self._histories = histories
         self._read: dict[tuple[str, str], Any] = {}
         self._found: dict[tuple[Origin, bool], Change | None] = {}
+
+    def last_of_file(self, path: str) -> Change | None:
+        """The last change of a whole file; None where that is not known."""
+        if path in self._uncommitted:
+            return Change(None)
+        history = self._histories.of.get(path, ())
+        return Change(history[0]) if history and history[0].hash not in self._repository.boundary else None
 
     def last(self, part: Origin, *, absent: bool) -> Change | None:
         """The last change of a part, None where that is not known.
@@ -90,33 +91,33 @@ class _Parts:
         return self._found[key]
 
     def _last(self, part: Origin, *, absent: bool) -> Change | None:
-        history = self._history(part.path)
+        """A commit changed a part if the part is in none of its parents what it is in it."""
         now = part.of(_parsed(_bytes(self._root / part.path)))
-        counts = absent or not _is_empty(now)
+        history = self._histories.of.get(part.path, ())
         if part.path in self._uncommitted:
-            if not history:
-                return Change(None) if counts else None
-            if part.of(self._at(history, 0, part.path)) != now:
+            if part.of(self._at((self._repository.head,), part.path)[0]) != now:
                 return Change(None)
-        for place in range(len(history) - 1):
-            if part.of(self._at(history, place + 1, part.path)) != now:
-                return Change(history[place])
-        ends = bool(history) and history[-1].hash not in self._repository.boundary and len(history) < MAX_REVISIONS
-        return Change(history[-1]) if ends and counts else None
+            if not history:
+                return Change(None) if absent else None
+        for place, commit in enumerate(history):
+            if commit.hash in self._repository.boundary:
+                return None
+            if place % AT_ONCE == 0:
+                some = history[place : place + AT_ONCE]
+                self._at([hash_ for each in some for hash_ in (each.hash, *each.parents)], part.path)
+            here, *before = (part.of(each) for each in self._at((commit.hash, *commit.parents), part.path))
+            if here == now and now not in before:
+                return Change(commit)
+        is_whole = self._histories.is_whole and 0 < len(history) < MAX_OF_A_FILE
+        return Change(history[-1]) if absent and is_whole else None
 
-    def _history(self, path: str) -> tuple[Commit, ...]:
-        if path not in self._histories:
-            self._histories[path] = self._repository.history(path, MAX_REVISIONS)
-        return self._histories[path]
-
-    def _at(self, history: tuple[Commit, ...], place: int, path: str) -> Any:
-        """The values of a file as they were in a commit, read with those of some older ones."""
-        wanted = (history[place].hash, path)
-        if wanted not in self._read:
-            some = [(commit.hash, path) for commit in history[place : place + AT_ONCE]]
-            found = self._repository.contents(some)
-            self._read.update({one: _parsed(found.get(one)) for one in some})
-        return self._read[wanted]
+    def _at(self, commits: Sequence[str], path: str) -> list[Any]:
+        """The values of a file as they were in commits; what was read once is known."""
+        unread = [(commit, path) for commit in dict.fromkeys(commits) if (commit, path) not in self._read]
+        if unread:
+            found = self._repository.contents(unread)
+            self._read.update({one: _parsed(found.get(one)) for one in unread})
+        return [self._read[commit, path] for commit in commits]
 
 
 def _is_settled(one: Entry, before: Entry | None) -> bool:

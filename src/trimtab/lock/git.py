@@ -21,7 +21,8 @@ TIME_LIMIT_S: Final = 30.0
 MAX_CONTENT: Final = 64 << 20
 """Bytes of a file that is read from a commit; a larger one is not."""
 MAX_COMMITS: Final = 10_000
-"""How far back the last change of a file is looked for."""
+MAX_OF_A_FILE: Final = 200
+"""How far back changes of files are looked for: commits of all of them, and of each."""
 MAX_AUTHOR: Final = 200
 _ARGUMENT_BYTES: Final = 64 << 10
 _PROGRAM: Final = (
@@ -36,8 +37,8 @@ _PROGRAM: Final = (
 )
 _KEPT: Final = re.compile(r"GIT_(CONFIG|AUTHOR_(NAME|EMAIL)|CEILING_DIRECTORIES|DISCOVERY)")
 """What a caller may tell git by its environment; the rest speaks of another repository, or is for hooks."""
-_FORMAT: Final = "%x01%H%x00%aN%x00%aE%x00%at%x00%s"
-_FIELDS: Final = 5
+_FORMAT: Final = "%x01%H%x00%P%x00%aN%x00%aE%x00%at%x00%s"
+_FIELDS: Final = 6
 _HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMIT: Final = re.compile(rb"\n?\x01([0-9a-f]{40,64})")
 
@@ -45,13 +46,32 @@ _COMMIT: Final = re.compile(rb"\n?\x01([0-9a-f]{40,64})")
 class Commit(Struct, frozen=True):
     """A commit: its hash, its author as "Name <address>", when it was written (s since 1970), its message's first line.
 
-    Author and subject are one line of at most 200 characters without control codes.
+    Author and subject are in one line and without control codes, names and subject at most 200 characters long.
     """
 
     hash: str
     author: str
     at_s: int
     subject: str = ""
+    parents: tuple[str, ...] = ()
+
+
+class Histories(Struct, frozen=True):
+    """The commits that touched each path, newest first, 200 at most; `is_whole` unless older ones were not looked at.
+
+    Of a merge only files count that are as in none of its parents.
+    """
+
+    of: dict[str, tuple[Commit, ...]]
+    is_whole: bool
+
+
+class GitTookTooLong(GitFailed):
+    """Git cannot tell that in time: {detail}; see whether it is quicker after `git gc`."""
+
+    def __init__(self, told: bytes, **facts: object) -> None:
+        self.told = told
+        super().__init__(**facts)
 
 
 class Repository:
@@ -95,20 +115,28 @@ class Repository:
             changed.update(self._inner(b"\0".join(line[3:] for line in status.split(b"\0"))))
         return frozenset(path for path in wanted if path not in tracked or path in changed)
 
-    def last_commits(self, paths: Iterable[str]) -> dict[str, Commit]:
-        """The last commit that touched each path, as far as it is known here and among the last 10,000."""
-        found: dict[str, Commit] = {}
-        if not self.head:
-            return found
-        for some in _portions(sorted(set(paths))):
-            log = self._ask(
+    def histories(self, paths: Iterable[str]) -> Histories:
+        """The commits of each path, found in one pass over the last 10,000 that touched any, within 30 s."""
+        found: dict[str, list[Commit]] = {}
+        is_whole = True
+        for some in _portions(sorted(set(paths))) if self.head else ():
+            log = (
                 "log", f"--format=tformat:{_FORMAT}", "--name-only", "-z", "--no-renames", "-c", f"-n{MAX_COMMITS}",
                 self.head, "--", *some,
             )  # fmt: skip
-            for commit, touched in _logged(log):
+            try:
+                told = self._ask(*log)
+            except GitTookTooLong as cut:
+                told, is_whole = cut.told, False
+            count = 0
+            for commit, touched in _logged(told):
+                count += 1
                 for path in self._inner(touched):
-                    found.setdefault(path, commit)
-        return {path: commit for path, commit in found.items() if commit.hash not in self.boundary}
+                    known = found.setdefault(path, [])
+                    if len(known) < MAX_OF_A_FILE:
+                        known.append(commit)
+            is_whole = is_whole and count < MAX_COMMITS
+        return Histories({path: tuple(commits) for path, commits in found.items()}, is_whole)
 
     def history(self, path: str, most: int) -> tuple[Commit, ...]:
         """The commits that touched a path, newest first; of a shallow clone also the one at which its history ends."""
@@ -214,8 +242,9 @@ def _ask(project: Path, *arguments: str, ok: tuple[int, ...] = (), given: str = 
         )
     except FileNotFoundError:
         raise GitFailed(detail="git is not installed here", absent=True) from None
-    except subprocess.TimeoutExpired:
-        raise GitFailed(detail=f"`git {arguments[0]}` took more than {TIME_LIMIT_S:g} s") from None
+    except subprocess.TimeoutExpired as cut:
+        detail = f"`git {arguments[0]}` took more than {TIME_LIMIT_S:g} s"
+        raise GitTookTooLong(cut.stdout or b"", detail=detail) from None
     except OSError as failure:
         raise GitFailed(detail=f"git cannot be started ({failure.strerror})") from None
     if done.returncode and done.returncode not in ok:
@@ -254,12 +283,15 @@ def _logged(log: bytes) -> Iterator[tuple[Commit, bytes]]:
         if begin is None or at + _FIELDS > len(parts):
             at += 1
             continue
-        name, address, when, subject = (part.decode("utf-8", "replace") for part in parts[at + 1 : at + _FIELDS])
+        before, name, address, when, subject = (
+            part.decode("utf-8", "replace") for part in parts[at + 1 : at + _FIELDS]
+        )
         end = at + _FIELDS
         while end < len(parts) and not _COMMIT.fullmatch(parts[end]):
             end += 1
         at_s = int(when) if when.strip().isdecimal() else 0
-        commit = Commit(begin[1].decode(), identity(name, address), at_s, _one_line(subject))
+        author = identity(name, address)
+        commit = Commit(begin[1].decode(), author, at_s, _one_line(subject), tuple(before.split()))
         yield commit, b"\0".join(part.removeprefix(b"\n") for part in parts[at + _FIELDS : end])
         at = end
 
