@@ -139,6 +139,11 @@ IDENTITY_TESTED = Metric(
     "When a replica was last tested, in seconds since 1970.",
     ("model", "replica"),
 )
+LOCK_DIFFERENCES = Metric(
+    "trimtab_lock_differences",
+    "gauge",
+    "In how many places the declaration differs from trimtab.lock, held back or not.",
+)
 TELEMETRY_UP = Metric("trimtab_telemetry_up", "gauge", "1 while telemetry takes what it is sent.")
 INGESTED = Metric("trimtab_ingested_rows_total", "counter", "Rows stored in telemetry.", ("table",))
 
@@ -147,5 +152,5 @@ CATALOGUE = (
     *(CALLS, ATTEMPTS, TOKENS, COST, CONTRACT_ANSWERS, REPAIRS, TOOL_CALLS, REPETITION, RESUMED),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
     *(LAG_BYTES, LAG_SECONDS, SET_ASIDE, DEAD_LETTERS, TELEMETRY_UP, INGESTED),
-    *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED, TOOL_RESULTS, TOOL_DRIFT),
+    *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED, TOOL_RESULTS, TOOL_DRIFT, LOCK_DIFFERENCES),
 )

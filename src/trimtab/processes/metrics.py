@@ -316,9 +316,11 @@ class Metrics(Collector):
         dead: Callable[[], Iterable[Tally]] = tuple,
         identity: Callable[[], Figures] = Figures,
         drifting: Callable[[], Iterable[Drifting]] = tuple,
+        lock_differences: Callable[[], int] = int,
     ) -> None:
         """`lag` gives how far telemetry is behind and whether it takes what it is sent, `dead` what letters wait,
-        `identity` what was found of the models behind replicas, `drifting` how tools differ from what was locked.
+        `identity` what was found of the models behind replicas, `drifting` how tools differ from what was locked, and
+        `lock_differences` in how many places the declaration does.
         """
         self._recorded = recorded
         self._board = board
@@ -326,6 +328,7 @@ class Metrics(Collector):
         self._dead = dead
         self._identity = identity
         self._drifting = drifting
+        self._lock_differences = lock_differences
         self._drifting_tool = Bounded()
         self._dead_task = Bounded()
         self._registry = CollectorRegistry()
@@ -351,6 +354,7 @@ class Metrics(Collector):
             (metric.LAG_SECONDS, lag.age_s),
             (metric.SET_ASIDE, lag.set_aside),
             (metric.TELEMETRY_UP, int(is_up)),
+            (metric.LOCK_DIFFERENCES, self._lock_differences()),
         ):
             yield GaugeMetricFamily(of.name, of.says, value=value)
         yield self._dead_letters()

@@ -12,7 +12,7 @@ from trimtab.errors import StoreError
 from trimtab.gateway.board_view import BoardView
 from trimtab.journal.dead_letters import Tally
 from trimtab.processes import roster
-from trimtab.processes.identity import Tested
+from trimtab.processes.identity import ReplicaIdentity
 from trimtab.processes.inforce import Drift, Refusal, Standing
 from trimtab.processes.roster import Member
 
@@ -45,7 +45,7 @@ class Status(Struct, frozen=True):
     dead: tuple[Tally, ...] = ()
     lock: str = ""
     drift: Drift | None = None
-    identity: tuple[Tested, ...] = ()
+    identity: tuple[ReplicaIdentity, ...] = ()
 
 
 def read_status(
@@ -55,7 +55,7 @@ def read_status(
     board: Callable[[], BoardView | None],
     telemetry: TelemetryState,
     dead: tuple[Tally, ...] = (),
-    identity: tuple[Tested, ...] = (),
+    identity: tuple[ReplicaIdentity, ...] = (),
 ) -> Status:
     """Puts together what supervisor, workers and control each wrote down; raises `StoreError` for unreadable files."""
     standing = _standing(run / "declaration.json")
@@ -73,6 +73,15 @@ def read_status(
         drift=standing.drift,
         identity=identity,
     )
+
+
+def lock_differences(run: Path) -> int:
+    """In how many places the declaration differs from its lock; 0 while that cannot be told."""
+    try:
+        drift = _standing(run / "declaration.json").drift
+    except StoreError:
+        return 0
+    return drift.count if drift is not None else 0
 
 
 def _standing(path: Path) -> Standing:
