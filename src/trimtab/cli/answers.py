@@ -26,6 +26,7 @@ from trimtab.processes.directory import DataDirectory
 from trimtab.processes.seen import Seen, read_seen
 from trimtab.processes.status import Status, TelemetryState
 from trimtab.record.events import Attempt, Settled
+from trimtab.reports.prompts import PromptReports, prompt_reports
 from trimtab.reports.report import Report, Scope, compile_report
 from trimtab.reports.window import since_ns
 from trimtab.store.telemetry import CallDetail, CallFilter, ReportQuery
@@ -93,6 +94,9 @@ class Answers(Protocol):
     def report(self, wanted: Wanted) -> Report:
         """The figures of each task."""
 
+    def prompts(self, wanted: Wanted) -> PromptReports:
+        """The figures of each version of the tasks' prompts."""
+
     def seen(self, wanted: Wanted) -> Seen:
         """What of a window of calls a lock can be held against."""
 
@@ -153,6 +157,10 @@ class AskedAnswers:
         """The figures of each task."""
         return msgspec.json.decode(self._get(f"/api/report{wanted.query()}"), type=Report)
 
+    def prompts(self, wanted: Wanted) -> PromptReports:
+        """The figures of each version of the tasks' prompts."""
+        return msgspec.json.decode(self._get(f"/api/prompts{wanted.query()}"), type=PromptReports)
+
     def seen(self, wanted: Wanted) -> Seen:
         """What of a window of calls a lock can be held against."""
         return msgspec.json.decode(self._get(f"/api/seen{wanted.query()}"), type=Seen)
@@ -210,6 +218,12 @@ class OwnAnswers:
         apart = wanted.by_model, wanted.by_prompt, wanted.by_lock
         scope = Scope(since, now_ns, wanted.task, wanted.model, *apart)
         return compile_report(self._open().telemetry, scope, compile_policy(self._project).tasks)
+
+    def prompts(self, wanted: Wanted) -> PromptReports:
+        """The figures of each version of the tasks' prompts."""
+        now_ns = self._clock.wall_ns()
+        since = since_ns(wanted.since, now_ns) if wanted.since else 0
+        return prompt_reports(self._open().telemetry, Scope(since, now_ns, wanted.task, wanted.model))
 
     def seen(self, wanted: Wanted) -> Seen:
         """What of a window of calls a lock can be held against."""

@@ -29,6 +29,7 @@ from trimtab.processes.metrics import Metrics
 from trimtab.processes.seen import read_seen
 from trimtab.processes.status import read_status
 from trimtab.record.events import Settled
+from trimtab.reports.prompts import prompt_reports
 from trimtab.reports.report import Scope, compile_report
 from trimtab.reports.window import since_ns
 from trimtab.store.telemetry import CallFilter, ReportQuery
@@ -121,6 +122,7 @@ class Api:
             "/api/calls": self.calls,
             "/api/calls/{call}": self.call,
             "/api/report": self.report,
+            "/api/prompts": self.prompts,
         }
 
     async def health(self, request: Request) -> Response:
@@ -186,6 +188,13 @@ class Api:
         )
         tasks = self._from.snapshot().tasks
         return _json(await self._from.desk.ask(lambda stores: compile_report(stores.telemetry, scope, tasks)))
+
+    async def prompts(self, request: Request) -> Response:
+        """The figures of each version of the tasks' prompts: ?task=&model=&since=; without `since`, all there are."""
+        asked = _asked(request, {"task", "model", "since"})
+        since = self._since(asked["since"]) if "since" in asked else 0
+        scope = Scope(since, self._from.clock.wall_ns(), _tasks(request), asked.get("model", ""))
+        return _json(await self._from.desk.ask(lambda stores: prompt_reports(stores.telemetry, scope)))
 
     async def seen(self, request: Request) -> Response:
         """What of a window of calls a lock can be held against: ?task=&since=."""

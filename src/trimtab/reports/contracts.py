@@ -75,7 +75,7 @@ def _report(figures: ContractFigures) -> ContractReport:
         all_tools.update(outcomes)
     return ContractReport(
         prompt=figures.prompt,
-        answers=_shares(figures.answers),
+        answers=shares(figures.answers),
         repairs=figures.repairs,
         tool_calls=_outcomes(all_tools),
         tools=tuple(ToolReport(tool, _outcomes(outcomes)) for tool, outcomes in tools.items()),
@@ -96,10 +96,10 @@ def _most_called(tool_calls: Mapping[str, Mapping[ToolResult, int]]) -> dict[str
 
 
 def _outcomes(counts: Mapping[ToolResult, int]) -> dict[ToolResult, Share]:
-    return _shares({outcome: counts.get(outcome, 0) for outcome in TOOL_RESULTS})
+    return shares({outcome: counts.get(outcome, 0) for outcome in TOOL_RESULTS})
 
 
-def _shares(counts: Mapping[Name, int]) -> dict[Name, Share]:
+def shares(counts: Mapping[Name, int]) -> dict[Name, Share]:
     """Each count as a share of their sum; empty where that is 0."""
     n = sum(counts.values())
     return {name: Share(count, n, count / n, *wilson(count, n)) for name, count in counts.items() if n}

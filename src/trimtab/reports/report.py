@@ -200,8 +200,8 @@ def _widened(figures: Figures, others: Mapping[Measure, Distribution]) -> Figure
 def _task_report(
     figures: Figures, levels: tuple[float, ...], task: TaskPolicy | None, contracts: tuple[ContractReport, ...]
 ) -> TaskReport:
-    spreads = {measure: _spread(spread, levels) for measure, spread in figures.distributions.items()}
-    success = _success(figures.outcomes)
+    spreads = {measure: spread(one, levels) for measure, one in figures.distributions.items()}
+    success = success_rate(figures.outcomes)
     return TaskReport(
         task=figures.task,
         model=figures.model,
@@ -248,7 +248,8 @@ def _success_goal(success: SuccessRate, wanted: float) -> GoalResult:
     return GoalResult("success", wanted, seen, success.n, standing)
 
 
-def _spread(distribution: Distribution, levels: tuple[float, ...]) -> Spread:
+def spread(distribution: Distribution, levels: tuple[float, ...]) -> Spread:
+    """A distribution at `levels`, `SHOWN_LEVELS` among them, as it is reported."""
     p50, p95, p99 = (_quantile(distribution, levels, level) for level in (0.5, 0.95, 0.99))
     largest = distribution.values[levels.index(1.0)] if distribution.n else None
     return Spread(distribution.n, p50, p95, p99, largest)
@@ -266,7 +267,8 @@ def _is_enough(n: int, level: float) -> bool:
     return level >= 1 or n >= math.ceil(1 / (1 - level) - 1e-9)
 
 
-def _success(outcomes: Mapping[str, int]) -> SuccessRate:
+def success_rate(outcomes: Mapping[str, int]) -> SuccessRate:
+    """The share of calls that succeeded, by how calls ended."""
     succeeded = outcomes.get(OK, 0)
     n = sum(count for outcome, count in outcomes.items() if outcome not in CALLERS)
     interval = wilson(succeeded, n)
