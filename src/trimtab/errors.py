@@ -17,7 +17,8 @@
     |- LockUnknown
     |- NotLocked                a project in production that does not say what its lock pins
     |- GitFailed
-    |  `- RevisionUnknown
+    |  |- RevisionUnknown
+    |  `- GitTookTooLong       `told` is what it had printed until then
     |- IdentityUntested, ToolUntested
     |- DataInvalid, DataNotTaken
     |- EngineRefusal            what the demo engine answers instead of text
@@ -129,6 +130,14 @@ class GitFailed(TrimtabError):
 
 class RevisionUnknown(GitFailed):
     """There is no revision {revision!a} here{detail}; `git log` lists them."""
+
+
+class GitTookTooLong(GitFailed):
+    """Git cannot tell that in time: {detail}; see whether it is quicker after `git gc`."""
+
+    def __init__(self, told: bytes, **facts: object) -> None:
+        self.told = told
+        super().__init__(**facts)
 
 
 class LockRefused(TrimtabError):

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from trimtab.errors import GitFailed, RevisionUnknown
+from trimtab.errors import GitFailed, GitTookTooLong, RevisionUnknown
 
 TIME_LIMIT_S: Final = 30.0
 MAX_CONTENT: Final = 64 << 20
@@ -64,14 +64,6 @@ class Histories(Struct, frozen=True):
 
     of: dict[str, tuple[Commit, ...]]
     is_whole: bool
-
-
-class GitTookTooLong(GitFailed):
-    """Git cannot tell that in time: {detail}; see whether it is quicker after `git gc`."""
-
-    def __init__(self, told: bytes, **facts: object) -> None:
-        self.told = told
-        super().__init__(**facts)
 
 
 class Repository:
