@@ -31,6 +31,7 @@ from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Metrics, Recorded
 from trimtab.processes.resend import Send
+from trimtab.processes.status import lock_differences
 from trimtab.processes.tool_shapes import Drifting
 from trimtab.store.ingest import Observer
 
@@ -104,6 +105,7 @@ async def serve_control(
         lambda: desk.dead,
         parts.identity,
         lambda: (*desk.drifting, *parts.tools()),
+        lambda: lock_differences(settings.run),
     )
     sources = Sources(
         parts.clock,
