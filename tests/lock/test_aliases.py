@@ -29,6 +29,7 @@ DATED = (
     "anthropic.claude-sonnet-4-6",
     "anthropic.claude-opus-4-6-v1",
     "meta.llama3-1-70b-instruct-v1:0",
+    "openai.gpt-oss-120b-1:0",
     "gemini-2.0-flash-001",
     "claude-sonnet-4-6",
     "claude-opus-4-7",
@@ -101,6 +102,15 @@ def test_private_model() -> None:
     """A model of one's own may have any other name."""
     assert refusals(Model("small", "jobs-small", ("http://127.0.0.1:8402",))) == []
     assert refusals(Model("small", "our-main", ("http://127.0.0.1:8402",), engine="vllm")) == []
+
+
+def test_hosted_by_account() -> None:
+    """Who signs in to a cloud's own service is served by others; a vLLM behind a signature is one's own."""
+    aws, google = Auth("aws", region="eu-west-1", service="bedrock"), Auth("google")
+    assert len(refusals(hosted("claude-sonnet-4-5", engine="other", auth=aws))) == 1
+    assert len(refusals(hosted("google/gemini-2.5-pro", engine="other", auth=google))) == 1
+    assert refusals(hosted("our-model", engine="other", auth=Auth("aws", service="sagemaker"))) == []
+    assert refusals(hosted("our-model", engine="vllm", auth=google)) == []
 
 
 def test_azure_deployment() -> None:

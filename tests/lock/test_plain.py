@@ -38,6 +38,8 @@ from trimtab.lock.plain import command_line, endpoint, environment, names_secret
 from trimtab.lock.resolve import resolve
 
 ROOT = "/srv/projects/shop"
+HOMES = ("/".join(("", "home")), "/".join(("", "Users")))
+"""The folders of homes, on Linux and on macOS."""
 SECRETS = (
     "sk-ant-api03-0123456789abcdefABCDEF",
     "sk-proj-0123456789abcdefghij",
@@ -111,7 +113,7 @@ def test_command_lines() -> None:
     assert command_line(words, ROOT) == [
         *("--api-key", "***", "--port", "8000", "--token=***", "--model=(outside)/qwen", "x.jinja")
     ]
-    assert environment({"HF_TOKEN": "x", "HF_HOME": "/home/ada/.cache", "N": "1"}, ROOT) == {
+    assert environment({"HF_TOKEN": "x", "HF_HOME": f"{HOMES[0]}/ada/.cache", "N": "1"}, ROOT) == {
         "HF_TOKEN": "***",
         "HF_HOME": "(outside)/.cache",
         "N": "1",
@@ -125,10 +127,10 @@ def test_command_lines() -> None:
         (ROOT, "."),
         ("data/x.jsonl", "data/x.jsonl"),
         ("/models/qwen", "(outside)/qwen"),
-        ("/home/ada", "(outside)"),
-        ("/home/ada/", "(outside)"),
+        (f"{HOMES[0]}/ada", "(outside)"),
+        (f"{HOMES[0]}/ada/", "(outside)"),
         ("/root", "(outside)"),
-        ("/Users/ada/models/qwen", "(outside)/qwen"),
+        (f"{HOMES[1]}/ada/models/qwen", "(outside)/qwen"),
         ("C:\\Users\\ada", "(outside)"),
         ("C:\\models\\qwen", "(outside)/qwen"),
         ("~/models/qwen", "(outside)/qwen"),
@@ -158,7 +160,7 @@ def test_plain_numbers() -> None:
 
 PLANTED = "hunter2-PLANTED-secret"
 PLANTED_URL = f"https://ada:{PLANTED}@h.example.com"
-FOLDER = "/home/somebody/secret-folder"
+FOLDER = f"{HOMES[0]}/somebody/secret-folder"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 PLANTS = st.sampled_from([PLANTED_URL, f"{FOLDER}/x.bin", f"{PLANTED_URL}/x?token={PLANTED}", SECRETS[0]])
 ANY = TEXT | PLANTS

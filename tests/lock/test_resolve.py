@@ -154,6 +154,33 @@ def test_learned_is_kept(project: Project, held: Lock) -> None:
     }
 
 
+def test_learned_is_bounded(held: Lock) -> None:
+    """What was learned must be JSON that the file can hold."""
+    deep: Any = "x"
+    for _ in range(101):
+        deep = [deep]
+    with pytest.raises(ValueError, match="deeper than 100"):
+        with_learned(held, "refund", {"shape": deep})
+    with pytest.raises(ValueError, match="not representable"):
+        with_learned(held, "refund", {"shape": float("inf")})
+
+
+def test_names(project: Project) -> None:
+    """Whatever a project may name a thing, its lock is read back."""
+    names = ("-x", ".y", "a.b-c_d")
+    named = replace(project, tasks={name: replace(project.tasks["plain"], name=name) for name in names})
+    whole = resolve(named, None).lock
+    assert decode(encode(whole)) == whole
+
+
+def test_half_a_character(project: Project) -> None:
+    """What no JSON can carry is refused, with its entry."""
+    broken = with_change(project, ("tasks", "triage", "owner"), "\ud800")
+    [refusal] = resolve(broken, None).refusals
+    assert refusal.key == "policies/triage"
+    assert "cannot be written as JSON" in refusal.words
+
+
 def test_nothing_to_put_it_on(held: Lock) -> None:
     """What is not locked cannot have been learned of."""
     with pytest.raises(KeyError, match="models/none"):

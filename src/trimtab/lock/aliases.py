@@ -23,7 +23,7 @@ _DATE: Final = re.compile(
     r"|2[3-9](?:0[1-9]|1[0-2])|(?:0[1-9]|1[0-2])-20[0-9]{2})(?:$|[-@_:.])"
 )
 """2024-08-06, 20250514, 0613, 2407 or 09-2025 as a part of its own."""
-_NUMBERED: Final = re.compile(r"-[0-9]{3}$|-v[0-9]+:[0-9]+$")
+_NUMBERED: Final = re.compile(r"-[0-9]{3}$|-v?[0-9]+:[0-9]+$")
 """-001 as on Vertex AI, -v1:0 as on Bedrock."""
 _FINE_TUNED: Final = re.compile(r"ft:[^:]{1,200}:[^:]*:[^:]*:[^:]{4,}")
 _CLAUDE: Final = re.compile(r"claude-[a-z]+-([0-9]{1,2})(?:-([0-9]{1,2}))?(?:-v1)?")
@@ -67,7 +67,10 @@ def is_dated(name: str) -> bool:
 
 def is_hosted(engine: str, auth: Auth) -> bool:
     """Whether others serve a model, so that its name alone tells which it is."""
-    return engine in {"openai", "anthropic"} or auth.kind != "bearer"
+    if engine == "vllm":
+        return False
+    by_account = auth.kind in {"azure", "google"} or (auth.kind == "aws" and auth.service.startswith("bedrock"))
+    return engine in {"openai", "anthropic"} or by_account
 
 
 def of_model(model: Model, resolved: str, served_model: str) -> Iterator[str]:

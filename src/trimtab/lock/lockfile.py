@@ -29,7 +29,7 @@ MAX_BYTES: Final = 64 << 20
 MAX_DEPTH: Final = 100
 """Levels of nesting in what is pinned; a declared schema has at most 64."""
 MAX_ENTRIES: Final = 100_000
-_NAME: Final = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9._/()-]{0,199}")
+_NAME: Final = re.compile(r"[A-Za-z0-9._/()-]{1,200}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
 _MAX_AUTHOR: Final = 1_000
@@ -95,7 +95,9 @@ def canonical(value: Any) -> bytes:
 
 
 def entry(section: Section, name: str, pinned: Mapping[str, Any], author: str = "", commit: str = "") -> Entry:
-    """An entry with its digest."""
+    """An entry with its digest; raises `ValueError` for what cannot be written, nesting deeper than 100 levels too."""
+    if _is_deep(pinned):
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
     return Entry(section, name, dict(pinned), entry_digest(section, pinned), author, commit)
 
 

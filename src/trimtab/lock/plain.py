@@ -39,7 +39,7 @@ _TELLING: Final = frozenset({
     "pwd", "secret", "secrets", "sig", "signature", "token",
 })  # fmt: skip
 """Words by which a name tells that its value is a secret."""
-_HOME: Final = re.compile(r"(?:/home|/Users|[A-Za-z]:[\\/]Users)[\\/][^\\/]+[\\/]?|/root/?|/")
+_HOME: Final = re.compile(r"(?:/home|/Users|[A-Za-z]:[\\/]Users)[\\/][^\\/]+[\\/]?|/(?:root)?/?")
 _ABSOLUTE: Final = re.compile(r"(?:[A-Za-z]:[\\/]|[\\/]|~[\\/])")
 
 

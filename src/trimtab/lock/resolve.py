@@ -69,7 +69,7 @@ def resolve(project: Project, held: Lock | None, *, today: date | None = None) -
 def with_identity(lock: Lock, model: str, identity: Mapping[str, Any], resolved: str = "") -> Lock:
     """The lock with what was learned of a model put in place of what was known, and the name that an alias stands for.
 
-    Raises `KeyError` for a model that is not locked.
+    Raises `KeyError` for a model that is not locked, and `ValueError` for what is no JSON.
     """
     changes: dict[str, Any] = {"identity": plain(identity)}
     if resolved:
@@ -80,7 +80,7 @@ def with_identity(lock: Lock, model: str, identity: Mapping[str, Any], resolved:
 def with_learned(lock: Lock, tool: str, learned: Mapping[str, Any]) -> Lock:
     """The lock with what was learned of a tool put in place of what was known.
 
-    Raises `KeyError` for a tool that is not locked.
+    Raises `KeyError` for a tool that is not locked, and `ValueError` for what is no JSON.
     """
     return _with(lock, "tools", tool, {"learned": plain(learned)})
 
