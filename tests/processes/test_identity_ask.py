@@ -219,3 +219,11 @@ def test_a_new_fingerprint_of_a_hosted_service_has_more_asked() -> None:
     found = run(work)
     assert found.hit is None  # type: ignore[attr-defined]
     assert len(server.asked) == MORE * len(questions(before.baseline))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_probabilities_that_are_told_no_more_are_missed(noise: float) -> None:
+    """Without them nothing could be compared, and nothing must look well."""
+    before = learned(Server(noise=noise))
+    with pytest.raises(IdentityUntested, match="no log-probabilities any more"):
+        run(examine(interview(Server(top=0)), MODEL, REPLICA, before.baseline, Pinned(), Random(1)))

@@ -18,7 +18,7 @@ from trimtab.cli.screen import PROJECT, next_verb, safe, say, say_json
 from trimtab.gateway.board_view import BoardView, Enforces
 from trimtab.policy.agreement import told
 from trimtab.processes.announce import REMEDY
-from trimtab.processes.identity import Tested
+from trimtab.processes.identity import ReplicaIdentity
 from trimtab.processes.inforce import Drift
 from trimtab.processes.status import Status, TelemetryState
 from trimtab.reports.numbers import NONE, three_digits, whole
@@ -141,7 +141,7 @@ def _enforces(found: Enforces) -> Text:
     return Text(words[found], {"fully": GOOD, "weakly": "yellow", "not": BAD}.get(found, QUIET))
 
 
-def _identity(tested: tuple[Tested, ...]) -> Table:
+def _identity(tested: tuple[ReplicaIdentity, ...]) -> Table:
     """Whether each replica that is tested still serves the model that was locked."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("model", "replica", "identity", "tested", "evidence"):

@@ -132,11 +132,21 @@ def unpinned(identity: Pinned) -> dict[str, Any]:
     }
 
 
+def compares_exactly(baseline: Baseline) -> bool:
+    """Whether answers are compared with their log-probabilities, so that no statistical test could see more."""
+    return any(one.logprobs for one in baseline.exact)
+
+
+def wants_probabilities(baseline: Baseline) -> bool:
+    """Whether answers without log-probabilities cannot be compared with it."""
+    return bool(baseline.first) or compares_exactly(baseline)
+
+
 def questions(baseline: Baseline, times: int = 1) -> list[Probe]:
     """What one check asks, each question as often as it is to be answered."""
     kept = {one.prompt for one in baseline.exact}
     exact = [probe for probe in EXACT if probe.prompt in kept]
-    if any(one.logprobs for one in baseline.exact):
+    if compares_exactly(baseline):
         return exact
     asked, samples = (FIRST, FIRST_SAMPLES) if baseline.first else (TEXT, TEXT_SAMPLES if baseline.texts else 0)
     return [*exact, *[probe for _ in range(samples * times) for probe in asked]]
@@ -150,11 +160,10 @@ def check(
     found = [server_finding(baseline, identity, server, readings)]
     if baseline.exact:
         found.append(exact_finding(baseline, answers))
-    if not any(one.logprobs for one in baseline.exact):
-        if baseline.first:
-            found.append(first_token_finding(baseline.first, answers, random))
-        elif baseline.texts:
-            found.append(texts_finding(baseline, answers, random))
+    if baseline.first and not compares_exactly(baseline):
+        found.append(first_token_finding(baseline.first, answers, random))
+    elif baseline.texts and not compares_exactly(baseline):
+        found.append(texts_finding(baseline, answers, random))
     found.append(fingerprint_finding(identity, readings, self_hosted=self_hosted))
     order = [RUNGS.index(one.rung) for one in found]
     return Check(tuple(one for _, one in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])))
@@ -200,7 +209,7 @@ def exact_finding(baseline: Baseline, answers: Answers) -> Finding:
         for one, reading in pairs
         for token, old, new in zip(one.tokens, one.logprobs, reading.logprobs, strict=False)
     ]
-    worst, prompt, token, old_value, new_value = max(gaps, default=(0.0, "", "", 0.0, 0.0))
+    worst, prompt, token, old_value, new_value = max(gaps, key=lambda gap: gap[0], default=(0.0, "", "", 0.0, 0.0))
     if worst > FLOAT_ROUNDING:
         detail = f"after {prompt!r} a token has another probability, beyond {FLOAT_ROUNDING:g} nats; {rate}"
         before, after = (f"{_quoted(token)} {value:.4f}" for value in (old_value, new_value))

@@ -44,7 +44,7 @@ Place = tuple[str, str]
 """A model's name and a replica's URL."""
 
 
-class Tested(Struct, frozen=True):
+class ReplicaIdentity(Struct, frozen=True):
     """Where one replica of a model stands; `trouble` says why it was not tested at the last try.
 
     `baseline` is the digest of what it was compared with; what was found against another one counts no more.
@@ -60,7 +60,7 @@ class Tested(Struct, frozen=True):
 class Figures(NamedTuple):
     """What status and metrics show: every replica that is tested, and how many tests came out how."""
 
-    tested: tuple[Tested, ...] = ()
+    tested: tuple[ReplicaIdentity, ...] = ()
     results: tuple[tuple[Place, Result, int], ...] = ()
 
 
@@ -127,7 +127,7 @@ class IdentityWatch:
     def figures(self) -> Figures:
         """Where every replica that is tested stands."""
         places = [(model.name, replica) for model, replica in self._watched()]
-        tested = (self._tested.get(place) or Tested(*place) for place in places)
+        tested = (self._tested.get(place) or ReplicaIdentity(*place) for place in places)
         return Figures(tuple(tested), tuple((place, result, n) for (place, result), n in self._results.items()))
 
     async def run(self) -> None:
@@ -163,14 +163,14 @@ class IdentityWatch:
         gone_s = (self._clock.wall_ns() - before.standing.checked_ns) / NS_PER_S
         return max(0.0, self._wait_s(model, before) - max(0.0, gone_s))
 
-    def _wait_s(self, model: Model, after: Tested) -> float:
+    def _wait_s(self, model: Model, after: ReplicaIdentity) -> float:
         every_s = (model.identity_s or AGAIN_S) * (1 + JITTER * (2 * self._random.random() - 1))
         soon = bool(after.trouble) or after.standing.state == "suspected"
         return min(AGAIN_S, every_s) if soon else every_s
 
-    async def _test(self, model: Model, replica: str) -> Tested:
+    async def _test(self, model: Model, replica: str) -> ReplicaIdentity:
         place = model.name, replica
-        before = self._tested.get(place) or Tested(*place)
+        before = self._tested.get(place) or ReplicaIdentity(*place)
         try:
             identity, baseline = self._locked.of(model)
             found = await examine(self._interview, model, replica, baseline, identity, self._random)
@@ -186,7 +186,7 @@ class IdentityWatch:
         self._keep()
         return after
 
-    def _follow(self, before: Tested, identity: Pinned, found: Check) -> Tested:
+    def _follow(self, before: ReplicaIdentity, identity: Pinned, found: Check) -> ReplicaIdentity:
         """What was compared with another baseline counts no more."""
         held = before.standing if before.baseline == identity.baseline else Standing()
         standing, turn = follow(held, found, self._clock.wall_ns())
@@ -196,7 +196,7 @@ class IdentityWatch:
             facts = {"model": before.model, "replica": before.replica, "before": turn.before, "after": turn.after}
             event(log, logging.WARNING, KIND, **facts, detail=turn.detail)
             self._changes.note(KIND, " ".join(place), turn.detail, before=turn.before, after=turn.after, by="control")
-        return Tested(*place, standing, baseline=identity.baseline)
+        return ReplicaIdentity(*place, standing, baseline=identity.baseline)
 
     def _keep(self) -> None:
         places = {(model.name, replica) for model, replica in self._watched()}
@@ -211,9 +211,9 @@ class IdentityWatch:
         return f"IdentityWatch({', '.join(f'{count} {state}' for state, count in states.items()) or 'nothing to test'})"
 
 
-def _read(kept: Path) -> list[Tested]:
+def _read(kept: Path) -> list[ReplicaIdentity]:
     """What an earlier life found; nothing where its file is gone or is not its own."""
     try:
-        return msgspec.json.decode(kept.read_bytes(), type=list[Tested])
+        return msgspec.json.decode(kept.read_bytes(), type=list[ReplicaIdentity])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return []

@@ -13,7 +13,7 @@ from msgspec import Struct
 from trimtab.clock import Clock
 from trimtab.declare.project import Model
 from trimtab.errors import CallError, IdentityUntested
-from trimtab.lock.identity import MORE, Check, Pinned, check, questions
+from trimtab.lock.identity import MORE, Check, Pinned, check, compares_exactly, questions, wants_probabilities
 from trimtab.lock.identity_baseline import Baseline, Server
 from trimtab.lock.identity_probes import PATHS, Form, Probe, Reading, body, read
 
@@ -152,14 +152,19 @@ async def examine(
 ) -> Check:
     """One check of a replica; asks for more where only a fingerprint is new. Raises `IdentityUntested`.
 
-    What takes long to compute is done in a thread.
+    A test that takes long to compute is done in a thread; an exact comparison takes no time.
     """
     server = await interview.server(model, replica)
     answers = await interview.ask_all(model, replica, baseline.form, questions(baseline))
-    self_hosted = model.engine == "vllm"
+    if not all(reading.tokens for told in answers.values() for reading in told) and wants_probabilities(baseline):
+        detail = "it tells no log-probabilities any more, which its baseline has; run `trimtab lock --live`"
+        raise IdentityUntested(model=model.name, replica=replica, detail=detail)
+
+    def judge() -> Check:
+        return check(baseline, identity, server, answers, random, self_hosted=model.engine == "vllm")
 
     async def judged() -> Check:
-        return await asyncio.to_thread(check, baseline, identity, server, answers, random, self_hosted=self_hosted)
+        return judge() if compares_exactly(baseline) else await asyncio.to_thread(judge)
 
     found = await judged()
     if found.wants_more:
