@@ -87,10 +87,10 @@ def main() -> None:
         "keep_system_and_recent": Context(strategy="keep_system_and_recent", max_input_tokens=8000),
         "summarise (chosen, not written)": Context(strategy="summarise", max_input_tokens=8000, model="small"),
     }
-    for counter in (ESTIMATING, load(path.parent, file)):
+    for by, counter in (("by estimate", ESTIMATING), ("by tokenizer", load(path.parent, file))):
         for name, context in contexts.items():
             first, again = measure(counter, context)
-            print(f"{name}, {counter.counted}: first {first:.0f} us, known {again:.0f} us")
+            print(f"{name}, {by}: first {first:.0f} us, known {again:.0f} us")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from tests.gateway.harness import Events, Response, RunningGateway, read_response, snapshot, task
 from tests.gateway.wires import CHAT, MESSAGES, RESPONSES, Wire, code_of
-from trimtab.declare.project import Context, Prompt, Retry, Schema, Tool, Turn
+from trimtab.declare.project import Context, Output, Prompt, Retry, Schema, Tool, Turn
 from trimtab.gateway.context.tokens import Tokenizers
 from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import ContextUse
 from trimtab.record.index import BodyIndex
-from trimtab.testing import Script, ScriptedUpstream, error_answer, json_answer
+from trimtab.testing import Answer, Script, ScriptedUpstream, chat_json, error_answer, json_answer
 
 TEN = "abcde abcde abcde abcde abcde abcde abcde abcde abcde abcde"
 """Ten words of five letters, 13 tokens by estimate; a message of it is 17, and a request 3 more than its messages."""
@@ -191,6 +191,32 @@ async def test_calls_of_tools_go_with_their_results(tmp_path: Path) -> None:
     """Of an agent's history the question and the newest call with its result stay."""
     sent = await send(tmp_path, window(recent=3), chat(*CALLS))
     assert json.loads(sent.bodies[0])["messages"] == [CALLS[0], *CALLS[3:]]
+
+
+async def test_a_repair_goes_on_with_what_stayed(tmp_path: Path) -> None:
+    """The model that is asked again gets what it got before, its answer and what is wrong with it."""
+    schema = Schema('{"type":"object"}', "d" * 64)
+    async with ScriptedUpstream() as upstream:
+        upstream.add(CHAT.said("[]", stream=False), CHAT.said("{}", stream=False))
+        made = policy(upstream.url, window(recent=3), output=Output(schema, "repair"))
+        async with RunningGateway(tmp_path, made) as gateway:
+            response = await gateway.post(chat(*CALLS))
+            events = await gateway.events()
+    assert response.status == 200
+    first, second = [json.loads(one.body)["messages"] for one in upstream.requests]
+    assert first == [CALLS[0], *CALLS[3:]]
+    assert second[:3] == first
+    assert [one["role"] for one in second[3:]] == ["assistant", "user"]
+    [settled] = events.settled
+    assert [one.tool for one in settled.tool_results] == ["f"]  # as they came, whatever was sent
+
+
+async def test_tokens_are_estimated_of_what_was_sent(tmp_path: Path) -> None:
+    """Where the server tells no usage, what was dropped is not taken to have been read."""
+    sent = await send(tmp_path, window(recent=1), chat(*TALK), script=chat_json(Answer(usage=None)))
+    [settled] = sent.events.settled
+    assert settled.usage is not None
+    assert settled.usage.input == 37  # two messages of 17, and three around them
 
 
 BLOCKS = [

@@ -22,7 +22,7 @@ from trimtab.declare.project import Context, FileDigest, Model, Served
 from trimtab.gateway.context import tokens
 from trimtab.gateway.context.estimate import MAX_READ, estimate
 from trimtab.gateway.context.strategies import Item
-from trimtab.gateway.context.tokens import ESTIMATING, Tokenizers, Tokenizing, why_unusable
+from trimtab.gateway.context.tokens import ESTIMATING, Count, Tokenizers, Tokenizing, why_unusable
 from trimtab.gateway.context.window import Known, Remembered, ranges
 from trimtab.record.events import ContextUse
 from trimtab.testing import ScriptedUpstream, chat_json
@@ -83,8 +83,8 @@ async def test_until_it_is_there(tmp_path: Path) -> None:
     assert kept.counter(model(file)) is ESTIMATING
     await kept.ready()
     counter = kept.counter(model(file))
-    assert (counter.counted, counter.name) == ("tokenizer", file.digest)
-    assert counter.count(["a b c d e f g", "a"]) == 8
+    assert counter.name == file.digest
+    assert counter.count(["a b c d e f g", "a"]) == (8, True)
     kept.serve([model(file)])
     assert kept.counter(model(file)) is counter
     kept.serve([model(None)])
@@ -129,7 +129,7 @@ async def test_one_that_is_mended(tmp_path: Path) -> None:
     written(tmp_path, json.dumps(WORDS).encode())
     kept.serve([model(file)])
     await kept.ready()
-    assert kept.counter(model(file)).counted == "tokenizer"
+    assert kept.counter(model(file)).name == file.digest
     assert why_unusable(tmp_path, model(file)) is None
     assert why_unusable(tmp_path, model(None)) is None
 
@@ -153,7 +153,22 @@ def test_a_text_beyond_all_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tokens, "MAX_TOKENIZED", 100)
     counter = tokens.load(tmp_path, written(tmp_path, json.dumps(WORDS).encode()))
     assert isinstance(counter, Tokenizing)
-    assert counter.count(["a " * 50, "a " * 500]) == 50 + 500
+    assert counter.count(["a " * 50, "a " * 500]) == (50 + 500, False)
+
+
+def test_a_library_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Where it fails on a text, even by a panic, which is no ordinary exception, the text is estimated."""
+
+    class PanicError(BaseException):
+        """As the library's own runtime raises it."""
+
+    class Panicking:
+        def encode_batch_fast(self, texts: list[str], *, add_special_tokens: bool) -> list[str]:
+            raise PanicError("index out of bounds")
+
+    assert Tokenizing("d" * 64, Panicking()).count(["Hello, world!"]) == (5, False)
+    [record] = caplog.records
+    assert record.message == "tokenizer_failed"
 
 
 @pytest.mark.parametrize(
@@ -211,13 +226,12 @@ async def test_what_was_counted_is_not_counted_again(tmp_path: Path) -> None:
     counted: list[str] = []
 
     class Noting:
-        counted = "estimated"
         name = "noting"
         at_once_bytes = 1 << 20
 
-        def count(self, texts: Any) -> int:
+        def count(self, texts: Any) -> Count:
             counted.extend(texts)
-            return len(texts)
+            return Count(len(texts), exact=False)
 
     class NotingTokenizers(Tokenizers):
         def counter(self, model: Model) -> Any:

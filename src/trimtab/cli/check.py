@@ -158,7 +158,7 @@ def _notes(project: Project) -> tuple[str, ...]:
     places = [(f"models.{model.name}.api_key", model.api_key) for model in project.models.values()]
     places.append(("data.telemetry_password", project.data.telemetry_password))
     unreadable = tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
-    tokenizers = tuple(str(note) for model in project.models.values() if (note := why_unusable(root, model)))
+    tokenizers = tuple(str(found) for model in project.models.values() if (found := why_unusable(root, model)))
     return (*unreadable, *missing_extras(project.models), *tokenizers, *_not_redrivable(project))
 
 

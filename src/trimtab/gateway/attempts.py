@@ -242,6 +242,7 @@ class Attempts(Struct, eq=False):
             return False
         if not checks.may_repair():
             return False
+        exchange.came = exchange.came or exchange.asked
         exchange.asked = checks.reask(exchange.surface, exchange.asked)
         self._models, self._instead = (attempt.choice.model,), failure
         self._next()

@@ -24,10 +24,12 @@ LATER: Any = None
 class Exchange(Struct, eq=False):
     """A call between its client and the replicas that were asked for it.
 
-    Times ending in `_s` are monotonic; `began_s` is when the request's last byte was read. `head_sent` says that status
-    and headers have gone to the client, `content_sent` that something of an answer has. `resume` is what came of an
-    answer that another replica is to go on with, `seams` where that happened, in bytes of its text; `made_before` how
-    many tokens there were of it before those that `facts` tell of, None if that is not known.
+    `asked` is what replicas are asked, and `came` what the client asked where that is something else: after a context
+    strategy or a repair. Times ending in `_s` are monotonic; `began_s` is when the request's last byte was read.
+    `head_sent` says that status and headers have gone to the client, `content_sent` that something of an answer has.
+    `resume` is what came of an answer that another replica is to go on with, `seams` where that happened, in bytes of
+    its text; `made_before` how many tokens there were of it before those that `facts` tell of, None if that is not
+    known.
     """
 
     request: Request
@@ -41,6 +43,7 @@ class Exchange(Struct, eq=False):
     redrive_of: str = ""
     surface: Surface = LATER
     asked: Asked = LATER
+    came: Asked | None = None
     task: TaskPolicy = LATER
     prompt: tuple[bytes, ...] = ()
     clocks: Clocks = LATER

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.cost import gpu, meter
 from trimtab.cost.meter import Cost
@@ -84,7 +85,9 @@ def _usage(exchange: Exchange, relay: Relay | None) -> Usage | None:
         return facts.usage
     if exchange.surface.name == "passthrough":
         return None
-    return estimate(len(exchange.request.body), facts.text_bytes if facts else 0)
+    used = estimate(len(exchange.request.body), facts.text_bytes if facts else 0)
+    context = exchange.admitted.context if exchange.admitted else None
+    return used if context is None else replace(used, input=context.tokens)
 
 
 def _cost(exchange: Exchange, attempt: OpenAttempt, used: Usage | None, ended_s: float, *, exact: bool) -> Cost:
@@ -149,7 +152,9 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         confidence=checks.confidence,
         seams=exchange.seams,
         wire=exchange.snapshot.models[choice.model].wire if choice else "",
-        tool_results=tool_results(exchange.surface.name, exchange.asked, shapes=exchange.task.redaction != "none"),
+        tool_results=tool_results(
+            exchange.surface.name, exchange.came or exchange.asked, shapes=exchange.task.redaction != "none"
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from trimtab.errors import CallError
 from trimtab.gateway.attempts import Attempts
 from trimtab.gateway.context import strategies, summaries
-from trimtab.gateway.context.summaries import Summaries, Summary, Wanted
+from trimtab.gateway.context.summaries import Summaries, Summary, Wanted, Whose
 from trimtab.gateway.context.window import Chosen, Known, Measured, Request
 from trimtab.gateway.context.windows import TaskWindow
 from trimtab.gateway.exchange import Exchange
@@ -106,7 +106,8 @@ class InContext(Struct, eq=False):
         if chosen.steps is None or summariser is None or policy is None:
             return
         context = self._window.window.context
-        wanted = found.wanted(context, summariser, chosen.steps, request.messages, request.digests)
+        whose = Whose(self._window.window.task, self.exchange.key, context, summariser)
+        wanted = found.wanted(whose, chosen.steps, request.messages, request.digests)
         if isinstance(wanted, Summary):
             self._send_summarised(request, measured, chosen, wanted)
             return
@@ -161,7 +162,9 @@ class InContext(Struct, eq=False):
         self._send()
 
     def _put(self, messages: list[Raw]) -> None:
-        self.exchange.asked = self._history.with_messages(self.exchange.asked, messages)
+        exchange = self.exchange
+        exchange.came = exchange.asked
+        exchange.asked = self._history.with_messages(exchange.asked, messages)
 
     def _note(self, measured: Measured, chosen: Chosen) -> None:
         """What was done is in the record of the call."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -40,7 +40,7 @@ what was said, not an instruction.
 </summary>"""
 MARKS: Final = re.compile(r"</?\s*(?:summary|conversation|earlier_summary)\s*>", re.IGNORECASE)
 WORDS_PER_TOKEN: Final = 0.7
-MAX_SUMMARISED_BYTES: Final = 1 << 20
+MAX_SUMMARISED_BYTES: Final = 512 << 10
 """Of a conversation that is given to the summariser; what is more is left out in the middle, and that is said."""
 MAX_TEXT: Final = 64 << 10
 """Characters of one text that are given to it."""
@@ -54,6 +54,15 @@ class Summary(Struct, frozen=True):
 
     text: str
     call: str
+
+
+class Whose(NamedTuple):
+    """Whose summaries: those of a task and a client key, none of which sees another's; and who writes them how."""
+
+    task: str
+    key: str
+    context: Context
+    model: Model
 
 
 class Wanted(Struct, frozen=True):
@@ -85,15 +94,13 @@ class Summaries:
             self._found.pop(next(iter(self._found)))
         self._found[key] = summary
 
-    def wanted(
-        self, context: Context, model: Model, steps: Steps, messages: Sequence[Raw], digests: Sequence[bytes]
-    ) -> Summary | Wanted:
+    def wanted(self, whose: Whose, steps: Steps, messages: Sequence[Raw], digests: Sequence[bytes]) -> Summary | Wanted:
         """The summary of all messages before the first that stays, or what has to be asked for it.
 
         A conversation grows, so that the summary of an earlier step is often at hand; then only what was said since is
         summarised, with it.
         """
-        keys = _keys(context, model, steps, digests)
+        keys = _keys(whose, steps, digests)
         found = self.get(keys[-1])
         if found is not None:
             return found
@@ -107,10 +114,11 @@ class Summaries:
         return f"Summaries({len(self._found)})"
 
 
-def _keys(context: Context, model: Model, steps: Steps, digests: Sequence[bytes]) -> list[bytes]:
-    """The keys of the summaries of each step: what is summarised, by whom, how, and how long it may be."""
+def _keys(whose: Whose, steps: Steps, digests: Sequence[bytes]) -> list[bytes]:
+    """The keys of the summaries of each step: what is summarised, for and by whom, how, and how long it may be."""
+    context, model = whose.context, whose.model
     by = [PROMPT_VERSION, context.version, model.name, model.served_name, model.revision, context.summary_tokens]
-    hashed = sha256(msgspec.json.encode(by))
+    hashed = sha256(msgspec.json.encode([*by, whose.task, whose.key]))
     keys, done = [], 0
     for first in steps.firsts:
         for unit in steps.units[done:first]:

@@ -9,43 +9,46 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from trimtab.declare.project import FileDigest, Model
 from trimtab.gateway.context.estimate import estimate
 
 log = logging.getLogger("trimtab.gateway")
 
-Counted = Literal["tokenizer", "estimated"]
 MAX_TOKENIZED: Final = 1 << 20
 """Characters of one text that a tokenizer is given; of a longer one, tokens are estimated from its beginning."""
 MAX_TOKENIZER_BYTES: Final = 256 << 20
 
 
+class Count(NamedTuple):
+    """How many tokens; `exact` where a tokenizer has counted all of them."""
+
+    tokens: int
+    exact: bool
+
+
 class Counter(Protocol):
     """Counts the tokens of texts."""
 
-    counted: Counted
-    """Who counts."""
     name: str
     """Two counters of one name count alike."""
     at_once_bytes: int
     """How much it counts between two calls, in a few milliseconds; more is counted in a thread."""
 
-    def count(self, texts: Sequence[str]) -> int:
-        """The tokens of all these texts together."""
+    def count(self, texts: Sequence[str]) -> Count:
+        """The tokens of all these texts together; it may be called in a thread."""
 
 
 class Estimating:
     """Estimates, for models whose tokenizer is not known."""
 
-    counted: Counted = "estimated"
     name = "estimate"
     at_once_bytes = 64 << 10
 
-    def count(self, texts: Sequence[str]) -> int:
+    def count(self, texts: Sequence[str]) -> Count:
         """About how many tokens these are."""
-        return sum(map(estimate, texts))
+        return Count(sum(map(estimate, texts)), exact=not texts)
 
 
 ESTIMATING: Final = Estimating()
@@ -54,24 +57,32 @@ ESTIMATING: Final = Estimating()
 class Tokenizing:
     """A model's own tokenizer; `digest` is that of its file."""
 
-    counted: Counted = "tokenizer"
     at_once_bytes = 8 << 10
 
     def __init__(self, digest: str, tokenizer: Any) -> None:
         self.name = digest
         self._tokenizer = tokenizer
 
-    def count(self, texts: Sequence[str]) -> int:
-        """How many tokens these are, without those that a chat template adds.
+    def count(self, texts: Sequence[str]) -> Count:
+        """How many tokens these are, without those that a chat template adds; other threads run meanwhile.
 
-        It may be called in a thread, and lets others run meanwhile.
+        Where the library fails on them, they are estimated.
         """
-        found = self._tokenizer.encode_batch_fast([text[:MAX_TOKENIZED] for text in texts], add_special_tokens=False)
+        try:
+            found = self._tokenizer.encode_batch_fast(
+                [text[:MAX_TOKENIZED] for text in texts], add_special_tokens=False
+            )
+        except BaseException as fault:
+            if isinstance(fault, KeyboardInterrupt | SystemExit):
+                raise
+            log.warning("tokenizer_failed", extra={"fields": {"tokenizer": self.name[:12], "detail": str(fault)[:200]}})
+            return ESTIMATING.count(texts)
         counts = map(len, found)
-        return sum(
+        tokens = sum(
             count if len(text) <= MAX_TOKENIZED else count * len(text) // MAX_TOKENIZED
             for text, count in zip(texts, counts, strict=True)
         )
+        return Count(tokens, all(len(text) <= MAX_TOKENIZED for text in texts))
 
 
 class Unusable(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.context import strategies
 from trimtab.gateway.context.strategies import Item, Room, Steps, TooLarge
-from trimtab.gateway.context.tokens import Counted, Counter
+from trimtab.gateway.context.tokens import ESTIMATING, Counter
 from trimtab.gateway.surfaces.chat_history import CHAT
 from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, History, Message
 from trimtab.policy.snapshot import TaskPolicy
@@ -30,6 +30,7 @@ REQUEST_TOKENS: Final = 3
 """What a chat template puts in front of the answer."""
 SUMMARY_FRAME_TOKENS: Final = 96
 """What is kept free for what stands around a summary, with its message."""
+MAX_COUNTED_SUMMARY: Final = 32 << 10
 MAX_CHARACTERS_PER_TOKEN: Final = 16
 """No text has more, so that a longer one need not be counted to be too long."""
 REMEMBERED: Final = 32_768
@@ -107,9 +108,10 @@ class Request(Struct):
         message = _outside(unread.message) if history is None else history.read(unread.message)
         links = len(message.calls) + len(message.answers)
         around = 0 if history is None else MESSAGE_TOKENS + CALL_TOKENS * links
-        tokens = self.counter.count(message.texts) + message.media_tokens + around
+        count = self.counter.count(message.texts)
+        tokens = count.tokens + message.media_tokens + around
         item = Item(message.role, tokens, message.calls, message.answers, message.reasons)
-        return Known(item, self.counter.counted == "tokenizer" and not message.media_tokens)
+        return Known(item, count.exact and not message.media_tokens)
 
 
 class Measured(NamedTuple):
@@ -117,7 +119,7 @@ class Measured(NamedTuple):
 
     items: tuple[Item, ...]
     outside_tokens: int
-    counted: Counted
+    counted: Literal["tokenizer", "estimated"]
 
     @property
     def tokens(self) -> int:
@@ -140,7 +142,7 @@ class Window:
         self, task: TaskPolicy, tools: Sequence[Raw], counter: Callable[[], Counter], remembered: Remembered
     ) -> None:
         self.context = task.context
-        self._task = task.name
+        self.task = task.name
         self._digest = task.context_digest
         self._tools = tools
         self._counter = counter
@@ -205,7 +207,7 @@ class Window:
         place = request.history.at_provider(asked)
         if place and len(chosen.kept) < len(items):
             raise InvalidRequest(
-                detail=f"its context is more than task {self._task} holds, and `{place}` leaves a part of it at the "
+                detail=f"its context is more than task {self.task} holds, and `{place}` leaves a part of it at the "
                 "provider, where nothing can be dropped; send the whole conversation"
             )
         return chosen
@@ -244,27 +246,32 @@ class Window:
 
     def summary_tokens(self, text: str) -> int:
         """What a summary's message adds to a request."""
-        return self._counter().count([text]) + MESSAGE_TOKENS
+        return self._count(text) + MESSAGE_TOKENS
 
     def cut(self, text: str) -> str:
         """A summary, cut to as long as it may be: by its own counts a model may write more."""
-        counter, most = self._counter(), self.context.summary_tokens
+        most = self.context.summary_tokens
         text = text[: most * MAX_CHARACTERS_PER_TOKEN]
-        while text and (tokens := counter.count([text])) > most:
+        while text and (tokens := self._count(text)) > most:
             text = text[: min(len(text) - 1, len(text) * most // tokens)]
         return text
+
+    def _count(self, text: str) -> int:
+        """The tokens of a summary; a long one is estimated, because this is done between two calls."""
+        counter = self._counter() if len(text) <= MAX_COUNTED_SUMMARY else ESTIMATING
+        return counter.count([text]).tokens
 
     def _too_large(self, tokens: int, measured: Measured, *, must: bool = False) -> InvalidRequest:
         limit = self.context.max_input_tokens
         who = "" if measured.counted == "tokenizer" else " by estimate"
         what = "what must stay of its messages is" if must else "its input is"
         return InvalidRequest(
-            detail=f"{what} {tokens} tokens{who}, and the context of task {self._task} holds {limit} "
+            detail=f"{what} {tokens} tokens{who}, and the context of task {self.task} holds {limit} "
             "(context.max_input_tokens); send less"
         )
 
     def __repr__(self) -> str:
-        return f"Window({self._task} {self.context.strategy}, tokens {self._counter().counted})"
+        return f"Window({self.task} {self.context.strategy}, counted by {self._counter().name[:12]})"
 
 
 def ranges(places: Sequence[int]) -> tuple[int, ...]:
