@@ -24,11 +24,13 @@ NO_LOCK: Final = f"there is no {lockfile.FILE}"
 class Agreement(Struct, frozen=True):
     """How a project stands to its lock.
 
-    `lock` is None where there is none that can be used. `words` are the first differences in sentences, `count` how
-    many there are in all; none where project and lock say the same.
+    `lock` is None where there is none that can be used; `pins` is what the project resolves to with what that lock
+    knows. `words` are the first differences in sentences, `count` how many there are in all; none where project and
+    lock say the same.
     """
 
     lock: Lock | None = None
+    pins: Lock | None = None
     words: tuple[str, ...] = ()
     count: int = 0
 
@@ -45,7 +47,7 @@ def agreement(project: Project, lock: Lock | None) -> Agreement:
     resolved = resolve(project, lock)
     words = [one.words for one in resolved.refusals]
     words += [one.words for one in differences(lock, resolved.lock)]
-    return Agreement(lock, tuple(words[:SHOWN]), len(words))
+    return Agreement(lock, resolved.lock, tuple(words[:SHOWN]), len(words))
 
 
 def agreement_on_disk(project: Project) -> Agreement:

@@ -26,11 +26,10 @@ POINTER: Final = re.compile(r"\bat '?(/[^\s']*[^\s',;:])")
 
 
 def compile(project: Project, lock: Lock | None = None, *, agrees: bool = True) -> Snapshot:
-    """The snapshot of a project, and of the lock that it is served under.
+    """The snapshot of a project, and of the lock that it resolves to (`policy.agreement`).
 
-    Models are called what the lock resolved them to, as far as it still speaks of the names that are declared; with
-    `agrees` (see `policy.agreement`) the snapshot bears the lock's id. Equal projects and locks give equal digests, in
-    any process and any order of declaration.
+    Models are called what the lock resolved them to; where it `agrees` with the one on disk, the snapshot bears its id.
+    Equal projects and locks give equal digests, in any process and any order of declaration.
 
     Raises `DeclarationError` for schemas that do not compile.
     """
@@ -64,13 +63,13 @@ def compile(project: Project, lock: Lock | None = None, *, agrees: bool = True) 
 
 def _resolved(models: Mapping[str, Model], lock: Lock) -> dict[str, str]:
     """What the lock resolved names to that servers are not called by."""
-    pins = {name: one.pinned for name, one in sorted(lock.of("models").items()) if name in models}
-    return {
-        name: str(pinned["resolved"])
-        for name, pinned in pins.items()
-        if pinned.get("requested") == models[name].served_name
-        and pinned.get("resolved", models[name].served_name) != models[name].served_name
-    }
+    found: dict[str, str] = {}
+    for name, one in sorted(lock.of("models").items()):
+        declared = models[name].served_name if name in models else None
+        resolved = one.pinned.get("resolved")
+        if one.pinned.get("requested") == declared and isinstance(resolved, str) and resolved not in ("", declared):
+            found[name] = resolved
+    return found
 
 
 def digest(snapshot: Snapshot) -> str:

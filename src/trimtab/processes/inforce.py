@@ -205,7 +205,7 @@ def _candidate(project: Project) -> Candidate:
     if missing:
         raise DeclarationError(project.root, missing)
     agreement = agreement_on_disk(project)
-    return Candidate(project, compile_policy(project, agreement.lock, agrees=agreement.holds), agreement)
+    return Candidate(project, compile_policy(project, agreement.pins, agrees=agreement.holds), agreement)
 
 
 def _alike(one: Drift, other: Drift | None) -> bool:
