@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.lock import governed
+from tests.lock.governed import put
+from tests.lock.mutations import MUTATIONS, Mutation
 from trimtab.declare.load import load
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.origins import Origin, origins
@@ -59,3 +62,31 @@ def test_parts_of_a_file() -> None:
     assert Origin("x", only=(("model", "small"),)).of(values) == [None]
     assert Origin("x", without=("models", "sampling")).of(values) == {"model": "small"}
     assert not Origin("x").is_part
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_is_traced(mutation: Mutation, project: Path, tmp_path: Path) -> None:
+    """Whatever changes an entry, an origin of that entry changed: its part of a file, or the whole of one."""
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    mutation.make(tmp_path)
+    before, after = (origins(load(root)) for root in (project, tmp_path))
+    known = set(before.get(mutation.key, ())) | set(after.get(mutation.key, ()))
+    assert any(content(project, one) != content(tmp_path, one) for one in known)
+
+
+def content(root: Path, one: Origin) -> object:
+    """What an origin holds; None where its file is not there."""
+    path = root / one.path
+    if not path.is_file():
+        return None
+    return one.of(tomllib.loads(path.read_text(encoding="utf-8"))) if one.is_part else path.read_bytes()
+
+
+def test_tasks_with_equal_schemas(tmp_path: Path) -> None:
+    """A schema is traced to its own task's file, though another one says the same."""
+    put(tmp_path, "trimtab.toml", '[models.small]\nmodel = "m-1"\nreplicas = ["http://127.0.0.1:9000"]\n')
+    for task in ("a", "b"):
+        put(tmp_path, f"tasks/{task}/task.toml", 'model = "small"\noutput = { schema = "out.json" }\n')
+        put(tmp_path, f"tasks/{task}/out.json", '{"type": "object"}')
+    found = origins(load(tmp_path))
+    assert [found[f"schemas/{task}"][0].path for task in ("a", "b")] == ["tasks/a/out.json", "tasks/b/out.json"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from trimtab.declare.project import DataSet, Project, Task, Tool
+from trimtab.declare.project import DataSet, Project, Schema, Task, Tool
 
 Keys = tuple[str, ...]
 PROJECT_FILE = "trimtab.toml"
@@ -41,7 +41,9 @@ def origins(project: Project) -> dict[str, tuple[Origin, ...]]:
         f"policies/{DEFAULTS}": (_declared(("defaults",)),),
         "packages/project": (_declared(("lock",)), *(Origin(each.path) for each in project.lock.dependencies)),
     }
-    schemas = {source.schema.digest: source.path for source in project.schemas}
+    schemas: dict[str, list[str]] = {}
+    for source in project.schemas:
+        schemas.setdefault(source.schema.digest, []).append(source.path)
     for task in project.tasks.values():
         found |= _of_task(task, schemas)
     for model in project.models.values():
@@ -53,11 +55,11 @@ def origins(project: Project) -> dict[str, tuple[Origin, ...]]:
     for name in project.retrieval:
         found[f"retrieval/{name}"] = (_declared(("retrieval", name)),)
     for data in project.data_sets.values():
-        found[f"data/{data.name}"] = tuple(_of_data(data))
+        found[f"data/{data.name}"] = tuple(_of_data(data, schemas))
     return found
 
 
-def _of_task(task: Task, schemas: Mapping[str, str]) -> dict[str, tuple[Origin, ...]]:
+def _of_task(task: Task, schemas: Mapping[str, list[str]]) -> dict[str, tuple[Origin, ...]]:
     folder = f"tasks/{task.name}"
     file = f"{folder}/task.toml"
     found = {
@@ -75,17 +77,26 @@ def _of_task(task: Task, schemas: Mapping[str, str]) -> dict[str, tuple[Origin, 
     if task.output is not None:
         models = dict.fromkeys((task.model, *task.fallback))
         engines = tuple(("models", model, key) for model in models for key in ("wire", "engine", "grammar"))
-        schema = Origin(schemas.get(task.output.schema.digest, f"{folder}/output.schema.json"))
-        found[f"schemas/{task.name}"] = (schema, Origin(file, only=(("output", "schema"),)), _declared(*engines))
+        of_schema = _of_schema(task.output.schema, schemas, folder)
+        found[f"schemas/{task.name}"] = (*of_schema, Origin(file, only=(("output", "schema"),)), _declared(*engines))
     return found
 
 
-def _of_data(data: DataSet) -> Iterator[Origin]:
+def _of_data(data: DataSet, schemas: Mapping[str, list[str]]) -> Iterator[Origin]:
     if not data.name.startswith("tasks/"):
         yield Origin(f"data/{data.name}.json")
     yield Origin(data.file.path)
+    if data.columns is not None:
+        yield from _of_schema(data.columns, schemas, "data")
     if data.transform is not None:
         yield Origin(data.transform.path)
+
+
+def _of_schema(schema: Schema, schemas: Mapping[str, list[str]], folder: str) -> list[Origin]:
+    """The file of a schema; of several that say the same, those in the folder it is named from."""
+    paths = schemas.get(schema.digest, [])
+    near = [path for path in paths if path.startswith(f"{folder}/")]
+    return [Origin(path) for path in near or paths]
 
 
 def _tools(project: Project) -> list[Tool]:
