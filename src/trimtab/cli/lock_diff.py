@@ -112,14 +112,14 @@ def prompt_lines(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]
         right = new[place] if place < len(new) else ("", "")
         if left != right:
             yield f"{safe(right[0] or left[0])}:"
-            yield from _shown(word_diff(left[1], right[1]))
+            yield from diff_lines(word_diff(left[1], right[1]))
 
 
 def _turns(pinned: dict[str, Any]) -> list[tuple[str, str]]:
     return [(str(turn["role"]), "\n".join(turn["text"])) for turn in pinned.get("turns", ())]
 
 
-def _shown(pieces: tuple[Piece, ...]) -> Iterator[str]:
+def diff_lines(pieces: tuple[Piece, ...]) -> Iterator[str]:
     """The lines with changes, and one on either side of them."""
     lines: list[str] = [""]
     marked: list[bool] = [False]

@@ -20,7 +20,6 @@ from trimtab.declare.load import load
 from trimtab.declare.mistakes import nearest
 from trimtab.declare.project import InputType, Project, Task
 from trimtab.declare.rendering import render_task
-from trimtab.errors import InvalidRequest
 from trimtab.gateway.context.tokens import Tokenizers
 from trimtab.gateway.context.windows import ContextMemory
 from trimtab.gateway.preview import Sent, preview
@@ -86,18 +85,18 @@ def _case(root: Path, task: str, number: int) -> dict[str, Any]:
                 if row.number == number:
                     if isinstance(row, Row):
                         return row.value
-                    raise InvalidRequest(detail=f"line {number} of {task}/{CASES} {row.words}")
+                    raise click.ClickException(f"line {number} of {path} {row.words}")
     except FileNotFoundError:
-        raise InvalidRequest(detail=f"task {task} has no {CASES}; write one, or give --input") from None
+        raise click.ClickException(f"there is no {path}; write it, or give --input") from None
     except OSError as failure:
-        raise InvalidRequest(detail=f"{task}/{CASES} cannot be read ({failure.strerror})") from None
-    raise InvalidRequest(detail=f"{task}/{CASES} has no line {number} with a case on it")
+        raise click.ClickException(f"{path} cannot be read ({failure.strerror})") from None
+    raise click.ClickException(f"{path} has no line {number} with a case on it")
 
 
 def _inputs_of(row: dict[str, Any], task: Task, case: int | None) -> dict[str, Any]:
     inputs = row.get("inputs", {})
     if not isinstance(inputs, dict):
-        raise InvalidRequest(detail=f"the inputs of line {case} of {task.name}/{CASES} are no object")
+        raise click.ClickException(f"the inputs of line {case} of {task.name}/{CASES} are no object")
     return inputs
 
 

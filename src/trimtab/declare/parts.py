@@ -160,6 +160,12 @@ class Parts:
         return f"Parts({len(self._expanded)} read)"
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """What a text may include, by the look of it, whether it is a template or not."""
+    names = (match["double"] or match["single"] for match in TAG.finditer(text) if INCLUDING.match(match[0]))
+    return tuple(dict.fromkeys(name for name in names if name and NAME.fullmatch(name)))
+
+
 def _tags(text: str) -> list[_Tag]:
     """The inclusions of a text, in their order; raises `TemplateSyntaxError`.
 

@@ -77,7 +77,7 @@ def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> 
 def _read_prompt(name: str, table: Table, library: Library) -> Prompt | None:
     """The task's prompt, with what `task.toml` says of it."""
     path, inputs, about = f"{FOLDER}/{name}/{PROMPT_FILE}", table.table("inputs"), table.table("prompt")
-    types = _read_inputs(inputs)
+    types = read_inputs(inputs)
     prompt = read_prompt(library.parts, path, types, about.each("tuned_on", data_set_name))
     if prompt is None and not library.has(path):
         for each, key in ((inputs, "inputs"), (about, "prompt")):
@@ -88,7 +88,8 @@ def _read_prompt(name: str, table: Table, library: Library) -> Prompt | None:
     return prompt
 
 
-def _read_inputs(table: Table) -> dict[str, InputType]:
+def read_inputs(table: Table) -> dict[str, InputType]:
+    """The `inputs` table: the type of each input that is declared."""
     if len(table) > MAX_INPUTS:
         table.wrong("", f"there are {len(table)} inputs", f"declare at most {MAX_INPUTS}")
     names = [name for name in sorted(table)[:MAX_INPUTS] if values.INPUT.fullmatch(name)]

@@ -130,12 +130,27 @@ class Repository:
             is_whole = is_whole and count < MAX_COMMITS
         return Histories({path: tuple(commits) for path, commits in found.items()}, is_whole)
 
-    def history(self, path: str, most: int) -> tuple[Commit, ...]:
-        """The commits that touched a path, newest first; of a shallow clone also the one at which its history ends."""
+    def history(self, path: str, most: int, *others: str) -> tuple[Commit, ...]:
+        """The commits that touched a path or one of some others, newest first; of a shallow clone also the one at which
+        its history ends.
+        """
         if not self.head:
             return ()
-        log = self._ask("log", f"--format=tformat:{_FORMAT}", "-z", f"-n{most}", self.head, "--", path)
+        log = self._ask("log", f"--format=tformat:{_FORMAT}", "-z", f"-n{most}", self.head, "--", path, *others)
         return tuple(commit for commit, _ in _logged(log))
+
+    def renamed(self, path: str) -> tuple[str, str] | None:
+        """What a file was called before its last renaming, and the commit that renamed it; None where none did."""
+        if not self.head:
+            return None
+        told = self._ask(
+            "log", "--follow", "--diff-filter=R", "--name-status", "-z", "-n1", "--format=tformat:%H",
+            self.head, "--", path,
+        )  # fmt: skip
+        parts = told.split(b"\0")
+        if len(parts) < 4 or not parts[1].lstrip(b"\n").startswith(b"R"):
+            return None
+        return next(self._inner(parts[2]), ""), parts[0].decode()
 
     def commit(self, hash_: str) -> Commit | None:
         """A commit by its whole hash; None for what is none, or is not here."""
