@@ -102,6 +102,21 @@ async def test_edit_is_held_back_until_both_files_are_saved(root: Path, first: s
     assert [event.lock for event in admitted(up)] == [before.lock_id, after.lock_id]
 
 
+async def test_edit_that_is_saved_with_its_lock_is_not_held_back(root: Path) -> None:
+    """Both files within the quiet time are one edit, taken whole."""
+    before = write_lock(root)
+    after = edited(root)
+    write_task(root)
+    async with Up(root) as up:
+        digest = up.standing()["digest"]
+        write_task(root, first_token="19s")
+        write_file(root / lockfile.FILE, lockfile.encode(after))
+        await up.until(lambda: up.members("gateway")[0].snapshot != digest)
+        (_, change) = up.changes("lock")
+        assert (change.before, change.after) == (before.lock_id, after.lock_id)
+        assert up.changes("edit_held_back") == []
+
+
 async def test_elsewhere_an_edit_serves_under_no_lock(root: Path) -> None:
     """Outside production the edit is in force at once; its answers and records bear no lock, and that is told."""
     declaration = root / "trimtab.toml"

@@ -46,7 +46,7 @@ PYTHON_DEFAULT: Final = "what .python-version says"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
 PROJECT_KEYS: Final = (
-    Key("environment", "name", "development", "where this project runs, such as production; stands on every record"),
+    Key("environment", "name", "development", "where this project runs; stands on every record; `production` serves only what is locked"),
     Key("gateway.listen", "host:port", "127.0.0.1:8400", "where clients reach the model gateway"),
     Key("gateway.tls.cert", "path", "none", "certificate chain the gateway serves with, PEM"),
     Key("gateway.tls.key", "path", "none", "private key of that certificate, PEM"),
