@@ -83,7 +83,7 @@ def test_hosted_model() -> None:
     [words] = refusals(hosted("gpt-4o"))
     assert words.startswith('models.small.model is "gpt-4o", which its provider may move')
     assert "name a dated one" in words
-    assert "trimtab lock verify --live" in words
+    assert "trimtab lock --live" in words
     assert refusals(hosted("gpt-4o-2024-08-06")) == []
     assert refusals(hosted("gpt-4o"), resolved="gpt-4o-2024-08-06") == []
     assert refusals(hosted("gpt-x-sol"), served_model="gpt-x-sol") == []

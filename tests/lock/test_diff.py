@@ -266,3 +266,10 @@ def test_quotation() -> None:
     """A quotation is one printable line, its middle cut out where it is long."""
     assert quote("a\n\x1b[31mb") == '"a  [31mb"'
     assert quote("x" * 300) == f'"{"x" * 66} ... {"x" * 25}"'
+
+
+def test_repetition_is_quick() -> None:
+    """Texts and lists that repeat one thing over and over are compared within the bounds."""
+    assert changed_words("x " + "a " * 50_000, "y " + "a b " * 50_000).startswith("50,001 words, from")
+    found = words("policies", {"tools": ["a"] * 5_000}, {"tools": ["b"] + ["a"] * 5_000})
+    assert found == ['tools[0] is "b", was "a"', 'tools[5000] is new: "a"']

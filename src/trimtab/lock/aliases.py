@@ -11,7 +11,7 @@ from typing import Final
 
 from trimtab.declare.project import Adapter, Auth, Model, Retrieval, Tool
 
-ASK_LIVE: Final = "trimtab lock verify --live"
+ASK_LIVE: Final = "trimtab lock --live"
 """What resolves an alias by asking its provider."""
 _COMMIT: Final = re.compile(r"(?:sha256:)?[0-9a-f]{64}|[0-9a-f]{40}")
 _IMAGE: Final = re.compile(r"(?:[^\s@]{1,255}@)?sha256:[0-9a-f]{64}|[0-9a-f]{64}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 from trimtab.lock.lockfile import Entry, Lock
 from trimtab.lock.schema_form import is_schema
-from trimtab.lock.tree import Leaf, Path, Reach, leaves, pointer
+from trimtab.lock.tree import Leaf, Path, Reach, leaves, pointer, stretches
 from trimtab.lock.words import dotted, sentence, show
 from trimtab.lock.words_text import changed_words, quote
 
@@ -149,9 +148,7 @@ def _turns(old: list[Any], new: list[Any]) -> Iterator[_Told]:
         roles = " -> ".join(", ".join(_role(turn) for turn in turns) for turns in (old, new))
         yield _Told(Leaf(at, "reordered", old, new), f"the turns are in another order: {roles}")
         return
-    for tag, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if tag == "equal":
-            continue
+    for i, j, k, m in stretches(before, after):
         paired = min(j - i, m - k)
         for step in range(paired):
             yield from _turn(old[i + step], new[k + step], (*at, k + step), new)

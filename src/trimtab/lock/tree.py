@@ -16,7 +16,8 @@ Reach = Literal["", "cosmetic", "visible", "validating"]
 """What a difference of schemas reaches: which values are valid, what the model sees, or neither."""
 
 MOST_ALIGNED: Final = 2_000
-"""Elements of two lists together that are still aligned; longer lists are compared place by place."""
+MOST_PAIRS: Final = 20_000
+"""Elements of two lists, and pairs of equal ones, that are still aligned; beyond, they are compared place by place."""
 
 
 class Leaf(Struct, frozen=True):
@@ -51,23 +52,20 @@ def _of_lists(before: list[Any], after: list[Any], at: Path) -> Iterator[Leaf]:
     if Counter(old) == Counter(new):
         yield Leaf(at, "reordered", before, after)
         return
-    for start, stop, first, last in _changed_stretches(old, new):
+    for start, stop, first, last in stretches(old, new):
         paired = min(stop - start, last - first)
         for index in range(paired):
-            yield from _of_elements(before[start + index], after[first + index], (*at, first + index))
+            yield from leaves(before[start + index], after[first + index], (*at, first + index))
         for index in range(start + paired, stop):
             yield Leaf((*at, index), "removed", before[index], None)
         for index in range(first + paired, last):
             yield Leaf((*at, index), "added", None, after[index])
 
 
-def _of_elements(before: Any, after: Any, at: Path) -> Iterator[Leaf]:
-    """Two elements that stand at one place: what differs in them where both have parts, else one for the other."""
-    yield from leaves(before, after, at)
-
-
-def _changed_stretches(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    if len(old) + len(new) > MOST_ALIGNED:
+def stretches(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Where two lists differ: start and stop in the first, start and stop in the second."""
+    there = Counter(new)
+    if len(old) + len(new) > MOST_ALIGNED or sum(there[one] for one in old) > MOST_PAIRS:
         length = min(len(old), len(new))
         yield from ((at, at + 1, at, at + 1) for at in range(length) if old[at] != new[at])
         yield length, len(old), length, len(new)
