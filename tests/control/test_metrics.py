@@ -13,6 +13,7 @@ from prometheus_client.samples import Sample
 from tests.control.conftest import BOARD
 from tests.store.samples import attempt, call
 from trimtab.journal.dead_letters import Tally
+from trimtab.lock.identity import Standing
 from trimtab.processes.catalogue import (
     CATALOGUE,
     DURATION_BUCKETS_S,
@@ -20,6 +21,7 @@ from trimtab.processes.catalogue import (
     TPOT_BUCKETS_S,
     TTFT_BUCKETS_S,
 )
+from trimtab.processes.identity import Figures, ReplicaIdentity
 from trimtab.processes.metrics import MAX_VALUES, OTHER, Metrics, Recorded
 from trimtab.processes.tool_shapes import Drifting
 from trimtab.record.events import Attempt, Settled, ToolOutcome, ToolResult, Usage
@@ -36,11 +38,18 @@ class Scraped:
         self.recorded = Recorded()
         self.dead = [Tally("call", "route", "upstream_error", 3), Tally("records", "", "unreadable", 1)]
         self.drifting = [Drifting("find", "tool_shape", "major", path, "", 0) for path in ("$.a", "$.b")]
+        tested = (
+            ReplicaIdentity("small", "http://a", Standing("same", checked_ns=1_500_000_000)),
+            ReplicaIdentity("small", "http://b", Standing("changed", 2, checked_ns=2_000_000_000)),
+            ReplicaIdentity("small", "http://c", trouble="it is down"),
+        )
+        self.identity = Figures(tested, ((("small", "http://b"), "hit", 2), (("small", "http://c"), "untested", 7)))
         self.metrics = Metrics(
             self.recorded,
             lambda: BOARD,
             lambda: (Lag(700, 2.5, 3, 1), True),
             lambda: self.dead,
+            lambda: self.identity,
             drifting=lambda: self.drifting,
         )
 
@@ -257,3 +266,14 @@ def test_tools_answers_and_their_drift(scraped: Scraped) -> None:
     assert scraped.value("trimtab_tool_drift", tool="find", kind="tool_shape", **{"class": "major"}) == 2
     scraped.drifting.clear()
     assert not scraped.has("trimtab_tool_drift")
+
+
+def test_what_replicas_serve_is_told(scraped: Scraped) -> None:
+    """1 while a replica answers as locked and 0 after an alarm; one that was never tested has no such sample."""
+    same, tests = "trimtab_model_identity_same", "trimtab_model_identity_tests_total"
+    assert scraped.value(same, replica="http://a") == 1
+    assert scraped.value(same, replica="http://b") == 0
+    assert not any(sample.name == same and sample.labels["replica"] == "http://c" for sample in scraped.samples())
+    assert scraped.value("trimtab_model_identity_tested_timestamp_seconds", replica="http://a") == 1.5
+    assert scraped.value(tests, model="small", replica="http://b", result="hit") == 2
+    assert scraped.value(tests, replica="http://c", result="untested") == 7
