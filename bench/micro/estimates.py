@@ -1,6 +1,6 @@
 """How far the estimate of tokens is off for a tokenizer: `python bench/micro/estimates.py TOKENIZER.json FILE...`
 
-Prints for each file, read in pieces of 1,500 characters, the estimate as a multiple of what the tokenizer counts: of all
+Prints for each file, in pieces of 1,500 characters, the estimate as a multiple of what the tokenizer counts: of all
 pieces together, and the 5th and 95th percentile of single ones.
 """
 
@@ -29,9 +29,8 @@ def main() -> None:
         guessed = [estimate(piece) for piece in pieces]
         ratios = sorted(guess / max(1, count) for guess, count in zip(guessed, counted, strict=True))
         low, high = ratios[len(ratios) // 20], ratios[-1 - len(ratios) // 20]
-        print(
-            f"{name}: {sum(guessed) / sum(counted):.2f} ({low:.2f} to {high:.2f}, median {statistics.median(ratios):.2f})"
-        )
+        middle = statistics.median(ratios)
+        print(f"{name}: {sum(guessed) / sum(counted):.2f} ({low:.2f} to {high:.2f}, median {middle:.2f})")
 
 
 if __name__ == "__main__":
