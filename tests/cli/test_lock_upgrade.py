@@ -97,8 +97,8 @@ def test_a_dry_run(root: Path, ask: Ask) -> None:
     ("arguments", "reason"),
     [
         (("smal", "--to", "x"), "it is not declared; declared is models.small"),
-        (("small",), "it is there already; say where to with --to or --revision"),
-        (("small", "--to", "acme/small-1"), "it is there already"),
+        (("smal",), "it is not declared; declared is models.small"),
+        (("small", "--to", "acme/small-1"), "it is there already; say where to with --to or --revision"),
         (("small", "--to", "acme/small:latest"), "stands for another model tomorrow"),
         (("small", "--revision", "main"), "a branch or a tag"),
     ],
@@ -110,6 +110,20 @@ def test_what_is_refused(root: Path, ask: Ask, arguments: tuple[str, ...], reaso
     said = ask("upgrade", *arguments)
     assert said.status == 1
     assert reason in said.err
+    assert files(root) == before
+
+
+def test_nothing_is_moved_unless_said(root: Path, ask: Ask) -> None:
+    """Without a new name or revision it only compares, and says what the model is."""
+    ask()
+    place(root, "trimtab.toml", MODEL + LARGE)
+    before = files(root)
+    said = ask("upgrade", "small")
+    assert said.status == 0
+    assert "models.small is acme/small-1 in trimtab.lock" in said.out
+    assert "nothing is moved" in said.out
+    assert ask("upgrade", "small", "--json").json()["written"] is False
+    assert "it is not locked yet; run `trimtab lock`" in ask("upgrade", "large").err
     assert files(root) == before
 
 
@@ -187,6 +201,9 @@ def test_recorded_calls_are_compared(root: Path) -> None:
     assert "60 %, n 80" in shown
     assert "80 %, n 70" in shown
     assert "+5.24 % to +33.4 %" in shown
+    again = json.loads(trimtab(root, "lock", "upgrade", "small", "--json").stdout)
+    assert (again["written"], again["calls_before"], again["calls_after"]) == (False, 80, 70)
+    assert again["rows"] == found["rows"], "after the move it says the same"
     other = trimtab(root, "lock", "upgrade", "small", "--to", "acme/small-3", "--dry-run")
     assert "no call that acme/small-3 answered is recorded" in other.stdout
 

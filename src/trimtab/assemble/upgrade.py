@@ -1,15 +1,13 @@
 """`trimtab lock upgrade`: one model is moved in the declaration and the lock, and nothing else moves.
 
-It joins the declaration, the lock and recorded calls. What the old and the new model did is compared by `compare`.
+What recorded calls say of the old model and the new one is in `assemble.evidence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from statistics import fmean
-from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,14 +20,6 @@ from trimtab.lock.diff import Difference, differences
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.resolve import Resolved, resolve
 from trimtab.lock.writing import write_file
-from trimtab.record.events import Settled
-from trimtab.statistics.differences import difference_of_means, difference_of_shares
-from trimtab.statistics.intervals import Interval
-
-REFUSALS: Final = frozenset({"refusal", "content_filter"})
-"""Reasons for which an answer ended that are a refusal where it has no verdict."""
-_PUSD_A_USD: Final = 1e12
-
 
 Ask = Callable[[Project, Resolved], tuple[Resolved, tuple[str, ...]]]
 """Asks the servers of a model, and resolves again with what they told."""
@@ -49,30 +39,6 @@ class Upgrade(Struct, frozen=True):
     lock: Lock
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
-
-
-class Row(Struct, frozen=True):
-    """A measure of one task: of how many calls on either side, what it was, and the 95 % interval of the difference.
-
-    Shares are of 1, tokens and US dollars means of a call. A side without calls has no value.
-    """
-
-    task: str
-    measure: str
-    unit: str
-    n_before: int
-    before: float | None
-    n_after: int
-    after: float | None
-    difference: Interval
-
-
-class Evidence(Struct, frozen=True):
-    """What recorded calls say of an old model and a new one; without calls of both there is nothing to compare."""
-
-    calls_before: int
-    calls_after: int
-    rows: tuple[Row, ...] = ()
 
 
 def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date, ask: Ask | None = None) -> Upgrade:
@@ -111,6 +77,15 @@ def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date,
     return Upgrade(name, planned, original, edited, resolved.lock, found, (*told, *_notes(model, moved, resolved)))
 
 
+def declared(root: Path, held: Lock, name: str) -> Project:
+    """The project, in which the model is declared and locked; raises `UpgradeRefused`."""
+    project = load(root)
+    _model(project, name)
+    if held.get("models", name) is None:
+        raise UpgradeRefused(what=f"models.{name}", detail="it is not locked yet; run `trimtab lock`")
+    return project
+
+
 def apply(root: Path, planned: Upgrade, write_lock: Callable[[], object]) -> None:
     """Writes the declaration, then the lock by `write_lock`; where either fails, both are as they were.
 
@@ -135,89 +110,6 @@ def _verify(root: Path, planned: Upgrade) -> None:
 
 def _edited_meanwhile(planned: Upgrade) -> UpgradeRefused:
     return UpgradeRefused(what=f"models.{planned.model}", detail="the project was edited meanwhile; say it again")
-
-
-def served_by(model: Model) -> Callable[[Settled], bool]:
-    """Whether a call was answered by what a model's name stands for, as its server said."""
-    return lambda call: call.upstream_model == model.served_name
-
-
-def compare(before: Sequence[Settled], after: Sequence[Settled]) -> Evidence:
-    """Sets calls of an old model beside calls of a new one, task by task: answers that keep their schema, tool calls
-    that are valid, refusals, tokens and cost.
-
-    A share counts calls, so that all tool calls of one call count once. The calls are not of the same inputs, so what
-    came in may differ as well; each interval holds by itself.
-    """
-    tasks = sorted({call.admitted.task for call in before} & {call.admitted.task for call in after})
-    rows = (
-        row
-        for task in tasks
-        for row in _rows(
-            task,
-            [call for call in before if call.admitted.task == task],
-            [call for call in after if call.admitted.task == task],
-        )
-    )
-    return Evidence(len(before), len(after), tuple(rows))
-
-
-def _rows(task: str, before: list[Settled], after: list[Settled]) -> Iterable[Row]:
-    shares: dict[str, Callable[[Settled], bool | None]] = {
-        "answers that keep the schema": _is_valid,
-        "calls with valid tool calls": _tools_are_valid,
-        "refusals": _is_refused,
-    }
-    means: dict[tuple[str, str], Callable[[Settled], float | None]] = {
-        ("length of an answer", "tokens"): _length,
-        ("cost of a call", "USD"): _cost,
-    }
-    for measure, told in shares.items():
-        left, right = _told(map(told, before)), _told(map(told, after))
-        if left or right:
-            counts = (int(sum(left)), len(left)), (int(sum(right)), len(right))
-            yield _row(task, measure, "share", left, right, difference_of_shares(*counts))
-    for (measure, unit), amount in means.items():
-        some, others = _told(map(amount, before)), _told(map(amount, after))
-        if some or others:
-            yield _row(task, measure, unit, some, others, difference_of_means(some, others))
-
-
-def _row(
-    task: str, measure: str, unit: str, before: Sequence[float], after: Sequence[float], difference: Interval
-) -> Row:
-    values = [fmean(side) if side else None for side in (before, after)]
-    return Row(task, measure, unit, len(before), values[0], len(after), values[1], difference)
-
-
-def _told(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _is_valid(call: Settled) -> bool | None:
-    return call.verdict == "valid" if call.verdict in {"valid", "invalid", "truncated"} else None
-
-
-def _tools_are_valid(call: Settled) -> bool | None:
-    return all(one.outcome == "valid" for one in call.tool_outcomes) if call.tool_outcomes else None
-
-
-def _is_refused(call: Settled) -> bool | None:
-    if not (call.verdict or call.finish_reason):
-        return None
-    return call.verdict == "refused" or (not call.verdict and call.finish_reason in REFUSALS)
-
-
-def _length(call: Settled) -> float | None:
-    if not call.finish_reason:
-        return None
-    if call.answer_tokens is not None:
-        return call.answer_tokens
-    return call.usage.output if call.usage else None
-
-
-def _cost(call: Settled) -> float | None:
-    return None if call.cost_pusd is None or call.cost_label == "unknown" else call.cost_pusd / _PUSD_A_USD
 
 
 def _model(project: Project, name: str) -> Model:

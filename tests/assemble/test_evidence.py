@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.samples import call
-from trimtab.assemble.upgrade import Evidence, Row, compare
+from trimtab.assemble.evidence import Evidence, Row, Sides, Standing, compare
+from trimtab.lock.lockfile import Lock, entry, lock
 from trimtab.record.events import Settled, ToolOutcome, Usage
 from trimtab.statistics.differences import ENTIRE
 
@@ -96,3 +97,40 @@ def test_nothing_to_compare() -> None:
     assert compare([call("a")], []) == Evidence(1, 0)
     one = compare([call("a")], [replace(call("b"), upstream_model="new")])
     assert rows(one)["cost of a call"].difference == ENTIRE
+
+
+def locked(resolved: str, revision: str, other: str = "x") -> Lock:
+    """A lock of two models."""
+    return lock([
+        entry("models", "small", {"resolved": resolved, "revision": revision}),
+        entry("models", "spare", {"resolved": other, "revision": ""}),
+    ])  # fmt: skip
+
+
+def made(under: Lock | None, model: str = "small", upstream: str = "acme") -> Settled:
+    """A call made under a lock."""
+    one = call("c", model=model, upstream_model=upstream)
+    return replace(one, admitted=replace(one.admitted, lock=under.lock_id if under else ""))
+
+
+def test_sides_by_lock() -> None:
+    """What a name stood for in the lock of a call decides, though the servers' own name never changed."""
+    old, new, spare = locked("acme", "1"), locked("acme", "2"), locked("acme", "2", "acme")
+    sides = Sides("small", Standing("acme", "2"), [old, new, spare])
+    assert sides.of(made(old)) == "before"
+    assert sides.of(made(new)) == "after"
+    assert sides.of(made(old, model="spare")) is None
+    assert sides.of(made(spare, model="spare")) is None, "of the same name, but not known to be of the same revision"
+    assert Sides("small", Standing("acme", ""), [spare]).of(made(spare, model="spare")) == "after"
+
+
+def test_sides_without_a_lock() -> None:
+    """Where the lock of a call is not known, the name that the server gave itself decides; without one, nothing."""
+    sides = Sides("small", Standing("acme-2", ""), [])
+    unknown = locked("acme", "9")
+    for under in (None, unknown):
+        assert sides.of(made(under, upstream="acme-1")) == "before"
+        assert sides.of(made(under, upstream="acme-2")) == "after"
+        assert sides.of(made(under, model="spare", upstream="acme-2")) == "after"
+        assert sides.of(made(under, model="spare", upstream="acme-1")) is None
+        assert sides.of(made(under, upstream="")) is None
