@@ -28,6 +28,8 @@ SUITES = {
     "repetition": "degenerate repetition in an answer: found, missed, wrongly seen; its cost for each chunk",
     "schema_classes": "what classification says of 395 schemas, against what vLLM does with them",
     "lock": "time of a check of the lock, locks without a change, every kind of single change found and named",
+    "tool_shapes": "alarms on tools' answers that did not change, planted changes found and classed, and what it costs",
+    "data": "near duplicates and cases seen before: found, missed, wrongly seen; a check of 100,000 rows",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 

@@ -85,7 +85,7 @@ def test_many_keys_are_a_map() -> None:
 
 
 def test_a_long_array_is_looked_at_evenly() -> None:
-    """64 of its items are: what only a few of very many have may be missed, what follows in its second half is not."""
+    """32 of its items are: what only a few of very many have may be missed, what follows in its second half is not."""
     assert shape_of_value([{"a": 1}] * 500 + [{"b": 1}] * 500) == "[{a?:integer,b?:integer}]"
 
 

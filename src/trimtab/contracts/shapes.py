@@ -24,8 +24,8 @@ MAX_BYTES: Final = 8 << 10
 MAX_READ: Final = 256 << 10
 """Bytes of an answer that is looked at; of a longer one no shape is known."""
 MAX_DEPTH: Final = 16
-MAX_VALUES: Final = 4096
-MAX_ITEMS: Final = 64
+MAX_VALUES: Final = 2048
+MAX_ITEMS: Final = 32
 """Items of an array that are looked at, evenly spread over it."""
 MAX_FIELDS: Final = 256
 MAX_NAME: Final = 64
@@ -108,13 +108,13 @@ def is_data(key: str) -> bool:
 class _Node:
     """Values at one place while they are merged."""
 
-    __slots__ = ("collapsed", "counts", "cut", "entries", "fields", "items", "objects", "types")
+    __slots__ = ("collapsed", "cut", "entries", "fields", "items", "objects", "times", "types")
 
     def __init__(self) -> None:
         self.types: set[str] = set()
+        self.times = 0
         self.objects = 0
         self.fields: dict[str, _Node] = {}
-        self.counts: dict[str, int] = {}
         self.items: _Node | None = None
         self.entries: _Node | None = None
         self.collapsed = False
@@ -155,23 +155,27 @@ def _add_fields(node: _Node, values: dict[str, Any], depth: int, left: list[int]
         node.cut = node.cut or bool(values)
         return
     node.objects += 1
-    many = len(values) > MAX_FIELDS
+    fields, many = node.fields, len(values) > MAX_FIELDS
     for number, (key, value) in enumerate(values.items()):
         if many and number >= MAX_FIELDS:
             break
         if left[0] <= 0:
             node.cut = True
             return
-        if many or is_data(key):
-            node.entries = node.entries or _Node()
-            node.collapsed = node.collapsed or many
-            _add(node.entries, value, depth - 1, left)
-            continue
-        inner = node.fields.get(key)
+        inner = None if many else fields.get(key)
         if inner is None:
-            node.fields[key] = inner = _Node()
-        node.counts[key] = node.counts.get(key, 0) + 1
-        _add(inner, value, depth - 1, left)
+            if many or is_data(key):
+                inner = node.entries = node.entries or _Node()
+                node.collapsed = node.collapsed or many
+            else:
+                inner = fields[key] = _Node()
+        inner.times += 1
+        name = _NAMES.get(type(value))
+        if name is None:
+            _add(inner, value, depth - 1, left)
+        else:
+            inner.types.add(name)
+            left[0] -= 1
 
 
 def _written(node: _Node, depth: int) -> str:
@@ -191,7 +195,7 @@ def _written_fields(node: _Node, depth: int) -> str:
     parts = []
     for key in sorted(node.fields) if not node.collapsed else ():
         name = key if _PLAIN.fullmatch(key) else json.dumps(key, ensure_ascii=False)
-        mark = "" if node.counts[key] == node.objects else "?"
+        mark = "" if node.fields[key].times == node.objects else "?"
         parts.append(f"{name}{mark}:{_written(node.fields[key], depth - 1)}")
     if node.entries is not None:
         parts.append(("**:" if node.collapsed else "*:") + _written(node.entries, depth - 1))
