@@ -155,7 +155,7 @@ def test_what_is_still_said_of_the_old_model(root: Path, ask: Ask) -> None:
     place(root, "trimtab.toml", f"{MODEL}retires = 2027-01-01\nprice = {{ input = 1.0, output = 2.0 }}\n")
     ask()
     said = ask("upgrade", "small", "--to", "acme/small-2")
-    assert "Note: models.small: retires, price still say what was so of acme/small-1" in said.out
+    assert "Note: still said of acme/small-1 in models.small: retires, price; correct what changed" in said.out
 
 
 def test_both_files_or_none(root: Path, ask: Ask) -> None:
@@ -200,7 +200,7 @@ def test_recorded_calls_are_compared(root: Path) -> None:
     shown = trimtab(root, "lock", "upgrade", "small", "--to", "acme/small-2").stdout
     assert "60 %, n 80" in shown
     assert "80 %, n 70" in shown
-    assert "+5.24 % to +33.4 %" in shown
+    assert "+5.24 to +33.4 points" in shown
     again = json.loads(trimtab(root, "lock", "upgrade", "small", "--json").stdout)
     assert (again["written"], again["calls_before"], again["calls_after"]) == (False, 80, 70)
     assert again["rows"] == found["rows"], "after the move it says the same"

@@ -171,5 +171,5 @@ def _notes(model: Model, moved: Model, resolved: Resolved) -> tuple[str, ...]:
         if value and moved != model
     ]
     warned = [one.words for one in resolved.warnings if one.key == f"models/{model.name}"]
-    told = f"models.{model.name}: {', '.join(still)} still say what was so of {model.served_name}; correct what changed"
+    told = f"still said of {model.served_name} in models.{model.name}: {', '.join(still)}; correct what changed"
     return (*([told] if still else []), *warned)

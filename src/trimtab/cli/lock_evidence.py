@@ -59,12 +59,12 @@ def _missing(evidence: Evidence, asked: Asked) -> str:
     new = asked.now.resolved
     if not evidence.calls_after:
         return (
-            f"no call that {new} answered is recorded since {asked.since}; move it where it can be tried (another "
+            f"no call that {new} answered is recorded (--since {asked.since}); move it where it can be tried (another "
             f"environment), let calls come, and say `trimtab lock upgrade {asked.name}` there"
         )
     if not evidence.calls_before:
-        return f"no call of an earlier {asked.name} is recorded since {asked.since}; name an earlier time with --since"
-    return f"the old model and {new} answered no calls of the same task since {asked.since}"
+        return f"no call of an earlier {asked.name} is recorded (--since {asked.since}); name an earlier time"
+    return f"the old model and {new} answered no calls of the same task (--since {asked.since})"
 
 
 def _committed(root: Path) -> Iterator[Lock]:
@@ -112,7 +112,9 @@ def say_evidence(evidence: Evidence, missing: str) -> None:
 
 
 def _side(value: float | None, n: int, unit: str) -> str:
-    return f"{_number(value, unit)}, n {n:,}" if value is not None else "no calls"
+    if value is None:
+        return "no calls"
+    return f"{three_digits(value * 100)} %, n {n:,}" if unit == "share" else f"{three_digits(value)}, n {n:,}"
 
 
 def _interval(row: Row) -> str:
@@ -121,12 +123,10 @@ def _interval(row: Row) -> str:
     low, high = row.difference
     if not math.isfinite(low):
         return "too few calls"
-    return f"{_plus(low, row.unit)} to {_plus(high, row.unit)}"
+    if row.unit == "share":
+        return f"{_plus(low * 100)} to {_plus(high * 100)} points"
+    return f"{_plus(low)} to {_plus(high)}"
 
 
-def _plus(value: float, unit: str) -> str:
-    return f"{'-' if value < 0 else '+'}{_number(abs(value), unit)}"
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{three_digits(value * 100)} %" if unit == "share" else three_digits(value)
+def _plus(value: float) -> str:
+    return f"{'-' if value < 0 else '+'}{three_digits(abs(value))}"
