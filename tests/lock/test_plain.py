@@ -16,12 +16,15 @@ from tests.lock.governed import with_change
 from trimtab.declare.project import (
     Adapter,
     Auth,
+    Context,
     DataSet,
     FileDigest,
     Golden,
     Implementation,
+    LockSettings,
     McpServer,
     Model,
+    Output,
     Project,
     Prompt,
     Retrieval,
@@ -191,8 +194,9 @@ SERVED = st.builds(
 )
 MODELS = st.builds(
     Model,
-    name=NAMES,
+    name=st.sampled_from("abcdefgh"),
     served_name=TEXT,
+    engine=st.sampled_from(["vllm", "openai", "anthropic", "other"]),
     replicas=st.just((PLANTED_URL,)),
     auth=st.builds(Auth, st.sampled_from(["bearer", "aws"]), profile=st.just(PLANTED), credentials=st.just(FOLDER)),
     revision=ANY,
@@ -226,9 +230,11 @@ PROMPTS = st.builds(
 TASKS = st.builds(
     Task,
     name=NAMES,
-    model=NAMES,
+    model=st.sampled_from("abcdefgh"),
     owner=ANY.filter(lambda text: FOLDER not in text),
     prompt=st.none() | PROMPTS,
+    output=st.none() | st.builds(Output, SCHEMAS),
+    context=st.builds(Context, st.sampled_from(["full", "token_window"]), max_input_tokens=st.none() | st.integers(1)),
     tools=st.lists(TOOLS, max_size=2).map(tuple),
     sampling=st.builds(
         Sampling,
@@ -244,6 +250,7 @@ DATA = st.builds(
     DataSet, NAMES, FILES, DIGESTS, st.none() | st.integers(0, 10), st.none() | SCHEMAS, transform=st.none() | FILES,
     licence=TEXT, source=ANY,
 )  # fmt: skip
+SETTINGS = st.builds(LockSettings, st.lists(FILES, max_size=2).map(tuple), ANY)
 
 
 def named(values: list[Any]) -> dict[str, Any]:
@@ -262,6 +269,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     tasks=st.lists(TASKS, max_size=3),
     retrieval=st.lists(RETRIEVAL, max_size=2),
     data=st.lists(DATA, max_size=2),
+    settings=SETTINGS,
     random=st.randoms(),
 )
 def test_any_declaration(
@@ -269,12 +277,19 @@ def test_any_declaration(
     tasks: list[Task],
     retrieval: list[Retrieval],
     data: list[DataSet],
+    settings: LockSettings,
     random: Any,
     project: Project,
 ) -> None:
     """Of any declaration the lock is read back as it was written, the same in any order, without what was planted."""
     drawn = replace(
-        project, models=named(models), tasks=named(tasks), retrieval=named(retrieval), data_sets=named(data), schemas=()
+        project,
+        models=named(models),
+        tasks=named(tasks),
+        retrieval=named(retrieval),
+        data_sets=named(data),
+        lock=settings,
+        schemas=(),
     )
     whole = resolve(drawn, None).lock
     written = encode(whole)
