@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.planted import edits, families
+from bench.planted import edits, families, fresh, later
 from bench.planted.families import Family, Row
 
-Part = Literal["tuning", "held_out"]
+Part = Literal["tuning", "held_out", "fresh", "later"]
 PARTS: dict[Part, tuple[Mapping[str, Family], tuple[str, ...]]] = {
     "tuning": (families.TUNING, edits.TUNING),
     "held_out": (families.HELD_OUT, edits.HELD_OUT),
+    "fresh": (fresh.FAMILIES, tuple(fresh.EDITS)),
+    "later": (later.FAMILIES, tuple(later.EDITS)),
 }
-"""Neither a family nor an edit of the held-out part took part in choosing any parameter."""
+"""Families and edits by part: parameters were chosen on `tuning` alone; see the page here."""
 
 
 @dataclass
@@ -52,7 +54,7 @@ def corpus(part: Part, size: int, seed: int, share: float = 0.15) -> Corpus:
             short = edits.words_of(row) < edits.SHORT
             for _ in range(draw.choice((1, 1, 1, 2, 2, 3))):
                 kind = draw.choice([kind for kind in kinds if not short or kind in edits.GENTLE])
-                made.append((edits.edited(draw, row, kind), origin, f"{name}+{kind}"))
+                made.append((edited(draw, row, kind), origin, f"{name}+{kind}"))
         origin += 1
     draw.shuffle(made)
     found = Corpus()
@@ -61,6 +63,11 @@ def corpus(part: Part, size: int, seed: int, share: float = 0.15) -> Corpus:
         found.origins.append(of)
         found.made_by.append(by)
     return found
+
+
+def edited(draw: random.Random, row: Row, kind: str) -> Row:
+    """The row after an edit of a kind, whichever part that belongs to."""
+    return edits.edited(draw, row, kind, {**fresh.EDITS, **later.EDITS}.get(kind))
 
 
 @dataclass(frozen=True)

@@ -128,22 +128,23 @@ WHOLE: dict[str, Callable[[random.Random, Row], Row]] = {"fields": fields, "asid
 TUNING = ("spacing", "replaced", "reordered", "typos", "fields", "inserted")
 HELD_OUT = ("case", "punctuation", "dropped", "courtesy", "letterforms", "several", "aside")
 SHORT = 12
-GENTLE = ("spacing", "punctuation", "case", "letterforms", "fields", "aside")
+GENTLE = ("spacing", "punctuation", "case", "letterforms", "fields", "aside", "emphasised", "wrapped", "doubled")
 """What leaves a text of fewer than `SHORT` words the same."""
 
 
-def edited(draw: random.Random, row: Row, kind: str) -> Row:
-    """The row after an edit of a kind; of texts the longest is edited."""
+def edited(draw: random.Random, row: Row, kind: str, edit: Edit | None = None) -> Row:
+    """The row after an edit of a kind, or the one given; of texts the longest is edited."""
     if kind in WHOLE:
         return WHOLE[kind](draw, row)
+    edit = edit or TEXT[kind]
     found = copy.deepcopy(row)
     if "messages" in found:
         longest = max((one for one in found["messages"] if one["role"] == "user"), key=lambda one: len(one["content"]))
-        longest["content"] = TEXT[kind](draw, longest["content"])
+        longest["content"] = edit(draw, longest["content"])
         return found
     given = found["inputs"]
     name = max((key for key in given if isinstance(given[key], str)), key=lambda key: len(given[key]))
-    given[name] = TEXT[kind](draw, given[name])
+    given[name] = edit(draw, given[name])
     return found
 
 

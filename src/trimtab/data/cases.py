@@ -6,7 +6,7 @@ import json
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from trimtab.data.text import row_words
+from trimtab.data.text import texts, words
 
 OUTPUTS: Final = frozenset(
     {"expected", "observed", "label", "labels", "answer", "output", "completion", "target", "response"}
@@ -17,11 +17,14 @@ ASIDE: Final = frozenset({"id", "call", "calls", "meta", "metadata", "tags", "sp
 
 
 class Case(NamedTuple):
-    """A row taken apart: digests of its inputs and of its expected answer (empty for none), the words that go in."""
+    """A row taken apart: digests of its inputs and of its expected answer (empty for none), the words that go in, and
+    how many texts these stand in.
+    """
 
     inputs: bytes
     expected: bytes
     words: list[str]
+    texts: int
 
 
 def case(row: dict[str, Any]) -> Case:
@@ -31,7 +34,8 @@ def case(row: dict[str, Any]) -> Case:
     if "messages" in row and "inputs" not in row and not outputs:
         outputs = {"messages": row["messages"][len(given) :]} if isinstance(given, list) else {}
         outputs = {key: value for key, value in outputs.items() if value}
-    return Case(_digest(given), _digest(outputs) if outputs else b"", row_words(_spoken(given)))
+    said = list(texts(_spoken(given)))
+    return Case(_digest(given), _digest(outputs) if outputs else b"", words("\n".join(said)), len(said))
 
 
 def inputs(row: dict[str, Any]) -> Any:

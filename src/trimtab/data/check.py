@@ -16,10 +16,9 @@ from trimtab.data.cases import Case, case
 from trimtab.data.contamination import CONTAINMENT, Contamination, Seen
 from trimtab.data.examples import Reference
 from trimtab.data.manifest import Held, held
-from trimtab.data.near_duplicates import NEARNESS, Found, among
+from trimtab.data.near_duplicates import NEARNESS, Bags, Found, among
 from trimtab.data.rows import Row, RowFault, has_mark, read_rows
 from trimtab.data.text import row_words, words
-from trimtab.data.vocabulary import Vocabulary
 from trimtab.declare.files import contents
 from trimtab.declare.values import Wrong, duration
 from trimtab.errors import DataInvalid
@@ -87,26 +86,25 @@ class Notes:
 
 
 class _Read(NamedTuple):
-    """Rows as cases; `sets` are their words by the vocabulary's numbers, `numbers` their lines."""
+    """Rows as cases; `numbers` are their lines."""
 
     numbers: list[int]
     inputs: list[bytes]
     expected: list[bytes]
     words: list[list[str]]
-    vocabulary: Vocabulary
-    sets: list[Any]
+    bags: Bags
 
 
 def check(root: Path, tried: Held, references: Iterable[Reference], today: date) -> Checked:
     """Checks a data set of the project in `root`; raises `DataInvalid` where its file cannot be read at all."""
     notes = Notes()
     _check_origin(root, tried, today, notes)
-    read = _Read([], [], [], [], Vocabulary(), [])
+    read = _Read([], [], [], [], Bags())
     looked: dict[str, float | int | str] = {}
     if tried.has_rows:
         _read(root, tried, read, notes)
         _same_inputs(read, notes)
-        found = among(read.sets, read.vocabulary, NEARNESS)
+        found = among(read.bags, NEARNESS)
         _near(read, found, notes)
         looked = {**NEARNESS.told, "contamination_threshold": CONTAINMENT.threshold, "buckets_in_part": found.partly}
         if tried.purpose == "cases":
@@ -179,7 +177,7 @@ def _read(root: Path, tried: Held, read: _Read, notes: Notes) -> None:
         read.numbers.append(row.number)
         read.inputs.append(taken.inputs)
         read.expected.append(taken.expected)
-        read.sets.append(read.vocabulary.take(taken.words))
+        read.bags.take(taken.words, taken.texts)
         read.words.append(taken.words)
     if not read.numbers:
         notes.add(Finding("no_rows", "there is no row in it that can be read"))

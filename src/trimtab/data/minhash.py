@@ -21,6 +21,8 @@ from typing import Final
 from msgspec import Struct
 
 STEPS: Final = 1 << 16
+UNLIKE: Final = 2.0**-44
+"""By so little, times a number of its own, an element's variates differ from others' of the same step."""
 
 
 class Bands(Struct, frozen=True):
@@ -47,7 +49,7 @@ class Hasher:
         self._texts = texts
         self._weights = weights
         self._seed = seed.to_bytes(8, "little", signed=True)
-        self._unpack = struct.Struct(f"<{bands.numbers}H").unpack
+        self._unpack = struct.Struct(f"<I{bands.numbers}H").unpack
         self._kept: dict[int, array[float]] = {}
 
     def keep(self, elements: Sequence[int]) -> None:
@@ -67,8 +69,9 @@ class Hasher:
         return [hash(tuple(signature[start : start + rows])) for start in range(0, self.bands.numbers, rows)]
 
     def _variates(self, element: int) -> list[float]:
-        drawn = self._unpack(shake_128(self._seed + self._texts[element].encode()).digest(2 * self.bands.numbers))
-        exponential, scale = _exponentials(), 1.0 / self._weights[element]
+        text = self._seed + self._texts[element].encode()
+        own, *drawn = self._unpack(shake_128(text).digest(4 + 2 * self.bands.numbers))
+        exponential, scale = _exponentials(), (1.0 + own * UNLIKE) / self._weights[element]
         return [exponential[step] * scale for step in drawn]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -15,6 +15,9 @@ from trimtab.data.vocabulary import Vocabulary, Weighing
 
 KEPT_FROM: Final = 4
 """Words of so many rows have their variates kept."""
+MOST_IN_ORDER: Final = 5_000
+"""Words of a row whose order is looked at."""
+PAIRING: Final = 0x9E3779B1
 MOST_KEPT: Final = 400_000
 MOST_IN_BUCKET: Final = 400
 """Of a bucket with more rows, each is compared with its next neighbours alone."""
@@ -24,7 +27,9 @@ REMEMBERED: Final = 1_000_000
 
 
 class Nearness(Struct, frozen=True):
-    """When two rows are near duplicates: their weighted Jaccard similarity is at least `threshold`.
+    """When two rows are near duplicates: their weighted Jaccard similarity is at least `threshold`, and of the pairs of
+    neighbouring words of the one with fewer, at least a share `order` are in the other too. Where a language or a trade
+    has few words, the words of one row are those of many others, but not in their order.
 
     A row of fewer than `words` words is compared for equality alone.
     """
@@ -33,6 +38,7 @@ class Nearness(Struct, frozen=True):
     bands: Bands = Bands()
     weighing: Weighing = Weighing()
     words: int = 4
+    order: float = 0.3
 
     @property
     def told(self) -> dict[str, float | int | str]:
@@ -69,15 +75,40 @@ class Found(NamedTuple):
     partly: int
 
 
+class Bags:
+    """Rows as sets of words and of pairs of neighbouring words. `texts` of a row may stand in any order: the pairs at
+    their borders need not be kept.
+    """
+
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary()
+        self.sets: list[array[int]] = []
+        self.pairs: list[array[int]] = []
+        self.inner: list[int] = []
+
+    def __repr__(self) -> str:
+        return f"Bags({len(self.sets)} rows, {self.vocabulary!r})"
+
+    def take(self, words: Sequence[str], texts: int = 1) -> None:
+        """Takes in one row."""
+        self.sets.append(self.vocabulary.take(words))
+        order = self.vocabulary.order(words[:MOST_IN_ORDER])
+        pairs = {(one * PAIRING ^ other) & 0xFFFFFFFF for one, other in pairwise(order)}
+        self.pairs.append(array("I", pairs))
+        self.inner.append(len(pairs) - texts + 1)
+
+
 def near_duplicates(rows: Iterable[Sequence[str]], nearness: Nearness = NEARNESS) -> Found:
     """The near duplicates among rows given as their words; equal rows are joined too."""
-    vocabulary = Vocabulary()
-    sets = [vocabulary.take(words) for words in rows]
-    return among(sets, vocabulary, nearness)
+    bags = Bags()
+    for words in rows:
+        bags.take(words)
+    return among(bags, nearness)
 
 
-def among(sets: Sequence[array[int]], vocabulary: Vocabulary, nearness: Nearness = NEARNESS) -> Found:
-    """The same for rows that the vocabulary has taken."""
+def among(bags: Bags, nearness: Nearness = NEARNESS) -> Found:
+    """The near duplicates among rows that were taken in."""
+    vocabulary, sets = bags.vocabulary, bags.sets
     weights = vocabulary.weights(nearness.weighing)
     hasher = Hasher(nearness.bands, vocabulary.words, weights)
     often = [number for number, df in enumerate(vocabulary.df) if df >= KEPT_FROM]
@@ -92,7 +123,7 @@ def among(sets: Sequence[array[int]], vocabulary: Vocabulary, nearness: Nearness
             clusters.join(same[0], other)
             pairs.append(Pair(same[0], other, 1.0))
     compared = [place for place in places if len(sets[place]) >= nearness.words]
-    verifier = _Verifier(sets, weights, nearness.threshold, clusters, pairs)
+    verifier = _Verifier(bags, weights, nearness, clusters, pairs)
     partly = sum(map(verifier.look, _buckets(compared, sets, hasher)))
     pairs.sort()
     return Found(pairs, clusters.all(2), partly)
@@ -122,17 +153,14 @@ def _buckets(places: Sequence[int], sets: Sequence[array[int]], hasher: Hasher) 
 
 class _Verifier:
     def __init__(
-        self,
-        sets: Sequence[array[int]],
-        weights: Sequence[float],
-        threshold: float,
-        clusters: Clusters,
-        pairs: list[Pair],
+        self, bags: Bags, weights: Sequence[float], nearness: Nearness, clusters: Clusters, pairs: list[Pair]
     ) -> None:
-        self._sets = sets
+        self._bags = bags
+        self._sets = bags.sets
         self._weights = weights
-        self._totals = [sum(weights[word] for word in words) for words in sets]
-        self._threshold = threshold
+        self._totals = [sum(weights[word] for word in words) for words in bags.sets]
+        self._threshold = nearness.threshold
+        self._order = nearness.order
         self._clusters = clusters
         self._pairs = pairs
         self._compared: set[tuple[int, int]] = set()
@@ -143,7 +171,7 @@ class _Verifier:
             if (one, other) in self._compared or self._clusters.find(one) == self._clusters.find(other):
                 continue
             similarity = self._similarity(one, other)
-            if similarity >= self._threshold:
+            if similarity >= self._threshold and self._in_order(one, other):
                 self._clusters.join(one, other)
                 self._pairs.append(Pair(one, other, similarity))
             elif len(self._compared) < REMEMBERED:
@@ -162,3 +190,8 @@ class _Verifier:
             return 0.0
         both = sum([weights[word] for word in set(self._sets[one]).intersection(self._sets[other])])
         return both / (least + most - both)
+
+    def _in_order(self, one: int, other: int) -> bool:
+        inner, pairs = self._bags.inner, self._bags.pairs
+        least = self._order * min(inner[one], inner[other])
+        return least <= 0 or len(set(pairs[one]).intersection(pairs[other])) >= least

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from contextlib import ExitStack
@@ -29,10 +28,9 @@ from trimtab.data.manifest import (
     write_manifest,
     written,
 )
-from trimtab.data.near_duplicates import among
+from trimtab.data.near_duplicates import Bags, among
 from trimtab.data.rows import BYTE_ORDER_MARK, Row, lines
 from trimtab.data.split import split
-from trimtab.data.vocabulary import Vocabulary
 from trimtab.errors import DataInvalid, DataNotTaken
 
 MISSING: Final = "\0missing"
@@ -66,12 +64,11 @@ def plan(
     """
     if not one.has_rows:
         raise DataInvalid(name=one.name, detail="it has no rows here that could be split")
-    vocabulary = Vocabulary()
+    bags = Bags()
     numbers: list[int] = []
     contents: list[bytes] = []
     groups: list[Hashable] = []
     strata: list[str] = []
-    sets: list[array[int]] = []
     for row in rows_of(root, one):
         if not isinstance(row, Row):
             raise DataInvalid(name=one.name, detail=f"row {row.number} {row.words}")
@@ -80,8 +77,8 @@ def plan(
         contents.append(taken.inputs)
         groups.append(_value(row.value, by) if by else None)
         strata.append((_value(row.value, stratify) or "") if stratify else "")
-        sets.append(vocabulary.take(taken.words))
-    clusters = among(sets, vocabulary).clusters
+        bags.take(taken.words, taken.texts)
+    clusters = among(bags).clusters
     same = _same(contents)
     given = split(contents, [*clusters, *same], sides, groups=groups, strata=strata if stratify else None, seed=seed)
     whole = Plan(one.name, dict(zip(numbers, given, strict=True)), len(clusters), sum(map(len, clusters)))
