@@ -222,6 +222,44 @@ def test_nothing_of_the_environment_leads_elsewhere(tmp_path: Path, monkeypatch:
     assert (repo.head, repo.uncommitted(["a.txt"])) == (first, frozenset())
 
 
+SETTINGS = {
+    "log.showRoot": "false", "log.follow": "true", "log.date": "relative", "log.mailmap": "false",
+    "log.decorate": "full", "log.diffMerges": "off", "format.pretty": "oneline", "i18n.logOutputEncoding": "ISO-8859-1",
+    "diff.relative": "true", "diff.renames": "copies", "diff.noprefix": "true", "diff.orderFile": "/dev/null",
+    "diff.ignoreSubmodules": "all", "color.ui": "always", "core.quotePath": "true", "status.relativePaths": "true",
+    "status.short": "true", "status.branch": "true", "status.showUntrackedFiles": "no", "core.pager": "cat",
+    "core.abbrev": "4", "core.logAllRefUpdates": "false", "status.renames": "true",
+}  # fmt: skip
+
+
+def test_settings_change_no_answer(tmp_path: Path) -> None:
+    """However somebody has set up git for himself, it is understood."""
+    repository(tmp_path)
+    place(tmp_path, "p/tasks/ä.md", "1")
+    place(tmp_path, "p/gone.md", "something long enough to be found again\n" * 9)
+    first = commit(tmp_path, "Anfäng", ("Jürgen", "j@x"))
+    (tmp_path / "p/gone.md").rename(tmp_path / "p/come.md")
+    commit(tmp_path, "Moved")
+    place(tmp_path, "p/tasks/ä.md", "2")
+    for plain in (True, False):
+        if not plain:
+            for key, value in SETTINGS.items():
+                git(tmp_path, "config", key, value)
+        repo = found(tmp_path / "p")
+        paths = ["tasks/ä.md", "come.md", "gone.md"]
+        assert repo.uncommitted(paths) == {"tasks/ä.md", "gone.md"}
+        histories = repo.histories(paths).of
+        assert {path: len(commits) for path, commits in histories.items()} == {
+            "tasks/ä.md": 1, "come.md": 1, "gone.md": 2,
+        }  # fmt: skip
+        [one] = histories["tasks/ä.md"]
+        assert (one.hash, one.author, one.subject) == (first, "Jürgen <j@x>", "Anfäng")
+        assert [each.hash for each in repo.history("come.md", 9)] == [repo.head]
+        assert repo.commit(first) == one
+        assert repo.revision("HEAD~1") == first
+        assert repo.content(first, "tasks/ä.md") == b"1"
+
+
 def test_nothing_that_a_repository_names_is_run(tmp_path: Path) -> None:
     """Programs in a repository's configuration are not started by reading it."""
     repository(tmp_path)

@@ -33,6 +33,10 @@ _PROGRAM: Final = (
     *("-c", "core.fsmonitor=false"),
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "log.showSignature=false"),
+    *("-c", "log.showRoot=true"),
+    *("-c", "log.follow=false"),
+    *("-c", "i18n.logOutputEncoding=UTF-8"),
+    *("-c", "diff.relative=false"),
     *("-c", "protocol.allow=never"),
 )
 _KEPT: Final = re.compile(r"GIT_(CONFIG|AUTHOR_(NAME|EMAIL)|CEILING_DIRECTORIES|DISCOVERY)")
