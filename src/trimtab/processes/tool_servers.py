@@ -74,13 +74,25 @@ class McpServers:
         """Connects to the server of a tool."""
         if find_spec("mcp") is None:
             raise ToolUntested(tool=tool, detail="the package mcp is not installed, install trimtab[mcp]")
+        inside: Exception | None = None
+        try:
+            async with self._connected(tool, server) as session:
+                try:
+                    yield session
+                except Exception as failure:
+                    inside = failure
+                    raise
+        except Exception as failure:
+            if inside is not None:
+                raise inside from None  # task groups of the package wrap it
+            raise failure if isinstance(failure, ToolUntested) else _untested(tool, failure) from failure
+
+    @asynccontextmanager
+    async def _connected(self, tool: str, server: McpServer) -> AsyncIterator[Session]:
         leaving: dict[str, str] = {}
         async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(CONNECT_S):
-                    client = await self._connect(stack, server, leaving)
-            except Exception as failure:
-                raise ToolUntested(tool=tool, detail=_told(failure)) from failure
+            async with asyncio.timeout(CONNECT_S):
+                client = await self._connect(stack, server, leaving)
             yield _McpSession(tool, client, leaving)
 
     async def _connect(self, stack: AsyncExitStack, server: McpServer, leaving: dict[str, str]) -> Client:
@@ -116,7 +128,7 @@ class _McpSession:
             async with asyncio.timeout(ANSWER_S):
                 tools = await self._list()
         except Exception as failure:
-            raise ToolUntested(tool=self._tool, detail=_told(failure)) from failure
+            raise _untested(self._tool, failure) from failure
         client = self._client
         info = client.server_info
         server = ServerIdentity(info.name if info else "", info.version if info else "", client.protocol_version)
@@ -151,7 +163,7 @@ class _McpSession:
             async with asyncio.timeout(ANSWER_S):
                 result = await self._client.session.send_request(asked, types.CallToolResult)
         except Exception as failure:
-            raise ToolUntested(tool=self._tool, detail=_told(failure)) from failure
+            raise _untested(self._tool, failure) from failure
         texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
         if result.is_error:
             raise ToolUntested(tool=self._tool, detail=f"it answers with an error: {' '.join(texts)[:MAX_DETAIL]}")
@@ -198,10 +210,11 @@ def _http(leaving: dict[str, str]) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=Transport(trust_env=False), timeout=timeout, trust_env=False)
 
 
-def _told(failure: BaseException) -> str:
+def _untested(tool: str, failure: BaseException) -> ToolUntested:
     """What went wrong, in a line: the first of a group."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     if isinstance(failure, TimeoutError):
-        return "it did not answer in time"
-    return (" ".join(str(failure).split()) or type(failure).__name__)[:MAX_DETAIL]
+        return ToolUntested(tool=tool, detail="it did not answer in time")
+    words = " ".join(str(failure).split()) or type(failure).__name__
+    return ToolUntested(tool=tool, detail=words[:MAX_DETAIL])
