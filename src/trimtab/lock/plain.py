@@ -28,11 +28,19 @@ _TOKENS: Final = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]*-----END [A-Z ]*PRIVATE KEY-----)?"
 )
 """Keys and tokens whose issuers give them a form of their own."""
+_TOKEN_MARKS: Final = (
+    "sk-", "k_live_", "k_test_", "hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA",
+    "ASIA", "AIza", "tt_", "eyJ", "-----BEGIN ",
+)  # fmt: skip
+_HEADER_MARKS: Final = ("earer ", "EARER ", "asic ", "ASIC ")
+"""What stands in every text that the slower patterns can match."""
 _SHORTEST: Final = 8
 """Characters of the shortest text that can hold any of these, credentials in a URL among them."""
 _USERINFO: Final = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,31}://)[^/\s?#\"'<>@]*@")
 _PARAMETER: Final = re.compile(r"([?&;]([A-Za-z0-9_.-]{1,64})=)[^&;\s\"'#]+")
-_HEADER: Final = re.compile(r"(?i)\b((?:bearer|basic)\s+)(?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{16,}")
+_HEADER: Final = re.compile(
+    r"\b((?:[Bb]earer|BEARER|[Bb]asic|BASIC) +)(?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{16,}"
+)
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _TELLING: Final = frozenset({
     "apikey", "auth", "authorization", "credential", "credentials", "key", "passphrase", "passwd", "password", "pat",
@@ -73,9 +81,9 @@ def without_secrets(text: str) -> str:
         text = _USERINFO.sub(rf"\1{MASK}@", text)
     if "=" in text:
         text = _PARAMETER.sub(_parameter, text)
-    if " " in text:
+    if any(mark in text for mark in _HEADER_MARKS):
         text = _HEADER.sub(rf"\1{MASK}", text)
-    return _TOKENS.sub(MASK, text)
+    return _TOKENS.sub(MASK, text) if any(mark in text for mark in _TOKEN_MARKS) else text
 
 
 def holds_secret(text: str) -> bool:
