@@ -48,6 +48,7 @@ _TELLING: Final = frozenset({
 })  # fmt: skip
 """Words by which a name tells that its value is a secret."""
 _HOME: Final = re.compile(r"(?:/home|/Users|[A-Za-z]:[\\/]Users)[\\/][^\\/]+[\\/]?|/(?:root)?/?")
+_WITHIN: Final = re.compile(r"(?<![\w./~-])/(?:(?:home|Users)/[^/\s,:;\"']+|root(?![\w.-]))")
 _ABSOLUTE: Final = re.compile(r"(?:[A-Za-z]:[\\/]|[\\/]|~[\\/])")
 
 
@@ -106,7 +107,7 @@ def place(path: str, root: str) -> str:
     if inner is not None:
         return inner
     if not _ABSOLUTE.match(text) or "://" in text:
-        return text
+        return _without_folders(text, root)
     last = "" if _HOME.fullmatch(text) else re.split(r"[\\/]", text.rstrip("\\/"))[-1]
     return f"{OUTSIDE}/{last}" if last else OUTSIDE
 
@@ -142,6 +143,13 @@ def endpoint(url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     port = f":{parts.port}" if parts.port is not None else ""
     return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _without_folders(text: str, root: str) -> str:
+    """A text in which the project's folder and folders of people do not stand ("type=bind,src=...,dst=/data")."""
+    if len(root) > 1:
+        text = text.replace(f"{root}/", "")
+    return _WITHIN.sub(OUTSIDE, text)
 
 
 def _parameter(match: re.Match[str]) -> str:
