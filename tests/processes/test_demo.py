@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes.locking import write_lock
 from trimtab.demo.welcome import write_project
 
 TRIMTAB = [sys.executable, "-m", "trimtab"]
@@ -37,6 +38,7 @@ def demo_at(folder: Path) -> None:
     declaration = folder / "trimtab.toml"
     text = declaration.read_text().replace("127.0.0.1:8400", f"127.0.0.1:{gateway}")
     declaration.write_text(text.replace("127.0.0.1:8401", f"127.0.0.1:{control}"))
+    write_lock(folder)
 
 
 @pytest.fixture(scope="module")

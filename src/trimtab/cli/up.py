@@ -91,9 +91,9 @@ def _say_demo(folder: Path) -> Callable[[Started], None]:
         python = f"Python ({_as_typed(Path(sys.executable))})" if find_spec("openai") else welcome.WITH_CLIENT
         key = "KEY" if started.keys_required else None
         click.echo(welcome.welcome(started.gateway, key, python, look))
-        click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")
         if not started.lock:
-            click.echo(f"It is not what its lock pins: {program} lock --project {folder}")
+            click.echo(f"The project is not what its lock pins: {program} lock --project {folder}")
+        click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")
 
     return say
 

@@ -45,8 +45,10 @@ DEPENDENCIES_DEFAULT: Final = "those of uv.lock, poetry.lock, pdm.lock, requirem
 PYTHON_DEFAULT: Final = "what .python-version says"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
+ENVIRONMENT_MEANING: Final = "where this project runs; stands on every record; `production` serves only what is locked"
+
 PROJECT_KEYS: Final = (
-    Key("environment", "name", "development", "where this project runs; stands on every record; `production` serves only what is locked"),
+    Key("environment", "name", "development", ENVIRONMENT_MEANING),
     Key("gateway.listen", "host:port", "127.0.0.1:8400", "where clients reach the model gateway"),
     Key("gateway.tls.cert", "path", "none", "certificate chain the gateway serves with, PEM"),
     Key("gateway.tls.key", "path", "none", "private key of that certificate, PEM"),
