@@ -185,7 +185,7 @@ class _Task:
         if not pinned:
             return f"rendered from the prompt {kind.prompt[:SHORT]}, where the lock has none"
         if not kind.prompt:
-            return "brought messages of the client's own in place of the task's prompt"
+            return "brought messages that the gateway did not render from the task's prompt"
         return f"rendered from the prompt {kind.prompt[:SHORT]}, not {pinned[:SHORT]}"
 
     def _context_words(self, kind: Kind) -> str:
