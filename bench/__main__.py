@@ -26,6 +26,7 @@ SUITES = {
     "outage": "telemetry down and a disk full under load: nothing lost, calls refused loudly and taken again",
     "checks": "CPU of holding answers and tool calls against their schemas, whole and chunk by chunk",
     "repetition": "degenerate repetition in an answer: found, missed, wrongly seen; its cost for each chunk",
+    "identity": "whether a served model is the locked one: power and false alarms of each rung",
     "schema_classes": "what classification says of 395 schemas, against what vLLM does with them",
     "lock": "time of a check of the lock, locks without a change, every kind of single change found and named",
     "tool_shapes": "alarms on tools' answers that did not change, planted changes found and classed, and what it costs",

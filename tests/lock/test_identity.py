@@ -116,7 +116,7 @@ def test_a_deterministic_server_that_changed_is_found() -> None:
     )
     answers = {probe: [first({"a": -0.5003})] * FIRST_SAMPLES for probe in FIRST}
     found = first_token_finding(locked, answers, Random(1))
-    assert (found.hit, found.p) == (True, pytest.approx(1e-4, abs=1e-12))
+    assert (found.hit, found.p) == (True, pytest.approx(2e-4, abs=1e-12))
     assert (found.before, found.after) == ("'a' -0.5000", "'a' -0.5003")
 
 
@@ -176,7 +176,7 @@ def test_texts_of_the_same_source_and_of_another() -> None:
     changed = texts_finding(locked, {probe: texts(other, TEXT_SAMPLES) for probe in TEXT}, random)
     assert (same.hit, changed.hit) == (False, True)
     assert changed.before in {repr(text) for text in locked.texts[0].texts}
-    assert changed.p == pytest.approx(1e-4, abs=1e-12)
+    assert changed.p == pytest.approx(2e-4, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_other_texts_are_found() -> None:
     random = Random(3)
     locked = ["the " + random.choice(["cat", "dog", "cow"]) for _ in range(40)]
     tested = ["one " + random.choice(["cat", "dog", "cow"]) for _ in range(10)]
-    assert p_value(StringMmd([(tested, locked)], hamming_kernel(16)), random) == pytest.approx(1e-4, abs=1e-12)
+    assert p_value(StringMmd([(tested, locked)], hamming_kernel(16)), random) == pytest.approx(2e-4, abs=1e-12)
 
 
 def test_one_text_is_too_few() -> None:

@@ -8,8 +8,8 @@ from itertools import combinations, product
 from random import Random
 from typing import Final, NamedTuple, Protocol
 
-MOST: Final = 9_999
-"""Splits drawn at the most: the least p-value is then 1e-4."""
+MOST: Final = 4_999
+"""Splits drawn at the most: the least p-value is then 2e-4."""
 ENOUGH: Final = 20
 """Splits at least as extreme as the one observed, after which drawing more would not make the p-value small."""
 ROUNDING: Final = 1e-12
