@@ -300,3 +300,13 @@ def test_tool(tmp_path: Path) -> None:
     assert [source.path for source in found.schemas] == ["tools/a.json", "tools/a.json"] + [
         f"tools/{name}.json" for name in "bcd"
     ]
+
+
+def test_a_project_without_its_data(tmp_path: Path) -> None:
+    """Who asks for nothing of data sets gets the project without reading any, mistakes in them or not."""
+    root = project(tmp_path, "{")
+    assert read(root).project is None
+    found = read(root, data=False)
+    assert found.mistakes == ()
+    assert found.project is not None
+    assert found.project.data_sets == {}

@@ -108,7 +108,7 @@ def answers(root: Path) -> Iterator[Answers]:
     Raises `DeclarationError` for a project of which not even the data directory can be told. What is asked raises
     `ControlUnreachable` when something runs there but does not answer.
     """
-    reading = read(root)
+    reading = read(root, data=False)
     if reading.data_directory is None:
         raise _mistaken(root, reading)
     places = DataDirectory(reading.data_directory)

@@ -73,7 +73,7 @@ def dead_office(root: Path) -> Iterator[DeadOffice]:
 
     Raises `DeclarationError` for a project that cannot be read, `StoreError` when the letters cannot be used.
     """
-    reading = read(root)
+    reading = read(root, data=False)
     if reading.data_directory is None:
         raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
     places = DataDirectory(reading.data_directory)

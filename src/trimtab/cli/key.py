@@ -46,7 +46,7 @@ def new(name: str, tasks: tuple[str, ...], project: Path, data: Path | None, as_
 
     A name may have several live keys, so that one can take over from another without a gap.
     """
-    reading = read(project)
+    reading = read(project, data=False)
     _check_tasks(tasks, reading, project)
     with keyring(data or _data_directory(reading, project)) as keys:
         key, secret = keys.new(name, tasks)
@@ -65,7 +65,7 @@ def new(name: str, tasks: tuple[str, ...], project: Path, data: Path | None, as_
 @JSON
 def list_keys(project: Path, data: Path | None, as_json: bool) -> None:
     """List the keys, revoked ones too."""
-    with keyring(data or _data_directory(read(project), project)) as keys:
+    with keyring(data or _data_directory(read(project, data=False), project)) as keys:
         found = keys.list()
     if as_json:
         say_json(msgspec.json.encode({"keys": found}))
@@ -84,7 +84,7 @@ def list_keys(project: Path, data: Path | None, as_json: bool) -> None:
 @JSON
 def revoke(name_or_id: str, project: Path, data: Path | None, as_json: bool) -> None:
     """Revoke all live keys of a name, or the one of an id; it holds within a second."""
-    with keyring(data or _data_directory(read(project), project)) as keys:
+    with keyring(data or _data_directory(read(project, data=False), project)) as keys:
         revoked = keys.revoke(name_or_id)
     if as_json:
         say_json(msgspec.json.encode({"revoked": revoked}))

@@ -138,7 +138,7 @@ def _note_history(
 
 def _figures(root: Path, task: str, since: str, notes: list[str]) -> dict[str, PromptReport]:
     """The figures by digest; none where nothing was recorded yet or nobody can tell."""
-    directory = read(root).data_directory
+    directory = read(root, data=False).data_directory
     places = DataDirectory(directory) if directory is not None else None
     if places is None or not (places.spool.exists() or places.telemetry.exists()):
         notes.append("no figures: nothing was recorded here yet")

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from trimtab.declare import values
 from trimtab.declare.context import check_context_models
 from trimtab.declare.data_sets import manifests, read_data_sets
@@ -54,8 +56,11 @@ def load(root: Path | str, cpus: int | None = None) -> Project:
     return reading.project
 
 
-def read(root: Path | str, cpus: int | None = None) -> Reading:
-    """The project in `root`, or its mistakes in the order of files and lines. Raises nothing."""
+def read(root: Path | str, cpus: int | None = None, *, data: bool = True) -> Reading:
+    """The project in `root`, or its mistakes in the order of files and lines. Raises nothing.
+
+    Without `data` nothing is said of data sets, and none is read: they may be large, and few questions are about them.
+    """
     root = Path(root).absolute()
     mistakes = Mistakes()
     source = read_toml(root, PROJECT_FILE, mistakes, "write it, or let `trimtab init` do so")
@@ -72,7 +77,13 @@ def read(root: Path | str, cpus: int | None = None) -> Reading:
         check_confidence(tasks, models)
         check_context_models(tasks, models)
         check_retrieval(tasks, _named(top, "retrieval"))
-    project = _project(root, top, models, tasks, mistakes, cpus or len(os.sched_getaffinity(0)))
+    library = Library(root, mistakes)
+    project = _project(root, top, models, tasks, library, cpus or len(os.sched_getaffinity(0)))
+    if data:
+        data_sets = read_data_sets(root, tasks, library, mistakes)
+        check_data_sets(tasks, models, {*data_sets, *manifests(root, Mistakes())})
+        project = replace(project, data_sets=data_sets)
+    project = replace(project, schemas=library.sources, lock=read_lock(top.table("lock"), root, mistakes))
     found = tuple(mistakes)
     return Reading(None if found else project, found, Path(project.data.directory) if source else None, project.schemas)
 
@@ -87,15 +98,12 @@ def _check_keys(source: Source | None, files: dict[str, Source | None], mistakes
 
 
 def _project(
-    root: Path, top: Table, models: dict[str, Table], tasks: dict[str, Table], mistakes: Mistakes, cpus: int
+    root: Path, top: Table, models: dict[str, Table], tasks: dict[str, Table], library: Library, cpus: int
 ) -> Project:
     gateway, control = read_gateway(top.table("gateway"), root, cpus), read_control(top.table("control"), root)
     check_listeners(top.table("gateway"), top.table("control"), gateway, control)
     defaults = read_defaults(top.table("defaults"))
-    library = Library(root, mistakes)
     read = {name: read_task(name, table, defaults, library) for name, table in tasks.items()}
-    data_sets = read_data_sets(root, tasks, library, mistakes)
-    check_data_sets(tasks, models, {*data_sets, *manifests(root, Mistakes())})
     return Project(
         root=str(root),
         environment=top.get("environment", values.name, ENVIRONMENT),
@@ -105,10 +113,7 @@ def _project(
         defaults=defaults,
         models={name: read_model(name, table, root) for name, table in models.items()},
         tasks=read,
-        schemas=library.sources,
         retrieval={name: read_retrieval(name, table) for name, table in _named(top, "retrieval").items()},
-        data_sets=data_sets,
-        lock=read_lock(top.table("lock"), root, mistakes),
     )
 
 
