@@ -24,6 +24,7 @@ from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
+from trimtab.processes.changes import Changes
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import whole_tasks
@@ -88,9 +89,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     lock = LockInForce(directory.run, Path(orders.root))
     draw = random.Random()  # noqa: S311 - statistics, not secrecy
     watch = IdentityWatch(lambda: in_force.snapshot, locked, interview, noted, directory.identity, clock, draw)
-    tools = ToolWatch(
-        lambda: in_force.snapshot, lock.read, McpServers(Path(orders.root)), noted, directory.tools, clock, draw
-    )
+    tools = _tool_watch(orders, in_force, directory, lock, noted)
     parts = ControlParts(
         clock=clock,
         open_stores=lambda observer: open_stores(
@@ -128,6 +127,21 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         board.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _tool_watch(
+    orders: ControlOrders, in_force: InForce, directory: DataDirectory, lock: LockInForce, noted: Changes
+) -> ToolWatch:
+    """What looks at tools at their MCP servers."""
+    return ToolWatch(
+        lambda: in_force.snapshot,
+        lock.read,
+        McpServers(Path(orders.root)),
+        noted,
+        directory.tools,
+        SystemClock(),
+        random.Random(),  # noqa: S311 - when to look, not secrecy
+    )
 
 
 async def _obey(channel: Channel[Report, Directive], in_force: InForce, stop: asyncio.Event) -> None:
