@@ -325,3 +325,25 @@ def test_no_git(root: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path:
     [version] = log(ask)
     assert version["commit"] == ""
     assert "there is no git" in ask("log", "triage").words
+
+
+def test_branches(root: Path, ask: Ask) -> None:
+    """What a commit of a branch changed is told against the commit before it, not against its neighbour in time."""
+    base = commit(root.parent, "Base")
+    git(root, "checkout", "-q", "-b", "branch")
+    place(root, "tasks/triage/prompt.md", PROMPT.replace("sort", "order"))
+    on_branch = commit(root.parent, "Order", GRACE, "2026-11-03T10:00:00Z")
+    git(root, "checkout", "-q", "main")
+    place(root, "prompts/policy.md", "Be kind.\n")
+    on_main = commit(root.parent, "Kind", at="2026-11-02T10:00:00Z")
+    git(root, "merge", "-q", "--no-ff", "-m", "Both", "branch", at="2026-11-04T10:00:00Z")
+    found = {one["commit"]: one for one in log(ask)}
+    assert {base, on_branch, on_main} <= set(found)
+    [change] = found[on_branch]["changes"]
+    assert [piece for piece in change["pieces"] if piece[0] != "same"] == [["out", "sort"], ["in", "order"]]
+    assert change["path"] == "tasks/triage/prompt.md"
+    [change] = found[on_main]["changes"]
+    assert change["path"] == "prompts/policy.md"
+    prompt = load(root).tasks["triage"].prompt
+    assert prompt is not None
+    assert next(iter(found.values()))["digest"] == prompt.digest

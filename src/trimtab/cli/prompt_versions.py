@@ -60,14 +60,16 @@ def versions(root: Path, repository: Repository | None, task: str) -> tuple[tupl
     """The versions, newest first, and whether there may be older ones than are known; raises `GitFailed`."""
     now = state_in(root, task)
     if repository is None:
-        return ((_version(now, None, None),) if now else ()), False
+        alone = _version(now, None, None)
+        return ((alone,) if alone else ()), False
     paths = (f"tasks/{task}/{PROMPT_FILE}", f"tasks/{task}/{TASK_FILE}", FOLDER)
     commits = repository.history(paths[0], MAX_COMMITS, *paths[1:])
-    states = _states(repository, commits, task)
-    known = [(commit, states[commit.hash]) for commit in commits]
-    found = list(_folded(([(None, now)] if now or not known else [(None, None)]) + known))
+    revisions = [revision for commit in commits for revision in (commit.hash, f"{commit.hash}^")]
+    states = _states(repository, list(filter(None, [repository.head, *revisions])), task)
+    found = [_version(now, states.get(repository.head), None)] if now else []
+    found += [_version(states[commit.hash], states[f"{commit.hash}^"], commit) for commit in commits]
     may_be_older = len(commits) == MAX_COMMITS or bool({commit.hash for commit in commits} & repository.boundary)
-    return tuple(found), may_be_older
+    return tuple(one for one in found if one is not None), may_be_older
 
 
 def locked_in(root_lock: tuple[str, str] | None, repository: Repository | None, task: str) -> dict[str, LockedIn]:
@@ -102,25 +104,27 @@ def _file(path: Path) -> bytes | None:
         return None
 
 
-def _states(repository: Repository, commits: Iterable[Commit], task: str) -> dict[str, State | None]:
-    hashes = [commit.hash for commit in commits]
+def _states(repository: Repository, revisions: list[str], task: str) -> dict[str, State | None]:
+    """The prompt in each commit; "HASH^" is the commit before, on the branch that a merge went into."""
     held: dict[tuple[str, str], bytes] = {}
 
-    def at(hash_: str) -> Reads:
+    def at(revision: str) -> Reads:
         def reads(paths: Iterable[str]) -> dict[str, bytes]:
-            return {path: held[hash_, path] for path in paths if (hash_, path) in held}
+            return {path: held[revision, path] for path in paths if (revision, path) in held}
 
         return reads
 
     first = (f"tasks/{task}/{PROMPT_FILE}", f"tasks/{task}/{TASK_FILE}")
-    wanted = {(hash_, path) for hash_ in hashes for path in first}
+    wanted = {(revision, path) for revision in revisions for path in first}
     for _ in range(DEEPEST + 1):
         got = repository.contents(sorted(wanted))
         held |= got
-        wanted = {(hash_, part) for (hash_, path), data in got.items() for part in _included(path, data)} - held.keys()
+        wanted = {
+            (revision, part) for (revision, path), data in got.items() for part in _included(path, data)
+        } - held.keys()
         if not wanted:
             break
-    return dict(zip(hashes, _states_of([at(hash_) for hash_ in hashes], task), strict=True))
+    return dict(zip(revisions, _states_of([at(revision) for revision in revisions], task), strict=True))
 
 
 def _states_of(readers: Iterable[Reads], task: str) -> Iterator[State | None]:
@@ -172,19 +176,14 @@ def _state(files: Mapping[str, bytes], task: str) -> State | None:
     return State({path: text for path, text in texts.items() if path in used}, prompt.digest)
 
 
-def _folded(states: list[tuple[Commit | None, State | None]]) -> Iterator[Version]:
-    """Neighbours of one digest as one version, of the oldest commit among them; what is not there ends a version."""
-    for place, (commit, state) in enumerate(states):
-        before = states[place + 1][1] if place + 1 < len(states) else None
-        if state is not None and (before is None or _key(before) != _key(state)):
-            yield _version(state, before, commit)
-
-
 def _key(state: State) -> tuple[str, dict[str, str]]:
     return (state.digest, {}) if state.digest else ("", state.texts)
 
 
-def _version(state: State, before: State | None, commit: Commit | None) -> Version:
+def _version(state: State | None, before: State | None, commit: Commit | None) -> Version | None:
+    """What a commit made of the prompt; None where it left it as it was, or took it out."""
+    if state is None or (before is not None and _key(before) == _key(state)):
+        return None
     old, new = before.texts if before else {}, state.texts
     changed = [path for path in sorted({*old, *new}) if old.get(path) != new.get(path)] if before else []
     changes = (FileChange(path, word_diff(old.get(path, ""), new.get(path, ""))) for path in changed)
