@@ -24,7 +24,7 @@ from trimtab.record.index import BodyIndex
 from trimtab.testing import Answer, Script, ScriptedUpstream, chat_json, error_answer, json_answer
 
 TEN = "abcde abcde abcde abcde abcde abcde abcde abcde abcde abcde"
-"""Ten words of five letters, 13 tokens by estimate; a message of it is 17, and a request 3 more than its messages."""
+"""Ten words of five letters, 13 tokens by estimate; a message of it is 18, and a request 4 more than its messages."""
 DIGEST = "c" * 64
 
 
@@ -90,7 +90,7 @@ TALK = [
     message("assistant"),
     message("user"),
 ]
-"""105 tokens: six messages of 17, and three around them."""
+"""112 tokens: six messages of 18, and four around them."""
 BYTES = [json.dumps(one, indent=1).encode() for one in TALK]
 SPACED = b'{"model":"triage",\n "messages": [ ' + b" ,\n".join(BYTES) + b' ]  , "user" : "x" }'
 """The same, written as no encoder of ours would."""
@@ -99,15 +99,15 @@ SPACED = b'{"model":"triage",\n "messages": [ ' + b" ,\n".join(BYTES) + b' ]  , 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_fits_is_left_alone(tmp_path: Path, stream: bool) -> None:
     """A conversation that fits goes out as it came, and the record says how many tokens it was."""
-    sent = await send(tmp_path, window(max_input_tokens=105), chat(*TALK, stream=stream))
+    sent = await send(tmp_path, window(max_input_tokens=112), chat(*TALK, stream=stream))
     assert sent.response.status == 200
     assert json.loads(sent.bodies[0])["messages"] == TALK
-    assert sent.use == ContextUse("keep_system_and_recent", DIGEST, messages=6, tokens=105)
+    assert sent.use == ContextUse("keep_system_and_recent", DIGEST, messages=6, tokens=112)
 
 
 async def test_bytes_of_what_stays_are_left_alone(tmp_path: Path) -> None:
     """What stays of the messages keeps its bytes, and the record keeps the body that the client sent."""
-    sent = await send(tmp_path, window(max_input_tokens=104), SPACED)
+    sent = await send(tmp_path, window(max_input_tokens=111), SPACED)
     assert sent.response.status == 200
     assert sent.field("messages") == b"[" + b",".join(BYTES[place] for place in (0, 3, 4, 5)) + b"]"
     assert sent.field("user") == b'"x"'
@@ -116,8 +116,8 @@ async def test_bytes_of_what_stays_are_left_alone(tmp_path: Path) -> None:
         DIGEST,
         messages=6,
         dropped=2,
-        tokens=71,
-        dropped_tokens=34,
+        tokens=76,
+        dropped_tokens=36,
         kept=(0, 1, 3, 6),
     )
     assert sent.kept == SPACED
@@ -131,26 +131,26 @@ async def test_a_number_of_messages(tmp_path: Path) -> None:
 
 async def test_a_window_over_all_messages(tmp_path: Path) -> None:
     """`token_window` lets the system's messages go like any other."""
-    sent = await send(tmp_path, Context(strategy="token_window", max_input_tokens=104), chat(*TALK))
+    sent = await send(tmp_path, Context(strategy="token_window", max_input_tokens=111), chat(*TALK))
     assert json.loads(sent.bodies[0])["messages"] == TALK[1:]
 
 
 async def test_full_refuses_what_is_too_large(tmp_path: Path) -> None:
     """Without a strategy a limit is a limit: the error tells both counts, nothing is sent, and the call is settled."""
-    sent = await send(tmp_path, Context(max_input_tokens=104), chat(*TALK))
+    sent = await send(tmp_path, Context(max_input_tokens=111), chat(*TALK))
     assert sent.response.status == 400
     assert code_of(sent.response) == "invalid_request"
-    assert "its input is 105 tokens by estimate" in sent.response.json()["error"]["message"]
-    assert "holds 104" in sent.response.json()["error"]["message"]
+    assert "its input is 112 tokens by estimate" in sent.response.json()["error"]["message"]
+    assert "holds 111" in sent.response.json()["error"]["message"]
     assert not sent.bodies
     [settled] = sent.events.settled
     assert (settled.outcome, settled.attempts, settled.cost_pusd) == ("invalid_request", 0, 0)
-    assert sent.use == ContextUse("full", DIGEST, messages=6, tokens=105)
+    assert sent.use == ContextUse("full", DIGEST, messages=6, tokens=112)
 
 
 async def test_full_lets_pass_what_is_not(tmp_path: Path) -> None:
     """At the limit everything goes out."""
-    sent = await send(tmp_path, Context(max_input_tokens=105), chat(*TALK))
+    sent = await send(tmp_path, Context(max_input_tokens=112), chat(*TALK))
     assert json.loads(sent.bodies[0])["messages"] == TALK
 
 
@@ -162,7 +162,7 @@ async def test_nothing_is_looked_at_without_a_strategy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "context", [window(max_input_tokens=36), Context(strategy="token_window", max_input_tokens=19)], ids=["keep", "any"]
+    "context", [window(max_input_tokens=39), Context(strategy="token_window", max_input_tokens=21)], ids=["keep", "any"]
 )
 async def test_a_last_message_that_does_not_fit(tmp_path: Path, context: Context) -> None:
     """What the user says last is never dropped: it is refused, with both counts."""
@@ -216,7 +216,7 @@ async def test_tokens_are_estimated_of_what_was_sent(tmp_path: Path) -> None:
     sent = await send(tmp_path, window(recent=1), chat(*TALK), script=chat_json(Answer(usage=None)))
     [settled] = sent.events.settled
     assert settled.usage is not None
-    assert settled.usage.input == 37  # two messages of 17, and three around them
+    assert settled.usage.input == 40  # two messages of 18, and four around them
 
 
 BLOCKS = [
@@ -282,7 +282,7 @@ async def test_a_response_of_one_text(tmp_path: Path) -> None:
     """An input that is a text is one message."""
     sent = await send(tmp_path, window(recent=1), {"model": "triage", "input": TEN}, RESPONSES)
     assert json.loads(sent.bodies[0])["input"] == TEN
-    assert sent.use == ContextUse("keep_system_and_recent", DIGEST, messages=1, tokens=20)
+    assert sent.use == ContextUse("keep_system_and_recent", DIGEST, messages=1, tokens=22)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ async def test_what_is_kept_at_the_provider(tmp_path: Path, field: str, more: di
     assert not sent.bodies
 
 
-@pytest.mark.parametrize("context", [Context(max_input_tokens=19), window(max_input_tokens=19)], ids=["full", "keep"])
+@pytest.mark.parametrize("context", [Context(max_input_tokens=21), window(max_input_tokens=21)], ids=["full", "keep"])
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -320,10 +320,10 @@ async def test_texts_are_counted_alone(tmp_path: Path, context: Context, path: s
         upstream.always(json_answer({"object": "list", "data": [], "model": "m", "choices": []}))
         async with RunningGateway(tmp_path, policy(upstream.url, context)) as gateway:
             refused = await gateway.post({"model": "triage", **body}, path)
-            gateway.pipeline.switch(policy(upstream.url, replace(context, max_input_tokens=20)))
+            gateway.pipeline.switch(policy(upstream.url, replace(context, max_input_tokens=22)))
             taken = await gateway.post({"model": "triage", **body}, path)
     assert refused.status == 400
-    assert "20 tokens by estimate" in refused.json()["error"]["message"]
+    assert "22 tokens by estimate" in refused.json()["error"]["message"]
     assert taken.status == 200
     [request] = upstream.requests
     field = "prompt" if "prompt" in body else "input"
@@ -348,12 +348,12 @@ async def test_the_tasks_own_prompt_stays(tmp_path: Path) -> None:
     """The task's prompt is counted and never dropped, and its tools are counted."""
     body = {**chat(*TALK[1:]), "trimtab": {"inputs": {"topic": TEN}}}
     tool = Tool("look", TEN, Schema("{}", "d" * 64))
-    sent = await send(tmp_path, window(max_input_tokens=120), body, prompt=PROMPT, tools=(tool,))
+    sent = await send(tmp_path, window(max_input_tokens=130), body, prompt=PROMPT, tools=(tool,))
     said = json.loads(sent.bodies[0])["messages"]
     assert [one["content"] for one in said[:2]] == [TEN, TEN]
     assert said[2:] == TALK[3:]
     assert sent.use is not None
-    assert 3 + 34 + 51 + 13 < sent.use.tokens <= 120
+    assert 4 + 36 + 54 + 13 < sent.use.tokens <= 130
 
 
 async def test_a_fallback_and_a_second_try_get_the_same(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ from trimtab.testing import (
 
 SUMMARY = "They asked for a refund."
 HISTORY = [message("user" if number % 2 == 0 else "assistant", f"{chr(97 + number)} {TEN}") for number in range(20)]
-"""Twenty messages, each of 18 tokens: eleven fit into 200, five into half of it."""
-ROOM = 330
-"""What a task of these tests holds: 200 tokens of a conversation beside a summary."""
+"""Twenty messages, each of 19 tokens: eleven fit into 210, five into half of it."""
+ROOM = 341
+"""What a task of these tests holds: 210 tokens of a conversation beside a summary."""
 CONTEXT = Context(strategy="summarise", max_input_tokens=ROOM, model="writer", summary_tokens=31)
 
 

@@ -70,8 +70,8 @@ async def test_by_the_models_own_tokenizer(tmp_path: Path) -> None:
     used = [settled.admitted.context for settled in events.settled]
     shared: dict[str, Any] = {"strategy": "keep_system_and_recent", "digest": "c" * 64, "counted": "tokenizer"}
     assert used == [
-        ContextUse(messages=3, dropped=2, tokens=10, dropped_tokens=20, kept=(2, 3), **shared),
-        ContextUse(messages=2, tokens=16, **shared),
+        ContextUse(messages=3, dropped=2, tokens=12, dropped_tokens=22, kept=(2, 3), **shared),
+        ContextUse(messages=2, tokens=19, **shared),
     ]
 
 

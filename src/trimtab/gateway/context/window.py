@@ -22,11 +22,11 @@ from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, History, Message
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.record.events import ContextUse
 
-MESSAGE_TOKENS: Final = 4
-"""What a chat template puts around a message: its role, and where it begins and ends."""
+MESSAGE_TOKENS: Final = 5
+"""What a chat template puts around a message (ChatML and Llama 3: three marks, its role, a line end)."""
 CALL_TOKENS: Final = 8
 """The same around a tool call or a tool's result."""
-REQUEST_TOKENS: Final = 3
+REQUEST_TOKENS: Final = 4
 """What a chat template puts in front of the answer."""
 SUMMARY_FRAME_TOKENS: Final = 96
 """What is kept free for what stands around a summary, with its message."""
