@@ -59,7 +59,7 @@ OTHERS = {
     "lock": ({"lock": "f" * 64}, "lock", "made under lock ffffffffffff"),
     "no lock": ({"lock": ""}, "lock", "made while what served agreed with no lock"),
     "prompt": ({"prompt": "e" * 64}, "prompt", "rendered from the prompt eeeeeeeeeeee, not "),
-    "own messages": ({"prompt": ""}, "prompt", "brought messages that the gateway did not render from the task's prompt"),
+    "own messages": ({"prompt": ""}, "prompt", "brought messages that the gateway did not render from the task's "),
     "context": ({"context_digest": "d" * 64}, "context", "under the context strategy dddddddddddd, not "),
     "schema": ({"schema": "c" * 64}, "schema", "held to the schema cccccccccccc, not "),
     "no schema": ({"schema": ""}, "schema", "held to no schema, not "),
