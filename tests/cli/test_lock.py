@@ -187,6 +187,20 @@ def test_a_lock_that_is_of_no_use(root: Path, ask: Ask, spoil, reason: str) -> N
     assert json.loads((root / FILE).read_text())["lock_id"] == json.loads(good)["lock_id"]
 
 
+def test_a_lock_that_is_no_file(root: Path, ask: Ask) -> None:
+    """A folder, or a pipe that nobody writes to, is told and not waited for."""
+    (root / FILE).mkdir()
+    for arguments in ((), ("--check",), ("diff",), ("why",)):
+        assert ask(*arguments).status == 1
+    (root / FILE).rmdir()
+    os.mkfifo(root / FILE)
+    said = ask("--check")
+    assert said.status == 1
+    assert "it is no plain file" in said.err
+    assert ask().status == 0, "it is replaced by a lock"
+    assert (root / FILE).is_file()
+
+
 def test_a_lock_of_a_newer_release(root: Path, ask: Ask) -> None:
     """It is neither read nor replaced."""
     ask()

@@ -95,6 +95,23 @@ def test_who_changed_a_file_last(tmp_path: Path) -> None:
     assert repo.uncommitted(["one.txt"]) == {"one.txt"}
 
 
+@pytest.mark.parametrize("folder", ["-x", "two words", "a\nb", "ü", "[a]*?", ":(top)x", ":!x"])
+def test_a_project_in_a_strange_folder(tmp_path: Path, folder: str) -> None:
+    """Whatever the project's folder is called, its files are found in it and nothing else is."""
+    repository(tmp_path)
+    place(tmp_path, f"{folder}/a.txt", "1")
+    place(tmp_path, f"{folder}/[b]*.txt", "1")
+    place(tmp_path, f"{folder}/bb.txt", "1")
+    hash_ = commit(tmp_path, "First")
+    place(tmp_path, f"{folder}/bb.txt", "2")
+    repo = found(tmp_path / folder)
+    paths = ["a.txt", "[b]*.txt", "c.txt"]
+    assert repo.uncommitted(paths) == {"c.txt"}
+    assert {path: one.hash for path, one in last(repo, paths).items()} == {"a.txt": hash_, "[b]*.txt": hash_}
+    assert repo.content(hash_, "[b]*.txt") == b"1"
+    assert [one.hash for one in repo.history("a.txt", 3)] == [hash_]
+
+
 def test_an_ignored_file_is_uncommitted(tmp_path: Path) -> None:
     """A file that git does not keep has no commit."""
     repository(tmp_path)

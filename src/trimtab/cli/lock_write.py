@@ -199,7 +199,7 @@ def put(root: Path, lock: Lock) -> bool:
     data = encode(lock)
     path = root / FILE
     try:
-        if path.read_bytes() == data:
+        if path.is_file() and path.read_bytes() == data:
             return False
     except OSError:
         pass

@@ -174,7 +174,7 @@ class Repository:
 
     def contents(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
         """The bytes of files by commit and path; a file that was not there, or is over 64 MiB, is left out."""
-        asked = [(place, f"{place[0]}:{self._prefix}{place[1]}") for place in dict.fromkeys(places)]
+        asked = [(place, f"{place[0]}:./{place[1]}") for place in dict.fromkeys(places)]
         asked = [(place, name) for place, name in asked if "\n" not in name]
         told = self._ask("cat-file", "--batch-check", given="".join(f"{name}\n" for _, name in asked))
         blobs: dict[tuple[str, str], tuple[str, int]] = {}
@@ -208,12 +208,12 @@ def find(project: Path) -> Repository | None:
     """The repository around a project; None where there is none, or no git; raises `GitFailed`."""
     project = project.absolute()
     try:
-        told = _ask(project, "rev-parse", "--is-inside-work-tree", "--show-prefix", "--git-path", "shallow")
+        told = _ask(project, "rev-parse", "--is-inside-work-tree", "--git-path", "shallow", "--show-prefix")
     except GitFailed as failure:
         if failure.facts.get("absent"):
             return None
         raise
-    inside, prefix, shallow = told.decode("utf-8", "surrogateescape").split("\n")[:3]
+    inside, shallow, prefix = told.decode("utf-8", "surrogateescape").split("\n", 2)
     if inside != "true":
         return None
     head = _ask(project, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", ok=(1, 128)).decode().strip()
@@ -221,7 +221,7 @@ def find(project: Path) -> Repository | None:
         boundary = frozenset((project / shallow).read_text("ascii").split())
     except FileNotFoundError:
         boundary = frozenset()
-    return Repository(project, prefix, head, boundary)
+    return Repository(project, prefix.removesuffix("\n"), head, boundary)
 
 
 def identity(name: str, address: str) -> str:

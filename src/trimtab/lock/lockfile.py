@@ -160,6 +160,8 @@ def read(root: Path) -> Lock | None:
     """The lock of the project in `root`, None where it has none; raises `LockInvalid`."""
     path = root / FILE
     try:
+        if path.is_fifo() or path.is_char_device():
+            raise LockInvalid(path=FILE, detail="it is no plain file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
