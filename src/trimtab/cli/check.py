@@ -16,7 +16,6 @@ from trimtab.declare.load import read
 from trimtab.declare.mistakes import Mistake
 from trimtab.declare.project import Context, Model, Project, Secret, Task
 from trimtab.errors import SecretMissing
-from trimtab.gateway.context.tokens import why_unusable
 from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.compile import schema_mistakes
@@ -158,8 +157,17 @@ def _notes(project: Project) -> tuple[str, ...]:
     places = [(f"models.{model.name}.api_key", model.api_key) for model in project.models.values()]
     places.append(("data.telemetry_password", project.data.telemetry_password))
     unreadable = tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
-    tokenizers = tuple(str(found) for model in project.models.values() if (found := why_unusable(root, model)))
-    return (*unreadable, *missing_extras(project.models), *tokenizers, *_not_redrivable(project))
+    return (*unreadable, *missing_extras(project.models), *_unusable(root, project), *_not_redrivable(project))
+
+
+def _unusable(root: Path, project: Project) -> tuple[str, ...]:
+    """Tokenizers that cannot be used here."""
+    models = [model for model in project.models.values() if model.served.tokenizer is not None]
+    if not models:
+        return ()
+    from trimtab.gateway.context.tokens import why_unusable  # noqa: PLC0415 - it takes an event loop along
+
+    return tuple(str(found) for model in models if (found := why_unusable(root, model)))
 
 
 def _not_redrivable(project: Project) -> tuple[str, ...]:

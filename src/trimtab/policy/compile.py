@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -21,6 +22,8 @@ from trimtab.lock.plain import plain
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 
 SECONDS_PER_HOUR = 3600
+REMEMBERED: Final = 512
+"""Schemas whose verdict is kept: a declaration is read anew at every edit, and most of it is as before."""
 POINTER: Final = re.compile(r"\bat '?(/[^\s']*[^\s',;:])")
 """Where a message says a schema is wrong."""
 
@@ -84,14 +87,22 @@ def schema_mistakes(schemas: Iterable[SchemaSource]) -> tuple[Mistake, ...]:
 
 
 def _schema_mistake(source: SchemaSource) -> Mistake | None:
+    detail = _fault(source.schema.text)
+    if not detail:
+        return None
+    place = POINTER.search(detail)
+    line = _line(source, place[1] if place else "")
+    return Mistake(source.path, line, f"this JSON Schema cannot be used: {detail}", "correct it (json-schema.org)")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _fault(text: str) -> str:
+    """Why a schema does not compile; empty for one that does."""
     try:
-        Validator(source.schema.text)
+        Validator(text)
     except SchemaInvalid as wrong:
-        detail = str(wrong.facts["detail"])
-        place = POINTER.search(detail)
-        line = _line(source, place[1] if place else "")
-        return Mistake(source.path, line, f"this JSON Schema cannot be used: {detail}", "correct it (json-schema.org)")
-    return None
+        return str(wrong.facts["detail"])
+    return ""
 
 
 def _line(source: SchemaSource, pointer: str) -> int:
