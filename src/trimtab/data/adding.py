@@ -110,7 +110,7 @@ def _known(root: Path, name: str, *, update: bool) -> Manifest | None:
         raise DataNotTaken(name=name, detail="the cases of a task need no manifest", instead=instead)
     if not NAME.fullmatch(name) or name.endswith(".schema"):
         detail = "that is no name for a data set"
-        raise DataNotTaken(name=name, detail=detail, instead="use 1 to 64 of a-z 0-9 . _ -, not ending in .schema")
+        raise DataNotTaken(name=name, detail=detail, instead="use 1 to 64 of a-z 0-9 . _ -, no point first, not .schema last")
     is_there = (root / FOLDER / f"{name}{MANIFEST}").exists()
     if is_there and not update:
         raise DataNotTaken(name=name, detail="there is one already", instead="say --update to take in a changed file")

@@ -18,7 +18,7 @@ from trimtab.declare.values import Wrong
 from trimtab.errors import DataInvalid
 
 FOLDER: Final = "data"
-NAME: Final = re.compile(r"[a-z0-9._-]{1,64}")
+NAME: Final = re.compile(r"(?!\.)[a-z0-9._-]{1,64}")
 CASES_OF: Final = re.compile(r"tasks/([a-z0-9._-]{1,64})/cases")
 MANIFEST: Final = ".json"
 SCHEMA: Final = ".schema.json"
