@@ -61,6 +61,21 @@ def test_look_sees_content_replacement_and_removal(tmp_path: Path) -> None:
     assert all(earlier != later for earlier, later in itertools.pairwise(looks))
 
 
+def test_look_sees_the_lock_and_what_is_locked_besides(tmp_path: Path) -> None:
+    """The lock, shared parts of prompts, manifests of data sets, and files that the declaration names anywhere."""
+    project(tmp_path)
+    for path in ("trimtab.lock", "prompts/tone/brief.md", "data/tickets.json", "deploy/pins.txt"):
+        before = look(tmp_path, ["deploy/pins.txt"])
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("new")
+        assert look(tmp_path, ["deploy/pins.txt"]) != before
+    (tmp_path / "data" / "rows").mkdir()
+    before = look(tmp_path)
+    (tmp_path / "data" / "rows" / "1.jsonl").write_text("{}")
+    (tmp_path / "deploy" / "pins.txt").write_text("newer")
+    assert look(tmp_path) == before
+
+
 def test_look_leaves_out_what_is_no_declaration(tmp_path: Path) -> None:
     """Hidden files, other folders and the data directory do not count; a project that is gone is an empty look."""
     task = project(tmp_path)

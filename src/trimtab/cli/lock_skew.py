@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from trimtab.cli.screen import PROJECT, SINCE, TASKS, next_verb, safe, say_json
 from trimtab.declare.load import read
+from trimtab.errors import LockMissing
 from trimtab.lock.lockfile import FILE
 from trimtab.lock.named import SHORT, Named, named
 from trimtab.lock.skew import Skew, between
@@ -85,6 +86,8 @@ def command(
 
 def _named(project: Path, name: str) -> Named:
     """The lock that a name means, also one that was in force in this data directory and is committed nowhere."""
+    if not name and not (project / FILE).exists():
+        raise LockMissing(path=FILE, root=str(project))
     directory = read(project).data_directory
     kept = [DataDirectory(directory).run / FILE] if directory is not None else []
     return named(project, name or str(project / FILE), kept)
