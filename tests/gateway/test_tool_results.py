@@ -181,3 +181,18 @@ async def test_a_record_bears_them(tmp_path: Path, redaction: str, shape: str) -
             await gateway.post(body)
             [settled] = (await gateway.events()).settled
     assert settled.tool_results == (ToolResult("price", shape, 10),)
+
+
+async def test_a_dead_letter_tells_them_once(tmp_path: Path) -> None:
+    """A call that is sent again brings no answer that the failed call has not told."""
+    body = chat({"role": "assistant", "content": None, "tool_calls": [call("price", "a")]}, answer("a", '{"usd": 3}'))
+    async with ScriptedUpstream() as upstream:
+        upstream.add(chat_json(Answer()))
+        policy = snapshot({"small": upstream.url}, task("assist", "small"))
+        gateway = RunningGateway(tmp_path, policy)
+        gateway.operator_key = b"tt_operator_of-this-life"
+        async with gateway:
+            await gateway.post(body, authorization="Bearer tt_operator_of-this-life", x_trimtab_redrive="letter-1")
+            [settled] = (await gateway.events()).settled
+    assert settled.admitted.redrive_of == "letter-1"
+    assert settled.tool_results == ()

@@ -14,7 +14,7 @@ from trimtab.errors import OutputInvalid, ToolCallInvalid
 from trimtab.gateway.checks import Checks
 from trimtab.gateway.contract import UNDECLARED_CONTRACT
 from trimtab.gateway.tool_results import tool_results
-from trimtab.record.events import OK, Admitted, Attempt, CostLabel, Settled, Usage
+from trimtab.record.events import OK, Admitted, Attempt, CostLabel, Settled, ToolResult, Usage
 
 if TYPE_CHECKING:
     from trimtab.gateway.exchange import Exchange
@@ -152,10 +152,16 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         confidence=checks.confidence,
         seams=exchange.seams,
         wire=exchange.snapshot.models[choice.model].wire if choice else "",
-        tool_results=tool_results(
-            exchange.surface.name, exchange.came or exchange.asked, shapes=exchange.task.redaction != "none"
-        ),
+        tool_results=_tool_results(exchange),
     )
+
+
+def _tool_results(exchange: Exchange) -> tuple[ToolResult, ...]:
+    """The tools' answers that came with the call; those of a dead letter were told with the call that failed."""
+    if exchange.redrive_of:
+        return ()
+    asked = exchange.came or exchange.asked
+    return tool_results(exchange.surface.name, asked, shapes=exchange.task.redaction != "none")
 
 
 def _spread(exchange: Exchange) -> float | None:
