@@ -106,7 +106,9 @@ def test_calls_that_nobody_served(lock: Lock, as_locked: CallKind) -> None:
 
 
 def test_notes(lock: Lock, as_locked: CallKind) -> None:
-    """Fallbacks, dropped messages and tasks that the lock does not have are told, and are no skew."""
+    """Fallbacks, dropped messages and tasks that the lock does not have are told, and are no skew; our own calls are
+    neither.
+    """
     found = against(
         lock,
         [
@@ -114,6 +116,7 @@ def test_notes(lock: Lock, as_locked: CallKind) -> None:
             replace(as_locked, calls=10, served_by="azure", upstream_model="our-deployment"),
             replace(as_locked, calls=5, shortened=3, messages=100, dropped=40),
             replace(as_locked, task="(undeclared)", calls=1),
+            replace(as_locked, task="(summary)", calls=7, prompt=""),
         ],
     )
     assert found.skews == ()

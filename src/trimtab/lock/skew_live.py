@@ -21,6 +21,8 @@ from trimtab.lock.words import show
 SHORT: Final = 12
 MOST: Final = 5
 """Values of one thing that are told one by one, those of most calls first."""
+UNDECLARED: Final = "(undeclared)"
+"""Calls of no task; other names in parentheses are of calls that Trimtab makes itself."""
 SMALL_LIMIT: Final = "max_output_tokens"
 
 
@@ -106,6 +108,8 @@ def against(lock: Lock, kinds: Iterable[Kind], sampled: Iterable[Sampled] = ()) 
     skews: list[Skew] = []
     notes: list[str] = []
     for task, found in sorted(by_task.items()):
+        if task.startswith("(") and task != UNDECLARED:
+            continue
         policy = lock.get("policies", task)
         if policy is None or "model" not in policy.pinned:
             notes.append(f"{task}: {_calls(sum(kind.calls for kind in found))} of a task that the lock does not have")
