@@ -347,3 +347,18 @@ def test_branches(root: Path, ask: Ask) -> None:
     prompt = load(root).tasks["triage"].prompt
     assert prompt is not None
     assert next(iter(found.values()))["digest"] == prompt.digest
+
+
+def test_a_task_without_a_prompt(root: Path, ask: Ask) -> None:
+    """Its cases are messages, and the rest of the request is shown all the same; without messages there is nothing."""
+    (root / "tasks" / "triage" / "prompt.md").unlink()
+    place(root, "tasks/triage/task.toml", TASK.replace("inputs", "#"))
+    messages = [{"role": "user", "content": "It broke."}]
+    place(root, "tasks/triage/cases.jsonl", json.dumps({"messages": messages}) + "\n")
+    found = ask("render", "triage", "--case", "1", "--json").json()
+    assert (found["prompt"], found["rendered"]) == ("", "")
+    assert found["requests"][0]["body"]["messages"] == messages
+    assert ask("render", "triage", "--case", "1").out.startswith("no prompt   to small, POST")
+    said = ask("render", "triage")
+    assert said.status == 1
+    assert "task triage has no prompt: write tasks/triage/prompt.md" in said.words

@@ -126,10 +126,13 @@ def test_a_manifest_is_called_like_its_data(tmp_path: Path) -> None:
 
 
 def test_a_schema_of_data_that_is_wrong(tmp_path: Path) -> None:
-    """A manifest's schema is read like any other."""
+    """A manifest's schema lies in the project, and is read like any other."""
     root = project(tmp_path, f'{{"digest": "{ZEROS}", "schema": "data/a.schema"}}')
     [mistake] = read(root).mistakes
-    assert str(mistake) == "data/a.schema:1: there is no such file; write it, a JSON Schema"
+    assert str(mistake).startswith('data/a.json:1: schema is "data/a.schema", and there is no such file')
+    (root / "data" / "a.schema").write_text("[]")
+    [mistake] = read(root).mistakes
+    assert str(mistake) == "data/a.schema:1: this is a list, not an object; write { ... }"
 
 
 def test_data_sets(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.declare.projects import MODEL, TASK, write
 from trimtab.declare import templates
 from trimtab.declare.load import load, read
 from trimtab.declare.mistakes import Mistakes
-from trimtab.declare.parts import Parts
+from trimtab.declare.parts import Parts, names_in
 from trimtab.declare.project import FileDigest, Prompt
 from trimtab.declare.prompts import read_prompt
 from trimtab.declare.rendering import render
@@ -275,3 +275,16 @@ def test_inputs_of_parts_count(tmp_path: Path) -> None:
     found = load(tmp_path).tasks["triage"].prompt
     assert found is not None
     assert (found.inputs, found.types) == (("tone",), {"tone": "string"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{%" * 300_000, "{% raw %}" * 100_000, "{{ '" * 200_000, "{#" * 300_000, "{% include 'a.md' %}" * 40_000, "{% x"],
+)
+def test_no_text_is_read_for_long(tmp_path: Path, text: str) -> None:
+    """Tags without an end, and more inclusions than anybody writes, are mistakes that are found in one pass."""
+    files(tmp_path, a="x")
+    found, mistakes = read_it(tmp_path, f"user:\n{{% include 'a.md' %}}{text}")
+    assert found is None
+    assert len(mistakes) == 1
+    assert set(names_in(text)) <= {"a.md"}

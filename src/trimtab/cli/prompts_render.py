@@ -56,15 +56,18 @@ def command(project: Path, task: str, case: int | None, given: tuple[str, ...], 
     declared = _task(found, task)
     row = _case(project, task, case) if case is not None else {}
     inputs = {**_inputs_of(row, declared, case), **_given(given, declared)}
-    rendered = render_task(declared, inputs)
-    body: dict[str, Any] = {"model": task, "messages": row.get("messages", []), "trimtab": {"inputs": inputs}}
+    body: dict[str, Any] = {"model": task, "messages": row.get("messages", [])}
+    digest, rendered = "", ""
+    if declared.prompt is not None or inputs or not body["messages"]:
+        rendered = render_task(declared, inputs).digest
+        digest = declared.prompt.digest if declared.prompt else ""
+        body["trimtab"] = {"inputs": inputs}
     memory = asyncio.run(_memory(found))
-    requests = preview(compile_policy(found), task, json.dumps(body).encode(), memory)
-    digest = declared.prompt.digest if declared.prompt else ""
+    shown = Shown(task, digest, rendered, preview(compile_policy(found), task, json.dumps(body).encode(), memory))
     if as_json:
-        say_json(msgspec.json.encode(Shown(task, digest, rendered.digest, requests)))
+        say_json(msgspec.json.encode(shown))
         return
-    _show(Shown(task, digest, rendered.digest, requests))
+    _show(shown)
     next_verb(f"trimtab prompts log {task}")
 
 
@@ -136,7 +139,8 @@ def _show(shown: Shown) -> None:
     """The request to the first model; others are tried only when that one fails."""
     first = shown.requests[0]
     fields: dict[str, Raw] = msgspec.json.decode(first.body, type=dict[str, Raw])
-    click.echo(f"prompt {shown.prompt[:12]}   rendered {shown.rendered[:12]}   to {first.model}, POST {first.path}")
+    prompt = f"prompt {shown.prompt[:12]}   rendered {shown.rendered[:12]}" if shown.prompt else "no prompt"
+    click.echo(f"{prompt}   to {first.model}, POST {first.path}")
     for name in ("system", "messages"):
         if name in fields:
             _show_messages(name, msgspec.json.decode(fields.pop(name)))

@@ -74,7 +74,7 @@ def _read_set(root: Path, name: str, library: Library, mistakes: Mistakes, keys:
         file=FileDigest(path, found.digest if found else pinned or ""),
         pinned=pinned or "",
         rows=found.rows if found and path.endswith(ROWS_ENDING) else rows,
-        columns=library.schema(schema) if (schema := table.get("schema", place, None)) else None,
+        columns=library.schema(schema.path) if (schema := table.get("schema", in_project(root), None)) else None,
         parents=tuple(parent for each in table.tables("parents") if (parent := _read_parent(each))),
         transform=table.get("transform", in_project(root), None),
         licence=table.get("licence", open_text, ""),

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from jinja2 import TemplateSyntaxError
 
 from trimtab.declare import files, templates
+from trimtab.declare.inclusions import inclusions, scan
 from trimtab.declare.mistakes import Mistakes, nearest
 from trimtab.declare.project import FileDigest
 from trimtab.declare.source import read_exact
@@ -23,18 +24,6 @@ DEEPEST: Final = 8
 MAX_CHARACTERS: Final = 1 << 20
 MARKER: Final = re.compile(r"(system|user|assistant):[ \t]*")
 NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7}")
-BEGIN: Final = re.compile(r"\{[{%#]")
-INCLUDING: Final = re.compile(r"\{%[-+]?\s*include\b")
-_STRING: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
-TAG: Final = re.compile(
-    r"\{#.*?#\}"
-    r"|\{%[-+]?\s*raw\s*-?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\}"
-    rf"""|\{{%[ \t]*include[ \t]+(?:"(?P<double>[^"\\\n]*)"|'(?P<single>[^'\\\n]*)')[ \t]*%\}}"""
-    rf"""|\{{%(?:{_STRING}|[^"'%]|%(?!\}}))*%\}}"""
-    rf"""|\{{\{{(?:{_STRING}|[^"'}}]|\}}(?!\}}))*\}}\}}""",
-    re.DOTALL,
-)
-"""The tags of a template that Jinja2 has parsed; only an inclusion has a name."""
 
 
 class Expanded(NamedTuple):
@@ -43,13 +32,6 @@ class Expanded(NamedTuple):
     text: str
     files: frozenset[FileDigest] = frozenset()
     depth: int = 0
-
-
-class _Tag(NamedTuple):
-    name: str
-    line: int
-    start: int
-    end: int
 
 
 class Parts:
@@ -65,14 +47,14 @@ class Parts:
 
         `above` are the parts that lie around it. What includes nothing is not looked at.
         """
-        if not INCLUDING.search(text):
-            return Expanded(text)
         try:
-            tags = _tags(text)
+            tags = inclusions(text)
         except TemplateSyntaxError as wrong:
             what = f"the template cannot be read: {wrong.message}"
             self.mistakes.add(path, line + wrong.lineno - 1, what, "correct it (docs: Prompts)")
             return None
+        if not tags:
+            return Expanded(text)
         pieces, at, found = [], 0, list[Expanded]()
         for tag in tags:
             part = self._part(tag.name, path, line + tag.line - 1, above)
@@ -162,28 +144,4 @@ class Parts:
 
 def names_in(text: str) -> tuple[str, ...]:
     """What a text may include, by the look of it, whether it is a template or not."""
-    names = (match["double"] or match["single"] for match in TAG.finditer(text) if INCLUDING.match(match[0]))
-    return tuple(dict.fromkeys(name for name in names if name and NAME.fullmatch(name)))
-
-
-def _tags(text: str) -> list[_Tag]:
-    """The inclusions of a text, in their order; raises `TemplateSyntaxError`.
-
-    Where a brace within a tag could make Jinja2 see other tags than are seen here, it is asked.
-    """
-    found, is_plain, at, between = [], True, 0, ""
-    for match in TAG.finditer(text):
-        name = match["double"] if match["double"] is not None else match["single"]
-        between, at = between + text[at : match.start()] + "\n", match.end()
-        if name is not None:
-            found.append(_Tag(name, text.count("\n", 0, match.start()) + 1, match.start(), match.end()))
-        elif match[0][:2] != "{#" and ("{" in match[0][2:] or INCLUDING.match(match[0])):
-            is_plain = False
-    if is_plain and not BEGIN.search(between + text[at:]):
-        return found
-    wanted = templates.inclusions(text)
-    if [(tag.name, tag.line) for tag in found] != wanted:
-        seen = {(tag.name, tag.line) for tag in found}
-        line = next((line for name, line in wanted if (name, line) not in seen), 1)
-        raise TemplateSyntaxError('an inclusion is {% include "NAME" %}, on one line and with nothing else', line)
-    return found
+    return tuple(dict.fromkeys(one.name for one in scan(text)[0] if NAME.fullmatch(one.name)))

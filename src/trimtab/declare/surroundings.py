@@ -77,7 +77,8 @@ def _found(root: Path, mistakes: Mistakes) -> tuple[FileDigest, ...]:
         try:
             found.append(FileDigest(name, contents(root, name).digest))
         except values.Wrong as wrong:
-            mistakes.add(name, 1, f"the project's dependencies are {wrong.what}", wrong.instead)
+            instead = f"{wrong.instead}, or write lock.dependencies in trimtab.toml"
+            mistakes.add(name, 1, f"the project's dependencies are {wrong.what}", instead)
     return tuple(found)
 
 
