@@ -117,6 +117,7 @@ def test_sides_by_lock() -> None:
     """What a name stood for in the lock of a call decides, though the servers' own name never changed."""
     old, new, spare = locked("acme", "1"), locked("acme", "2"), locked("acme", "2", "acme")
     sides = Sides("small", Standing("acme", "2"), [old, new, spare])
+    assert (sides.before, sides.after) == ((old.lock_id,), (new.lock_id, spare.lock_id))
     assert sides.of(made(old)) == "before"
     assert sides.of(made(new)) == "after"
     assert sides.of(made(old, model="spare")) is None

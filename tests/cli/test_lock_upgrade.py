@@ -208,6 +208,28 @@ def test_recorded_calls_are_compared(root: Path) -> None:
     assert "no call that acme/small-3 answered is recorded" in other.stdout
 
 
+def test_calls_before_a_busy_move(root: Path) -> None:
+    """However many calls came since the move, those from before it are found by their lock, though the name that the
+    servers give themselves never changed.
+    """
+    place(root, "trimtab.toml", f'{MODEL}revision = "{HASH}"\n')
+    assert trimtab(root, "lock").returncode == 0
+    commit(root, "First")
+    writer, now_ns = SegmentWriter(root / ".trimtab" / "spool"), time.time_ns() - 5000 * SECOND_NS
+    made = call("c", now_ns, task="triage", model="small", upstream_model="acme/small-1", finish_reason="stop")
+    first = decode((root / FILE).read_bytes()).lock_id
+    assert trimtab(root, "lock", "upgrade", "small", "--revision", OTHER).returncode == 0
+    second = decode((root / FILE).read_bytes()).lock_id
+    for number in range(1110):
+        lock = first if number < 30 else second
+        admitted = replace(made.admitted, call=f"c{number}", task="triage", lock=lock)
+        writer.write(replace(made, admitted=admitted, at_ns=now_ns + number * SECOND_NS))
+    writer.seal()
+    found = json.loads(trimtab(root, "lock", "upgrade", "small", "--json").stdout)
+    assert (found["calls_before"], found["calls_after"]) == (30, 1000)
+    assert {row["task"] for row in found["rows"]} == {"triage"}
+
+
 def record(root: Path) -> None:
     """80 calls of the old model, 48 valid; 70 of the new one, 56 valid; one of another task."""
     writer, now_ns = SegmentWriter(root / ".trimtab" / "spool"), time.time_ns() - 1000 * SECOND_NS

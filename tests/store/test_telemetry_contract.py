@@ -142,6 +142,25 @@ def test_tail_filters(telemetry: Telemetry, wanted: CallFilter, found: list[str]
     assert names(telemetry.tail(wanted)) == found
 
 
+@pytest.mark.parametrize(
+    ("locks", "found"),
+    [
+        (("ab12" * 16,), ["c1"]),
+        (("ab12",), ["c2", "c1"]),
+        (("ab12" * 3, "cd"), ["c3", "c2", "c1"]),
+        (("zz",), []),
+        (("%", "_", "ab12' OR '1'='1"), []),
+    ],
+)
+def test_tail_by_lock(telemetry: Telemetry, locks: tuple[str, ...], found: list[str]) -> None:
+    """Calls are found by the locks that they were made under, by whole ids or their beginnings."""
+    under = {"c0": "", "c1": "ab12" * 16, "c2": "ab12" * 15 + "ffff", "c3": "cd" * 32}
+    calls = [call(name, NOON_NS + second * SECOND_NS) for second, name in enumerate(under)]
+    admitted = [msgspec.structs.replace(one.admitted, lock=under[one.admitted.call]) for one in calls]
+    put(telemetry, *(msgspec.structs.replace(one, admitted=let) for one, let in zip(calls, admitted, strict=True)))
+    assert names(telemetry.tail(CallFilter(locks=locks))) == found
+
+
 def test_a_sample_is_of_its_window(telemetry: Telemetry) -> None:
     """Calls of the window and the task alone are drawn, and it is told how many these are; the end is left out."""
     put(telemetry, *(call(f"c{n}", NOON_NS + n) for n in range(6)), call("x", NOON_NS + 2, task="extract"))

@@ -37,6 +37,16 @@ class Sides:
         self._now = now
         self._stood = {lock.lock_id: standings(lock) for lock in locks}
 
+    @property
+    def before(self) -> tuple[str, ...]:
+        """The locks in which the name stood for something else."""
+        return tuple(lock for lock, stood in self._stood.items() if stood.get(self._name, self._now) != self._now)
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The locks in which a name stood for what it is now."""
+        return tuple(lock for lock, stood in self._stood.items() if self._now in stood.values())
+
     def of(self, call: Settled) -> Literal["before", "after"] | None:
         """On which side a call is; None for one of another model, or of which that cannot be told."""
         stood = self._stood.get(call.admitted.lock, {}).get(call.model)

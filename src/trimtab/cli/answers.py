@@ -43,10 +43,11 @@ class Wanted(Struct, frozen=True):
     by_model: bool = False
     by_prompt: bool = False
     by_lock: bool = False
+    lock: tuple[str, ...] = ()
 
     def query(self) -> str:
         """The same as parameters of control's routes."""
-        given = [("task", task) for task in self.task]
+        given = [("task", task) for task in self.task] + [("lock", lock) for lock in self.lock]
         given += [(name, getattr(self, name)) for name in ("model", "outcome", "since") if getattr(self, name)]
         given += [("limit", str(self.limit))] if self.limit else []
         given += [(name, "true") for name in ("by_model", "by_prompt", "by_lock") if getattr(self, name)]
@@ -197,7 +198,8 @@ class OwnAnswers:
     def calls(self, wanted: Wanted) -> tuple[Settled, ...]:
         """The calls that ended last, newest first."""
         since = since_ns(wanted.since, self._clock.wall_ns()) if wanted.since else 0
-        narrowed = CallFilter(wanted.task, wanted.model, wanted.outcome, since, wanted.limit or CallFilter.limit)
+        limit = wanted.limit or CallFilter.limit
+        narrowed = CallFilter(wanted.task, wanted.model, wanted.outcome, since, limit, wanted.lock)
         return self._open().telemetry.tail(narrowed)
 
     def call(self, call: str) -> CallDetail:

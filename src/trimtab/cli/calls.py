@@ -39,6 +39,7 @@ def command() -> None:
 @click.option("--model", default="", metavar="NAME", help="Only calls that this model served.")
 @click.option("--outcome", default="", metavar="CODE", help="Only this end: ok, an error code, client_gone, abandoned.")
 @click.option("--since", default="", metavar="TIME", callback=SINCE, help="1h, 7d, 2026-11-01.")
+@click.option("--lock", multiple=True, metavar="ID", help="Only calls made under this lock; its first digits do.")
 @click.option("--limit", default=20, type=click.IntRange(1, 1000), show_default=True, help="How many calls.")
 @click.option("--follow", is_flag=True, help="Go on with calls as they end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")

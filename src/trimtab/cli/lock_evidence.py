@@ -24,7 +24,9 @@ from trimtab.record.events import Settled
 from trimtab.reports.numbers import three_digits
 
 MOST_CALLS: Final = 1000
-"""Calls of a task and model that are read, the newest."""
+"""Calls of a task and model that are read for each side, the newest."""
+ID_DIGITS: Final = 16
+"""Of a lock's id, so that hundreds fit a question."""
 
 
 class Asked(Struct, frozen=True):
@@ -45,11 +47,11 @@ def gathered(root: Path, asked: Asked, held: Lock) -> tuple[Evidence, str]:
     """What recorded calls say, and why they say nothing where they do not. `held` is the lock as it lies there."""
     if not Path(asked.project.data.directory).is_dir():
         return Evidence(0, 0), "no call was recorded here; say it where `trimtab up` runs to compare with its calls"
+    sides = Sides(asked.name, asked.now, [*_committed(root), held, asked.lock])
     try:
-        calls = _calls(root, asked)
+        calls = _calls(root, asked, sides)
     except TrimtabError as failure:
         return Evidence(0, 0), f"recorded calls cannot be read: {failure}"
-    sides = Sides(asked.name, asked.now, [*_committed(root), held, asked.lock])
     before = [call for call in calls if sides.of(call) == "before"]
     evidence = compare(before, [call for call in calls if sides.of(call) == "after"])
     return evidence, "" if evidence.rows else _missing(evidence, asked)
@@ -78,23 +80,28 @@ def _committed(root: Path) -> Iterator[Lock]:
         return
 
 
-def _calls(root: Path, asked: Asked) -> list[Settled]:
-    """The calls of the model's tasks that the model, or another name for what it is now, answered."""
+def _calls(root: Path, asked: Asked, sides: Sides) -> list[Settled]:
+    """The calls of the model's tasks that the model, or another name for what it is now, answered: the newest of each
+    side as far as their locks tell it, and the newest of all.
+    """
     project, name = asked.project, asked.name
     others = [other for other, stands in standings(asked.lock).items() if stands.resolved == asked.now.resolved]
     tasks = [task.name for task in project.tasks.values() if name in {task.model, *task.fallback}]
+    narrowed = [locks for locks in (sides.before, sides.after) if locks]
     with answers(root) as source:
         found = {
             call.admitted.call: call
             for task in tasks
             for model in dict.fromkeys((name, *others))
-            for call in _of(source, task, model, asked.since)
+            for locks in [*narrowed, ()]
+            for call in _of(source, task, model, asked.since, locks)
         }
     return list(found.values())
 
 
-def _of(source: Answers, task: str, model: str, since: str) -> tuple[Settled, ...]:
-    return source.calls(Wanted(task=(task,), model=model, since=since, limit=MOST_CALLS))
+def _of(source: Answers, task: str, model: str, since: str, locks: tuple[str, ...]) -> tuple[Settled, ...]:
+    ids = tuple(lock[:ID_DIGITS] for lock in locks)
+    return source.calls(Wanted(task=(task,), model=model, since=since, limit=MOST_CALLS, lock=ids))
 
 
 def say_evidence(evidence: Evidence, missing: str) -> None:

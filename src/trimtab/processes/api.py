@@ -145,14 +145,15 @@ class Api:
         return _json(read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested))
 
     async def calls(self, request: Request) -> Response:
-        """The calls that ended last: ?task=&model=&outcome=&since=&limit=."""
-        asked = _asked(request, {"task", "model", "outcome", "since", "limit"})
+        """The calls that ended last: ?task=&model=&outcome=&since=&lock=&limit=."""
+        asked = _asked(request, {"task", "model", "outcome", "since", "lock", "limit"})
         wanted = CallFilter(
             tasks=_tasks(request),
             model=asked.get("model", ""),
             outcome=asked.get("outcome", ""),
             since_ns=self._since(asked["since"]) if "since" in asked else 0,
             limit=_limit(asked.get("limit", "50")),
+            locks=tuple(request.query_params.getlist("lock")),
         )
         return _json({"calls": await self._from.desk.ask(lambda stores: stores.telemetry.tail(wanted))})
 

@@ -190,6 +190,7 @@ class ClickHouseTelemetry:
                 tasks=list(wanted.tasks),
                 model=wanted.model,
                 outcome=wanted.outcome,
+                locks=list(wanted.locks),
                 limit=wanted.limit,
             )
             found = [rows.call_of(row) for row in result.named_results()]

@@ -228,6 +228,7 @@ class MemoryTelemetry:
             and _wanted(call.admitted.task, wanted.tasks)
             and wanted.model in ("", _model(call))
             and wanted.outcome in ("", call.outcome)
+            and (not wanted.locks or call.admitted.lock.startswith(wanted.locks))
         ]
         found.sort(key=lambda call: (call.at_ns, call.admitted.call), reverse=True)
         return tuple(found[: wanted.limit])

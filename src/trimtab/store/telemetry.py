@@ -76,13 +76,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class CallFilter:
-    """Which calls `tail` gives; an empty field filters nothing. Times are when a call ended, in ns since 1970."""
+    """Which calls `tail` gives; an empty field filters nothing. Times are when a call ended, in ns since 1970.
+
+    `locks` are ids of locks that calls were made under, or their beginnings.
+    """
 
     tasks: tuple[str, ...] = ()
     model: str = ""
     outcome: str = ""
     since_ns: int = 0
     limit: int = 50
+    locks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -262,6 +262,7 @@ WHERE minute >= {first_minute:Int64}
   AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
   AND ({model:String} = '' OR model = {model:String})
   AND ({outcome:String} = '' OR outcome = {outcome:String})
+  AND (empty({locks:Array(String)}) OR arrayExists(id -> startsWith(lock, id), {locks:Array(String)}))
 ORDER BY settled_ns DESC, call DESC
 LIMIT {limit:UInt32};
 
