@@ -79,9 +79,9 @@ def level(options: Options, result: Result) -> None:
         tests = [p for both in found for p in both]
         for alpha in (ALPHA, WIDE):
             hits = sum(p <= alpha for p in tests)
-            share = f"{rung}: hits at level {alpha:g}, nothing changed, lower bound"
-            result.worst(share, wilson(hits, len(tests)).low, alpha, n=len(tests))
-            result.tell_value(f"{rung}: hits at level {alpha:g}, nothing changed", hits, n=len(tests))
+            what = f"{rung}: hits at level {alpha:g}, nothing changed"
+            result.show(what, _share(hits, len(tests)))
+            result.worst(f"{what}, lower end at 99.9 %", wilson(hits, len(tests), 0.999).low, alpha, n=len(tests))
         twice = sum(max(both) <= WIDE for both in found)
         expected = two_hits(WIDE, *sizes[rung])
         what = f"{rung}: two hits of one reference at level {WIDE:g} (worked out: {expected:.4f})"
