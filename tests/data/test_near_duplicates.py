@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from bench.planted.corpus import Part, corpus, score
 from bench.planted.seen import seen
+from trimtab.data.bags import Bags
 from trimtab.data.cases import case
 from trimtab.data.contamination import Contamination
-from trimtab.data.near_duplicates import MOST_IN_BUCKET, Bags, Nearness, among, near_duplicates
+from trimtab.data.near_duplicates import MOST_IN_BUCKET, Nearness, among, near_duplicates
 from trimtab.data.text import row_words, words
 from trimtab.data.vocabulary import Vocabulary, Weighing, similarity
 
@@ -39,7 +40,7 @@ def test_planted_contamination() -> None:
     total, missed, reported, right = 0, [], 0, 0
     for part in parts:
         planted = seen(part, 600, 2000, 5)
-        search = Contamination(case(row).words for row in planted.cases)
+        search = Contamination(Bags.of(case(row).words for row in planted.cases))
         for number, row in enumerate(planted.training):
             search.take(number, row_words(row))
         found = search.seen()

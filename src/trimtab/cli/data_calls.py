@@ -15,17 +15,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.cli.data_client import draw
 from trimtab.cli.screen import PROJECT, SINCE, next_verb, say, say_json
 from trimtab.data.cases import case
 from trimtab.data.check import rows_of
 from trimtab.data.coverage import LIKENESS, Coverage
 from trimtab.data.coverage import coverage as covered
-from trimtab.data.drawn import STRATA, Drawn
+from trimtab.data.drawn import DEFAULT_WINDOW, MOST_CASES, STRATA, Drawn
 from trimtab.data.manifest import held
 from trimtab.data.rows import Row
 from trimtab.errors import TrimtabError
-from trimtab.processes.draw import DEFAULT_WINDOW, MOST_CASES, Wish
 from trimtab.reports.foreign import plain_text
 
 EXIT = "Exit status: 0 done, 1 it could not be done and the message says why, 2 the command was not understood."
@@ -84,8 +82,7 @@ def from_calls(project: Path, target: Path | None, as_json: bool, **asked: Any) 
     Only what the redaction of the task kept can be drawn; what looks like a key or a password is taken out. Conditions
     name a field, one of = != > >= < <= ~ and a value, joined by `and`.
     """
-    wish = Wish(**asked)
-    found = draw(project.absolute(), wish)
+    found = _drawn(project.absolute(), asked)
     if target is not None:
         _write(target, found.cases)
     if as_json:
@@ -97,7 +94,7 @@ def from_calls(project: Path, target: Path | None, as_json: bool, **asked: Any) 
             click.echo(line)
     click.echo(_drawn_text(found), err=target is None)
     if target is not None:
-        next_verb(f"trimtab data add {target} --name {wish.task}-calls")
+        next_verb(f"trimtab data add {target} --name {asked['task']}-calls")
 
 
 @click.command(epilog=EXIT)
@@ -122,10 +119,10 @@ def coverage(
 
     A case represents a call if their words are alike; numbers count as one word, so that calls of one form are.
     """
-    root, wish = project.absolute(), Wish(**asked)
-    one = held(root, data_set or f"tasks/{wish.task}/cases")
+    root, task = project.absolute(), asked["task"]
+    one = held(root, data_set or f"tasks/{task}/cases")
     cases = [case(row.value).words for row in rows_of(root, one) if isinstance(row, Row)]
-    found = draw(root, wish)
+    found = _drawn(root, asked)
     calls = [json.loads(line) for line in found.cases]
     figures = covered(cases, [case(call).words for call in calls], propose)
     proposed = tuple(calls[place] for place in figures.proposed)
@@ -134,7 +131,7 @@ def coverage(
     if as_json:
         examples = tuple(calls[cluster.example] for cluster in figures.clusters)
         seen = (found.in_window, found.passed_over, LIKENESS.told)
-        told = Covered(wish.task, one.name, len(cases), figures, examples, proposed, *seen)
+        told = Covered(task, one.name, len(cases), figures, examples, proposed, *seen)
         say_json(json.dumps(msgspec.to_builtins(told)).encode())
         return
     say(_coverage_text(one.name, len(cases), figures, found, calls))
@@ -142,7 +139,13 @@ def coverage(
         say(Text(f"\n{len(proposed)} proposed:", style="bold"))
         for place in figures.proposed:
             click.echo(found.cases[place])
-    next_verb(f"trimtab data from-calls --task {wish.task}" if not propose else f"trimtab data check {one.name}")
+    next_verb(f"trimtab data from-calls --task {task}" if not propose else f"trimtab data check {one.name}")
+
+
+def _drawn(root: Path, asked: dict[str, Any]) -> Drawn:
+    from trimtab.cli.data_client import Wish, draw  # noqa: PLC0415 - brings the stores, which other verbs do without
+
+    return draw(root, Wish(**asked))
 
 
 def _write(target: Path, lines: Sequence[str]) -> None:

@@ -109,8 +109,8 @@ def _known(root: Path, name: str, *, update: bool) -> Manifest | None:
         instead = f"edit {name}{ROWS} itself"
         raise DataNotTaken(name=name, detail="the cases of a task need no manifest", instead=instead)
     if not NAME.fullmatch(name) or name.endswith(".schema"):
-        detail = "that is no name for a data set"
-        raise DataNotTaken(name=name, detail=detail, instead="use 1 to 64 of a-z 0-9 . _ -, no point first, not .schema last")
+        instead = "use 1 to 64 of a-z 0-9 . _ -, no point first, not .schema last"
+        raise DataNotTaken(name=name, detail="that is no name for a data set", instead=instead)
     is_there = (root / FOLDER / f"{name}{MANIFEST}").exists()
     if is_there and not update:
         raise DataNotTaken(name=name, detail="there is one already", instead="say --update to take in a changed file")

@@ -12,11 +12,12 @@ from typing import Any, Final, Literal, NamedTuple
 import jsonschema_rs
 from msgspec import Struct
 
+from trimtab.data.bags import Bags
 from trimtab.data.cases import Case, case
 from trimtab.data.contamination import CONTAINMENT, Contamination, Seen
 from trimtab.data.examples import Reference
 from trimtab.data.manifest import Held, held
-from trimtab.data.near_duplicates import NEARNESS, Bags, Found, among
+from trimtab.data.near_duplicates import NEARNESS, Found, among
 from trimtab.data.rows import Row, RowFault, has_mark, read_rows
 from trimtab.data.text import row_words, words
 from trimtab.declare.files import contents
@@ -91,7 +92,6 @@ class _Read(NamedTuple):
     numbers: list[int]
     inputs: list[bytes]
     expected: list[bytes]
-    words: list[list[str]]
     bags: Bags
 
 
@@ -99,7 +99,7 @@ def check(root: Path, tried: Held, references: Iterable[Reference], today: date)
     """Checks a data set of the project in `root`; raises `DataInvalid` where its file cannot be read at all."""
     notes = Notes()
     _check_origin(root, tried, today, notes)
-    read = _Read([], [], [], [], Bags())
+    read = _Read([], [], [], Bags())
     looked: dict[str, float | int | str] = {}
     if tried.has_rows:
         _read(root, tried, read, notes)
@@ -178,7 +178,6 @@ def _read(root: Path, tried: Held, read: _Read, notes: Notes) -> None:
         read.inputs.append(taken.inputs)
         read.expected.append(taken.expected)
         read.bags.take(taken.words, taken.texts)
-        read.words.append(taken.words)
     if not read.numbers:
         notes.add(Finding("no_rows", "there is no row in it that can be read"))
 
@@ -267,7 +266,7 @@ def _contaminated(root: Path, read: _Read, references: tuple[Reference, ...], no
     for reference in references:
         by_use[reference.name].append(reference)
     for name, same in by_use.items():
-        search = Contamination(read.words, CONTAINMENT)
+        search = Contamination(read.bags, CONTAINMENT)
         if same[0].text:
             for number, reference in enumerate(same):
                 search.take(number, words(reference.text))

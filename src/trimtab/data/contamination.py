@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from trimtab.data.vocabulary import UNKNOWN, Vocabulary, Weighing
+from trimtab.data.bags import Bags
+from trimtab.data.vocabulary import UNKNOWN, Weighing
 
 WINDOW: Final = 400
 """Words of a long reference that are looked at together; the next window begins half of it further on."""
@@ -47,32 +48,27 @@ class Seen(NamedTuple):
 
 
 class Contamination:
-    """Holds the cases; references are taken one by one, and looked at once all are known."""
+    """Holds cases, which are not changed; references are taken one by one, and looked at once all are known."""
 
-    def __init__(self, cases: Iterable[Sequence[str]], containment: Containment = CONTAINMENT) -> None:
+    def __init__(self, cases: Bags, containment: Containment = CONTAINMENT) -> None:
         self._containment = containment
-        self._vocabulary = Vocabulary()
-        self._cases: list[array[int]] = []
-        self._orders: list[array[int]] = []
-        for words in cases:
-            self._cases.append(self._vocabulary.take(words))
-            self._orders.append(self._vocabulary.order(words))
+        self._cases = cases
         self._held: list[tuple[int, array[int]]] = []
         self._short: dict[bytes, list[int]] = defaultdict(list)
         self._equal: list[Seen] = []
-        for place, own in enumerate(self._cases):
+        for place, own in enumerate(cases.sets):
             if 0 < len(own) < containment.words:
                 self._short[own.tobytes()].append(place)
 
     def __repr__(self) -> str:
-        return f"Contamination({len(self._cases)} cases, {len(self._held)} references)"
+        return f"Contamination({len(self._cases.sets)} cases, {len(self._held)} references)"
 
     def take(self, reference: int, words: Sequence[str]) -> None:
         """Takes in one reference, of any length, under a number; of its words only those of cases are kept."""
         step = WINDOW // 2
         for start in range(0, max(1, len(words) - step), step):
             part = words[start : start + WINDOW] if len(words) > WINDOW else words
-            order = self._vocabulary.order(part)
+            order = self._cases.vocabulary.order(part)
             if any(word != UNKNOWN for word in order):
                 self._held.append((reference, order))
                 words_in = set(order)
@@ -84,19 +80,20 @@ class Contamination:
 
     def seen(self) -> list[Seen]:
         """For each case that a reference contains, the one that holds most of it, in the order of cases."""
+        vocabulary, sets = self._cases.vocabulary, self._cases.sets
+        df = array("L", vocabulary.df)
         for _, order in self._held:
             for word in set(order) - {UNKNOWN}:
-                self._vocabulary.df[word] += 1
-        self._vocabulary.rows += len(self._held)
-        weights = self._vocabulary.weights(self._containment.weighing)
-        totals = [sum(weights[word] for word in words) for words in self._cases]
-        index = self._index(weights, totals)
+                df[word] += 1
+        weights = vocabulary.weights(self._containment.weighing, df, vocabulary.rows + len(self._held))
+        totals = [sum([weights[word] for word in words]) for words in sets]
+        index = self._index(df, weights, totals)
         best = {found.case: found for found in reversed(self._equal)}
         for reference, order in self._held:
             holds = set(order)
             pairs: set[tuple[int, int]] = set()
             for case in {case for word in holds for case in index.get(word, ())}:
-                share = sum([weights[word] for word in self._cases[case] if word in holds]) / totals[case]
+                share = sum([weights[word] for word in sets[case] if word in holds]) / totals[case]
                 if share < self._containment.threshold or (case in best and best[case].share >= share):
                     continue
                 pairs = pairs or set(pairwise(order))
@@ -106,17 +103,17 @@ class Contamination:
 
     def _in_order(self, case: int, pairs: set[tuple[int, int]]) -> bool:
         """Whether enough of a case's word pairs are among those of a reference."""
-        own = list(pairwise(self._orders[case]))
-        return sum(pair in pairs for pair in own) >= self._containment.order * len(own)
+        own = self._cases.pairs(case)
+        return len(own & pairs) >= self._containment.order * self._cases.inner(case, len(own))
 
-    def _index(self, weights: Sequence[float], totals: Sequence[float]) -> dict[int, list[int]]:
+    def _index(self, df: Sequence[int], weights: Sequence[float], totals: Sequence[float]) -> dict[int, list[int]]:
         """The cases by each word of which a reference that contains them must have one."""
         index: dict[int, list[int]] = defaultdict(list)
-        for place, words in enumerate(self._cases):
+        for place, words in enumerate(self._cases.sets):
             if len(words) < self._containment.words:
                 continue
             spare = (1.0 - self._containment.threshold) * totals[place]
-            for word in sorted(words, key=lambda word: (self._vocabulary.df[word], -weights[word])):
+            for word in sorted(words, key=lambda word: (df[word], -weights[word])):
                 index[word].append(place)
                 spare -= weights[word]
                 if spare < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from trimtab.data.cases import case
 from trimtab.data.filters import FIELDS, Condition
 from trimtab.data.rows import Row, read_row
 from trimtab.data.spoken import Asked, Unfit, answered, asked
@@ -20,8 +22,14 @@ MOST_CASE_BYTES: Final = 1 << 20
 """A call with a larger request or answer gives no case."""
 MOST_BYTES: Final = 64 << 20
 """Of all cases of one draw together."""
-STRATA: Final = ("length", *sorted(FIELDS))
-"""What calls can be stratified by: a field, or the size of the request by powers of four."""
+MOST_CASES: Final = 10_000
+DEFAULT_WINDOW: Final = "7d"
+STRATA: Final = ("length", "script", *sorted(FIELDS))
+"""What calls can be stratified by: a field, the size of the request by powers of four, or the letters it is written in.
+"""
+READ_FOR_SCRIPT: Final = 10
+"""For each case wanted, so many requests are read to tell which letters there are."""
+LETTERS: Final = 400
 
 Read = Callable[[str], bytes | None]
 """The bytes of a body by its digest."""
@@ -46,15 +54,19 @@ def draw(
 ) -> Drawn:
     """At most `sample` cases of a pool in random order; over the strata of `by` as evenly as these allow."""
     matching = [call for call in pool if all(condition.holds(call) for condition in where)]
+    once = _Reader(read)
+    if by == "script":
+        named = [(script_of(once.line(call)), call) for call in matching[: READ_FOR_SCRIPT * sample]]
+    else:
+        named = [(stratum_of(call, by), call) for call in matching]
     cases: list[str] = []
     passed: Counter[str] = Counter()
     strata: Counter[str] = Counter()
     size, full = 0, True
-    for stratum, call in _in_turn(matching, by):
+    for stratum, call in _in_turn(named):
         if len(cases) == sample:
             break
-        found = case_of(call, read)
-        line = found if isinstance(found, str) else _line(found)
+        line = once.line(call)
         if not line.startswith("{"):
             passed[line] += 1
             continue
@@ -67,11 +79,31 @@ def draw(
     return Drawn(tuple(cases), in_window, len(pool), len(matching), dict(passed), dict(strata) if by else {}, full)
 
 
-def _in_turn(calls: Sequence[Settled], by: str) -> Iterator[tuple[str, Settled]]:
+class _Reader:
+    """Reads each call once: its case as a line, or why it gives none. At most `MOST_BYTES` of lines are remembered."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._lines: dict[str, str] = {}
+        self._room = MOST_BYTES
+
+    def line(self, call: Settled) -> str:
+        name = call.admitted.call
+        if name in self._lines:
+            return self._lines[name]
+        found = case_of(call, self._read)
+        line = found if isinstance(found, str) else _line(found)
+        if len(line) <= self._room:
+            self._room -= len(line)
+            self._lines[name] = line
+        return line
+
+
+def _in_turn(named: Sequence[tuple[str, Settled]]) -> Iterator[tuple[str, Settled]]:
     """The calls, one of each stratum in turn."""
     strata: dict[str, list[Settled]] = defaultdict(list)
-    for call in calls:
-        strata[stratum_of(call, by)].append(call)
+    for name, call in named:
+        strata[name].append(call)
     waiting = [(name, iter(strata[name])) for name in sorted(strata)]
     while waiting:
         left = []
@@ -81,6 +113,15 @@ def _in_turn(calls: Sequence[Settled], by: str) -> Iterator[tuple[str, Settled]]
                 left.append((name, each))
                 break
         waiting = left
+
+
+def script_of(line: str) -> str:
+    """The letters that most of a case is written in, by the first word of their Unicode names: latin, cyrillic, cjk."""
+    if not line.startswith("{"):
+        return "(not known)"
+    said = "".join(case(json.loads(line)).words)[:LETTERS]
+    counts = Counter(unicodedata.name(letter, "other").partition(" ")[0] for letter in said if letter.isalpha())
+    return counts.most_common(1)[0][0].lower() if counts else "(none)"
 
 
 def stratum_of(call: Settled, by: str) -> str:
@@ -136,10 +177,10 @@ def _as_json(text: str) -> Any:
         return text
 
 
-def _line(case: dict[str, Any]) -> str:
+def _line(found: dict[str, Any]) -> str:
     """A case as a line that `read_row` takes, without what looks like a key or a password; else why there is none."""
     try:
-        line = json.dumps(_scrubbed(case), ensure_ascii=False, allow_nan=False)
+        line = json.dumps(_scrubbed(found), ensure_ascii=False, allow_nan=False)
         return line if isinstance(read_row(line.encode(), 1), Row) else "not_read"
     except (ValueError, RecursionError):
         return "not_read"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from trimtab.data.bags import Bags
 from trimtab.data.clusters import Clusters
 from trimtab.data.minhash import Bands, Hasher
-from trimtab.data.vocabulary import Vocabulary, Weighing
+from trimtab.data.vocabulary import Weighing
 
 KEPT_FROM: Final = 4
 """Words of so many rows have their variates kept."""
-MOST_IN_ORDER: Final = 5_000
-"""Words of a row whose order is looked at."""
-PAIRING: Final = 0x9E3779B1
 MOST_KEPT: Final = 400_000
 MOST_IN_BUCKET: Final = 400
 """Of a bucket with more rows, each is compared with its next neighbours alone."""
@@ -75,35 +73,9 @@ class Found(NamedTuple):
     partly: int
 
 
-class Bags:
-    """Rows as sets of words and of pairs of neighbouring words. `texts` of a row may stand in any order: the pairs at
-    their borders need not be kept.
-    """
-
-    def __init__(self) -> None:
-        self.vocabulary = Vocabulary()
-        self.sets: list[array[int]] = []
-        self.pairs: list[array[int]] = []
-        self.inner: list[int] = []
-
-    def __repr__(self) -> str:
-        return f"Bags({len(self.sets)} rows, {self.vocabulary!r})"
-
-    def take(self, words: Sequence[str], texts: int = 1) -> None:
-        """Takes in one row."""
-        self.sets.append(self.vocabulary.take(words))
-        order = self.vocabulary.order(words[:MOST_IN_ORDER])
-        pairs = {(one * PAIRING ^ other) & 0xFFFFFFFF for one, other in pairwise(order)}
-        self.pairs.append(array("I", pairs))
-        self.inner.append(len(pairs) - texts + 1)
-
-
 def near_duplicates(rows: Iterable[Sequence[str]], nearness: Nearness = NEARNESS) -> Found:
     """The near duplicates among rows given as their words; equal rows are joined too."""
-    bags = Bags()
-    for words in rows:
-        bags.take(words)
-    return among(bags, nearness)
+    return among(Bags.of(rows), nearness)
 
 
 def among(bags: Bags, nearness: Nearness = NEARNESS) -> Found:
@@ -192,6 +164,7 @@ class _Verifier:
         return both / (least + most - both)
 
     def _in_order(self, one: int, other: int) -> bool:
-        inner, pairs = self._bags.inner, self._bags.pairs
-        least = self._order * min(inner[one], inner[other])
-        return least <= 0 or len(set(pairs[one]).intersection(pairs[other])) >= least
+        bags = self._bags
+        mine, theirs = bags.pairs(one), bags.pairs(other)
+        least = self._order * min(bags.inner(one, len(mine)), bags.inner(other, len(theirs)))
+        return len(mine & theirs) >= least

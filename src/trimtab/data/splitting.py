@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from trimtab.data.bags import Bags
 from trimtab.data.cases import case
 from trimtab.data.check import rows_of
 from trimtab.data.manifest import (
@@ -28,7 +29,7 @@ from trimtab.data.manifest import (
     write_manifest,
     written,
 )
-from trimtab.data.near_duplicates import Bags, among
+from trimtab.data.near_duplicates import among
 from trimtab.data.rows import BYTE_ORDER_MARK, Row, lines
 from trimtab.data.split import split
 from trimtab.errors import DataInvalid, DataNotTaken

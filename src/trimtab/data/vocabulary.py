@@ -75,10 +75,11 @@ class Vocabulary:
         get = self._numbers.get
         return array("L", [get(word, UNKNOWN) for word in words])
 
-    def weights(self, weighing: Weighing) -> list[float]:
-        """The weight of each word, by its number."""
-        n = max(1, self.rows)
-        return [weighing.weight(word, max(1, df), n) for word, df in zip(self.words, self.df, strict=True)]
+    def weights(self, weighing: Weighing, df: Sequence[int] | None = None, rows: int | None = None) -> list[float]:
+        """The weight of each word, by its number; by other counts of rows where they are given."""
+        n = max(1, self.rows if rows is None else rows)
+        counts = self.df if df is None else df
+        return [weighing.weight(word, max(1, count), n) for word, count in zip(self.words, counts, strict=True)]
 
 
 def similarity(one: Sequence[int], other: Sequence[int], weights: Sequence[float]) -> float:

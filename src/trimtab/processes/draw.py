@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from trimtab.data.drawn import STRATA, Drawn, draw
+from trimtab.data.drawn import DEFAULT_WINDOW, MOST_CASES, STRATA, Drawn, draw
 from trimtab.data.filters import Condition, conditions
 from trimtab.errors import InvalidRequest
 from trimtab.processes.desk import Stores
@@ -13,8 +13,6 @@ from trimtab.store.telemetry import SampleQuery
 
 POOL = 20_000
 """Calls of the window that are looked at, drawn at random."""
-MOST_CASES = 10_000
-DEFAULT_WINDOW = "7d"
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
