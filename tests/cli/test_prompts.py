@@ -362,3 +362,15 @@ def test_a_task_without_a_prompt(root: Path, ask: Ask) -> None:
     said = ask("render", "triage")
     assert said.status == 1
     assert "task triage has no prompt: write tasks/triage/prompt.md" in said.words
+
+
+def test_a_shallow_clone(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where older commits are missing, that is said."""
+    history(root)
+    place(root, "tasks/triage/prompt.md", PROMPT.replace("sort", "order"))
+    commit(root.parent, "Ordered")
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{root.parent}", str(tmp_path / "shallow"))
+    assert run(["prompts", "log", "triage", "--project", str(tmp_path / "shallow" / "app")]) == 0
+    said = Said(0, *capsys.readouterr())
+    assert "The prompt of triage: 1 version." in said.out
+    assert "older versions are not known here: the clone is shallow" in said.words

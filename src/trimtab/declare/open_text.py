@@ -9,9 +9,9 @@ from trimtab.declare.values import Wrong, text
 
 SECRET_WORD: Final = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)")
 SECRET_VALUE: Final = re.compile(
-    r"(?:\b(?:sk|rk|pk)-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{16,}|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
+    r"(?:\bsk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{16,}|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
     r"|\bglpat-[\w-]{16,}|\bAKIA[0-9A-Z]{16}|\bxox[abeprs]-[\w-]{10,}|\bAIza[\w-]{30,}|\beyJ[\w-]{10,}\.eyJ"
-    r"|-----BEGIN |://[^/\s@]*:[^/\s@]*@|\bbearer\s+\S{8,})",
+    r"|-----BEGIN |://[^/\s@]*:[^/\s@]*@|\bbearer\s+[A-Za-z0-9._~+/-]{16,})",
     re.IGNORECASE,
 )
 """How the keys of well-known services begin, private keys, tokens, and passwords in URLs."""
