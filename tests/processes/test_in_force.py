@@ -138,9 +138,7 @@ def test_production_does_not_start_on_a_spoilt_lock(root: Path) -> None:
     write_lock(root)
     path = root / lockfile.FILE
     path.write_bytes(path.read_bytes().replace(b'"first_token_s": 20', b'"first_token_s": 21'))
-    with pytest.raises(
-        NotLocked, match=r"trimtab.lock cannot be used: the entry policies/chat does not have"
-    ):
+    with pytest.raises(NotLocked, match=r"trimtab.lock cannot be used: the entry policies/chat does not have"):
         begin(root)
 
 
