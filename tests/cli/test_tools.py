@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from trimtab.cli import run
@@ -16,7 +17,9 @@ from trimtab.database.migrate import open_state
 from trimtab.journal.tool_shapes import Kept, ToolShapeStore
 from trimtab.lock import lockfile
 from trimtab.lock.shape_learning import ToolShape, observe
+from trimtab.processes.tool_look import Found
 from trimtab.processes.tool_shapes import encode
+from trimtab.processes.tool_watch import Standing
 
 PROGRAM = Path(__file__).parents[1] / "processes" / "mcp_server.py"
 TOML = '[models.small]\nmodel = "m"\nreplicas = ["http://127.0.0.1:9"]\nprobe = "off"\n'
@@ -89,7 +92,7 @@ def test_what_was_learned_is_shown(project: Path, capsys: pytest.CaptureFixture[
     _, document = asked(capsys, "tools", "--json")
     found = json.loads(document)["tools"]["note"]
     assert found["shape"] == {"answers": 50, "paths": {"$": "object", "$.id": "string"}}
-    assert [one["class_"] for one in found["drift"]] == ["major"]
+    assert [one["class"] for one in found["drift"]] == ["major"]
 
 
 def test_a_tool_that_is_not_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +152,13 @@ def test_verify_tells_of_what_could_not_be_asked(project: Path, capsys: pytest.C
     assert pinned(project, "find") == before
 
 
+def test_a_definition_that_was_never_locked_is_not_as_locked(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lock that was made offline says nothing of what a server offers."""
+    assert run(["lock"]) == 0
+    status, told = asked(capsys, "lock", "verify", "--live", "--tool", "find")
+    assert (status, "its definition is not locked" in " ".join(told.split())) == (1, True)
+
+
 def test_verify_tells_of_answers_that_drift(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What control has noticed in calls counts, for tools that no server offers too."""
     learn(project, *[{"id": 1}] * 40)
@@ -157,3 +167,19 @@ def test_verify_tells_of_answers_that_drift(project: Path, capsys: pytest.Captur
     learn(project, *[{"id": 1}] * 40, *[{"id": "x"}] * 10)
     status, told = asked(capsys, "lock", "verify", "--live", "--tool", "note")
     assert (status, "tool_shape" in told) == (1, True)
+
+
+def test_what_control_found_at_a_server_is_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside what calls have shown; of a tool that was never called as well."""
+    found = Found("tool_definition", "major", "definition", "a", "b", 'description changed: "Obey." is new')
+    standing = (Standing("find", 1, ((found, 1),)), Standing("note", 0, trouble="it does not answer"))
+    (project / ".trimtab").mkdir()
+    (project / ".trimtab" / "tools.json").write_bytes(msgspec.json.encode(standing))
+    status, told = asked(capsys, "tools")
+    assert status == 0
+    assert "! 1 major" in told
+    assert "not tested" in told
+    assert '! major: description changed: "Obey." is new' in asked(capsys, "tools", "find")[1]
+    assert "not tested: it does not answer" in asked(capsys, "tools", "note")[1]
+    server = json.loads(asked(capsys, "tools", "find", "--json")[1])["tools"]["find"]["server"]
+    assert [one["class"] for one in server["found"]] == ["major"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -21,7 +22,10 @@ from trimtab.processes.directory import DataDirectory
 from trimtab.processes.tool_look import Looked, look, pinned_of
 from trimtab.processes.tool_servers import McpServers, Servers
 from trimtab.processes.tool_shapes import Drifting, decode, drifting
-from trimtab.processes.tool_watch import by_servers
+from trimtab.processes.tool_watch import Standing, by_servers, read_standing
+
+
+NOT_LOCKED: Final = "its definition is not locked; run `trimtab lock --live`"
 
 
 class VerifiedTool(Struct, frozen=True):
@@ -71,8 +75,10 @@ async def verify(
             async with servers.session(tools[0].name, server) as session:
                 visit = await session.visit()
                 for tool in tools:
-                    looked = await look(session, visit, tool, pinned_of(lock, tool.name))
-                    found[tool.name] = VerifiedTool(tool.name, looked, shapes.get(tool.name, ()))
+                    pinned = pinned_of(lock, tool.name)
+                    looked = await look(session, visit, tool, pinned)
+                    trouble = "" if pinned.digest else NOT_LOCKED
+                    found[tool.name] = VerifiedTool(tool.name, looked, shapes.get(tool.name, ()), trouble)
         except ToolUntested as failure:
             for tool in tools:
                 found[tool.name] = VerifiedTool(tool.name, shape=shapes.get(tool.name, ()), trouble=str(failure))
@@ -102,7 +108,7 @@ async def learn(project: Project, lock: Lock, servers: Servers) -> tuple[Lock, t
         if told:
             words = f"its definition at its server is locked; {words}"
         lock = with_learned(lock, name, {"server": None, "definition": "", **held, **told, "shape": shape})
-        taught.append(TaughtTool(name, words, looked[name].trouble))
+        taught.append(TaughtTool(name, words, "" if told else looked[name].trouble))
     return lock, tuple(taught)
 
 
@@ -118,6 +124,11 @@ def kept_shapes(project: Project) -> dict[str, ToolShape]:
     except StoreError:
         return {}
     return {name: tool for name, learned in kept.items() if (tool := decode(learned)) is not None}
+
+
+def kept_standing(project: Project) -> dict[str, Standing]:
+    """What control has found of tools at their MCP servers; nothing where it never ran."""
+    return {one.tool: one for one in read_standing(DataDirectory.of(project).tools)}
 
 
 def _shape(known: ToolShape | None, held: object) -> tuple[object, str]:

@@ -8,13 +8,14 @@ from typing import Any
 import click
 import msgspec
 
-from trimtab.assemble.tool_identity import declared_tools, kept_shapes
+from trimtab.assemble.tool_identity import declared_tools, kept_shapes, kept_standing
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
-from trimtab.cli.tools_text import shape_text, shapes_table
+from trimtab.cli.tools_text import tool_text, tools_overview
 from trimtab.declare.load import load
 from trimtab.errors import EntryUnknown
 from trimtab.lock.shape_learning import ToolShape, learned_shape
 from trimtab.processes.tool_shapes import drifting
+from trimtab.processes.tool_watch import Standing
 
 
 @click.command("tools")
@@ -22,25 +23,25 @@ from trimtab.processes.tool_shapes import drifting
 @PROJECT
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
 def command(tool: str | None, project: Path, as_json: bool) -> None:
-    """The shape of every tool's answers, learned from the requests that brought them; of one TOOL path by path.
+    """The shape of every tool's answers, learned from the requests that brought them, and what control found at its
+    MCP server; of one TOOL path by path.
 
-    Whether tools are still defined as locked, and answer what is known: `trimtab lock verify --live`.
+    `trimtab lock verify --live` asks the servers now.
     """
     declared = load(project)
-    known = kept_shapes(declared)
-    if tool is not None and tool not in known:
-        if tool not in declared_tools(declared):
-            raise EntryUnknown(asked=f"tools/{tool}", meant="")
-        known[tool] = ToolShape()
-    shown = known if tool is None else {tool: known[tool]}
+    known, standing = kept_shapes(declared), kept_standing(declared)
+    if tool is not None and tool not in known.keys() | standing.keys() | declared_tools(declared).keys():
+        raise EntryUnknown(asked=f"tools/{tool}", meant="")
+    names = sorted(known.keys() | standing.keys()) if tool is None else [tool]
+    shown = {name: (known.get(name, ToolShape()), standing.get(name, Standing(name))) for name in names}
     if as_json:
-        say_json(msgspec.json.encode({"tools": {name: _document(name, one) for name, one in shown.items()}}))
+        say_json(msgspec.json.encode({"tools": {name: _document(name, *one) for name, one in shown.items()}}))
         return
-    say(shapes_table(shown) if tool is None else shape_text(tool, known[tool]))
+    say(tools_overview(shown) if tool is None else tool_text(tool, *shown[tool]))
     next_verb("trimtab lock verify --live" if tool else "trimtab tools TOOL")
 
 
-def _document(name: str, tool: ToolShape) -> dict[str, Any]:
+def _document(name: str, tool: ToolShape, standing: Standing) -> dict[str, Any]:
     return {
         "answers": tool.answers,
         "errors": tool.errors,
@@ -50,4 +51,9 @@ def _document(name: str, tool: ToolShape) -> dict[str, Any]:
         "locked": bool(tool.locked),
         "shape": learned_shape(tool).pinned(),
         "drift": list(drifting(name, tool)),
+        "server": {
+            "looked_ns": standing.looked_ns,
+            "found": [one for one, _ in standing.found],
+            "trouble": standing.trouble,
+        },
     }

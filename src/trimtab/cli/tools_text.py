@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from trimtab.assemble.tool_identity import TaughtTool, VerifiedTool
 from trimtab.cli.screen import safe
 from trimtab.lock.shape_learning import MIN_ANSWERS, ToolShape, learned_shape
 from trimtab.processes.tool_shapes import drifting
+from trimtab.processes.tool_watch import Standing
 from trimtab.reports.numbers import NONE, whole
 from trimtab.reports.window import clock_text
 
@@ -51,26 +52,30 @@ def tool_line(one: TaughtTool) -> str:
     return f"tools/{one.tool}: {kept}{one.words}"
 
 
-def shapes_table(known: dict[str, ToolShape]) -> RenderableType:
-    """What is known of the answers of every tool."""
+def tools_overview(known: Mapping[str, tuple[ToolShape, Standing]]) -> RenderableType:
+    """What is known of every tool."""
     if not known:
         return Text("No call has brought the answer of a tool yet.", QUIET)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("tool", "answers", "errors", "paths", "since", "last", "standing"):
+    for name in ("tool", "answers", "errors", "paths", "since", "last", "shape of answers", "at its server"):
         table.add_column(name, justify="right" if name in ("answers", "errors", "paths") else "left", overflow="fold")
-    for name, tool in known.items():
+    for name, (tool, standing) in known.items():
         table.add_row(
             _cell(name), whole(tool.answers), whole(tool.errors), whole(len(tool.paths)), _clock(tool.since_ns),
-            _clock(tool.last_ns), _standing(tool),
+            _clock(tool.last_ns), _standing(tool), _at_server(standing),
         )  # fmt: skip
     return table
 
 
-def shape_text(name: str, tool: ToolShape) -> RenderableType:
-    """The learned shape of one tool's answers, path by path, and how it drifts."""
+def tool_text(name: str, tool: ToolShape, standing: Standing) -> RenderableType:
+    """The learned shape of one tool's answers, path by path, how it drifts, and what was found at its server."""
     head = Text.assemble((safe(name), "bold"), f"   {whole(tool.answers)} answers, {whole(tool.errors)} errors   ")
     head.append_text(_standing(tool))
-    lines = [Text(f"  ! {one.class_}: {safe(one.words)}", CLASSES[one.class_]) for one in drifting(name, tool)]
+    things = [(one.class_, one.words) for one in drifting(name, tool)]
+    things += [(one.class_, one.words) for one, _ in standing.found]
+    lines = [Text(f"  ! {class_}: {safe(words)}", CLASSES[class_]) for class_, words in things]
+    if standing.trouble:
+        lines.append(Text(f"  not tested: {safe(standing.trouble)}", "yellow"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("path", overflow="fold")
     table.add_column("types", overflow="fold")
@@ -79,14 +84,27 @@ def shape_text(name: str, tool: ToolShape) -> RenderableType:
     notes = [f"names of fields that are data: under {safe(path)}" for path in tool.maps]
     if tool.left_out:
         notes.append(f"{whole(tool.left_out)} times a path was not taken up, because there are too many")
-    return Group(head, *lines, table, *(Text(note, QUIET) for note in notes))
+    return Group(head, *lines, *([table] if tool.paths else []), *(Text(note, QUIET) for note in notes))
+
+
+def _at_server(standing: Standing) -> Text:
+    if standing.found:
+        major = sum(one.class_ == "major" for one, _ in standing.found)
+        return _counted(major, len(standing.found) - major)
+    if standing.trouble:
+        return Text("not tested", "yellow")
+    return Text("as known", GOOD) if standing.looked_ns else Text(NONE, QUIET)
+
+
+def _counted(major: int, minor: int) -> Text:
+    words = [f"{count} {class_}" for count, class_ in ((major, "major"), (minor, "minor")) if count]
+    return Text(f"! {', '.join(words)}", BAD if major else "yellow")
 
 
 def _standing(tool: ToolShape) -> Text:
     if tool.open:
         major = sum(one.change.class_ == "major" for one in tool.open.values())
-        words = [f"{major} major"] * bool(major) + [f"{len(tool.open) - major} minor"] * (len(tool.open) > major)
-        return Text(f"! {', '.join(words)}", BAD if major else "yellow")
+        return _counted(major, len(tool.open) - major)
     if not tool.learned:
         return Text(f"learning, {tool.answers} of {MIN_ANSWERS}", QUIET)
     return Text("as locked" if tool.locked else "as learned", GOOD)

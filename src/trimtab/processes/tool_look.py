@@ -30,7 +30,7 @@ MAX_SIDE: Final = 500
 """Characters of one side of a difference."""
 
 
-class Found(Struct, frozen=True):
+class Found(Struct, frozen=True, rename={"class_": "class"}):
     """Something at a tool that is another than it was: `place` tells such things of one tool apart."""
 
     kind: str

@@ -38,7 +38,7 @@ log = logging.getLogger("trimtab.control")
 ReadLock = Callable[[], Lock | None]
 
 
-class Drifting(Struct, frozen=True):
+class Drifting(Struct, frozen=True, rename={"class_": "class"}):
     """A tool that drifts, since when (ns since 1970), and how: `words` tells it, `path` is where in its answers."""
 
     tool: str

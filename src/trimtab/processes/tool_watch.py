@@ -67,7 +67,7 @@ class ToolWatch:
         self._kept = kept
         self._clock = clock
         self._random = random
-        self._standing = {one.tool: one for one in _read(kept)}
+        self._standing = {one.tool: one for one in read_standing(kept)}
         self._due: dict[McpServer, float] = {}
 
     @property
@@ -174,7 +174,7 @@ def by_servers(tools: Iterable[Tool]) -> dict[McpServer, list[Tool]]:
     return found
 
 
-def _read(kept: Path) -> list[Standing]:
+def read_standing(kept: Path) -> list[Standing]:
     """What an earlier life found; nothing where its file is gone or is not its own."""
     try:
         return msgspec.json.decode(kept.read_bytes(), type=list[Standing])
