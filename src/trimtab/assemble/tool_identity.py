@@ -24,7 +24,6 @@ from trimtab.processes.tool_servers import McpServers, Servers
 from trimtab.processes.tool_shapes import Drifting, decode, drifting
 from trimtab.processes.tool_watch import Standing, by_servers, read_standing
 
-
 NOT_LOCKED: Final = "its definition is not locked; run `trimtab lock --live`"
 
 
