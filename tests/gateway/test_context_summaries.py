@@ -110,7 +110,7 @@ async def test_the_beginning_is_summarised(tmp_path: Path, stream: bool) -> None
     [asked] = talk.asked
     assert asked["model"] == "served-writer"
     assert (asked["max_tokens"], asked["temperature"]) == (31, 0)
-    assert lines(asked) == [{"role": one["role"], "texts": [one["content"]]} for one in HISTORY[:6]]
+    assert lines(asked) == [{one["role"]: one["content"]} for one in HISTORY[:6]]
     [settled], [written] = of_task(events), of_task(events, "(summary)")
     use = settled.admitted.context
     assert use is not None
@@ -135,7 +135,7 @@ async def test_one_summary_is_good_for_many_calls(tmp_path: Path) -> None:
     assert [len(sent) for sent in talk.sent] == [11, 6, 9, 12, 6]
     first, second = talk.asked
     assert len(lines(first)) == 7
-    assert [line["texts"][0] for line in lines(second)] == [one["content"] for one in HISTORY[7:14]]
+    assert lines(second) == [{one["role"]: one["content"]} for one in HISTORY[7:14]]
     assert "<earlier_summary>\nFirst.\n</earlier_summary>" in second["messages"][1]["content"]
     uses = [settled.admitted.context for settled in sorted(of_task(events), key=lambda one: one.admitted.at_ns)]
     writers = [settled.admitted.call for settled in sorted(of_task(events, "(summary)"), key=lambda one: one.at_ns)]
@@ -264,7 +264,7 @@ async def test_what_is_summarised_is_data(tmp_path: Path) -> None:
     text = asked["messages"][1]["content"]
     assert text.count("<conversation>") == text.count("</conversation>") == 1
     assert "earlier_summary" not in text
-    assert [line["role"] for line in lines(asked)][:2] == ["user", "assistant"]
+    assert [[*line] for line in lines(asked)][:2] == [["user"], ["assistant"]]
     assert len(lines(asked)) + len(talk.sent[0]) == 14
     assert talk.sent[0][0]["content"].count("summary>") == 2
 
@@ -336,6 +336,20 @@ async def test_what_is_no_text(tmp_path: Path) -> None:
     async with Conversation(tmp_path, context=context) as talk:
         await talk.gateway.post(chat(first, message("assistant"), *HISTORY, message("user")))
         [settled] = of_task(await talk.gateway.events())
-    assert lines(talk.asked[0])[0] == {"role": "user", "texts": ["See", "(and something that is not text)"]}
+    assert lines(talk.asked[0])[0] == {"user": "See\n(and something that is not text)"}
     assert settled.admitted.context is not None
     assert settled.admitted.context.counted == "estimated"
+
+
+async def test_a_long_history_at_once(tmp_path: Path) -> None:
+    """A worker that meets a long conversation for the first time has its ends summarised, and says what is left out."""
+    history = [message("user" if number % 2 == 0 else "assistant") for number in range(101)]
+    async with Conversation(tmp_path) as talk:
+        assert (await talk.gateway.post(chat(*history))).status == 200
+    found = lines(talk.asked[0])
+    notes = [line["note"] for line in found if "note" in line]
+    given = len(found) - 1
+    dropped = 101 - (len(talk.sent[0]) - 1)
+    assert notes == [f"{dropped - given} messages were left out here"]
+    assert given == ROOM // 18
+    assert "note" in found[(given + 1) // 2]

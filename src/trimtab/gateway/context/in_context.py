@@ -107,7 +107,7 @@ class InContext(Struct, eq=False):
             return
         context = self._window.window.context
         whose = Whose(self._window.window.task, self.exchange.key, context, summariser)
-        wanted = found.wanted(whose, chosen.steps, request.messages, request.digests)
+        wanted = found.wanted(whose, chosen.steps, measured.items, request.messages, request.digests)
         if isinstance(wanted, Summary):
             self._send_summarised(request, measured, chosen, wanted)
             return
