@@ -21,6 +21,7 @@ from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import DeadLetters
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.processes.api import Sources, socket_app, tcp_app
+from trimtab.processes.data_api import data_routes
 from trimtab.processes.dead import Undertaker, burying
 from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
@@ -106,7 +107,8 @@ class Scene:
 
     @property
     def socket(self) -> Any:
-        return socket_app(self.sources, dead_routes(self.undertaker, self.clock))
+        more = [*dead_routes(self.undertaker, self.clock), *data_routes(self.sources.desk, self.clock)]
+        return socket_app(self.sources, more)
 
     def secret(self, *tasks: str) -> str:
         """A new key's secret."""
