@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from math import comb
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lock.planted import PLANTED, Planted, base
@@ -269,3 +270,23 @@ def test_how_changes_are_told() -> None:
         "$.more is new (array)",
         "$.who is boolean now, it was null|string, optional",
     ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(JSON, st.integers(1, 40)), min_size=1, max_size=6))
+def test_whatever_a_tool_answers_what_is_known_stays_sound(blocks: list[tuple[Any, int]]) -> None:
+    """Any sequence of answers: counts add up, every path has its parent, and what was kept is read back as it was."""
+    tool = Tool()
+    for value, times in blocks:
+        tool.answers(*[value] * times)
+        known = tool.shape
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(known), type=ToolShape) == known
+        for path, counts in known.paths.items():
+            assert counts.parent == parent_of(path)
+            assert not counts.parent or counts.parent in known.paths
+            assert all(counts.total(name) <= counts.answers for name in counts.names())
+        learned = learned_shape(known)
+        assert read_pinned(learned.pinned()) == learned
+    accept(tool.shape)
+    assert tool.shape.open == {}
+    assert all(counts.parent in tool.shape.paths for path, counts in tool.shape.paths.items() if path != "$")
