@@ -188,5 +188,7 @@ def test_what_a_server_told_is_nobody_elses_change(tmp_path: Path) -> None:
     held = lock([entry("models", "small", {"a": 1, "identity": {"fingerprints": []}}, GRACE_SHOWN, hash_)])
     learned = lock([entry("models", "small", {"a": 1, "identity": {"fingerprints": ["x"]}})])
     assert who(tmp_path, learned, held, {"models/small": (SMALL,)}) == (ADA_SHOWN, "")
+    named = lock([entry("models", "small", {"a": 1, "identity": {"fingerprints": []}, "resolved": "a-2026-11-01"})])
+    assert who(tmp_path, named, held, {"models/small": (SMALL,)}) == (ADA_SHOWN, "")
     both = lock([entry("models", "small", {"a": 2, "identity": {"fingerprints": ["x"]}})])
     assert who(tmp_path, both, held, {"models/small": (SMALL,)}) == (GRACE_SHOWN, hash_)

@@ -14,7 +14,7 @@ from trimtab.lock.lockfile import Entry, Lock
 from trimtab.lock.origins import Origin
 
 AT_ONCE: Final = 8
-LEARNED: Final = frozenset({"identity", "learned"})
+LEARNED: Final = frozenset({"identity", "learned", "resolved"})
 """What is pinned from a server's answers and from no file."""
 
 
