@@ -21,6 +21,7 @@ from trimtab.lock.identity_baseline import (
     Row,
     Server,
     Texts,
+    answers_alike,
     decode,
     digest,
     encode,
@@ -184,6 +185,22 @@ def test_alike_answers_share_a_row() -> None:
         ("a", "b"),
         (Row(10, False, (-0.5, None)), Row(29, True, (-0.5, None)), Row(1, True, (-0.5, -2.0))),
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "alike"),
+    [
+        ([(-0.5, -2.0), (-0.5, -2.0)], True),
+        ([(-0.5, -2.0), (-0.50005, -2.0)], True),
+        ([(-0.5, -2.0), (-0.5002, -2.0)], False),
+        ([(-0.5, -2.0), (-0.5, None)], False),
+        ([(-2.0, -2.00004), (-2.0, None)], True),
+    ],
+)
+def test_answers_are_alike_to_rounding(rows: list[tuple[float | None, ...]], alike: bool) -> None:
+    """A token that one answer left out counts as the least that it told."""
+    told = FirstTokens("x", ("a", "b"), tuple(Row(1, bool(number), values) for number, values in enumerate(rows)))
+    assert answers_alike(told) is alike
 
 
 def test_rare_tokens_beyond_the_bound_are_left_out() -> None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from trimtab.errors import LockInvalid
-from trimtab.lock.identity_probes import PROBES_VERSION, Form, Reading
+from trimtab.lock.identity_probes import FLOOR, PROBES_VERSION, Form, Reading
 from trimtab.lock.lockfile import canonical
 
 FOLDER: Final = "trimtab.baselines"
@@ -182,6 +182,20 @@ def first_tokens_of(prompt: str, alone: Sequence[Reading], loaded: Sequence[Read
     columns = tuple(sorted(sorted(seen), key=lambda token: -seen[token])[:MAX_COLUMNS])
     rows = Counter((under, tuple(_rounded(top.get(token)) for token in columns)) for under, top in told)
     return FirstTokens(prompt, columns, tuple(Row(count, *row) for row, count in sorted(rows.items(), key=_order)))
+
+
+def answers_alike(first: FirstTokens) -> bool:
+    """Whether all answers gave the same first tokens the same probabilities, alone and under load, to rounding.
+
+    What an answer did not tell counts as its least told one, since which of two rare tokens is told may be rounding.
+    """
+    rows = [[least(row) if value is None else value for value in row.values] for row in first.rows]
+    return all(max(column) - min(column) <= FLOAT_ROUNDING for column in zip(*rows, strict=True))
+
+
+def least(row: Row) -> float:
+    """The least log-probability that was told."""
+    return min((value for value in row.values if value is not None), default=FLOOR)
 
 
 def texts_of(prompt: str, readings: Sequence[Reading]) -> Texts:

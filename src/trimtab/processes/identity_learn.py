@@ -12,7 +12,16 @@ import msgspec
 from trimtab.declare.project import Model
 from trimtab.errors import IdentityUntested
 from trimtab.lock.identity import FIRST_REFERENCE, MAX_FINGERPRINTS, TEXT_REFERENCE
-from trimtab.lock.identity_baseline import Baseline, Exact, FirstTokens, Texts, exact_of, first_tokens_of, texts_of
+from trimtab.lock.identity_baseline import (
+    Baseline,
+    Exact,
+    FirstTokens,
+    Texts,
+    answers_alike,
+    exact_of,
+    first_tokens_of,
+    texts_of,
+)
 from trimtab.lock.identity_probes import EXACT, FIRST, FORMS, LOAD, TEXT, Form, Probe, Reading
 from trimtab.processes.identity_ask import AT_ONCE, MAX_NAME, PAUSE_S, Interview
 
@@ -67,14 +76,9 @@ async def _take(interview: Interview, model: Model, replica: str) -> Learned:
     exact = await taking.exact()
     first = await taking.first() if opening.top else ()
     texts = await taking.texts() if not opening.top else ()
-    baseline = Baseline(
-        model.served_name,
-        form,
-        server,
-        exact=exact,
-        first=tuple(first),
-        texts=tuple(texts),
-    )
+    if not all(map(answers_alike, first)):
+        exact = ()
+    baseline = Baseline(model.served_name, form, server, exact, tuple(first), tuple(texts))
     models = {reading.model for reading in taking.readings if reading.model}
     fingerprints = sorted({reading.fingerprint for reading in taking.readings if reading.fingerprint})
     served_model = models.pop() if len(models) == 1 else ""
