@@ -32,7 +32,7 @@ from trimtab.testing import (
 SUMMARY = "They asked for a refund."
 HISTORY = [message("user" if number % 2 == 0 else "assistant", f"{chr(97 + number)} {TEN}") for number in range(20)]
 """Twenty messages, each of 19 tokens: eleven fit into 210, five into half of it."""
-ROOM = 341
+ROOM = 300
 """What a task of these tests holds: 210 tokens of a conversation beside a summary."""
 CONTEXT = Context(strategy="summarise", max_input_tokens=ROOM, model="writer", summary_tokens=31)
 
@@ -181,6 +181,17 @@ def test_a_writer_that_fails(tmp_path: Path, script: Script) -> None:
     jump(main)
 
 
+async def test_without_a_summary_a_user_speaks_first(tmp_path: Path) -> None:
+    """Behind a summary the model's turn may come first; if it fails, that turn goes too."""
+    async with Conversation(tmp_path) as talk:
+        talk.writer.add(error_answer(400, "no"))
+        for _ in range(2):
+            await talk.gateway.post(chat(*HISTORY[:13]))
+    without, summed = talk.sent
+    assert without == HISTORY[8:13]
+    assert summed[1:] == HISTORY[7:13]
+
+
 def test_a_failed_summary_is_tried_anew(tmp_path: Path) -> None:
     """Only what was written is remembered."""
 
@@ -306,7 +317,7 @@ async def test_a_writer_of_another_wire(tmp_path: Path) -> None:
 async def test_no_room_for_a_summary(tmp_path: Path) -> None:
     """Where what must stay leaves no room for one, the rest is dropped without asking, and that is told."""
     async with Conversation(tmp_path) as talk:
-        response = await talk.gateway.post(chat(*HISTORY[:2], message("user", "abcde " * 230)))
+        response = await talk.gateway.post(chat(*HISTORY[:2], message("user", "abcde " * 210)))
         events = await talk.gateway.events()
     assert response.status == 200
     assert len(talk.sent[0]) == 1

@@ -20,6 +20,7 @@ from tests.gateway.harness import RunningGateway
 from tests.gateway.test_context import chat, message, policy, window
 from trimtab.declare.project import Context, FileDigest, Model, Served
 from trimtab.gateway.context import tokens
+from trimtab.gateway.context import window as request_window
 from trimtab.gateway.context.estimate import MAX_READ, estimate
 from trimtab.gateway.context.strategies import Item
 from trimtab.gateway.context.tokens import ESTIMATING, Count, Tokenizers, Tokenizing, why_unusable
@@ -246,3 +247,19 @@ async def test_what_was_counted_is_not_counted_again(tmp_path: Path) -> None:
             await gateway.post(chat(*talk[:3]))
             await gateway.post(chat(*talk))
     assert counted == ["one", "two", "three", "four"]
+
+
+async def test_more_than_a_tokenizer_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a request with too much text the rest is estimated, and the record does not claim that it was counted."""
+    monkeypatch.setattr(request_window, "MAX_COUNTED_BYTES", 200)
+    file = written(tmp_path, json.dumps(WORDS).encode())
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        made = policy(upstream.url, Context(max_input_tokens=1000))
+        made = replace(made, models={"small": replace(made.models["small"], served=Served(tokenizer=file))})
+        async with RunningGateway(tmp_path, made) as gateway:
+            await gateway.tokenizers.ready()
+            await gateway.post(chat(message("user", "a b c"), message("user", "abcde abcde " * 20)))
+            [settled] = (await gateway.events()).settled
+    # five around each message and four around both; three words; forty words at 1.3 by estimate
+    assert settled.admitted.context == ContextUse("full", "c" * 64, messages=2, tokens=14 + 3 + 52)

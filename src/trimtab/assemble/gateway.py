@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,7 @@ GC_THRESHOLD = (100_000, 20, 20)
 
 def run(orders: bytes) -> None:
     """Serves as the orders say until it has drained."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # counting is to take one core, not all
     ordered = msgspec.json.decode(orders, type=GatewayOrders)
     loop.run(gateway_worker(ordered, decode(Path(ordered.snapshot).read_bytes())))
 

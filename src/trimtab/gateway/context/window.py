@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.context import strategies
 from trimtab.gateway.context.strategies import Item, Room, Steps, TooLarge
+from trimtab.gateway.context.summaries import framed
 from trimtab.gateway.context.tokens import ESTIMATING, Counter
 from trimtab.gateway.surfaces.chat_history import CHAT
 from trimtab.gateway.surfaces.surface import NOT_JSON, Asked, History, Message
@@ -28,8 +29,9 @@ CALL_TOKENS: Final = 8
 """The same around a tool call or a tool's result."""
 REQUEST_TOKENS: Final = 4
 """What a chat template puts in front of the answer."""
-SUMMARY_FRAME_TOKENS: Final = 96
-"""What is kept free for what stands around a summary, with its message."""
+MERGED_TOKENS: Final = 4
+"""A text between others may be as many tokens more than alone."""
+MAX_COUNTED_BYTES: Final = 4 << 20
 MAX_COUNTED_SUMMARY: Final = 32 << 10
 MAX_CHARACTERS_PER_TOKEN: Final = 16
 """No text has more, so that a longer one need not be counted to be too long."""
@@ -100,15 +102,22 @@ class Request(Struct):
         return sum(len(bytes(one.message)) for one in self.unread.values()) > self.counter.at_once_bytes
 
     def read(self) -> dict[bytes, Known]:
-        """Reads and counts what is not known yet; it changes nothing, so that it may be done in a thread."""
-        return {digest: self._known(one) for digest, one in self.unread.items()}
+        """Reads and counts what is not known yet; it changes nothing, so that it may be done in a thread.
 
-    def _known(self, unread: Unread) -> Known:
+        What is more than a tokenizer counts in a few seconds is estimated.
+        """
+        found, left = {}, MAX_COUNTED_BYTES
+        for digest, one in self.unread.items():
+            left -= len(bytes(one.message))
+            found[digest] = self._known(one, self.counter if left >= 0 else ESTIMATING)
+        return found
+
+    def _known(self, unread: Unread, counter: Counter) -> Known:
         history = unread.history
         message = _outside(unread.message) if history is None else history.read(unread.message)
         links = len(message.calls) + len(message.answers)
         around = 0 if history is None else MESSAGE_TOKENS + CALL_TOKENS * links
-        count = self.counter.count(message.texts)
+        count = counter.count(message.texts)
         tokens = count.tokens + message.media_tokens + around
         item = Item(message.role, tokens, message.calls, message.answers, message.reasons)
         return Known(item, count.exact and not message.media_tokens)
@@ -147,6 +156,7 @@ class Window:
         self._tools = tools
         self._counter = counter
         self._remembered = remembered
+        self._frames: dict[str, int] = {}
 
     def request(self, history: History, asked: Asked, prompt: Sequence[bytes]) -> Request:
         """A request with what is known of it already; `prompt` is what the task itself puts in front of it."""
@@ -201,7 +211,7 @@ class Window:
                 raise self._too_large(measured.tokens, measured)
             return Chosen(everything)
         try:
-            chosen = self._by_rule(items, limit, measured.outside_tokens)
+            chosen = self._by_rule(request, items, measured.outside_tokens)
         except TooLarge as found:
             raise self._too_large(found.tokens + measured.outside_tokens, measured, must=True) from None
         place = request.history.at_provider(asked)
@@ -212,14 +222,14 @@ class Window:
             )
         return chosen
 
-    def _by_rule(self, items: Sequence[Item], limit: int | None, outside_tokens: int) -> Chosen:
-        context = self.context
+    def _by_rule(self, request: Request, items: Sequence[Item], outside_tokens: int) -> Chosen:
+        context, limit = self.context, self.context.max_input_tokens
         room = Room(None if limit is None else limit - outside_tokens, context.recent)
         if context.strategy == "token_window":
             return Chosen(strategies.token_window(items, room))
         if context.strategy == "keep_system_and_recent":
             return Chosen(strategies.keep_system_and_recent(items, room))
-        beside = context.summary_tokens + SUMMARY_FRAME_TOKENS
+        beside = self._beside(request.counter)
         try:
             found = strategies.steps(items, Room(None if room.tokens is None else room.tokens - beside, room.recent))
         except TooLarge:
@@ -227,6 +237,13 @@ class Window:
         if not found.firsts:
             return Chosen(tuple(range(len(items))))
         return Chosen(strategies.places_of(items, found, summarised=True), found)
+
+    def _beside(self, counter: Counter) -> int:
+        """The tokens of the longest summary's message."""
+        found = self._frames.get(counter.name)
+        if found is None:
+            found = self._frames[counter.name] = counter.count([framed("")]).tokens + MESSAGE_TOKENS + MERGED_TOKENS
+        return self.context.summary_tokens + found
 
     def use(self, measured: Measured, kept: Sequence[int]) -> ContextUse:
         """What was done to the request, for the record."""
