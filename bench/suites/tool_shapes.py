@@ -22,7 +22,7 @@ from trimtab.gateway.surfaces.chat import ChatCompletions
 from trimtab.gateway.tool_results import tool_results
 from trimtab.lock.shape_learning import Open, ToolShape, observe
 
-TOOLS, ANSWERS = 200, 500
+TOOLS, ANSWERS = 60, 500
 LEARNED = 200
 ALARMS = 0
 AFTER = 10
@@ -52,7 +52,7 @@ def natural(options: Options, result: Result) -> None:
 
 def planted(options: Options, result: Result) -> None:
     """Every planted change after 200 answers: found and classed within 10."""
-    rounds = 2 if options.quick else 20
+    rounds = 2 if options.quick else 10
     right, soonest = 0, []
     for each in PLANTED:
         for number in range(rounds):
