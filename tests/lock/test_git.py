@@ -172,6 +172,7 @@ def test_history_and_contents(tmp_path: Path) -> None:
         (second, "b.txt"): b"1\r\n",
     }
     assert repo.content(first, "b.txt") is None
+    assert repo.contents([(first, "x blob"), (first, "x blob 7"), (second, "b.txt")]) == {(second, "b.txt"): b"1\r\n"}
 
 
 def test_revisions(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ class Repository:
         blobs: dict[tuple[str, str], tuple[str, int]] = {}
         for (place, _), line in zip(asked, told.decode("utf-8", "surrogateescape").split("\n"), strict=False):
             words = line.rsplit(" ", 2)
-            if len(words) == 3 and words[1] == "blob" and int(words[2]) <= MAX_CONTENT:
+            if len(words) == 3 and words[1] == "blob" and words[2].isdecimal() and int(words[2]) <= MAX_CONTENT:
                 blobs[place] = (words[0], int(words[2]))
         hashes = list(dict.fromkeys(blobs.values()))
         data = self._ask("cat-file", "--batch", given="".join(f"{hash_}\n" for hash_, _ in hashes)) if hashes else b""
