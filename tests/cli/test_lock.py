@@ -57,6 +57,17 @@ def test_again_without_a_change(root: Path, ask: Ask) -> None:
     assert ((root / FILE).read_bytes(), (root / FILE).stat().st_mtime_ns, (root / FILE).stat().st_ino) == before
 
 
+def test_another_form_of_the_same(root: Path, ask: Ask) -> None:
+    """A lock with other line ends or spaces is as good for a check, and a lock puts it in its own form."""
+    ask()
+    good = (root / FILE).read_bytes()
+    for form in (good.replace(b"\n", b"\r\n"), json.dumps(json.loads(good)).encode()):
+        (root / FILE).write_bytes(form)
+        assert ask("--check").status == 0
+        assert "is written anew in its own form" in ask().out
+        assert (root / FILE).read_bytes() == good
+
+
 def test_commits_are_filled_in(root: Path, ask: Ask) -> None:
     """Once the files are committed, a later lock says in which commit; the id stays."""
     ask()

@@ -125,17 +125,19 @@ def write_lock(root: Path, *, as_json: bool, live: bool = False) -> bool:
     if as_json:
         say_json(msgspec.json.encode(done))
     else:
-        _say_written(done, lock, is_new=held.lock is None)
+        _say_written(done, held.lock, lock)
     return True
 
 
-def _say_written(done: Written, lock: Lock, *, is_new: bool) -> None:
-    if is_new:
+def _say_written(done: Written, held: Lock | None, lock: Lock) -> None:
+    if held is None:
         click.echo(f"{FILE} is written: {len(lock.entries)} entries. Its id is {done.lock_id[:SHORT]}.")
     elif done.differences:
         count = f"{len(done.differences)} change{'s' if len(done.differences) > 1 else ''}"
         click.echo(f"{FILE} is written with {count}. Its id is {done.lock_id[:SHORT]}.")
         say_differences(done.differences, "trimtab lock diff --json")
+    elif done.written and held == lock:
+        click.echo(f"Nothing changed; {FILE} is written anew in its own form. Its id is {done.lock_id[:SHORT]}.")
     elif done.written:
         click.echo(f"Nothing changed; {FILE} now tells who did the earlier changes, and where. {done.lock_id[:SHORT]}")
     else:
@@ -143,7 +145,7 @@ def _say_written(done: Written, lock: Lock, *, is_new: bool) -> None:
     for note in done.notes:
         click.echo(f"Note: {safe(note)}")
     say_warnings(done.warnings)
-    next_verb("trimtab lock diff" if done.differences and not is_new else "trimtab lock --check")
+    next_verb("trimtab lock diff" if done.differences and held is not None else "trimtab lock --check")
 
 
 def locked(root: Path) -> Lock:
