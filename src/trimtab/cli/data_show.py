@@ -84,6 +84,8 @@ def looked_text(checked: Checked) -> Text:
     """How near duplicates were looked for."""
     looked = checked.looked
     partly = f"; {looked['buckets_in_part']} buckets were looked at in part" if looked["buckets_in_part"] else ""
+    if looked.get("references_in_part"):
+        partly += f"; {looked['references_in_part']} references were compared with part of the cases"
     return Text(
         f"Near duplicates: MinHash of {looked['elements']}, {looked['permutations']} permutations in {looked['bands']} "
         f"bands, then exact similarity >= {looked['threshold']}; a pair at it is found with probability "

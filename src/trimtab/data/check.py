@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from trimtab.data.bags import Bags
 from trimtab.data.cases import Case, case
-from trimtab.data.contamination import CONTAINMENT, Contamination, Seen
+from trimtab.data.contamination import CONTAINMENT, Contamination
 from trimtab.data.examples import Reference
 from trimtab.data.manifest import Held, held
 from trimtab.data.near_duplicates import NEARNESS, Found, among
@@ -108,7 +108,7 @@ def check(root: Path, tried: Held, references: Iterable[Reference], today: date)
         _near(read, found, notes)
         looked = {**NEARNESS.told, "contamination_threshold": CONTAINMENT.threshold, "buckets_in_part": found.partly}
         if tried.purpose == "cases":
-            _contaminated(root, read, tuple(references), notes)
+            looked["references_in_part"] = _contaminated(root, read, tuple(references), notes)
     elif tried.path and not (root / tried.path).stat().st_size:
         notes.add(Finding("no_rows", "the file is empty"))
     faults = sum(count for kind, count in notes.counts.items() if kind in FAULTS)
@@ -260,38 +260,45 @@ def _near(read: _Read, found: Found, notes: Notes) -> None:
         notes.add(Finding("near_duplicate", words, (one, other), similarity=round(pair.similarity, 3)))
 
 
-def _contaminated(root: Path, read: _Read, references: tuple[Reference, ...], notes: Notes) -> None:
-    """Cases that were seen before; each data set of rows is read once more, none is held."""
-    by_use: dict[str, list[Reference]] = defaultdict(list)
+def _contaminated(root: Path, read: _Read, references: tuple[Reference, ...], notes: Notes) -> int:
+    """Cases that were seen before, and how many references met too many cases to be compared with all of them."""
+    partly = 0
+    of_name: dict[str, list[Reference]] = defaultdict(list)
     for reference in references:
-        by_use[reference.name].append(reference)
-    for name, same in by_use.items():
+        of_name[reference.name].append(reference)
+    for name, same in of_name.items():
         search = Contamination(read.bags, CONTAINMENT)
+        wheres = [reference.where for reference in same]
         if same[0].text:
             for number, reference in enumerate(same):
                 search.take(number, words(reference.text))
-            _tell(read, search.seen(), lambda seen, same=same: same[seen.reference].where, notes)  # type: ignore[misc]
-            continue
-        try:
-            other = held(root, name)
-            if not other.has_rows:
-                notes.add(Finding("unchecked", f"{same[0].where}: its rows are not here", where=name))
+        else:
+            missing = _take_rows(root, name, search)
+            if missing:
+                notes.add(Finding("unchecked", f"{' and '.join(wheres)}: {missing}", where=name))
                 continue
-            for row in rows_of(root, other):
-                if isinstance(row, Row):
-                    search.take(row.number, row_words(row.value))
-        except DataInvalid as wrong:
-            notes.add(Finding("unchecked", f"{same[0].where}: {wrong.facts['detail']}", where=name))
-            continue
-        where = same[0].where
-        _tell(read, search.seen(), lambda seen, where=where: f"row {seen.reference} of {where}", notes)  # type: ignore[misc]
+        for seen in search.seen():
+            row, of = seen.reference, " and ".join(wheres)
+            where = wheres[row] if same[0].text else f"row {row} of {of}"
+            number = read.numbers[seen.case]
+            told = f"row {number} stands in {where}"
+            notes.add(Finding("contamination", told, (number,), where=where, similarity=round(seen.share, 3)))
+        partly += search.partly
+    return partly
 
 
-def _tell(read: _Read, found: Iterable[Seen], where: Callable[[Seen], str], notes: Notes) -> None:
-    for seen in found:
-        number, place = read.numbers[seen.case], where(seen)
-        words_ = f"row {number} stands in {place}"
-        notes.add(Finding("contamination", words_, (number,), where=place, similarity=round(seen.share, 3)))
+def _take_rows(root: Path, name: str, search: Contamination) -> str:
+    """Holds cases against the rows of a data set; why that cannot be done, empty where it was."""
+    try:
+        other = held(root, name)
+        if not other.has_rows:
+            return "its rows are not here"
+        for row in rows_of(root, other):
+            if isinstance(row, Row):
+                search.take(row.number, row_words(row.value))
+    except DataInvalid as wrong:
+        return str(wrong.facts["detail"])
+    return ""
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

@@ -10,8 +10,8 @@ filtering: S. Chaudhuri, V. Ganti and R. Kaushik, "A primitive operator for simi
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -20,6 +20,8 @@ from msgspec import Struct
 from trimtab.data.bags import Bags
 from trimtab.data.vocabulary import UNKNOWN, Weighing
 
+MOST_CANDIDATES: Final = 2_000
+"""Cases that one reference is compared with: those that share most of the words by which it is looked up."""
 WINDOW: Final = 400
 """Words of a long reference that are looked at together; the next window begins half of it further on."""
 
@@ -48,7 +50,10 @@ class Seen(NamedTuple):
 
 
 class Contamination:
-    """Holds cases, which are not changed; references are taken one by one, and looked at once all are known."""
+    """Holds cases, which are not changed; references are taken one by one, and looked at once all are known.
+
+    `partly` counts references that met more cases than they were compared with.
+    """
 
     def __init__(self, cases: Bags, containment: Containment = CONTAINMENT) -> None:
         self._containment = containment
@@ -56,6 +61,7 @@ class Contamination:
         self._held: list[tuple[int, array[int]]] = []
         self._short: dict[bytes, list[int]] = defaultdict(list)
         self._equal: list[Seen] = []
+        self.partly = 0
         for place, own in enumerate(cases.sets):
             if 0 < len(own) < containment.words:
                 self._short[own.tobytes()].append(place)
@@ -92,7 +98,7 @@ class Contamination:
         for reference, order in self._held:
             holds = set(order)
             pairs: set[tuple[int, int]] = set()
-            for case in {case for word in holds for case in index.get(word, ())}:
+            for case in self._candidates(holds, index):
                 share = sum([weights[word] for word in sets[case] if word in holds]) / totals[case]
                 if share < self._containment.threshold or (case in best and best[case].share >= share):
                     continue
@@ -100,6 +106,13 @@ class Contamination:
                 if self._in_order(case, pairs):
                     best[case] = Seen(case, reference, min(1.0, share))
         return [best[case] for case in sorted(best)]
+
+    def _candidates(self, holds: set[int], index: dict[int, list[int]]) -> Collection[int]:
+        met = Counter(case for word in holds for case in index.get(word, ()))
+        if len(met) <= MOST_CANDIDATES:
+            return met
+        self.partly += 1
+        return [case for case, _ in met.most_common(MOST_CANDIDATES)]
 
     def _in_order(self, case: int, pairs: set[tuple[int, int]]) -> bool:
         """Whether enough of a case's word pairs are among those of a reference."""

@@ -20,8 +20,11 @@ MOST_KEPT: Final = 400_000
 MOST_IN_BUCKET: Final = 400
 """Of a bucket with more rows, each is compared with its next neighbours alone."""
 NEIGHBOURS: Final = 40
-REMEMBERED: Final = 1_000_000
+REMEMBERED: Final = 500_000
 """Pairs that were found different and are not compared again when they meet in another band."""
+MOST_COMPARED: Final = 5_000_000
+"""After so many comparisons a row is compared with its next two neighbours in each bucket alone."""
+FEW_NEIGHBOURS: Final = 2
 
 
 class Nearness(Struct, frozen=True):
@@ -135,25 +138,33 @@ class _Verifier:
         self._order = nearness.order
         self._clusters = clusters
         self._pairs = pairs
-        self._compared: set[tuple[int, int]] = set()
+        self._apart: set[int] = set()
+        self._comparisons = 0
 
     def look(self, bucket: list[int]) -> bool:
         """Compares the rows of a bucket; whether it was too large to compare each with each."""
         for one, other in self._chosen(bucket):
-            if (one, other) in self._compared or self._clusters.find(one) == self._clusters.find(other):
+            pair = one << 32 | other
+            if pair in self._apart or self._clusters.find(one) == self._clusters.find(other):
                 continue
+            self._comparisons += 1
             similarity = self._similarity(one, other)
             if similarity >= self._threshold and self._in_order(one, other):
                 self._clusters.join(one, other)
                 self._pairs.append(Pair(one, other, similarity))
-            elif len(self._compared) < REMEMBERED:
-                self._compared.add((one, other))
-        return len(bucket) > MOST_IN_BUCKET
+            elif len(self._apart) < REMEMBERED:
+                self._apart.add(pair)
+        return len(bucket) > self._whole()
 
     def _chosen(self, bucket: list[int]) -> Iterator[tuple[int, int]]:
-        if len(bucket) <= MOST_IN_BUCKET:
+        if len(bucket) <= self._whole():
             return combinations(bucket, 2)
-        return ((one, other) for at, one in enumerate(bucket) for other in bucket[at + 1 : at + 1 + NEIGHBOURS])
+        near = NEIGHBOURS if self._comparisons < MOST_COMPARED else FEW_NEIGHBOURS
+        return ((one, other) for at, one in enumerate(bucket) for other in bucket[at + 1 : at + 1 + near])
+
+    def _whole(self) -> int:
+        """How large a bucket may be for each of its rows to be compared with each."""
+        return MOST_IN_BUCKET if self._comparisons < MOST_COMPARED else FEW_NEIGHBOURS + 1
 
     def _similarity(self, one: int, other: int) -> float:
         weights, totals = self._weights, self._totals

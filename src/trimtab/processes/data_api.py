@@ -1,6 +1,11 @@
-"""The route that draws cases from calls, on the unix socket only: it shows bodies."""
+"""The route that draws cases from calls, on the unix socket only: it shows bodies.
+
+Each body is a question of its own to the desk, so that ingest and other questions have their turns between them.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 import msgspec
 from starlette.requests import Request
@@ -8,13 +13,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.clock import Clock
+from trimtab.data.drawn import Read
 from trimtab.errors import InvalidRequest
 from trimtab.processes.desk import Desk
-from trimtab.processes.draw import Wish, drawn, understood
+from trimtab.processes.draw import Wish, body_of, cases_of, pool_of, understood
+
+ANSWER_S = 60.0
+"""How long one body may take."""
 
 
 def data_routes(desk: Desk, clock: Clock) -> list[Route]:
     """The routes, each answering JSON."""
+
+    one_at_a_time = asyncio.Lock()
 
     async def draw(request: Request) -> Response:
         """Cases of the calls that the body wishes for."""
@@ -23,7 +34,20 @@ def data_routes(desk: Desk, clock: Clock) -> list[Route]:
         except msgspec.DecodeError as wrong:
             raise InvalidRequest(detail=f"the body is not a wish for cases: {wrong}") from wrong
         understood(wish)
-        found = await desk.ask(lambda stores: drawn(stores, wish, clock.wall_ns()))
+        async with one_at_a_time:
+            pool = await desk.ask(lambda stores: pool_of(stores, wish, clock.wall_ns()))
+            found = await asyncio.to_thread(cases_of, pool, wish, _reading(desk))
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     return [Route("/api/data/draw", draw, methods=["POST"])]
+
+
+def _reading(desk: Desk) -> Read:
+    """Reads bodies from a thread that is not the loop's."""
+    loop = asyncio.get_running_loop()
+
+    def read(digest: str) -> bytes | None:
+        asked = asyncio.run_coroutine_threadsafe(desk.ask(lambda stores: body_of(stores, digest)), loop)
+        return asked.result(ANSWER_S)
+
+    return read

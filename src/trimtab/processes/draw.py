@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from trimtab.data.drawn import DEFAULT_WINDOW, MOST_CASES, STRATA, Drawn, draw
+from trimtab.data.drawn import DEFAULT_WINDOW, MOST_CASES, STRATA, Drawn, Read, draw
 from trimtab.data.filters import Condition, conditions
 from trimtab.errors import InvalidRequest
 from trimtab.processes.desk import Stores
 from trimtab.reports.window import since_ns
-from trimtab.store.telemetry import SampleQuery
+from trimtab.store.telemetry import Sample, SampleQuery
 
 POOL = 20_000
 """Calls of the window that are looked at, drawn at random."""
@@ -42,16 +42,24 @@ def understood(wish: Wish) -> tuple[Condition, ...]:
 
 def drawn(stores: Stores, wish: Wish, now_ns: int) -> Drawn:
     """The cases; raises `InvalidRequest`, and `StoreError` where telemetry or bodies fail."""
-    where = understood(wish)
+    pool = pool_of(stores, wish, now_ns)
+    return cases_of(pool, wish, lambda digest: body_of(stores, digest))
+
+
+def pool_of(stores: Stores, wish: Wish, now_ns: int) -> Sample:
+    """The calls to draw from; raises `InvalidRequest` for a time that is none, and `StoreError`."""
     try:
         begin = since_ns(wish.since, now_ns)
     except ValueError as wrong:
         raise InvalidRequest(detail=str(wrong)) from wrong
-    pool = stores.telemetry.sample(SampleQuery(begin, now_ns + 1, (wish.task,), POOL, wish.seed))
-    bodies = stores.bodies
-    read = bodies.read if bodies is not None else _nothing
-    return draw(pool.calls, pool.of, where, wish.by, wish.sample, read)
+    return stores.telemetry.sample(SampleQuery(begin, now_ns + 1, (wish.task,), POOL, wish.seed))
 
 
-def _nothing(digest: str) -> bytes | None:
-    return None
+def body_of(stores: Stores, digest: str) -> bytes | None:
+    """The body of a digest, None where it is not kept; raises `StoreError`."""
+    return stores.bodies.read(digest) if stores.bodies is not None else None
+
+
+def cases_of(pool: Sample, wish: Wish, read: Read) -> Drawn:
+    """The cases of calls, whose bodies are read one by one; raises `InvalidRequest` and what `read` raises."""
+    return draw(pool.calls, pool.of, understood(wish), wish.by, wish.sample, read)
