@@ -1,6 +1,7 @@
 """A whole project as structs, and all its mistakes at once."""
 
 import hashlib
+import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -401,3 +402,17 @@ def test_any_value_at_any_key(whole: Path, data: st.DataObject) -> None:
     assert all(mistake.path.endswith(".toml") for mistake in reading.mistakes)
     assert all(1 <= mistake.line <= len(lines) for mistake in reading.mistakes if mistake.path == file)
     (whole / file).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "path", ["trimtab.toml", "tasks/triage/task.toml", "tasks/triage/prompt.md", "tools/refund.json", ".python-version"]
+)
+def test_pipe_keeps_nobody_waiting(tmp_path: Path, path: str) -> None:
+    """A pipe, or a link to a device, in the place of a file is a mistake; nothing is read from it."""
+    task = TASK + 'tools = ["refund"]\n' if path.startswith("tools") else TASK
+    root = write(tmp_path, triage=task)
+    for make in (os.mkfifo, lambda there: there.symlink_to("/dev/zero")):
+        (root / path).unlink(missing_ok=True)
+        (root / path).parent.mkdir(exist_ok=True)
+        make(root / path)
+        assert f"{path}:1: it is no plain file; make it a plain file that you may read" in map(str, read(root).mistakes)

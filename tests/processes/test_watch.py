@@ -97,3 +97,31 @@ def test_links_are_followed_and_dangling_ones_left_out(tmp_path: Path) -> None:
     task.symlink_to(elsewhere, target_is_directory=True)
     (tmp_path / "tasks" / "gone").symlink_to(tmp_path / "nowhere")
     assert sorted(Path(path).name for path in look(tmp_path)) == ["prompt.md", "trimtab.toml"]
+
+
+def test_links_in_a_circle_are_left_out(tmp_path: Path) -> None:
+    """A link to itself ends no look, wherever it lies."""
+    task = project(tmp_path)
+    before = look(tmp_path)
+    for folder in (tmp_path / "tasks", task, tmp_path / "data"):
+        folder.mkdir(exist_ok=True)
+        (folder / "round").symlink_to("round")
+    (tmp_path / "tools").symlink_to("tools")
+    assert look(tmp_path) == before
+
+
+def test_edit_that_keeps_size_and_time_is_seen(tmp_path: Path) -> None:
+    """Tools that write in place and set the old time back change a look, and so does who may read a file."""
+    prompt = project(tmp_path) / "prompt.md"
+    status, looks = prompt.stat(), [look(tmp_path)]
+
+    def edit() -> None:
+        prompt.write_text("owt")
+        os.utime(prompt, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    for act in (edit, lambda: prompt.chmod(0o600)):
+        at = prompt.stat().st_ctime_ns
+        while prompt.stat().st_ctime_ns == at:  # the file system's clock has steps
+            act()
+        looks.append(look(tmp_path))
+    assert all(earlier != later for earlier, later in itertools.pairwise(looks))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -78,8 +80,9 @@ def read_exact(root: Path, path: str, mistakes: Mistakes, absent: str | None) ->
 
 def _read(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> bytes | None:
     try:
-        with (root / path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        with open(root / path, "rb", opener=_at_once) as file:
+            is_plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(MAX_FILE_BYTES + 1) if is_plain else b""
     except FileNotFoundError:
         if absent is not None:
             mistakes.add(path, 1, "there is no such file", absent)
@@ -88,10 +91,18 @@ def _read(root: Path, path: str, mistakes: Mistakes, absent: str | None) -> byte
         reason = failure.strerror if isinstance(failure, OSError) else str(failure)
         mistakes.add(path, 1, f"the file cannot be read ({reason})", "make it a plain file that you may read")
         return None
+    if not is_plain:
+        mistakes.add(path, 1, "it is no plain file", "make it a plain file that you may read")
+        return None
     if len(data) > MAX_FILE_BYTES:
         mistakes.add(path, 1, f"the file is over {MAX_FILE_BYTES} bytes", "make it smaller")
         return None
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting: a pipe has no end until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _decoded(data: bytes, path: str, mistakes: Mistakes) -> str | None:

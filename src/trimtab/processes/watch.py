@@ -15,7 +15,7 @@ FOLDERS: Final = {"tasks": 4, "tools": 4, "prompts": 8, "data": 0}
 
 
 class Mark(NamedTuple):
-    """What tells a file from its earlier self."""
+    """What tells a file from its earlier self; `changed_ns` moves with its bytes, and with who may read it."""
 
     inode: int
     size: int
@@ -42,10 +42,17 @@ def _walk(folder: os.DirEntry[str], found: dict[str, Mark], depth: int) -> None:
     for entry in _entries(folder):
         if entry.name.startswith("."):
             continue
-        if not entry.is_dir():
+        if not _is_folder(entry):
             _mark(entry, found)
         elif depth:
             _walk(entry, found, depth - 1)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself, or into a folder that may not be looked into
 
 
 def _entries(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
@@ -61,7 +68,7 @@ def _mark(entry: os.DirEntry[str] | Path, found: dict[str, Mark]) -> None:
         status = entry.stat()
     except OSError:
         return  # gone since it was listed, or a link to nothing
-    found[os.fspath(entry)] = Mark(status.st_ino, status.st_size, status.st_mtime_ns)
+    found[os.fspath(entry)] = Mark(status.st_ino, status.st_size, status.st_ctime_ns)
 
 
 class Watch:
