@@ -17,7 +17,8 @@ from trimtab.errors import LockInvalid, StoreError
 from trimtab.journal.tool_shapes import ToolShapeStore, read_tool_shapes
 from trimtab.lock import lockfile
 from trimtab.lock.lockfile import Lock
-from trimtab.lock.shape_learning import MIN_ANSWERS, learned_shape
+from trimtab.lock.shape_counts import MIN_ANSWERS
+from trimtab.lock.shape_learning import learned_shape
 from trimtab.processes.changes import Changes
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.tool_shapes import AT_ONCE, MAX_TOOLS, ToolShapes, decode

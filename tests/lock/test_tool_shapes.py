@@ -17,14 +17,12 @@ from tests.lock.planted import PLANTED, Planted, base
 from tests.lock.tool_families import FAMILIES
 from trimtab.contracts.shapes import Place, field_path, parse, places, shape_of, shape_of_value
 from trimtab.lock.shape_classes import Known, LearnedShape, compare, of_answer, parent_of, read_pinned
+from trimtab.lock.shape_counts import ALPHA, MIN_ANSWERS, chance
 from trimtab.lock.shape_learning import (
-    ALPHA,
     MAX_PATHS,
-    MIN_ANSWERS,
     Open,
     ToolShape,
     accept,
-    chance,
     from_locked,
     learned_shape,
     observe,
@@ -155,8 +153,12 @@ def test_names_that_are_data_are_learned_to_be() -> None:
     assert tool.began == []
     assert tool.shape.maps == ["$.counts"]
     assert len(tool.shape.paths) < MAX_PATHS
-    tool.answers(*[{"counts": {"one": 1}}] * 10)
-    assert tool.found == {("$.language", "lost")}
+    assert tool.paths == {"$": "object", "$.counts": "object", "$.counts.*": "number", "$.language": "string"}
+    again = Tool(from_locked(learned_shape(tool.shape), "digest"))
+    again.answers(*[{"counts": {word: 1}, "language": "en"} for word in words[:200]])
+    assert (again.began, again.shape.maps) == ([], ["$.counts"])
+    tool.answers(*[{"counts": {word: 1, "total": 9}} for word in words[:10]])
+    assert tool.found == {("$.language", "lost"), ("$.counts.total", "new")}
 
 
 def test_one_run_is_one_witness() -> None:

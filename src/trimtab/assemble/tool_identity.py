@@ -17,7 +17,8 @@ from trimtab.errors import StoreError, ToolUntested
 from trimtab.journal.tool_shapes import read_tool_shapes
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.resolve import with_learned
-from trimtab.lock.shape_learning import MIN_ANSWERS, ToolShape, learned_shape
+from trimtab.lock.shape_counts import MIN_ANSWERS
+from trimtab.lock.shape_learning import ToolShape, learned_shape
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.tool_look import Looked, look, pinned_of
 from trimtab.processes.tool_servers import McpServers, Servers

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from trimtab.assemble.tool_identity import TaughtTool, VerifiedTool
 from trimtab.cli.screen import safe
-from trimtab.lock.shape_learning import MIN_ANSWERS, ToolShape, learned_shape
+from trimtab.lock.shape_counts import MIN_ANSWERS
+from trimtab.lock.shape_learning import ToolShape, learned_shape
 from trimtab.processes.tool_shapes import drifting
 from trimtab.processes.tool_watch import Standing
 from trimtab.reports.numbers import NONE, whole
