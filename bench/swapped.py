@@ -22,9 +22,10 @@ from trimtab.clock import SystemClock
 from trimtab.declare.project import Model
 from trimtab.demo.app import MODELS
 from trimtab.errors import IdentityUntested
-from trimtab.lock.identity import HITS, TEXT_REFERENCE, Pinned, Rung, Standing, follow
+from trimtab.lock.identity import HITS, Standing, follow
 from trimtab.lock.identity_baseline import Baseline, Server, texts_of
 from trimtab.lock.identity_probes import LOAD, TEXT, Form
+from trimtab.lock.identity_rungs import TEXT_REFERENCE, Pinned, Rung
 from trimtab.processes.identity_ask import Interview, examine
 from trimtab.processes.identity_learn import Learned, take_baseline
 

@@ -21,7 +21,10 @@ from bench.swapped import NAME, Counted, Subject
 from tests.demo.altered import rounded
 from tests.engine.vllm_server import running_vllm
 from trimtab.demo.app import MODELS
-from trimtab.lock.identity import (
+from trimtab.lock.identity import questions
+from trimtab.lock.identity_baseline import MAX_TEXT, encode
+from trimtab.lock.identity_probes import FIRST, TEXT
+from trimtab.lock.identity_rungs import (
     ALPHA,
     FIRST_REFERENCE,
     FIRST_SAMPLES,
@@ -29,10 +32,7 @@ from trimtab.lock.identity import (
     TEXT_SAMPLES,
     Pinned,
     Rung,
-    questions,
 )
-from trimtab.lock.identity_baseline import MAX_TEXT, encode
-from trimtab.lock.identity_probes import FIRST, TEXT
 from trimtab.processes.identity_learn import Learned
 from trimtab.statistics.alarms import two_hits
 from trimtab.statistics.intervals import wilson

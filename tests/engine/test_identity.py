@@ -12,7 +12,7 @@ from bench.swapped import NAME, Subject
 from tests.demo.altered import rounded, tuned
 from tests.engine.vllm_server import running_vllm
 from trimtab.demo.app import MODELS
-from trimtab.lock.identity import Pinned
+from trimtab.lock.identity_rungs import Pinned
 from trimtab.processes.identity_learn import Learned
 
 pytestmark = pytest.mark.engine

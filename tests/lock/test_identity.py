@@ -12,32 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.lock.identity import (
+from trimtab.lock.identity import HITS, MORE, Check, Standing, check, follow, pinned, questions, unpinned
+from trimtab.lock.identity_baseline import Baseline, Exact, FirstTokens, Row, Server, Texts, first_tokens_of, texts_of
+from trimtab.lock.identity_probes import EXACT, FIRST, TEXT, Form, Probe, Reading
+from trimtab.lock.identity_rungs import (
     ALPHA,
     FIRST_REFERENCE,
     FIRST_SAMPLES,
-    HITS,
-    MORE,
     TEXT_SAMPLES,
     Answers,
-    Check,
     Finding,
     Pinned,
-    Standing,
-    check,
     exact_finding,
     fingerprint_finding,
     first_token_finding,
-    follow,
     load_effect,
-    pinned,
-    questions,
     server_finding,
     texts_finding,
-    unpinned,
 )
-from trimtab.lock.identity_baseline import Baseline, Exact, FirstTokens, Row, Server, Texts, first_tokens_of, texts_of
-from trimtab.lock.identity_probes import EXACT, FIRST, TEXT, Form, Probe, Reading
 
 SERVER = Server("0.32.0", "org/model", 2048)
 EXACTLY = Baseline(

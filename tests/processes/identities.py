@@ -10,8 +10,9 @@ from random import Random
 from typing import Any
 
 from trimtab.declare.project import Model
-from trimtab.lock.identity import Pinned, unpinned
+from trimtab.lock.identity import unpinned
 from trimtab.lock.identity_baseline import digest, encode, place
+from trimtab.lock.identity_rungs import Pinned
 from trimtab.lock.lockfile import Lock, entry, lock
 from trimtab.processes.identity_learn import Learned
 

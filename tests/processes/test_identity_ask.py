@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from tests.processes.identities import MODEL, REPLICA, Server
 from trimtab.errors import IdentityUntested, SecretMissing
-from trimtab.lock.identity import FIRST_REFERENCE, MORE, TEXT_REFERENCE, Pinned, questions
+from trimtab.lock.identity import MORE, questions
 from trimtab.lock.identity_baseline import Server as Told
 from trimtab.lock.identity_probes import EXACT, FIRST, LOAD, TEXT, Form
+from trimtab.lock.identity_rungs import FIRST_REFERENCE, TEXT_REFERENCE, Pinned
 from trimtab.processes.identity_ask import TRIES, Answered, Interview, examine
 from trimtab.processes.identity_learn import Learned, take_baseline
 from trimtab.testing import JumpingClock

@@ -20,9 +20,10 @@ from trimtab.assemble.identity import interviewing
 from trimtab.clock import SystemClock
 from trimtab.declare.project import Model
 from trimtab.errors import IdentityUntested
-from trimtab.lock.identity import Check, Pinned, Rung
+from trimtab.lock.identity import Check
 from trimtab.lock.identity_baseline import Baseline
 from trimtab.lock.identity_probes import LOAD, Form
+from trimtab.lock.identity_rungs import Pinned, Rung
 from trimtab.processes.identity_ask import Interview, examine
 from trimtab.processes.identity_learn import Learned, take_baseline
 

@@ -18,8 +18,9 @@ from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
 from trimtab.lock import aliases, identity_baseline
-from trimtab.lock.identity import HITS, Check, Pinned, Standing, follow, pinned, unpinned
+from trimtab.lock.identity import HITS, Check, Standing, follow, pinned, unpinned
 from trimtab.lock.identity_baseline import Baseline
+from trimtab.lock.identity_rungs import Pinned
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.resolve import with_identity
 from trimtab.lock.writing import write_file

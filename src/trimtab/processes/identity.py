@@ -22,8 +22,9 @@ from trimtab.clock import Clock
 from trimtab.declare.project import Model
 from trimtab.errors import IdentityUntested, LockInvalid, LockNewer, StoreError
 from trimtab.lock import lockfile
-from trimtab.lock.identity import Check, Pinned, Standing, follow, pinned
+from trimtab.lock.identity import Check, Standing, follow, pinned
 from trimtab.lock.identity_baseline import Baseline, load
+from trimtab.lock.identity_rungs import Pinned
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.changes import Changes
 from trimtab.processes.identity_ask import Interview, examine

@@ -13,9 +13,10 @@ from msgspec import Struct
 from trimtab.clock import Clock
 from trimtab.declare.project import Model
 from trimtab.errors import CallError, IdentityUntested
-from trimtab.lock.identity import MORE, Check, Pinned, check, compares_exactly, questions, wants_probabilities
+from trimtab.lock.identity import MORE, Check, check, compares_exactly, questions, wants_probabilities
 from trimtab.lock.identity_baseline import Baseline, Server
 from trimtab.lock.identity_probes import PATHS, Form, Probe, Reading, body, read
+from trimtab.lock.identity_rungs import Pinned
 
 ANSWER_S: Final = 60.0
 TRIES: Final = 4

@@ -11,7 +11,7 @@ import msgspec
 
 from trimtab.declare.project import Model
 from trimtab.errors import IdentityUntested
-from trimtab.lock.identity import FIRST_REFERENCE, MAX_FINGERPRINTS, TEXT_REFERENCE
+from trimtab.lock.identity import MAX_FINGERPRINTS
 from trimtab.lock.identity_baseline import (
     Baseline,
     Exact,
@@ -23,6 +23,7 @@ from trimtab.lock.identity_baseline import (
     texts_of,
 )
 from trimtab.lock.identity_probes import EXACT, FIRST, FORMS, LOAD, TEXT, Form, Probe, Reading
+from trimtab.lock.identity_rungs import FIRST_REFERENCE, TEXT_REFERENCE
 from trimtab.processes.identity_ask import AT_ONCE, MAX_NAME, PAUSE_S, Interview
 
 LOADERS: Final = 4
