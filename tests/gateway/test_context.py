@@ -15,13 +15,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.gateway.harness import Events, Response, RunningGateway, read_response, snapshot, task
+from tests.gateway.test_resume import counted, playing, text_of, writing
 from tests.gateway.wires import CHAT, MESSAGES, RESPONSES, Wire, code_of
 from trimtab.declare.project import Context, Output, Prompt, Retry, Schema, Tool, Turn
+from trimtab.gateway.context.strategies import VERSION
 from trimtab.gateway.context.tokens import Tokenizers
 from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import ContextUse
 from trimtab.record.index import BodyIndex
-from trimtab.testing import Answer, Script, ScriptedUpstream, chat_json, error_answer, json_answer
+from trimtab.testing import Answer, Reset, Script, ScriptedUpstream, chat_json, error_answer, json_answer
 
 TEN = "abcde abcde abcde abcde abcde abcde abcde abcde abcde abcde"
 """Ten words of five letters, 13 tokens by estimate; a message of it is 18, and a request 4 more than its messages."""
@@ -209,6 +211,24 @@ async def test_a_repair_goes_on_with_what_stayed(tmp_path: Path) -> None:
     assert [one["role"] for one in second[3:]] == ["assistant", "user"]
     [settled] = events.settled
     assert [one.tool for one in settled.tool_results] == ["f"]  # as they came, whatever was sent
+
+
+async def test_an_interrupted_stream_goes_on_with_what_stayed(tmp_path: Path) -> None:
+    """The replica that goes on gets what the first one got, and the answer so far."""
+    async with ScriptedUpstream() as upstream:
+        upstream.add(playing(counted("Où ", "est", ends=False), Reset()), playing(counted(" le", " chat")))
+        made = writing(upstream.url, context=window(recent=1), context_digest=DIGEST)
+        async with RunningGateway(tmp_path, made) as gateway:
+            response = await gateway.post({"model": "write", "messages": TALK, "stream": True})
+    assert text_of(response) == "Où est le chat"
+    first, second = [json.loads(one.body)["messages"] for one in upstream.requests]
+    assert first == [TALK[0], TALK[5]]
+    assert second == [*first, {"role": "assistant", "content": "Où est"}]
+
+
+def test_the_rules_have_the_version_that_is_declared() -> None:
+    """A rule that changes is another version, in the declaration and so in the lock."""
+    assert Context().version == VERSION
 
 
 async def test_tokens_are_estimated_of_what_was_sent(tmp_path: Path) -> None:

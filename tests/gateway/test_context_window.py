@@ -88,6 +88,7 @@ def test_a_window_knows_what_it_met() -> None:
         request = window.request(CHAT, asked, ())
         assert len(request.unread) == unread
         assert not request.takes_long
+        assert repr(request) == f"Request(1 messages, {unread} unread)"
         window.measure(request, request.read())
     assert repr(window) == "Window(t full, counted by estimate)"
     assert [bytes(one) for one in request.messages] == [bytes(Raw(b'{"role": "user", "content": "a"}'))]

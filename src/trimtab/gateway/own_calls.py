@@ -83,6 +83,9 @@ class OwnCalls:
         self._opened = opened
         self._end = end
 
+    def __repr__(self) -> str:
+        return "OwnCalls()"
+
     def ask(self, outer: Exchange, serving: Serving, task: TaskPolicy, body: bytes, told: Told) -> Attempts | None:
         """Asks for a chat completion under `task`, on behalf of `outer`; `told` is called once, when it has ended.
 

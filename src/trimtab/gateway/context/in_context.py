@@ -44,6 +44,10 @@ class InContext(Struct, eq=False):
     _asking: Attempts | None = None
     _gone: bool = False
 
+    def __repr__(self) -> str:
+        state = "counting" if self._counting is not None else "asking for a summary" if self._asking is not None else ""
+        return f"InContext({self.exchange!r}{', ' if state else ''}{state})"
+
     @property
     def exchange(self) -> Exchange:
         """The call."""

@@ -19,7 +19,8 @@ from trimtab.gateway.context.strategies import Item, Steps
 from trimtab.gateway.surfaces.surface import History
 
 PROMPT_VERSION: Final = 1
-"""Of the texts below; it is in the key of every summary, so that none of another version is used."""
+"""Of the texts below; it is in the key of every summary, so that none of another version is used. With it changes
+`strategies.VERSION`, since what the model reads does."""
 INSTRUCTIONS: Final = """\
 You write down what must be remembered of the beginning of a conversation between a user and an assistant, because it \
 is about to be cut off. The assistant will read your summary in its place and go on with the conversation.

@@ -96,6 +96,9 @@ class Request(Struct):
     known: dict[bytes, Known] = {}
     unread: dict[bytes, Unread] = {}
 
+    def __repr__(self) -> str:
+        return f"Request({len(self.messages)} messages, {len(self.unread)} unread)"
+
     @property
     def takes_long(self) -> bool:
         """Whether it is so much to count that it is not done between two calls."""
