@@ -143,9 +143,15 @@ def test_a_store_that_fails_loses_and_doubles_nothing(learning: Learning, tmp_pa
     learning.answer(*[GOOD] * 10)
     with closing(open_state(tmp_path / "state.db")) as other:
         other.execute("ALTER TABLE tool_shapes RENAME COLUMN learned TO gone")
-        with pytest.raises(StoreError):
-            learning.shapes.keep(learning.batch(*[GOOD] * 10), "t9")
+        batch = learning.batch(*[GOOD] * 10)
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                learning.shapes.keep(batch, "t9")
         other.execute("ALTER TABLE tool_shapes RENAME COLUMN gone TO learned")
+    learning.shapes.keep(batch, "t9")
+    kept = decode(read_tool_shapes(learning.root / "state.db")["find"])
+    assert kept is not None
+    assert kept.answers == 20
 
 
 def test_errors_are_counted_and_not_learned_from(learning: Learning) -> None:

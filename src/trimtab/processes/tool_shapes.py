@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from trimtab.contracts.shapes import Place, parse, places
-from trimtab.errors import LockInvalid, StoreError
+from trimtab.errors import LockInvalid
 from trimtab.journal.tool_shapes import Kept, ToolShapeStore
 from trimtab.lock import lockfile
 from trimtab.lock.lockfile import Lock
@@ -88,6 +88,7 @@ class ToolShapes:
         self._lock = lock
         self._changes = changes
         self._lock_trouble = ""
+        self._doubtful = False  # whether what is in memory may be more than what is kept
         self._pins: tuple[str, Mapping[str, tuple[str, LearnedShape]]] = ("", {})
         self._tools = self._kept()
         self._told()
@@ -98,6 +99,9 @@ class ToolShapes:
         errors = Counter(one.tool for call in batch.calls for one in call.tool_results if one.error and one.tool)
         if not (answers or errors) or self._store.taken() == token:
             return
+        if self._doubtful:
+            self._tools = self._kept()
+        self._doubtful = True
         pinned = self._pinned()
         kept: dict[str, Kept] = {}
         for name in sorted(answers.keys() | errors.keys()):
@@ -105,11 +109,8 @@ class ToolShapes:
             tool.errors += errors[name]
             self._learn(name, tool, answers.get(name, ()))
             kept[name] = Kept(tool.last_ns, encode(tool))
-        try:
-            self._store.keep(token, kept, self._bound())
-        except StoreError:
-            self._tools = self._kept()
-            raise
+        self._store.keep(token, kept, self._bound())
+        self._doubtful = False
         self._told()
 
     def _kept(self) -> dict[str, ToolShape]:
