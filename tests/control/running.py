@@ -97,11 +97,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def control(directory: Path, telemetry: str = "chdb", gateway_port: int = 0) -> Iterator[Running]:
+def control(
+    directory: Path, telemetry: str = "chdb", gateway_port: int = 0, declared: str = PROJECT
+) -> Iterator[Running]:
     """Starts control on a data directory as the supervisor does, and waits until it is ready."""
     project, places, port = directory / "project", data_of(directory), free_port()
     (project / "tasks" / "route").mkdir(parents=True, exist_ok=True)
-    (project / "trimtab.toml").write_text(PROJECT)
+    (project / "trimtab.toml").write_text(declared)
     (project / "tasks" / "route" / "task.toml").write_text(TASK)
     (places / "run").mkdir(parents=True, exist_ok=True)
     Board.create(places / "run" / "board", slots=1, replicas=1)
