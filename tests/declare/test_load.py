@@ -416,3 +416,17 @@ def test_pipe_keeps_nobody_waiting(tmp_path: Path, path: str) -> None:
         (root / path).parent.mkdir(exist_ok=True)
         make(root / path)
         assert f"{path}:1: it is no plain file; make it a plain file that you may read" in map(str, read(root).mistakes)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(b"\xff", "\\udcff"), (b"a\nb", "a\\nb"), (b"\xc3\xa9", "\u00e9")],
+    ids=["bytes", "line", "letter"],
+)
+def test_name_of_a_file_is_told_in_one_line(tmp_path: Path, name: bytes, shown: str) -> None:
+    """Names that are no text, and those that would make a line of their own, are escaped; others stay."""
+    root = write(tmp_path)
+    os.makedirs(os.fsencode(root / "tasks") + b"/" + name)
+    paths = {mistake.path for mistake in read(root).mistakes}
+    assert paths == {f"tasks/{shown}/task.toml"}
+    assert all(str(mistake).encode() for mistake in read(root).mistakes)

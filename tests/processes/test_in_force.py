@@ -11,7 +11,7 @@ from tests.processes.locking import in_production, locked, write_lock
 from tests.processes.upping import write_project, write_task
 from trimtab.clock import SystemClock
 from trimtab.declare.load import load
-from trimtab.errors import NotLocked
+from trimtab.errors import NotLocked, StoreError
 from trimtab.lock import lockfile
 from trimtab.processes.inforce import Drift, InForce, LockChange, Standing, named_files
 
@@ -216,6 +216,26 @@ def test_the_same_difference_is_told_once(root: Path) -> None:
     assert first is not None
     assert in_force.renew() == ("same", in_force.snapshot.digest, in_force.snapshot.digest, (), None, None)
     assert in_force.standing.drift == first
+
+
+@pytest.mark.parametrize("file", ["declaration.json", "trimtab.lock"])
+def test_edit_that_cannot_be_written_is_taken_later(root: Path, file: str) -> None:
+    """Where the disk fails, what was in force still is, and reading again takes the edit whole, with its lock."""
+    before = write_lock(root)
+    in_force = begin(root)
+    held = (in_force.snapshot, in_force.path, in_force.project, in_force.standing, in_force.last_lock)
+    write_task(root, first_token="3s")
+    after = write_lock(root)
+    in_the_way = root / ".trimtab" / "run" / f"{file}.new"
+    in_the_way.mkdir()
+    with pytest.raises(StoreError, match=file):
+        in_force.renew()
+    assert (in_force.snapshot, in_force.path, in_force.project, in_force.standing, in_force.last_lock) == held
+    in_the_way.rmdir()
+    taken = in_force.renew()
+    assert taken.lock is not None
+    assert (taken.kind, taken.lock.before, taken.lock.after) == ("switched", before.lock_id, after.lock_id)
+    assert standing(root).lock == after.lock_id
 
 
 def test_files_that_a_declaration_names_are_watched(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -71,7 +72,7 @@ def _setting(value: object) -> Setting:
 
 
 def _found(root: Path, mistakes: Mistakes) -> tuple[FileDigest, ...]:
-    there = [name for name in DEPENDENCY_FILES if (root / name).is_file()]
+    there = [name for name in DEPENDENCY_FILES if os.path.isfile(root / name)]  # noqa: PTH113 - it raises nothing
     found = []
     for name in there:
         try:

@@ -110,8 +110,7 @@ class InForce:
         agreement = candidate.agreement
         if project.environment == PRODUCTION and not agreement.holds:
             raise NotLocked(root=project.root, listing="\n" + told(agreement.words, agreement.count))
-        self.files = frozenset[str]()
-        self.started = self._put(candidate, None)
+        self.started = self._put(candidate, self._drift(agreement))
 
     @property
     def last_lock(self) -> str:
@@ -148,24 +147,26 @@ class InForce:
         return Renewal("switched", before, snapshot.digest, lock=self._put(candidate, drift), drift=fresh)
 
     def _put(self, candidate: Candidate, drift: Drift | None) -> LockChange | None:
-        """Publishes a snapshot; what changed if another lock came in force with it."""
+        """Publishes a snapshot; what changed if another lock came in force with it.
+
+        Where the disk fails, what was in force still is, and the next `renew` begins anew.
+        """
         project, snapshot, agreement = candidate
-        self.path = publish(self._run, snapshot)
-        self.project = project
-        self.snapshot = snapshot
+        path = publish(self._run, snapshot)
+        standing = Standing(snapshot.digest, self._clock.wall_ns(), lock=snapshot.lock_id, drift=drift)
+        self._write(standing)
+        change = self._use_lock(agreement.lock if agreement.holds else None)
+        self.path, self.project, self.snapshot, self.standing = path, project, snapshot, standing
         self.files = frozenset(named_files(project))
-        drift = drift or self._drift(agreement)
-        self.standing = Standing(snapshot.digest, self._clock.wall_ns(), lock=snapshot.lock_id, drift=drift)
-        self._write()
-        return self._use_lock(agreement.lock if agreement.holds else None)
+        return change
 
     def _use_lock(self, lock: Lock | None) -> LockChange | None:
         """Keeps the lock in force, for this life and the next; one that serves no more is compared with the next."""
         before, after = self._lock, lock
         if after is None or (before is not None and before.lock_id == after.lock_id):
             return None
-        self._lock = after
         write_json(self._run / lockfile.FILE, lockfile.encode(after).rstrip(b"\n"))
+        self._lock = after
         words = [one.words for one in differences(before, after)] if before is not None else []
         return LockChange(before.lock_id if before else "", after.lock_id, told(tuple(words[:SHOWN]), len(words)))
 
@@ -186,11 +187,12 @@ class InForce:
         if drift is not None and _alike(drift, self.standing.drift):
             drift = self.standing.drift
         facts = {"refused": refused, "needs_restart": needs_restart, "drift": drift}
-        self.standing = msgspec.structs.replace(self.standing, **facts)
-        self._write()
+        standing = msgspec.structs.replace(self.standing, **facts)
+        self._write(standing)
+        self.standing = standing
 
-    def _write(self) -> None:
-        write_json(self._standing_path, msgspec.json.encode(self.standing))
+    def _write(self, standing: Standing) -> None:
+        write_json(self._standing_path, msgspec.json.encode(standing))
 
     def __repr__(self) -> str:
         refused = ", an edit was refused" if self.standing.refused else ""

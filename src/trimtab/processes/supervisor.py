@@ -27,6 +27,8 @@ from trimtab.processes.watch import LOOK_EVERY_S, Watch
 log = logging.getLogger("trimtab.supervisor")
 
 BURY_EVERY_LOOKS = 20
+MOST_OF_FAULT = 500
+"""Characters of an unexpected fault that are logged."""
 
 
 class Supervisor:
@@ -44,6 +46,7 @@ class Supervisor:
         self._on_terminal = os.isatty(STANDARD_ERROR)
         self._stop = asyncio.Event()
         self._reload_asked = False
+        self._renew_owed = False
         self._restart_asked = False
         self._restarting: asyncio.Task[None] | None = None
 
@@ -98,7 +101,7 @@ class Supervisor:
             if looks % BURY_EVERY_LOOKS == 0:
                 await self._burial.work()
             looks += 1
-            edited = self._watch.edited()
+            edited = self._watch.edited() or (self._renew_owed and looks % BURY_EVERY_LOOKS == 0)
             if edited or self._reload_asked:
                 by, self._reload_asked = "SIGHUP" if self._reload_asked else "edit", False
                 self._renew(by)
@@ -115,11 +118,17 @@ class Supervisor:
             return
 
     def _renew(self, by: str) -> None:
-        """Takes an edit, or says plainly why it is not taken."""
+        """Takes an edit, or says plainly why it is not taken; where the disk failed, it is tried again in a while."""
+        self._renew_owed = False
         try:
             renewal = self._in_force.renew()
         except StoreError as failure:
+            self._renew_owed = True
             event(log, logging.ERROR, "snapshot_not_published", error=str(failure))
+            return
+        except Exception as fault:  # noqa: BLE001  whatever an edit holds, what is in force serves on
+            keeps, error = self._in_force.snapshot.digest, f"{type(fault).__name__}: {fault}"
+            event(log, logging.ERROR, "edit_not_read", keeps=keeps, error=error[:MOST_OF_FAULT])
             return
         if renewal.kind == "switched":
             self._crew.tell(UseSnapshot(str(self._in_force.path)))
