@@ -426,7 +426,7 @@ def test_pipe_keeps_nobody_waiting(tmp_path: Path, path: str) -> None:
 def test_name_of_a_file_is_told_in_one_line(tmp_path: Path, name: bytes, shown: str) -> None:
     """Names that are no text, and those that would make a line of their own, are escaped; others stay."""
     root = write(tmp_path)
-    os.makedirs(os.fsencode(root / "tasks") + b"/" + name)
+    (root / "tasks" / os.fsdecode(name)).mkdir(parents=True)
     paths = {mistake.path for mistake in read(root).mistakes}
     assert paths == {f"tasks/{shown}/task.toml"}
     assert all(str(mistake).encode() for mistake in read(root).mistakes)

@@ -26,9 +26,9 @@ class Mistakes:
         self._found: set[Mistake] = set()
 
     def add(self, path: str, line: int, what: str, instead: str) -> None:
-        """Takes one mistake; the same one twice counts once. What cannot be printed in a file's name is escaped."""
-        shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)
-        self._found.add(Mistake(shown, line, what, instead))
+        """Takes one mistake; the same one twice counts once. What cannot be printed of a file's name is escaped."""
+        place = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)
+        self._found.add(Mistake(place, line, what.encode(errors="backslashreplace").decode(), instead))
 
     def __iter__(self) -> Iterator[Mistake]:
         return iter(sorted(self._found))
