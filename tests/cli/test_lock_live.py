@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,26 @@ def test_what_was_learned_is_kept(root: Path, ask: Ask) -> None:
     assert ask().status == 0
     assert ask("--live").status == 0
     assert ((root / FILE).read_bytes(), len(baselines(root))) == (before, 1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.unlink(), "the lock names it and it is not there"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"-0", b"-1", 1)), "does not have the digest"),
+    ],
+)
+def test_a_baseline_that_is_not_as_locked_is_told(
+    root: Path, ask: Ask, spoil: Callable[[Path], object], words: str
+) -> None:
+    """Offline: one that was forgotten in a commit, and one whose number was changed."""
+    ask("--live")
+    [name] = baselines(root)
+    spoil(root / FOLDER / f"{name}.json")
+    said = ask("--check")
+    assert said.status == 1
+    assert words in said.words
+    assert words in ask("--check", "--json").json()["fault"]
 
 
 def test_the_same_model_is_verified(root: Path, ask: Ask) -> None:

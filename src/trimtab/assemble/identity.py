@@ -20,6 +20,7 @@ from trimtab.gateway.upstreams.signers import Signers
 from trimtab.lock import aliases, identity_baseline
 from trimtab.lock.identity import HITS, Check, Standing, follow, pinned, unpinned
 from trimtab.lock.identity_baseline import Baseline
+from trimtab.lock.identity_files import baselines
 from trimtab.lock.identity_rungs import Pinned
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.resolve import with_identity
@@ -83,7 +84,7 @@ async def _learn(project: Project, lock: Lock, clock: Clock, models: frozenset[s
 
 def prune(root: Path, before: Lock | None, after: Lock) -> None:
     """Deletes the baselines of a project that the lock before named and the one after does not."""
-    for gone in (_baselines(before) if before else set()) - _baselines(after):
+    for gone in (baselines(before) if before else set()) - baselines(after):
         with contextlib.suppress(OSError, LockInvalid):
             identity_baseline.place(root, gone).unlink()
 
@@ -100,11 +101,6 @@ async def _of_model(interview: Interview, model: Model) -> tuple[str, Learned]:
 
 def _pinned(learned: Learned, digest: str) -> Pinned:
     return Pinned(learned.fingerprints, learned.baseline.server.version, learned.served_model, digest)
-
-
-def _baselines(lock: Lock) -> set[str]:
-    found = (pinned(entry.pinned).baseline for entry in lock.of("models").values())
-    return {digest for digest in found if digest}
 
 
 def _write(root: Path, baseline: Baseline) -> str:

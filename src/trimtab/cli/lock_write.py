@@ -15,6 +15,7 @@ from trimtab.declare.load import load
 from trimtab.declare.project import Project
 from trimtab.errors import GitFailed, LockInvalid, LockMissing, LockNewer, LockRefused
 from trimtab.lock.diff import differences
+from trimtab.lock.identity_files import whole_baselines
 from trimtab.lock.lockfile import FILE, Lock, decode, encode, read
 from trimtab.lock.resolve import Resolved, resolve
 
@@ -55,6 +56,7 @@ def check_lock(root: Path, *, as_json: bool) -> bool:
     project = load(root)
     try:
         held = locked(root)
+        whole_baselines(root, held)
     except (LockInvalid, LockMissing) as wrong:
         if not as_json:
             raise

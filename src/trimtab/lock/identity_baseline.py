@@ -117,6 +117,16 @@ def load(root: Path, name: str) -> Baseline | None:
 
     Raises `LockInvalid` for a file that is not what its name says, or that this release cannot read.
     """
+    data = _content(root, name)
+    return None if data is None else decode(data, f"{FOLDER}/{name}.json")
+
+
+def is_whole(root: Path, name: str) -> bool:
+    """Whether the file is there; raises `LockInvalid` for one that is not what its name says."""
+    return _content(root, name) is not None
+
+
+def _content(root: Path, name: str) -> bytes | None:
     path = place(root, name)
     shown = f"{FOLDER}/{path.name}"
     try:
@@ -129,7 +139,7 @@ def load(root: Path, name: str) -> Baseline | None:
         raise LockInvalid(path=shown, detail=f"it cannot be read ({failure.strerror})") from None
     if digest(data) != name:
         raise LockInvalid(path=shown, detail="it does not have the digest that it is named by")
-    return decode(data, shown)
+    return data
 
 
 def decode(data: bytes, shown: str = FOLDER) -> Baseline:
