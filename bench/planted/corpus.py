@@ -56,6 +56,7 @@ def corpus(part: Part, size: int, seed: int, share: float = 0.15) -> Corpus:
                 kind = draw.choice([kind for kind in kinds if not short or kind in edits.GENTLE])
                 made.append((edited(draw, row, kind), origin, f"{name}+{kind}"))
         origin += 1
+    del made[size:]
     draw.shuffle(made)
     found = Corpus()
     for row, of, by in made:

@@ -10,8 +10,8 @@ filtering: S. Chaudhuri, V. Ganti and R. Kaushik, "A primitive operator for simi
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -21,7 +21,10 @@ from trimtab.data.bags import Bags
 from trimtab.data.vocabulary import UNKNOWN, Weighing
 
 MOST_CANDIDATES: Final = 2_000
-"""Cases that one reference is compared with: those that share most of the words by which it is looked up."""
+"""Cases that one reference is compared with: first those that share a word with it which few cases have."""
+MOST_COMPARED: Final = 10_000_000
+FEW_CANDIDATES: Final = 20
+"""The same after so many comparisons."""
 WINDOW: Final = 400
 """Words of a long reference that are looked at together; the next window begins half of it further on."""
 
@@ -62,6 +65,7 @@ class Contamination:
         self._short: dict[bytes, list[int]] = defaultdict(list)
         self._equal: list[Seen] = []
         self.partly = 0
+        self._compared = 0
         for place, own in enumerate(cases.sets):
             if 0 < len(own) < containment.words:
                 self._short[own.tobytes()].append(place)
@@ -105,14 +109,28 @@ class Contamination:
                 pairs = pairs or set(pairwise(order))
                 if self._in_order(case, pairs):
                     best[case] = Seen(case, reference, min(1.0, share))
-        return [best[case] for case in sorted(best)]
+        return [
+            Seen(case, best[first].reference, best[first].share)
+            for case, first in enumerate(self._first())
+            if first in best
+        ]
 
-    def _candidates(self, holds: set[int], index: dict[int, list[int]]) -> Collection[int]:
-        met = Counter(case for word in holds for case in index.get(word, ()))
-        if len(met) <= MOST_CANDIDATES:
-            return met
-        self.partly += 1
-        return [case for case, _ in met.most_common(MOST_CANDIDATES)]
+    def _first(self) -> list[int]:
+        """For each case the first one with the same words in the same order; only that one is looked for."""
+        known: dict[bytes, int] = {}
+        return [known.setdefault(order.tobytes(), place) for place, order in enumerate(self._cases.orders)]
+
+    def _candidates(self, holds: set[int], index: dict[int, list[int]]) -> set[int]:
+        """The cases that a reference may contain, by the words that the fewest cases are looked up by."""
+        most = MOST_CANDIDATES if self._compared < MOST_COMPARED else FEW_CANDIDATES
+        met: set[int] = set()
+        for places in sorted((index[word] for word in holds if word in index), key=len):
+            met.update(places[: most - len(met) + 1])
+            if len(met) > most:
+                self.partly += 1
+                break
+        self._compared += len(met)
+        return met
 
     def _in_order(self, case: int, pairs: set[tuple[int, int]]) -> bool:
         """Whether enough of a case's word pairs are among those of a reference."""
@@ -122,8 +140,9 @@ class Contamination:
     def _index(self, df: Sequence[int], weights: Sequence[float], totals: Sequence[float]) -> dict[int, list[int]]:
         """The cases by each word of which a reference that contains them must have one."""
         index: dict[int, list[int]] = defaultdict(list)
+        first = self._first()
         for place, words in enumerate(self._cases.sets):
-            if len(words) < self._containment.words:
+            if len(words) < self._containment.words or first[place] != place:
                 continue
             spare = (1.0 - self._containment.threshold) * totals[place]
             for word in sorted(words, key=lambda word: (df[word], -weights[word])):
