@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from msgspec.structs import replace
 
 from tests.lock import governed
 from tests.lock.governed import with_change
+from trimtab.declare.load import read
+from trimtab.declare.masks import names_secret, without_secrets
 from trimtab.declare.project import (
     Adapter,
     Auth,
@@ -36,8 +40,9 @@ from trimtab.declare.project import (
     Tool,
     Turn,
 )
+from trimtab.lock.diff import differences
 from trimtab.lock.lockfile import decode, encode
-from trimtab.lock.plain import command_line, endpoint, environment, names_secret, place, plain, without_secrets
+from trimtab.lock.plain import command_line, endpoint, environment, place, plain
 from trimtab.lock.resolve import resolve
 
 ROOT = "/srv/projects/shop"
@@ -327,3 +332,33 @@ def test_secrets_of_a_project_on_disk(tmp_path: Path, monkeypatch: pytest.Monkey
         assert planted.encode() not in written
     moved = with_change(governed.read(root), ("models", "small", "served", "flags"), (f"--template={root}/x.jinja",))
     assert str(root).encode() not in encode(resolve(moved, None).lock)
+
+
+def declarations_with(planted: str) -> Iterator[tuple[str, str]]:
+    """The files of the governed project with one text, number or key replaced, and their paths."""
+    for path, text in governed.FILES.items():
+        if path.endswith(".toml"):
+            for found in re.finditer(r'"[^"]*"|(?<== )[0-9.]+|[a-z_]+(?= = )', text):
+                yield path, f'{text[: found.start()]}"{planted}"{text[found.end() :]}'
+        elif path.endswith(".json"):
+            for found in re.finditer(r'"[^"]*"', text):
+                yield path, f'{text[: found.start()]}"{planted}"{text[found.end() :]}'
+
+
+def test_secret_in_any_place_of_a_declaration(tmp_path: Path) -> None:
+    """Wherever somebody puts a key: mistakes, refusals, warnings, differences and the lock itself do not show it."""
+    secret = SECRETS[0]
+    before = governed.locked(governed.write(tmp_path))
+    taken = 0
+    for path, text in declarations_with(secret):
+        governed.put(tmp_path, path, text)
+        reading = read(tmp_path, cpus=2)
+        told = [str(mistake) for mistake in reading.mistakes]
+        if reading.project is not None:
+            taken += 1
+            resolved = resolve(reading.project, before)
+            told += [encode(resolved.lock).decode(), repr(differences(before, resolved.lock))]
+            told += [one.words for one in (*resolved.refusals, *resolved.warnings)]
+        assert not [words for words in told if secret in words], path
+        governed.put(tmp_path, path, governed.FILES[path])
+    assert taken > 30

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from trimtab.declare.masks import without_secrets
+
 
 class Mistake(NamedTuple):
     """What is wrong at a line of a file (relative to the project), and what to write instead."""
@@ -26,9 +28,13 @@ class Mistakes:
         self._found: set[Mistake] = set()
 
     def add(self, path: str, line: int, what: str, instead: str) -> None:
-        """Takes one mistake; the same one twice counts once. What cannot be printed of a file's name is escaped."""
+        """Takes one mistake; the same one twice counts once.
+
+        What cannot be printed of a file's name is escaped, and what looks like a secret is masked: mistakes are logged.
+        """
         place = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)
-        self._found.add(Mistake(place, line, what.encode(errors="backslashreplace").decode(), instead))
+        told = (without_secrets(text.encode(errors="backslashreplace").decode()) for text in (what, instead))
+        self._found.add(Mistake(without_secrets(place), line, *told))
 
     def __iter__(self) -> Iterator[Mistake]:
         return iter(sorted(self._found))

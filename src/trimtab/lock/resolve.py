@@ -12,11 +12,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from trimtab.declare.masks import holds_secret, without_secrets
 from trimtab.declare.project import DataSet, Model, Project, Tool
 from trimtab.lock import aliases
 from trimtab.lock.lockfile import Entry, Lock, Section, entry
 from trimtab.lock.lockfile import lock as locked
-from trimtab.lock.plain import holds_secret, plain
+from trimtab.lock.plain import plain
 from trimtab.lock.resolve_library import pinned_data, pinned_packages, pinned_retrieval, pinned_tool
 from trimtab.lock.resolve_models import pinned_model
 from trimtab.lock.resolve_tasks import pinned_defaults, pinned_output, pinned_policy, pinned_prompt
@@ -167,7 +168,7 @@ def _foreign_file(data: DataSet) -> Iterator[str]:
 
 def _told(key: str, found: Iterable[str]) -> Iterator[Refusal]:
     for words in found:
-        yield Refusal(key, f"{key}: {words}")
+        yield Refusal(key, without_secrets(f"{key}: {words}"))
 
 
 def _asked(whole: Lock, name: str) -> tuple[str, str]:

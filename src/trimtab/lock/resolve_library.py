@@ -44,9 +44,10 @@ def pinned_retrieval(retrieval: Retrieval, root: str) -> dict[str, Any]:
         "corpus": place(retrieval.corpus, root),
         "chunker": place(retrieval.chunker, root),
         "embedding_model": place(retrieval.embedding_model, root),
-        "index": {key: place(value, root) if isinstance(value, str) else plain(value) for key, value in
-                  retrieval.index.items()},
-    }  # fmt: skip
+        "index": plain(
+            {key: place(value, root) if isinstance(value, str) else value for key, value in retrieval.index.items()}
+        ),
+    }
 
 
 def pinned_data(data: DataSet, root: str) -> dict[str, Any]:

@@ -25,18 +25,20 @@ def pinned_model(model: Model, project: Project, held: Mapping[str, Any]) -> dic
     """What is pinned of a model; `held` is what the earlier lock has of it, which is kept where it still holds."""
     root = project.root
     pinned: dict[str, Any] = {
-        "requested": model.served_name,
+        "requested": plain(model.served_name),
         "wire": model.wire,
         "engine": model.engine,
         "grammar": model.grammar,
         "revision": place(model.revision, root),
         "endpoints": endpoints(model),
-        "auth": {
-            "kind": model.auth.kind,
-            "api_version": model.auth.api_version,
-            "region": model.auth.region,
-            "service": model.auth.service,
-        },
+        "auth": plain(
+            {
+                "kind": model.auth.kind,
+                "api_version": model.auth.api_version,
+                "region": model.auth.region,
+                "service": model.auth.service,
+            }
+        ),
         "served": _served(model, root),
         "adapter": _adapter(model.served.adapter, project),
         "trained_on": data_digests(model.served.trained_on, project),
@@ -45,7 +47,7 @@ def pinned_model(model: Model, project: Project, held: Mapping[str, Any]) -> dic
         "watch": {"enforcement_s": plain(model.probe_s), "identity_s": plain(model.identity_s)},
     }
     same = all(held.get(key) == pinned[key] for key in _IDENTIFYING)
-    pinned["resolved"] = _text(held, "resolved", model.served_name) if same else model.served_name
+    pinned["resolved"] = _text(held, "resolved", pinned["requested"]) if same else pinned["requested"]
     pinned["identity"] = _identity(held) if same else dict(NO_IDENTITY)
     return pinned
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from trimtab.contracts import rules
+from trimtab.declare.masks import without_secrets
 from trimtab.declare.project import Defaults, Model, Objective, Project, Prompt, Schema, Task
-from trimtab.lock.plain import place, plain, without_secrets
+from trimtab.lock.plain import place, plain
 from trimtab.lock.resolve_models import data_digests
 from trimtab.lock.schema_form import pinned_schema
 
@@ -89,4 +90,5 @@ def _support(schema: Schema, model: Model, before: Any) -> dict[str, Any]:
         return before
     from trimtab.lock.support import support  # noqa: PLC0415 - its imports take a third of the time of a check
 
-    return support(schema, model)
+    found: dict[str, Any] = plain(support(schema, model))
+    return found

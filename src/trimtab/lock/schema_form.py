@@ -20,7 +20,7 @@ def pinned_schema(schema: Schema) -> dict[str, Any]:
     `sha256` is that of the text as it was written, without spaces.
     """
     document = json.loads(schema.text)
-    return {"sha256": schema.digest, "schema": plain(document), "order": dict(_orders(document, ""))}
+    return {"sha256": schema.digest, "schema": plain(document), "order": plain(dict(_orders(document, "")))}
 
 
 def is_schema(value: Any) -> bool:
