@@ -49,7 +49,7 @@ def value(plan: random.Random, depth: int) -> Draw:
         lambda: lambda draw: draw.choice([draw.randint(0, 9), draw.uniform(0, 9), 1e300, -0.0]),
         lambda: lambda draw: draw.random() < 0.5,
         lambda: lambda draw: draw.choice([draw.randint(0, 9), word(draw)]),
-        lambda: lambda draw: [word(draw) for _ in range(draw.choice([0, 1, 3, 200]))],
+        lambda: lambda draw: [word(draw) for _ in range(draw.choice([0, 1, 3, 40]))],
         lambda: lambda draw: draw.sample([1, "x", None, 2.5, True], draw.randint(0, 5)),
     ]
     if depth < 3:
@@ -65,7 +65,7 @@ def value(plan: random.Random, depth: int) -> Draw:
 
 def listed(plan: random.Random, item: Draw) -> Draw:
     """A list of things, now and then empty."""
-    lengths = plan.choice([(0, 1, 2), (1, 5), (0, 0, 0, 3), (20, 100)])
+    lengths = plan.choice([(0, 1, 2), (1, 5), (0, 0, 0, 3), (10, 30)])
     return lambda draw: [item(draw) for _ in range(draw.choice(lengths))]
 
 

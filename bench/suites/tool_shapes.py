@@ -22,7 +22,7 @@ from trimtab.gateway.surfaces.chat import ChatCompletions
 from trimtab.gateway.tool_results import tool_results
 from trimtab.lock.shape_learning import Open, ToolShape, observe
 
-TOOLS, ANSWERS = 60, 500
+TOOLS, ANSWERS = 40, 500
 LEARNED = 200
 ALARMS = 0
 AFTER = 10
