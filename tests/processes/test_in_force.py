@@ -194,6 +194,19 @@ def test_production_is_not_left_by_an_edit(root: Path) -> None:
     assert in_force.renew().kind == "held_back"
 
 
+@pytest.mark.parametrize(("before", "after"), [("production", "test"), ("test", "production")])
+def test_production_is_begun_and_left_by_a_start(root: Path, before: str, after: str) -> None:
+    """The environment is in no lock, so that an edit of it alone agrees with the lock; it waits for a restart."""
+    declaration = root / "trimtab.toml"
+    text = declaration.read_text().replace('environment = "test"', f'environment = "{before}"')
+    declaration.write_text(text)
+    lock = write_lock(root)
+    in_force = begin(root)
+    declaration.write_text(text.replace(f'environment = "{before}"', f'environment = "{after}"'))
+    assert in_force.renew()[:1] + in_force.renew()[3:4] == ("needs_restart", (f"environment: {before} -> {after}",))
+    assert (in_force.project.environment, in_force.snapshot.lock_id) == (before, lock.lock_id)
+
+
 def test_next_life_tells_what_changed_meanwhile(root: Path) -> None:
     """A deployment that stops, brings another lock and starts again is told like an edit."""
     before = write_lock(root)

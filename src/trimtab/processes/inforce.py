@@ -244,8 +244,13 @@ def _paths(*files: FileDigest | None) -> Iterator[str]:
 
 
 def restart_needed(before: Project, after: Project) -> tuple[str, ...]:
-    """The settings that differ and are fixed when `trimtab up` starts, as lines for people."""
+    """The settings that differ and are fixed when `trimtab up` starts, as lines for people.
+
+    Production is one of them: it would be left by one edit, and the next one would serve though it is not locked.
+    """
+    leaves = PRODUCTION in (before.environment, after.environment)
     pairs = [
+        *([("environment", before.environment, after.environment)] if leaves else []),
         ("[gateway] listen", before.gateway.listen, after.gateway.listen),
         ("[gateway] workers", before.gateway.workers, after.gateway.workers),
         ("[gateway] keys", before.gateway.keys, after.gateway.keys),
