@@ -55,6 +55,35 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert word_diff("a b c\n", "a b d\n") == (Piece("out", "a b c\n"), Piece("in", "a b d\n"))
 
 
+def test_texts_that_repeat_themselves_are_not_aligned() -> None:
+    """Where each line or word has an equal everywhere, comparing them would take cubic time: all is one change."""
+    assert word_diff("a\n" * 3900, "a\nx\n" * 1950 + "y") == (
+        Piece("same", "a\n"),
+        Piece("out", "a\n" * 3899),
+        Piece("in", "x\n" + "a\nx\n" * 1949 + "y"),
+    )
+    lines = [f"{number}\n" for number in range(400)]
+    chain = "".join(f"{line}z\n" for line in lines * 4)
+    assert word_diff("".join(lines * 9), chain)[1:] == (
+        Piece("out", "".join(lines * 9).removeprefix("0\n")),
+        Piece("in", chain.removeprefix("0\n")),
+    )
+
+
+def test_common_words_do_not_hide_the_rest() -> None:
+    """In a long text of ordinary words the ones that changed are still found, however often "the" stands in it."""
+    words_of = [f"the w{number} of" for number in range(300)]
+    before, after = (
+        " ".join(words_of),
+        " ".join("the new of" if n in (100, 200, 250) else w for n, w in enumerate(words_of)),
+    )
+    assert [piece for piece in word_diff(before, after) if piece.kind != "same"] == [
+        Piece("out", "w100"), Piece("in", "new"),
+        Piece("out", "w200"), Piece("in", "new"),
+        Piece("out", "w250"), Piece("in", "new"),
+    ]  # fmt: skip
+
+
 def test_repetition_is_quick() -> None:
     """A megabyte of one line over and over is compared within the bounds."""
     pieces = word_diff("a\n" * 250_000, "a\n" * 250_001)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final, Literal, NamedTuple
@@ -11,6 +12,11 @@ MAX_LINES: Final = 4_000
 """Lines between the first and the last change, on either side, that are compared; more are one piece."""
 MAX_WORDS: Final = 2_000
 """Words of a changed block that are compared; more are taken out and put in whole."""
+MOST_WORK: Final = 20_000_000
+"""Steps that a comparison of two blocks may take at the worst: for each part of the shorter one, all of the first and
+all pairs of equal parts are looked at. Where it would take more, the common parts (over 1 % of a block of 200) are left
+out at first; where it still would, the block is taken out and put in whole.
+"""
 _WORD: Final = re.compile(r"\w+|[^\w\s]|\n|[^\S\n]+")
 
 Kind = Literal["same", "out", "in"]
@@ -26,8 +32,8 @@ class Piece(NamedTuple):
 def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     """The pieces in order: those that are not "in" make the first text, those that are not "out" the second.
 
-    Lines are compared first, and of changed ones the words; a space between two changed words counts as changed. At
-    most 4,000 lines, and blocks of 2,000 words, are compared: of more, all is taken out and put in.
+    Lines are compared first, and of changed ones the words; a space between two changed words counts as changed. Of
+    blocks over 4,000 lines or 2,000 words, and of those that repeat themselves too much, all is taken out and put in.
     """
     return _joined(_by_lines(before.splitlines(keepends=True), after.splitlines(keepends=True)))
 
@@ -37,25 +43,21 @@ def _by_lines(before: list[str], after: list[str]) -> Iterator[Piece]:
     end = _common(before[start:][::-1], after[start:][::-1])
     left, right = before[start : len(before) - end], after[start : len(after) - end]
     yield Piece("same", "".join(before[:start]))
-    if max(len(left), len(right)) > MAX_LINES:
-        yield from _replaced(left, right)
-    else:
-        for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-            if tag == "equal":
-                yield Piece("same", "".join(left[a:b]))
-            else:
-                yield from _by_words("".join(left[a:b]), "".join(right[c:d]))
+    for tag, a, b, c, d in _blocks(left, right, MAX_LINES):
+        if tag == "equal":
+            yield Piece("same", "".join(left[a:b]))
+        elif b - a > MAX_LINES or d - c > MAX_LINES:
+            yield from _replaced(left[a:b], right[c:d])
+        else:
+            yield from _by_words("".join(left[a:b]), "".join(right[c:d]))
     yield Piece("same", "".join(before[len(before) - end :]))
 
 
 def _by_words(before: str, after: str) -> Iterator[Piece]:
     left, right = _WORD.findall(before), _WORD.findall(after)
-    if max(len(left), len(right)) > MAX_WORDS:
-        yield from _replaced(left, right)
-        return
     out: list[str] = []
     come: list[str] = []
-    blocks = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+    blocks = _blocks(left, right, MAX_WORDS)
     for place, (tag, a, b, c, d) in enumerate(blocks):
         same = "".join(left[a:b])
         if tag == "equal" and not (out and place + 1 < len(blocks) and same.strip(" \t") == ""):
@@ -66,6 +68,19 @@ def _by_words(before: str, after: str) -> Iterator[Piece]:
             out += left[a:b]
             come += right[c:d]
     yield from _replaced(out, come)
+
+
+def _blocks(left: list[str], right: list[str], most: int) -> list[tuple[str, int, int, int, int]]:
+    """Which parts are equal and which are not, as `SequenceMatcher` tells it; all are one block where they are many."""
+    if max(len(left), len(right)) <= most:
+        there = Counter(right)
+        counts, rare = [there[part] for part in left], len(right) // 100 + 1
+        shorter = min(len(left), len(right))
+        for is_rough in (False, True):
+            pairs = sum(count for count in counts if count <= rare or not is_rough)
+            if (len(left) + pairs) * shorter <= MOST_WORK:
+                return SequenceMatcher(None, left, right, autojunk=is_rough).get_opcodes()
+    return [("replace", 0, len(left), 0, len(right))]
 
 
 def _replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[Piece]:
