@@ -205,3 +205,17 @@ def test_what_cannot_be_sent_is_refused() -> None:
         rendered(Prompt((Turn("user", "{{ x }}"),), ("x",), ""), {"x": "\ud800"})
     with pytest.raises(InvalidRequest, match=r"task triage has no prompt: write tasks/triage/prompt\.md"):
         render_task(Task("triage", "small"), {})
+
+
+def test_inputs_are_rendered_as_they_arrive() -> None:
+    """The SDK renders what a call would bring: a tuple is a list in JSON, and the keys of an object are strings."""
+    task = Task("triage", "small", prompt=Prompt((Turn("user", "{{ x }}"),), ("x",), ""))
+    assert render_task(task, {"x": ({1: None}, 2)}).messages[0]["content"] == "[{'1': None}, 2]"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), {1}, object(), b"x", "\ud800"])
+def test_inputs_that_no_call_can_bring(value: object) -> None:
+    """What JSON cannot carry is refused by the SDK too, whether the prompt shows it or not."""
+    task = Task("triage", "small", prompt=Prompt((Turn("user", "{% if x %}yes{% endif %}"),), ("x",), ""))
+    with pytest.raises(InvalidRequest, match="the inputs cannot be sent as JSON"):
+        render_task(task, {"x": value})

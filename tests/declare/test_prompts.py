@@ -131,6 +131,30 @@ def test_missing_and_unknown_inputs(tmp_path: Path) -> None:
         render(prompt(tmp_path, "user:\nhello"), {"x": 1})
 
 
+@pytest.mark.parametrize("template", ["{{ [x.tone] }}", "{{ {'a': x.tone} }}", "{{ [[x['tone']]] | string }}"])
+def test_what_is_missing_within_a_list(tmp_path: Path, template: str) -> None:
+    """A part that is not there is an error also where a list that holds it is written."""
+    with pytest.raises(InvalidRequest, match="'dict object' has no attribute 'tone'"):
+        rendered(tmp_path, template, x={})
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{{ x.items }}", "items"),
+        ("{{ x['keys'] }}", "keys"),
+        ("{{ [x.values] }}", "values"),
+        ("{% if x.count %}{% endif %}", "count"),
+        ("{{ [x] | map(attribute='items') }}", "items"),
+        ("{% for i in [x] %}{{ loop.cycle }}{% endfor %}", "cycle"),
+    ],
+)
+def test_a_method_is_no_text(tmp_path: Path, template: str, name: str) -> None:
+    """A method that is not called is missing: it would be written with its place in memory, another at each call."""
+    with pytest.raises(InvalidRequest, match=f"has no attribute '{name}'"):
+        rendered(tmp_path, template, x={})
+
+
 def test_a_missing_part_of_an_input(tmp_path: Path) -> None:
     """A part of an input that is not there is named, even when the inputs are complete."""
     with pytest.raises(InvalidRequest, match="'dict object' has no attribute 'id'"):
@@ -159,6 +183,12 @@ def test_an_entry_goes_before_a_method(tmp_path: Path) -> None:
         ("{% for k, v in x.items() %}{{ k }}{{ v }}{% endfor %}", {"a": 1}, "a1"),
         ("{{ x * 3 % 4 }}", 3, "1"),
         ("{{ x.strip().upper() }}", " a ", "A"),
+        ("{{ x | map('upper') }}", ["a"], "['A']"),
+        ("{{ x | select('string') }}", ["a", 1], "['a']"),
+        ("{{ x | reject('string') }}", ["a", 1], "[1]"),
+        ("{{ x | selectattr('n') }} {{ x | rejectattr('n') }}", [{"n": 1}], "[{'n': 1}] []"),
+        ("{{ x | unique }}", [2, 1, 2], "[2, 1]"),
+        ("{{ x | items }}", {"a": 1}, "[('a', 1)]"),
         ("{{ x }}", "a\r\nb", "a\r\nb"),
     ],
 )
@@ -186,6 +216,7 @@ def test_the_language(tmp_path: Path, template: str, value: object, expected: st
         ("user:\n{% block x %}{% endblock %}", "prompt.md:2: the template cannot be read: block is not available"),
         ("user:\n\n{% macro x() %}{% endmacro %}", "prompt.md:3: the template cannot be read: macro is not available"),
         ("user:\n{% for x in y recursive %}{% endfor %}", "prompt.md:2: the template cannot be read: a recursive loop"),
+        ("user:\n{{ range }}", "prompt.md:2: the template cannot be read: range without its numbers is not available"),
         ("user:\n{{ namespace() }}", "prompt.md:2: the template cannot be read: namespace() is not available"),
         ("user:\n{{ x.format(1) }}", "prompt.md:2: the template cannot be read: format() is not available"),
         (

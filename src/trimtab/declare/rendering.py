@@ -36,13 +36,25 @@ class Rendered(NamedTuple):
 
 
 def render_task(task: Task, inputs: Mapping[str, Any]) -> Rendered:
-    """The messages that the gateway puts before the client's own when a call brings these inputs.
+    """The messages that the gateway puts before the client's own when a call brings these inputs, as JSON.
 
-    Raises `InvalidRequest` for a task without a prompt and for inputs that do not fit it.
+    Raises `InvalidRequest` for a task without a prompt, for inputs that JSON cannot carry, and for those that do not
+    fit the prompt.
     """
     if task.prompt is None:
         raise InvalidRequest(detail=f"task {task.name} has no prompt: write tasks/{task.name}/prompt.md")
-    return rendered(task.prompt, inputs)
+    return rendered(task.prompt, _as_json(inputs))
+
+
+def _as_json(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs as they arrive at the gateway: a tuple is a list there, and keys are strings."""
+    try:
+        sent = json.dumps(dict(inputs), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as unfit:
+        detail = f"the inputs cannot be sent as JSON ({str(unfit)[:200]})"
+        raise InvalidRequest(detail=detail) from unfit
+    found: dict[str, Any] = json.loads(sent)
+    return found
 
 
 def rendered(prompt: Prompt, inputs: Mapping[str, Any]) -> Rendered:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 from itertools import islice
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, Template, nodes, pass_context
+from jinja2 import StrictUndefined, Template, Undefined, nodes, pass_context, pass_environment
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS
 from jinja2.meta import find_undeclared_variables
@@ -25,6 +25,7 @@ MAX_RANGE: Final = 10_000
 MAX_CHARACTERS: Final = 8 << 20
 """Length of one turn, and of what a single filter may make."""
 STEPS: Final = "\0steps"
+METHOD: Final = "\0method"
 FOREIGN_NODES: Final = (
     nodes.Macro,
     nodes.CallBlock,
@@ -38,6 +39,8 @@ STANDARD_FILTERS: Final = (
     "abs capitalize count d default dictsort first float groupby int items last length list lower map max min "
     "reject rejectattr select selectattr sort string title trim truncate unique upper wordcount"
 )
+LAZY_FILTERS: Final = "items map reject rejectattr select selectattr unique"
+"""Those that give generators, which would be written with their place in memory: here they give lists."""
 REMEMBERED: Final = 512
 SHALLOW: Final = 15
 """Nesting that Python compiles in any case: it takes 20 loops within each other, and 100 levels of blocks."""
@@ -54,15 +57,23 @@ class TooLarge(TemplateError):
     """A rendering that went over one of its bounds."""
 
 
+class Missing(StrictUndefined):
+    """What is not there: an error also where it stands within a list that is written."""
+
+    __slots__ = ()
+    __repr__ = StrictUndefined.__str__
+
+
 class PromptEnvironment(ImmutableSandboxedEnvironment):
     """Jinja2 as prompts have it; without autoescape, as prompts are not HTML."""
 
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+        super().__init__(undefined=Missing, autoescape=False, trim_blocks=True, lstrip_blocks=True)
         self.globals = {"range": _range}
         self.filters = {name: FILTERS[name] for name in STANDARD_FILTERS.split()} | OWN_FILTERS
+        self.filters |= {name: _listed(FILTERS[name]) for name in LAZY_FILTERS.split()}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Products and remainders of numbers that fit 64 bits; no repetition, formatting or powers."""
@@ -76,10 +87,24 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         return super().is_safe_attribute(obj, attr, value) and (not callable(value) or attr in METHODS.split())
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """`order.items` is the order's entry of that name; only without one it is a method."""
-        if isinstance(obj, dict) and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
+        """`order.items` is the order's entry of that name, and no method: that would be written with its place in
+        memory.
+        """
+        return self._data(obj, attribute, self.method(obj, attribute))
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """The same of `order["items"]`."""
+        return self._data(obj, argument, super().getitem(obj, argument))
+
+    def method(self, obj: Any, name: str) -> Any:
+        """What `order.items()` calls: the entry of that name goes before the method."""
+        if isinstance(obj, dict) and name in obj:
+            return obj[name]
+        return super().getattr(obj, name)
+
+    def _data(self, obj: Any, name: Any, found: Any) -> Any:
+        is_method = callable(found) and not isinstance(found, Undefined)
+        return self.undefined(obj=obj, name=name) if is_method else found
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -171,6 +196,19 @@ def _paid(context: Context, values: Iterable[Any]) -> list[Any]:
     return steps.take(values)
 
 
+@pass_environment
+def _method(environment: PromptEnvironment, obj: Any, name: str) -> Any:
+    return environment.method(obj, name)
+
+
+def _listed(lazy: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
+    @wraps(lazy)
+    def found(*arguments: Any, **named: Any) -> list[Any]:
+        return list(lazy(*arguments, **named))
+
+    return found
+
+
 def _range(*bounds: int) -> range:
     found = range(*bounds)
     if len(found) > MAX_RANGE:
@@ -227,6 +265,7 @@ OWN_FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "round": _round,
     "sum": _sum,
     STEPS: _paid,
+    METHOD: _method,
 }
 
 
@@ -248,7 +287,7 @@ def _depth(tree: nodes.Template, *, including: bool = False) -> int:
         inner: list[nodes.Node] = []
         for field in node.fields:
             value = getattr(node, field, None)
-            if isinstance(value, nodes.Node):
+            if isinstance(value, nodes.Node) and not (isinstance(node, nodes.Call) and isinstance(value, nodes.Name)):
                 inner.append(value)
             elif isinstance(value, list):
                 inner.extend(item for item in value if isinstance(item, nodes.Node))
@@ -267,6 +306,8 @@ def _foreign(node: nodes.Node) -> str:
         return f"the filter {node.name}"
     if isinstance(node, nodes.Test) and node.name not in environment.tests:
         return f"the test {node.name}"
+    if isinstance(node, nodes.Name):
+        return "range without its numbers" if (node.name, node.ctx) == ("range", "load") else ""
     if isinstance(node, nodes.Call):
         return _foreign_call(node.node) or _repeated(node)
     return _repeated(node) if isinstance(node, (nodes.Filter, nodes.Test)) else ""
@@ -287,9 +328,13 @@ def _repeated(node: nodes.Call | nodes.Filter | nodes.Test) -> str:
 
 
 def _compiled_tree(tree: nodes.Template) -> Template:
-    """The tree with every loop drawing on the budget, as a template."""
+    """The tree with every loop drawing on the budget, and methods only where they are called, as a template."""
     for loop in tree.find_all(nodes.For):
         loop.iter = nodes.Filter(loop.iter, STEPS, [], [], None, None, lineno=loop.lineno)
+    for call in list(tree.find_all(nodes.Call)):
+        if isinstance(call.node, nodes.Getattr):
+            name = nodes.Const(call.node.attr, lineno=call.lineno)
+            call.node = nodes.Filter(call.node.node, METHOD, [name], [], None, None, lineno=call.lineno)
     environment = _environment()
     tree.set_environment(environment)
     code = environment.compile(tree)
