@@ -118,11 +118,23 @@ def test_inputs_of_the_command_line(ask: Ask) -> None:
     assert found["requests"][0]["body"]["messages"][1]["content"] == "1=2 x"
 
 
+def test_inputs_without_a_type_as_json(ask: Ask, root: Path) -> None:
+    """After `:=` stands JSON, whatever is declared, so that a list can be given to an input without a type."""
+    (root / "tasks" / "plain").mkdir()
+    (root / "tasks" / "plain" / "task.toml").write_text('model = "small"\n')
+    (root / "tasks" / "plain" / "prompt.md").write_text("user:\n{{ facts | join(' and ') }}{{ more }}\n")
+    given = ("--input", 'facts:=["a=b", "c"]', "--input", "more=[1]")
+    found = ask("render", "plain", *given, "--json").json()
+    assert found["requests"][0]["body"]["messages"][0]["content"] == "a=b and c[1]"
+
+
 REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no task": (("render", "triaeg"), 2, "there is no task 'triaeg'; did you mean triage?"),
     "no task far off": (("render", "zzz"), 2, "there is no task 'zzz'; there are triage"),
     "missing input": (("render", "triage", "--input", "ticket=x"), 1, "the prompt needs the input labels"),
-    "no pair": (("render", "triage", "--input", "ticket"), 2, "--input 'ticket' is not NAME=VALUE"),
+    "no pair": (("render", "triage", "--input", "ticket"), 2, "--input 'ticket' is not NAME=VALUE or NAME:=JSON"),
+    "no name, JSON": (("render", "triage", "--input", ":=1"), 2, "--input ':=1' is not NAME=VALUE or NAME:=JSON"),
+    "no JSON by :=": (("render", "triage", "--input", "ticket:=x"), 2, "--input ticket must be JSON, and 'x' is none"),
     "no JSON": (("render", "triage", "--input", "labels=x"), 2, "--input labels must be an array as JSON"),
     "wrong type": (
         ("render", "triage", "--input", "labels={}", "--input", "ticket=x"),
@@ -362,6 +374,29 @@ def test_a_task_without_a_prompt(root: Path, ask: Ask) -> None:
     said = ask("render", "triage")
     assert said.status == 1
     assert "task triage has no prompt: write tasks/triage/prompt.md" in said.words
+
+
+def test_a_case_without_inputs(root: Path, ask: Ask) -> None:
+    """Messages that came without inputs go as they are, though there is a prompt; with inputs they follow it."""
+    messages = [{"role": "user", "content": "It broke."}]
+    rows = [{"messages": messages}, {"messages": messages, "inputs": {"ticket": "t", "labels": []}}]
+    place(root, "tasks/triage/cases.jsonl", "\n".join(map(json.dumps, rows)))
+    found = ask("render", "triage", "--case", "1", "--json").json()
+    assert (found["prompt"], found["rendered"]) == ("", "")
+    assert found["requests"][0]["body"]["messages"] == messages
+    found = ask("render", "triage", "--case", "2", "--json").json()
+    assert [one["content"] for one in found["requests"][0]["body"]["messages"]][1:] == ["t ", "It broke."]
+
+
+def test_a_lock_that_cannot_be_read(root: Path, ask: Ask) -> None:
+    """That is told in a sentence, and the lines of a change end with its last line."""
+    history(root)
+    place(root, "trimtab.lock", "<<<<<<< HEAD\n")
+    place(root, "prompts/policy.md", "Be terse.\n")
+    out = ask("log", "triage").out
+    [note] = [line for line in out.split("\n") if "trimtab.lock cannot be used" in line]
+    assert note.endswith("write it anew with `trimtab lock`.")
+    assert "    Be [-brief-]{+terse+}.\n\n" in out
 
 
 def test_a_shallow_clone(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,13 +44,18 @@ class Shown(Struct, frozen=True):
 @click.argument("task")
 @click.option("--case", type=click.IntRange(1), metavar="N", help=f"The inputs of line N of the task's {CASES}.")
 @click.option(
-    "--input", "given", multiple=True, metavar="NAME=VALUE", help="An input; JSON where it is declared as no string."
+    "--input",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input: its text, or JSON where its type is declared and no string; NAME:=JSON is JSON in any case.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON document, for each model of the task.")
 def command(project: Path, task: str, case: int | None, given: tuple[str, ...], as_json: bool) -> None:
     """Show exactly what is sent to the model of TASK: messages, sampling, tools and schema.
 
-    Inputs come from a case, from --input, or from both, and then --input counts. Nothing is sent anywhere.
+    Inputs come from a case, from --input, or from both, and then --input counts. A case with messages and no inputs is
+    sent without the prompt. Nothing is sent anywhere.
     """
     found = load(project)
     declared = _task(found, task)
@@ -58,7 +63,7 @@ def command(project: Path, task: str, case: int | None, given: tuple[str, ...], 
     inputs = {**_inputs_of(row, declared, case), **_given(given, declared)}
     body: dict[str, Any] = {"model": task, "messages": row.get("messages", [])}
     digest, rendered = "", ""
-    if declared.prompt is not None or inputs or not body["messages"]:
+    if inputs or "inputs" in row or not body["messages"]:
         rendered = render_task(declared, inputs).digest
         digest = declared.prompt.digest if declared.prompt else ""
         body["trimtab"] = {"inputs": inputs}
@@ -99,32 +104,30 @@ def _case(root: Path, task: str, number: int) -> dict[str, Any]:
 def _inputs_of(row: dict[str, Any], task: Task, case: int | None) -> dict[str, Any]:
     inputs = row.get("inputs", {})
     if not isinstance(inputs, dict):
-        raise click.ClickException(f"the inputs of line {case} of {task.name}/{CASES} are no object")
+        raise click.ClickException(f"the inputs of line {case} of tasks/{task.name}/{CASES} are no object")
     return inputs
 
 
 def _given(given: Iterable[str], task: Task) -> dict[str, Any]:
-    """The inputs of the command line: a text as it is, or JSON where another type is declared."""
+    """The inputs of the command line: JSON after `:=` and where a type but string is declared, else a text as it is."""
     types = task.prompt.types if task.prompt else {}
     inputs: dict[str, Any] = {}
     for one in given:
         name, equals, value = one.partition("=")
+        is_json, name = name.endswith(":"), name.removesuffix(":")
         if not name or not equals:
-            raise click.UsageError(f"--input {one!r} is not NAME=VALUE")
-        inputs[name] = _value(name, value, types.get(name, "string"))
+            raise click.UsageError(f"--input {one!r} is not NAME=VALUE or NAME:=JSON")
+        type_ = types.get(name, "string")
+        inputs[name] = _json(name, value, type_) if is_json or type_ != "string" else value
     return inputs
 
 
-def _value(name: str, value: str, type_: InputType) -> Any:
-    if type_ == "string":
-        return value
+def _json(name: str, value: str, type_: InputType) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        article = "an" if type_[0] in "aio" else "a"
-        raise click.UsageError(
-            f"--input {name} must be {article} {type_} as JSON, and {value[:60]!r} is none"
-        ) from None
+        what = "" if type_ == "string" else f"{'an' if type_[0] in 'aio' else 'a'} {type_} as "
+        raise click.UsageError(f"--input {name} must be {what}JSON, and {value[:60]!r} is none") from None
 
 
 async def _memory(project: Project) -> ContextMemory:

@@ -70,7 +70,7 @@ def _by_words(before: str, after: str) -> Iterator[Piece]:
     yield from _replaced(out, come)
 
 
-def _blocks(left: list[str], right: list[str], most: int) -> list[tuple[str, int, int, int, int]]:
+def _blocks(left: list[str], right: list[str], most: int) -> Sequence[tuple[str, int, int, int, int]]:
     """Which parts are equal and which are not, as `SequenceMatcher` tells it; all are one block where they are many."""
     if max(len(left), len(right)) <= most:
         there = Counter(right)
