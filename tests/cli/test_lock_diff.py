@@ -180,6 +180,23 @@ def test_why_of_what_is_not_committed(root: Path, ask: Ask, two: tuple[str, str]
     assert "Locked in       not committed yet\n" in said.out
 
 
+def test_why_where_older_commits_are_missing(
+    root: Path, ask: Ask, two: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a shallow clone cannot tell is not called uncommitted."""
+    place(root, "prompts/new.md", "New.\n")
+    commit(root.parent, "Something else")
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{root.parent}", str(shallow))
+    lock = (shallow / "app" / FILE).read_text()
+    (shallow / "app" / FILE).write_text(lock.replace(two[0], ""))
+    capsys.readouterr()
+    assert run(["lock", "why", "models/small", "--project", str(shallow / "app")]) == 0
+    out = capsys.readouterr().out
+    assert f"Changed last by {ADA}, in a commit that is not known here\n" in out
+    assert "not committed yet" not in out.partition("Locked in")[0]
+
+
 def test_why_in_bad_circumstances(root: Path, ask: Ask, two: tuple[str, str], tmp_path: Path) -> None:
     """Mistakes in the project, a commit that is not here, or no git leave the rest told."""
     text = (root / FILE).read_text()

@@ -144,7 +144,11 @@ REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "unknown input": (("render", "triage", "--case", "1", "--input", "a=1"), 1, "the prompt has no input a"),
     "blank line": (("render", "triage", "--case", "2"), 1, "cases.jsonl has no line 2 with a case on it"),
     "no such line": (("render", "triage", "--case", "9"), 1, "cases.jsonl has no line 9 with a case on it"),
-    "no inputs": (("render", "triage", "--case", "3"), 1, "the inputs of line 3 of triage/cases.jsonl are no object"),
+    "no inputs": (
+        ("render", "triage", "--case", "3"),
+        1,
+        "the inputs of line 3 of tasks/triage/cases.jsonl are no object",
+    ),
     "a fault": (("render", "triage", "--case", "4"), 1, "line 4 of "),
     "no name": (("log", "../triage"), 2, "'../triage' is no name of a task"),
     "no name but dots": (("log", ".."), 2, "'..' is no name of a task"),
@@ -396,7 +400,7 @@ def test_a_lock_that_cannot_be_read(root: Path, ask: Ask) -> None:
     out = ask("log", "triage").out
     [note] = [line for line in out.split("\n") if "trimtab.lock cannot be used" in line]
     assert note.endswith("write it anew with `trimtab lock`.")
-    assert "    Be [-brief-]{+terse+}.\n\n" in out
+    assert "{+terse+}.\n\n" in out
 
 
 def test_a_shallow_clone(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

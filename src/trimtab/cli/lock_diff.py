@@ -133,6 +133,8 @@ def diff_lines(pieces: tuple[Piece, ...]) -> Iterator[str]:
                 marked[-1] = True
             if part:
                 lines[-1] += click.style(f"{begin}{safe(part)}{end}", fg=colour) if kind != "same" else safe(part)
+    if len(lines) > 1 and not lines[-1]:
+        lines.pop()
     kept = [place for place in range(len(lines)) if any(marked[max(0, place - AROUND) : place + AROUND + 1])]
     for count, place in enumerate(kept):
         if count == MOST_LINES:

@@ -33,8 +33,9 @@ MOST_NAMED: Final = 10
 class Why(Struct, frozen=True):
     """What `lock why --json` tells of an entry; what is not known is empty.
 
-    `author`, `commit`, `at` and `subject` are those of the last change of its files; `locked_in` is the commit that
-    brought this state of it into the lock, and `changes` are what changed then.
+    `author`, `commit`, `at` and `subject` are those of the last change of its files, which is `uncommitted` where it is
+    in the folder alone; `locked_in` is the commit that brought this state of it into the lock, and `changes` are what
+    changed then.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Why(Struct, frozen=True):
     commit: str = ""
     at: str = ""
     subject: str = ""
+    uncommitted: bool = False
     files: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     locked_in: str = ""
@@ -118,6 +120,8 @@ def _with_author(found: Why, root: Path, project: Project | None, repository: Re
         change = last_changes(root, repository, asked).get(found.key)
         if change is not None and change.commit is not None:
             found = replace(found, author=change.commit.author, commit=change.commit.hash)
+        elif change is not None:
+            found = replace(found, uncommitted=True)
     commit = repository.commit(found.commit)
     if commit is None:
         missing = "which this clone does not have" if found.commit else ""
@@ -141,7 +145,8 @@ def _noted(found: Why, note: str) -> Why:
 
 def _say(found: Why) -> None:
     click.echo(f"{safe(found.key)}  sha256:{found.digest}\n")
-    where = safe(found.commit[:SHORT]) if found.commit else "not committed yet"
+    unnamed = "not committed yet" if found.uncommitted else "in a commit that is not known here"
+    where = safe(found.commit[:SHORT]) if found.commit else unnamed
     when = f", {found.at}" if found.at else ""
     subject = f': "{safe(found.subject)}"' if found.subject else ""
     click.echo(f"Changed last by {safe(found.author) or 'somebody'}, {where}{when}{subject}")

@@ -10,7 +10,6 @@ import click
 import msgspec
 from msgspec import Struct
 
-from trimtab.cli.answers import Wanted, answers
 from trimtab.cli.lock_diff import diff_lines
 from trimtab.cli.prompt_versions import FileChange, LockedIn, Version, locked_in, versions
 from trimtab.cli.screen import PROJECT, SINCE, next_verb, safe, say_json
@@ -143,6 +142,8 @@ def _figures(root: Path, task: str, since: str, notes: list[str]) -> dict[str, P
     if places is None or not (places.spool.exists() or places.telemetry.exists()):
         notes.append("no figures: nothing was recorded here yet")
         return {}
+    from trimtab.cli.answers import Wanted, answers  # noqa: PLC0415 - the gateway comes along, and git alone does without
+
     try:
         with answers(root) as source:
             reports = source.prompts(Wanted(task=(task,), since=since)).prompts
@@ -183,7 +184,7 @@ def _say(log: Log) -> None:
             for line in diff_lines(change.pieces):
                 click.echo(f"  {line}")
     for note in log.notes:
-        click.echo(f"\nNote: {note}.")
+        click.echo(f"\nNote: {note.removesuffix('.')}.")
 
 
 def _head(one: LoggedVersion) -> str:
