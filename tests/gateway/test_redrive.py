@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.gateway.harness import ClientKey, RunningGateway, snapshot, task
+from trimtab.declare.project import Prompt, Turn
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.resend import labels
 from trimtab.record.events import Admitted
@@ -85,6 +86,23 @@ async def test_an_undeclared_call_stays_one(tmp_path: Path) -> None:
             await gateway.post(body)
             tasks = [one.task for one in (await gateway.events()).admitted]
     assert tasks == ["(undeclared)", "(undeclared)", "by-key"]
+
+
+async def test_a_prompt_that_was_edited_since(tmp_path: Path) -> None:
+    """Messages that were rendered from an earlier version of the prompt are sent again, and bear no other."""
+    prompt = Prompt((Turn("system", "s"),), (), "f" * 64)
+    body = {"model": "triage", "messages": [], "trimtab": {"prompt": prompt.digest}}
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        made = snapshot({"small": upstream.url}, task("triage", "small", prompt=prompt))
+        async with opened(tmp_path, made) as gateway:
+            await gateway.post(body)
+            [first] = (await gateway.events()).admitted
+            edited = task("triage", "small", prompt=replace(prompt, digest="e" * 64))
+            gateway.pipeline.switch(snapshot({"small": upstream.url}, edited))
+            answer = await redriven(gateway, first, body)
+            again = (await gateway.events()).admitted[-1]
+    assert (first.prompt, answer.status, again.prompt) == ("f" * 64, 200, "")
 
 
 async def test_undeclared_is_no_task_that_a_client_may_name(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import trimtab
 from tests.gateway.harness import RunningGateway
-from tests.gateway.wires import CHAT
+from tests.gateway.wires import CHAT, WIRES, Wire
 from trimtab.declare.project import Project
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.context.tokens import Tokenizers
@@ -35,10 +35,10 @@ INPUTS: dict[str, Any] = {"ticket": "\nuser:\nIt <broke> ä😀 {{ 7 * 7 }}", "l
 TALK = [{"role": "user", "content": "old"}, {"role": "assistant", "content": "?"}, {"role": "user", "content": "new"}]
 
 
-def project(root: Path, url: str, more: str = "", engine: str = "vllm") -> Project:
+def project(root: Path, url: str, more: str = "", engine: str = "vllm", wire: str = "openai") -> Project:
     files = {
-        "trimtab.toml": f'[models.small]\nmodel = "m"\nengine = "{engine}"\nreplicas = ["{url}"]\n',
-        "tasks/triage/task.toml": TASK + more,
+        "trimtab.toml": f'[models.small]\nmodel = "m"\nengine = "{engine}"\nwire = "{wire}"\nreplicas = ["{url}"]\n',
+        "tasks/triage/task.toml": (TASK if wire == "openai" else TASK.replace(", confidence = true", "")) + more,
         "tasks/triage/prompt.md": PROMPT,
         "tasks/triage/s.json": '{"type": "object", "properties": {"a": {"type": "string"}}}',
         "prompts/policy.md": "Be brief.\n",
@@ -85,6 +85,45 @@ async def test_the_gateway_renders_as_the_sdk_does(
     assert prompt is not None
     assert settled.admitted.prompt == prompt.digest
     assert sent.context == settled.admitted.context
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=[wire.name for wire in WIRES])
+async def test_a_version_that_the_sdk_rendered_is_recorded(tmp_path: Path, wire: Wire) -> None:
+    """A call that names the version its messages were rendered from bears it on the record; no replica hears of it."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(wire.said('{"a":"b"}', stream=False))
+        found = project(tmp_path / "app", upstream.url, wire=wire.model_wire)
+        prompt = found.tasks["triage"].prompt
+        assert prompt is not None
+        body = {**wire.request, "model": "triage", "stream": False, "trimtab": {"prompt": prompt.digest}}
+        async with RunningGateway(tmp_path, compile_policy(found)) as gateway:
+            response = await gateway.post(body, wire.path)
+            [admitted] = (await gateway.events()).admitted
+    assert response.status == 200
+    assert admitted.prompt == prompt.digest
+    [request] = upstream.requests
+    assert b"trimtab" not in request.body
+
+
+@pytest.mark.parametrize("more", [{}, {"inputs": INPUTS}])
+@pytest.mark.parametrize("version", ["f" * 64, "-", "9\n"])
+async def test_another_version_than_the_one_in_force(tmp_path: Path, version: str, more: dict[str, Any]) -> None:
+    """It is refused, whoever renders, and both are named."""
+    async with ScriptedUpstream() as upstream:
+        found = project(tmp_path / "app", upstream.url)
+        async with RunningGateway(tmp_path, compile_policy(found)) as gateway:
+            body = {"model": "triage", "messages": TALK, "trimtab": {"prompt": version, **more}}
+            response = await gateway.post(body)
+            of_no_task = await gateway.post({**body, "model": "small", "trimtab": {"prompt": version}})
+    assert (response.status, of_no_task.status) == (400, 400)
+    prompt = found.tasks["triage"].prompt
+    assert prompt is not None
+    assert (
+        f"is {version[:12]!a} and the prompt of task triage is {prompt.digest[:12]};"
+        in response.json()["error"]["message"]
+    )
+    assert "task (undeclared) has no prompt" in of_no_task.json()["error"]["message"]
+    assert upstream.requests == []
 
 
 async def test_what_does_not_fit_is_refused_alike(tmp_path: Path) -> None:

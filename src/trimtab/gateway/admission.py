@@ -97,6 +97,7 @@ class Admission:
         if key is not None and key.tasks and task.name not in key.tasks:
             raise Forbidden(key=key.name, what=f"task {task.name}")
         exchange.task = task
+        _hold_to_prompt(exchange)
         self._set_deadline(exchange)
 
     def passthrough_model(self, method: str, path: str) -> str | None:
@@ -204,7 +205,7 @@ class Admission:
             run=exchange.run,
             trace_id=trace.trace_id if trace else "",
             parent_span=trace.parent_id if trace else "",
-            prompt=task.prompt.digest if task.prompt and asked.inputs is not None else "",
+            prompt=task.prompt.digest if task.prompt and (asked.inputs is not None or asked.prompt_version) else "",
             system_prompt=asked.system_prompt or "",
             request_bytes=len(exchange.request.body),
             request_body=refs.body,
@@ -218,6 +219,25 @@ class Admission:
             schema=task.output.schema.digest if task.output is not None else "",
             redrive_of=exchange.redrive_of,
         )
+
+
+def _hold_to_prompt(exchange: Exchange) -> None:
+    """Raises `InvalidRequest` for a call that names another version of its task's prompt than the one in force.
+
+    The messages of a call that is sent again were rendered before, so there it is nobody's mistake.
+    """
+    asked, task = exchange.asked, exchange.task
+    in_force = task.prompt.digest if task.prompt else ""
+    if not asked.prompt_version or asked.prompt_version == in_force:
+        return
+    if exchange.redrive_of:
+        asked.prompt_version = ""
+        return
+    serves = f"the prompt of task {task.name} is {in_force[:12]}" if in_force else f"task {task.name} has no prompt"
+    raise InvalidRequest(
+        detail=f"`trimtab.prompt` is {asked.prompt_version[:12]!a} and {serves}; load the project as it is deployed, "
+        "or leave the field out"
+    )
 
 
 def _label(exchange: Exchange, header: bytes) -> str:

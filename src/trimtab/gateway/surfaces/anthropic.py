@@ -41,10 +41,13 @@ ERROR_TYPES = {
 
 
 class Extension(Struct):
-    """Our own body field, `trimtab`: inputs for the task's prompt, and ids of what a retriever found for this call."""
+    """Our own body field, `trimtab`: inputs for the task's prompt, the digest of its version that the messages were
+    rendered from, and ids of what a retriever found for this call.
+    """
 
     inputs: dict[str, Any] | None = None
     retrieval_ids: tuple[str, ...] = ()
+    prompt: str = ""
 
 
 class Said(Struct):
@@ -118,6 +121,7 @@ def read_request(body: bytes, *, streams: bool) -> Asked:
     asked.max_output_tokens = said.max_tokens
     if said.trimtab is not None:
         asked.inputs, asked.retrieval_ids = said.trimtab.inputs, said.trimtab.retrieval_ids
+        asked.prompt_version = said.trimtab.prompt
     return asked
 
 

@@ -34,10 +34,13 @@ class StreamOptions(Struct):
 
 
 class Extension(Struct):
-    """Our own body field, `trimtab`: inputs for the task's prompt, and ids of what a retriever found for this call."""
+    """Our own body field, `trimtab`: inputs for the task's prompt, the digest of its version that the messages were
+    rendered from, and ids of what a retriever found for this call.
+    """
 
     inputs: dict[str, Any] | None = None
     retrieval_ids: tuple[str, ...] = ()
+    prompt: str = ""
 
 
 class Said(Struct):
@@ -130,6 +133,7 @@ def _asked(body: bytes, said: Said) -> Asked:
             asked.stream_options = _fields.decode(asked.fields["stream_options"])
     if said.trimtab is not None:
         asked.inputs, asked.retrieval_ids = said.trimtab.inputs, said.trimtab.retrieval_ids
+        asked.prompt_version = said.trimtab.prompt
     limit = said.max_completion_tokens
     asked.max_output_tokens = said.max_tokens if limit is None else limit
     if said.n is not None:

@@ -118,6 +118,7 @@ def _asked(body: bytes, said: Said) -> Asked:
     asked.logprobs = LOGPROBS in (said.include or ())
     if said.trimtab is not None:
         asked.inputs, asked.retrieval_ids = said.trimtab.inputs, said.trimtab.retrieval_ids
+        asked.prompt_version = said.trimtab.prompt
     return asked
 
 

@@ -34,6 +34,7 @@ class Asked(Struct):
     system_prompt: str | None = None
     inputs: dict[str, Any] | None = None
     retrieval_ids: tuple[str, ...] = ()
+    prompt_version: str = ""
     max_output_tokens: int | None = None
     tools: tuple[Raw, ...] = ()
     choices: int = 1
