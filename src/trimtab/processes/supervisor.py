@@ -27,6 +27,11 @@ from trimtab.processes.watch import LOOK_EVERY_S, Watch
 log = logging.getLogger("trimtab.supervisor")
 
 BURY_EVERY_LOOKS = 20
+RENEW_REST = 9
+"""How many times as long as it read the declaration the supervisor rests then, at most `LONGEST_REST_S`: a large data
+set that is being written to would keep it busy.
+"""
+LONGEST_REST_S = 10.0
 MOST_OF_FAULT = 500
 """Characters of an unexpected fault that are logged."""
 
@@ -96,19 +101,22 @@ class Supervisor:
         return False
 
     async def _mind(self) -> None:
-        looks = 0
+        looks, clock = 0, asyncio.get_running_loop().time
         while not self._stop.is_set():
+            rest_s = LOOK_EVERY_S
             if looks % BURY_EVERY_LOOKS == 0:
                 await self._burial.work()
             looks += 1
             edited = self._watch.edited() or (self._renew_owed and looks % BURY_EVERY_LOOKS == 0)
             if edited or self._reload_asked:
                 by, self._reload_asked = "SIGHUP" if self._reload_asked else "edit", False
+                begun_s = clock()
                 self._renew(by)
+                rest_s = max(rest_s, min(RENEW_REST * (clock() - begun_s), LONGEST_REST_S))
             if self._restart_asked and (self._restarting is None or self._restarting.done()):
                 self._restart_asked = False
                 self._restarting = asyncio.ensure_future(self._restart())
-            await self._pause(LOOK_EVERY_S)
+            await self._pause(rest_s)
 
     async def _pause(self, seconds: float) -> None:
         try:
