@@ -30,7 +30,7 @@ class LoggedVersion(Struct, frozen=True):
 
     `commit`, `at`, `author` and `subject` are those of the commit that brought it, `lock` and `locked_in` the first
     lock that pinned it and the commit that brought that. `fault` says why it could not be read. `figures` are those of
-    the calls for which it was rendered.
+    the calls that were made with it.
     """
 
     digest: str
@@ -63,7 +63,7 @@ def command(project: Path, task: str, limit: int, since: str, as_json: bool) -> 
     """Show each version of the prompt of TASK: who brought it, what changed word by word, and how its calls did.
 
     A version is another digest: a change of the prompt, of a part that it includes, or of its inputs' types. Figures
-    are those of calls for which the gateway rendered it.
+    are those of calls for which the gateway rendered it, or which name it in `trimtab.prompt`.
     """
     if not NAME.fullmatch(task) or task in {".", ".."}:
         raise click.UsageError(f"{safe(task)!r} is no name of a task")

@@ -1,4 +1,4 @@
-"""What the calls of each version of a prompt did: figures by the digest of the prompt that was rendered for them."""
+"""What the calls of each version of a prompt did: figures by the digest of the prompt that they were made with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trimtab.store.telemetry import MINUTE_NS, PromptFigures, ReportQuery, Telem
 
 
 class PromptReport(Struct, frozen=True):
-    """The calls of a task for which a prompt of one digest was rendered.
+    """The calls of a task that were made with the prompt of one digest.
 
     answers: shares of the answers that had a schema to keep and came, as in a report; empty where there were none.
     output_tokens, ttft_s, total_s and cost: as in a report.
