@@ -118,7 +118,11 @@ def trials(
                     shown = f"{standing.rung}: {standing.before} -> {standing.after}; {standing.detail}"
         return Counted(count, alarms, seen[True], seen.total(), shown)
 
-    return asyncio.run(work())
+    counted = asyncio.run(work())
+    options.tell(
+        f"identity: {counted.alarms} alarms in {counted.trials} trials, {counted.hits} hits in {counted.checks}"
+    )
+    return counted
 
 
 @contextlib.asynccontextmanager
