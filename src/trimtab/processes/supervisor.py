@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 
 from trimtab.errors import StoreError
@@ -27,11 +28,12 @@ from trimtab.processes.watch import LOOK_EVERY_S, Watch
 log = logging.getLogger("trimtab.supervisor")
 
 BURY_EVERY_LOOKS = 20
+QUICK_RENEW_S = 0.1
 RENEW_REST = 9
-"""How many times as long as it read the declaration the supervisor rests then, at most `LONGEST_REST_S`: a large data
-set that is being written to would keep it busy.
-"""
 LONGEST_REST_S = 10.0
+"""When reading the declaration took more processor time than is quick, the supervisor rests 9 times what is over it,
+and at most 10 s: a large data set that is being written to would keep it busy.
+"""
 MOST_OF_FAULT = 500
 """Characters of an unexpected fault that are logged."""
 
@@ -101,7 +103,7 @@ class Supervisor:
         return False
 
     async def _mind(self) -> None:
-        looks, clock = 0, asyncio.get_running_loop().time
+        looks = 0
         while not self._stop.is_set():
             rest_s = LOOK_EVERY_S
             if looks % BURY_EVERY_LOOKS == 0:
@@ -110,9 +112,10 @@ class Supervisor:
             edited = self._watch.edited() or (self._renew_owed and looks % BURY_EVERY_LOOKS == 0)
             if edited or self._reload_asked:
                 by, self._reload_asked = "SIGHUP" if self._reload_asked else "edit", False
-                begun_s = clock()
+                begun_s = time.thread_time()
                 self._renew(by)
-                rest_s = max(rest_s, min(RENEW_REST * (clock() - begun_s), LONGEST_REST_S))
+                over_s = time.thread_time() - begun_s - QUICK_RENEW_S
+                rest_s = max(rest_s, min(RENEW_REST * over_s, LONGEST_REST_S))
             if self._restart_asked and (self._restarting is None or self._restarting.done()):
                 self._restart_asked = False
                 self._restarting = asyncio.ensure_future(self._restart())
