@@ -101,6 +101,8 @@ def test_a_dry_run(root: Path, ask: Ask) -> None:
         (("small", "--to", "acme/small-1"), "it is there already; say where to with --to or --revision"),
         (("small", "--to", "acme/small:latest"), "stands for another model tomorrow"),
         (("small", "--revision", "main"), "a branch or a tag"),
+        (("small", "--to", "a\nb"), "models.small is not upgraded: --to is empty, longer than 1,000 characters or not"),
+        (("small", "--revision", "\x1b[2J", "--dry-run"), "models.small is not upgraded: --revision is empty, longer"),
     ],
 )
 def test_what_is_refused(root: Path, ask: Ask, arguments: tuple[str, ...], reason: str) -> None:

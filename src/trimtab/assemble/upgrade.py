@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from trimtab.declare.edit import with_text
 from trimtab.declare.load import PROJECT_FILE, load
 from trimtab.declare.project import Model, Project
+from trimtab.declare.values import Wrong, text
 from trimtab.errors import LockRefused, UpgradeRefused
 from trimtab.lock.diff import Difference, differences
 from trimtab.lock.lockfile import Lock
@@ -125,7 +126,17 @@ def _moved(model: Model, to: str, revision: str) -> Model:
     if name != model.served_name and model.revision and not revision:
         detail = f"its revision {model.revision[:12]} is that of {model.served_name}; say --revision too"
         raise UpgradeRefused(what=place, detail=detail)
-    return replace(model, served_name=name, revision=revision or model.revision)
+    return replace(
+        model, served_name=_fit(place, "--to", name), revision=_fit(place, "--revision", revision) or model.revision
+    )
+
+
+def _fit(place: str, option: str, value: str) -> str:
+    """The value, if it can stand in the declaration; an empty one is not given."""
+    try:
+        return text(value) if value else ""
+    except Wrong as wrong:
+        raise UpgradeRefused(what=place, detail=f"{option} is {wrong.what}; {wrong.instead}") from None
 
 
 def _there_already(name: str, told: tuple[str, ...] = ()) -> UpgradeRefused:
@@ -141,17 +152,17 @@ def _subtree(project: Project, name: str) -> set[str]:
 
 
 def _edited(original: str, model: Model, moved: Model) -> str:
-    text: str | None = original
+    edited: str | None = original
     for key, old, new in (
         ("model", model.served_name, moved.served_name),
         ("revision", model.revision, moved.revision),
     ):
-        if text is not None and old != new:
-            text = with_text(text, ("models", model.name, key), new)
-    if text is None:
+        if edited is not None and old != new:
+            edited = with_text(edited, ("models", model.name, key), new)
+    if edited is None:
         detail = f"{PROJECT_FILE} cannot be edited without changing more; write it by hand and run `trimtab lock`"
         raise UpgradeRefused(what=f"models.{model.name}", detail=detail)
-    return text
+    return edited
 
 
 def _notes(model: Model, moved: Model, resolved: Resolved) -> tuple[str, ...]:
