@@ -35,7 +35,7 @@ from trimtab.statistics.intervals import wilson
 
 FLOOR = 0.95
 SIZES = (300, 3_000, 30_000)
-CASES, TRAINING = 5_000, 50_000
+CASES, TRAINING = 10_000, 50_000
 ROWS, CEILING_S = 100_000, 60.0
 SMALL_SEEDS = 10
 """Small data sets are drawn so many times, and counted together."""
