@@ -45,7 +45,10 @@ DEPENDENCIES_DEFAULT: Final = "those of uv.lock, poetry.lock, pdm.lock, requirem
 PYTHON_DEFAULT: Final = "what .python-version says"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
-ENVIRONMENT_MEANING: Final = "where this project runs; stands on every record; `production` serves only what is locked"
+ENVIRONMENT_MEANING: Final = (
+    "where this project runs; stands on every record; `production` serves only what is locked, and is begun and left by a "
+    "restart alone"
+)
 
 PROJECT_KEYS: Final = (
     Key("environment", "name", "development", ENVIRONMENT_MEANING),
