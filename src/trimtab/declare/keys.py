@@ -46,8 +46,8 @@ PYTHON_DEFAULT: Final = "what .python-version says"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
 ENVIRONMENT_MEANING: Final = (
-    "where this project runs; stands on every record; `production` serves only what is locked, and is begun and left by a "
-    "restart alone"
+    "where this project runs; stands on every record; `production` serves only what is locked, and is begun and left "
+    "by a restart alone"
 )
 
 PROJECT_KEYS: Final = (
@@ -190,7 +190,12 @@ TASK_KEYS: Final = (
     Key("inputs.<input>", INPUT_FORM, "not checked", "an input of the prompt, and the type of its value"),
     Key("prompt.tuned_on", "list of data sets", "empty", "the data sets that the prompt was written against"),
     Key("context.strategy", STRATEGY_FORM, "full", "which of a long conversation's messages the model gets"),
-    Key("context.max_input_tokens", "1..10000000", "no limit", "most input tokens of a call: its messages, prompt and tools"),
+    Key(
+        "context.max_input_tokens",
+        "1..10000000",
+        "no limit",
+        "most input tokens of a call: its messages, prompt and tools",
+    ),
     Key("context.recent", "1..10000", "no limit", "how many of the latest messages are kept"),
     Key("context.model", "name", "must be given for summarise", "the model that writes summaries"),
     Key("context.summary_tokens", "1..100000", "512", "most tokens of a summary"),
