@@ -143,7 +143,8 @@ def coverage(
 
 
 def _drawn(root: Path, asked: dict[str, Any]) -> Drawn:
-    from trimtab.cli.data_client import Wish, draw  # noqa: PLC0415 - brings the stores, which other verbs do without
+    from trimtab.cli.data_client import draw  # noqa: PLC0415 - brings the stores, which other verbs do without
+    from trimtab.processes.draw import Wish  # noqa: PLC0415
 
     return draw(root, Wish(**asked))
 

@@ -40,13 +40,17 @@ def read_data_sets(root: Path, tasks: Iterable[str], library: Library, mistakes:
 def manifests(root: Path, mistakes: Mistakes) -> tuple[str, ...]:
     """The names of the data sets that have a manifest, whether it is right or not."""
     try:
-        names = sorted(
-            path.stem
-            for path in (root / FOLDER).glob("*.json")
-            if not path.name.startswith(".") and not path.name.endswith(SCHEMA_ENDING)
-        )
-    except OSError:
+        found = [entry.name for entry in (root / FOLDER).iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
         return ()
+    except OSError as failure:
+        mistakes.add(FOLDER, 1, f"the folder cannot be read ({failure.strerror})", "make it a folder that you may read")
+        return ()
+    names = sorted(
+        Path(name).stem
+        for name in found
+        if name.endswith(".json") and not name.startswith(".") and not name.endswith(SCHEMA_ENDING)
+    )
     if len(names) > MAX_SETS:
         mistakes.add(FOLDER, 1, f"there are {len(names)} data sets", f"declare at most {MAX_SETS}")
     for name in names[:MAX_SETS]:

@@ -18,6 +18,9 @@ from trimtab.declare.mistakes import Mistakes
 MAX_FILE_BYTES = 1 << 20
 MARK = "\ufeff"
 """The byte order mark that some editors put before UTF-8."""
+MAX_KEY_PARTS = 64
+LONG_KEY = re.compile(rf"^[ \t]*(?:\[+[ \t]*)?[\w\"'-]+(?:[ \t]*\.[ \t]*[\w\"'-]+){{{MAX_KEY_PARTS},}}", re.MULTILINE)
+"""The standard library's reader takes quadratic time for such a key."""
 PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
 Lines = dict[locate.Path, int]
@@ -118,6 +121,11 @@ def read_toml(root: Path, path: str, mistakes: Mistakes, absent: str) -> Source 
     """A TOML file as tables, or None and a mistake. Numbers with a point are `Decimal`."""
     text = read_text(root, path, mistakes, absent)
     if text is None:
+        return None
+    long = LONG_KEY.search(text)
+    if long:
+        line = text.count("\n", 0, long.start()) + 1
+        mistakes.add(path, line, f"a key has more than {MAX_KEY_PARTS} parts", "write it in tables")
         return None
     try:
         values = tomllib.loads(text, parse_float=Decimal)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from trimtab.errors import LockInvalid
 from trimtab.lock.git import Commit, Repository
-from trimtab.lock.lockfile import FILE, Entry, Lock, Section, decode
+from trimtab.lock.lockfile import FILE, Entry, Lock, Section, decode, decode_committed
 
 MAX_LOCKS: Final = 200
 """How many commits of the lock are looked at."""
@@ -98,6 +98,6 @@ def _data(lock: Lock, task: str, policy: Mapping[str, Any]) -> set[str]:
 
 def _lock(data: bytes | None) -> Lock | None:
     try:
-        return None if data is None else decode(data)
+        return None if data is None else decode_committed(data)
     except LockInvalid:
         return None
