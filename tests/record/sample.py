@@ -13,9 +13,11 @@ from trimtab.record.events import (
     Attempt,
     Change,
     Confidence,
+    ContextUse,
     LogprobSummary,
     Settled,
     ToolOutcome,
+    ToolResult,
     Usage,
 )
 
@@ -31,6 +33,9 @@ MESSAGES = [
 ANSWER = [b'data: {"choices":[{"delta":{"content":"deli"}}]}\n\n', b"data: [DONE]\n\n"]
 LONG_ANSWER = [b"%06d " % number * 100 for number in range(60)]
 USAGE = Usage(input=90, cache_read=7, cache_write=5, output=11, reasoning=4, modalities={"input_image": 3})
+CONTEXT = ContextUse(
+    "summarise", "ef" * 32, 40, 30, 2000, 9000, "tokenizer", "019b0000000070008000000000000003", (0, 2, 32, 40), True
+)
 ADMITTED = Admitted(
     call="019b0000000070008000000000000001",
     at_ns=1_795_000_000_123_456_789,
@@ -61,6 +66,7 @@ ADMITTED = Admitted(
     max_output_tokens=256,
     schema="12" * 32,
     redrive_of="019b0000000070008000000000000000",
+    context=CONTEXT,
 )
 ATTEMPT = Attempt(
     call=ADMITTED.call,
@@ -119,6 +125,7 @@ SETTLED = Settled(
     confidence={"": Confidence(0.75, 0.25), "/team": Confidence(0.5, 0.125, -0.25)},
     seams=(40, 2000),
     wire="openai",
+    tool_results=(ToolResult("lookup", '{"id":"number"}', 12), ToolResult("refund", "", 40, error=True)),
 )
 CHANGE = Change(ADMITTED.at_ns + 20, "snapshot", "gateway 0", "ab" * 32, "ba" * 32, "SIGHUP", "one task changed")
 OPEN = Admitted(

@@ -22,7 +22,8 @@ CONTRACTS = frozenset(
     {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_outcomes", "repetition", "repetition_stopped"}
     | {"confidence", "seams", "wire"}
 )
-ADDED_SINCE = {"v1": CONTRACTS, "v1-contracts": frozenset()}
+LOCKS = frozenset({"context", "tool_results"})
+ADDED_SINCE = {"v1": CONTRACTS | LOCKS, "v1-contracts": LOCKS, "v1-locks": frozenset()}
 """Saved directories, and the fields of events that are younger than each."""
 
 
@@ -81,6 +82,6 @@ def test_a_saved_directory_is_put_in_order(saved):
 
 def test_every_field_of_every_event_is_saved():
     """A sample that leaves a field at its default would not show that the field is read."""
-    for event in (sample.ADMITTED, sample.ATTEMPT, sample.SETTLED, sample.CHANGE):
+    for event in (sample.ADMITTED, sample.CONTEXT, sample.ATTEMPT, sample.SETTLED, sample.CHANGE):
         known = zip(event.__struct_fields__[::-1], event.__struct_defaults__[::-1], strict=False)
         assert {name for name, default in known if getattr(event, name) == default} == set()

@@ -36,7 +36,7 @@ VERBS: Final = {
     "status": Verb("trimtab.cli.status", "Show processes, replicas, and whether records arrive."),
     "prompts": Verb("trimtab.cli.prompts", "Show what is sent for a task, and how its prompt came to be."),
     "calls": Verb("trimtab.cli.calls", "Show the calls that were made."),
-    "tools": Verb("trimtab.cli.tools", "Show what tools answer, as calls have shown it, and what has changed."),
+    "tools": Verb("trimtab.cli.tools", "Show what tools answer, and what has changed."),
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
     "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, and draw cases from calls."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
