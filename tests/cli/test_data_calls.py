@@ -137,3 +137,12 @@ def test_coverage(say: Say, tmp_path: Path) -> None:
     assert [case["call"] in {"c2", "c5", "c8"} for case in found["proposed"]] == [True]
     said = say(*of_route).out
     assert "33.3% of calls are represented by no case of tasks/route/cases (95 % interval 12.1% to 64.6%, n = 9" in said
+
+
+def test_coverage_of_no_cases(say: Say) -> None:
+    """A task without cases covers nothing, and its first ones are proposed; a set that is named has to be there."""
+    of_route = ("coverage", "--task", "route", "--since", "1d", "--propose", "3", "--json")
+    found = json.loads(say(*of_route).out)
+    assert (found["cases"], found["coverage"]["calls"], found["coverage"]["uncovered"]) == (0, 9, 9)
+    assert len({case["call"] for case in found["proposed"]}) == 3
+    assert say(*of_route, "--cases", "nothing").status == 1

@@ -224,6 +224,14 @@ def test_schemas(before: dict[str, Any], after: dict[str, Any], told: str, reach
     assert found.reach == reach
 
 
+def test_digests_that_begin_alike_are_told_whole() -> None:
+    """What a reader could not tell apart by its beginning is not cut."""
+    one, other = "40c069824f42" + "0" * 28, "40c069824f42" + "1" * 28
+    before = lock([entry("models", "small", {"revision": one})])
+    [found] = differences(before, lock([entry("models", "small", {"revision": other})]))
+    assert found.words == f"models/small: revision is {other}, was {one}"
+
+
 def test_bounds() -> None:
     """Of very many differences of one entry the rest is counted, and long values are cut."""
     found = differences(

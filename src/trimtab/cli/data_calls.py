@@ -120,8 +120,8 @@ def coverage(
     A case represents a call if their words are alike; numbers count as one word, so that calls of one form are.
     """
     root, task = project.absolute(), asked["task"]
-    one = held(root, data_set or f"tasks/{task}/cases")
-    cases = [case(row.value).words for row in rows_of(root, one) if isinstance(row, Row)]
+    name = data_set or f"tasks/{task}/cases"
+    cases = _words_of_cases(root, name) if data_set or (root / f"{name}.jsonl").exists() else []
     found = _drawn(root, asked)
     calls = [json.loads(line) for line in found.cases]
     figures = covered(cases, [case(call).words for call in calls], propose)
@@ -131,15 +131,19 @@ def coverage(
     if as_json:
         examples = tuple(calls[cluster.example] for cluster in figures.clusters)
         seen = (found.in_window, found.passed_over, LIKENESS.told)
-        told = Covered(task, one.name, len(cases), figures, examples, proposed, *seen)
+        told = Covered(task, name, len(cases), figures, examples, proposed, *seen)
         say_json(json.dumps(msgspec.to_builtins(told)).encode())
         return
-    say(_coverage_text(one.name, len(cases), figures, found, calls))
+    say(_coverage_text(name, len(cases), figures, found, calls))
     if propose and target is None:
         say(Text(f"\n{len(proposed)} proposed:", style="bold"))
         for place in figures.proposed:
             click.echo(found.cases[place])
-    next_verb(f"trimtab data from-calls --task {task}" if not propose else f"trimtab data check {one.name}")
+    next_verb(f"trimtab data from-calls --task {task}" if not propose else f"trimtab data check {name}")
+
+
+def _words_of_cases(root: Path, name: str) -> list[list[str]]:
+    return [case(row.value).words for row in rows_of(root, held(root, name)) if isinstance(row, Row)]
 
 
 def _drawn(root: Path, asked: dict[str, Any]) -> Drawn:

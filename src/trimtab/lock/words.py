@@ -115,6 +115,8 @@ def dotted(path: Path) -> str:
 
 def _told(what: str, leaf: Leaf, *, by_words: bool) -> str:
     before, after = leaf.before, leaf.after
+    if isinstance(before, str) and isinstance(after, str) and before != after and show(before) == show(after):
+        return f"{what} is {after}, was {before}"
     if leaf.kind == "reordered":
         return f"{what} is reordered: {show(before)} -> {show(after)}"
     if leaf.kind == "added":
