@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 
+from trimtab.cli.parts import Part, Parts
 from trimtab.cli.screen import PROJECT
 
 EXIT = "Exit status: 0 done or nothing changed, 1 something did or it could not be done, 2 not understood."
-
-
-class Part(NamedTuple):
-    """Where the `command` of a part of the verb lies, and what it does in a line."""
-
-    module: str
-    help: str
 
 
 PARTS: Final = {
@@ -29,28 +22,7 @@ PARTS: Final = {
 }
 
 
-class Parts(click.Group):
-    """The parts of the verb; each is loaded when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names."""
-        return list(PARTS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a part, loaded now."""
-        part = PARTS.get(cmd_name)
-        if part is None:
-            return None
-        command: click.Command = import_module(part.module).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the parts and their lines into the help."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, part.help) for name, part in PARTS.items()])
-
-
-@click.group(cls=Parts, invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]", epilog=EXIT)
+@click.group(cls=Parts, parts=PARTS, invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]", epilog=EXIT)
 @PROJECT
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything is not as it was locked. Works offline.")
 @click.option("--live", is_flag=True, help="Ask the servers of models who they are before it is written.")

@@ -21,13 +21,13 @@ from msgspec import Struct
 from trimtab.clock import Clock
 from trimtab.declare.project import Model
 from trimtab.errors import IdentityUntested, LockInvalid, LockNewer, StoreError
-from trimtab.lock import lockfile
 from trimtab.lock.identity import Check, Standing, follow, pinned
 from trimtab.lock.identity_baseline import Baseline, load
 from trimtab.lock.identity_rungs import Pinned
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.changes import Changes
 from trimtab.processes.identity_ask import Interview, examine
+from trimtab.processes.locked import LockInForce
 from trimtab.processes.logs import event
 from trimtab.processes.roster import write_json
 
@@ -69,12 +69,12 @@ class Locked:
     """What is locked of each model: from the lock in force, or the project's where none is, and its baselines."""
 
     def __init__(self, run: Path, root: Path) -> None:
-        self._in_force = run / lockfile.FILE
+        self._lock = LockInForce(run, root)
         self._root = root
 
     def of(self, model: Model) -> tuple[Pinned, Baseline]:
         """What was learned of a model; raises `LockInvalid`, `LockNewer`, or `IdentityUntested` where nothing was."""
-        whole = self._read()
+        whole = self._lock.read()
         entry = whole.get("models", model.name) if whole is not None else None
         if entry is None:
             raise self._untested(model, "it is not locked; run `trimtab lock --live`")
@@ -85,14 +85,6 @@ class Locked:
         if baseline.model != model.served_name:
             raise self._untested(model, f"its baseline is that of {baseline.model}; run `trimtab lock --live`")
         return identity, baseline
-
-    def _read(self) -> lockfile.Lock | None:
-        try:
-            return lockfile.decode(self._in_force.read_bytes())
-        except FileNotFoundError:
-            return lockfile.read(self._root)
-        except OSError as failure:
-            raise LockInvalid(path=lockfile.FILE, detail=f"it cannot be read ({failure.strerror})") from None
 
     @staticmethod
     def _untested(model: Model, detail: str) -> IdentityUntested:
