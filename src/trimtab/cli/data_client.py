@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
-from trimtab.assemble.stores import open_stores
 from trimtab.cli.control_client import ControlClient, refusal
+from trimtab.cli.own_stores import own_stores
 from trimtab.clock import SystemClock
 from trimtab.data.drawn import Drawn
-from trimtab.declare.load import read
-from trimtab.errors import DeclarationError, DirectoryInUse, InvalidRequest, TrimtabError
-from trimtab.policy.compile import compile as compile_policy
-from trimtab.processes.dead import whole_tasks
-from trimtab.processes.directory import DataDirectory
+from trimtab.errors import InvalidRequest, TrimtabError
 from trimtab.processes.draw import Wish, drawn
 
 PATIENCE_S = 300.0
@@ -31,22 +26,9 @@ def draw(root: Path, wish: Wish) -> Drawn:
     Raises `DeclarationError` for a project that cannot be read, `DrawRefused` for a wish that is none, and
     `ControlUnreachable` when something runs there but does not answer.
     """
-    reading = read(root)
-    if reading.data_directory is None:
-        raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-    places = DataDirectory(reading.data_directory)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(places.hold())
-        except DirectoryInUse:
+    with own_stores(root) as (places, stores):
+        if stores is None:
             return _asked(places.control_socket, wish)
-        if reading.project is None:
-            raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-        tasks = whole_tasks(compile_policy(reading.project))
-        stores = open_stores(places, reading.project.data, SystemClock(), lambda: tasks)
-        stack.callback(stores.close)
-        while stores.ingest.step():
-            pass
         try:
             return drawn(stores, wish, SystemClock().wall_ns())
         except InvalidRequest as wrong:

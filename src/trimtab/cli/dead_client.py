@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, TypeVar
@@ -12,14 +12,12 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from trimtab.assemble.stores import open_stores
 from trimtab.cli.control_client import ControlClient, refusal
+from trimtab.cli.own_stores import own_stores
 from trimtab.clock import SystemClock
-from trimtab.declare.load import read
-from trimtab.errors import ControlUnreachable, DeclarationError, DirectoryInUse, TrimtabError
+from trimtab.errors import ControlUnreachable, TrimtabError
 from trimtab.journal.dead_letters import DeadLetter, Letters, Tally
-from trimtab.policy.compile import compile as compile_policy
-from trimtab.processes.dead import Redriven, Shown, dropped, letters_of, salvaged, shown, whole_tasks
+from trimtab.processes.dead import Redriven, Shown, dropped, letters_of, salvaged, shown
 from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.resend import ANSWER_S as GATEWAY_S
@@ -73,24 +71,8 @@ def dead_office(root: Path) -> Iterator[DeadOffice]:
 
     Raises `DeclarationError` for a project that cannot be read, `StoreError` when the letters cannot be used.
     """
-    reading = read(root, data=False)
-    if reading.data_directory is None:
-        raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-    places = DataDirectory(reading.data_directory)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(places.hold())
-        except DirectoryInUse:
-            yield AskedOffice(places.control_socket)
-            return
-        if reading.project is None:
-            raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-        tasks = whole_tasks(compile_policy(reading.project))
-        stores = open_stores(places, reading.project.data, SystemClock(), lambda: tasks)
-        stack.callback(stores.close)
-        while stores.ingest.step():
-            pass
-        yield OwnOffice(stores, places)
+    with own_stores(root) as (places, stores):
+        yield AskedOffice(places.control_socket) if stores is None else OwnOffice(stores, places)
 
 
 class AskedOffice:

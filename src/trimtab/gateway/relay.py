@@ -244,10 +244,14 @@ class StreamedRelay(Relay):
             Relay.on_body(self, data)
             return
         now_s = self._clock.monotonic()
-        self.exchange.answer.chunk(data)
-        self._alarm.clocks.progress(now_s)
         self._alike.append(data)
         self._alike_s.append(now_s)
+        try:
+            self.exchange.answer.chunk(data)
+        except Exception as fault:  # noqa: BLE001  it is the end of the attempt
+            self._broke(fault)
+            return
+        self._alarm.clocks.progress(now_s)
         if len(self._alike) == BATCH_CHUNKS:
             self._take_alike()
 
