@@ -5,16 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trimtab.declare.masks import holds_secret
 from trimtab.declare.values import Wrong, text
 
 SECRET_WORD: Final = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)")
-SECRET_VALUE: Final = re.compile(
-    r"(?:\bsk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{16,}|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
-    r"|\bglpat-[\w-]{16,}|\bAKIA[0-9A-Z]{16}|\bxox[abeprs]-[\w-]{10,}|\bAIza[\w-]{30,}|\beyJ[\w-]{10,}\.eyJ"
-    r"|-----BEGIN |://[^/\s@]*:[^/\s@]*@|\bbearer\s+[A-Za-z0-9._~+/-]{16,})",
-    re.IGNORECASE,
-)
-"""How the keys of well-known services begin, private keys, tokens, and passwords in URLs."""
 OPTION: Final = re.compile(r"--?([A-Za-z0-9_-]+)(?:=.*)?", re.DOTALL)
 INSTEAD: Final = "take it out: what is written here is locked and kept in version control"
 
@@ -22,7 +16,7 @@ INSTEAD: Final = "take it out: what is written here is locked and kept in versio
 def open_text(value: object) -> str:
     """A plain string of one line in which no secret can be recognised; one that holds one is not repeated."""
     found = text(value)
-    if SECRET_VALUE.search(found):
+    if holds_secret(found):
         raise Wrong("a text that holds what looks like a secret (not repeated here)", INSTEAD)
     return found
 
