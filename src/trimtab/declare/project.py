@@ -14,6 +14,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
+
 Redaction = Literal["full", "preview", "digest", "none"]
 TaskClass = Literal["interactive", "background"]
 Environment = str
@@ -205,7 +207,7 @@ class Served(Struct, frozen=True):
 
 
 class Model(Struct, frozen=True):
-    """A pinned served model and the replicas that serve it.
+    """A pinned served model and the replicas that serve it. `scrape` None reads no metrics of theirs.
 
     `probe_s` is how often it is proved that the engine enforces schemas; None for never. `identity_s` is how often it
     is tested that the model is still the one that was locked; None for never. `retires` is the day on which its
@@ -230,6 +232,7 @@ class Model(Struct, frozen=True):
     served: Served = Served()
     retires: date | None = None
     identity_s: float | None = None
+    scrape: Scrape | None = None
 
 
 class Match(Struct, frozen=True):
@@ -444,6 +447,8 @@ class Task(Struct, frozen=True):
     repetition: Repetition = "flag"
     context: Context = Context()
     retrieval: tuple[str, ...] = ()
+    alerts: tuple[AlertRule, ...] = ()
+    completion: Completion | None = None
 
 
 class Defaults(Struct, frozen=True):
@@ -470,3 +475,4 @@ class Project(Struct, frozen=True):
     retrieval: dict[str, Retrieval] = {}
     data_sets: dict[str, DataSet] = {}
     lock: LockSettings = LockSettings()
+    alerting: Alerting = Alerting()

@@ -106,7 +106,8 @@ class ToolResult(Struct, frozen=True, array_like=True):
 class Admitted(Struct, frozen=True, omit_defaults=True, tag="admitted"):
     """A call that was let in; written before the first upstream byte.
 
-    `schema` is the digest of the schema its answer must keep, `redrive_of` the call whose dead letter this one repeats.
+    `schema` is the digest of the schema its answer must keep, `redrive_of` the call whose dead letter this one repeats,
+    `tools` the digest of the tools that came with a call outside any task.
     """
 
     call: str
@@ -139,6 +140,7 @@ class Admitted(Struct, frozen=True, omit_defaults=True, tag="admitted"):
     schema: str = ""
     redrive_of: str = ""
     context: ContextUse | None = None
+    tools: str = ""
 
 
 class Attempt(Struct, frozen=True, omit_defaults=True, tag="attempt"):
@@ -225,4 +227,34 @@ class Change(Struct, frozen=True, omit_defaults=True, tag="change"):
     detail: str = ""
 
 
-Event = Admitted | Attempt | Settled | Change
+class Score(Struct, frozen=True, omit_defaults=True, tag="score"):
+    """A judgement on a call, a run or a conversation: a person's feedback, an evaluation, a rule, a model as judge.
+
+    `id` is the judgement's own: one that comes again under the same id takes the place of the first. It has a `value`,
+    a `label`, or both; `correction` is the digest of the body with the answer that would have been right. What follows
+    `by` is taken from the call it is about (for a run or conversation, from its latest call), as far as that is known.
+    """
+
+    id: str
+    at_ns: int
+    name: str
+    source: Literal["feedback", "evaluation", "rule", "judge"]
+    call: str = ""
+    run: str = ""
+    conversation: str = ""
+    value: float | None = None
+    label: str = ""
+    correction: str = ""
+    explanation: str = ""
+    by: str = ""
+    environment: str = ""
+    task: str = ""
+    model: str = ""
+    replica: str = ""
+    prompt: str = ""
+    lock: str = ""
+    key: str = ""
+    settled_ns: int = 0
+
+
+Event = Admitted | Attempt | Settled | Change | Score

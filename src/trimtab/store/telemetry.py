@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Settled
+from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Score, Settled
 from trimtab.store.contract_figures import AnswerResult, ContractFigures
 from trimtab.store.lock_figures import CallKinds, LockUse
 
@@ -28,11 +28,12 @@ Measure = Literal["ttft", "tpot", "gap", "total", "output"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one insert brings: whole calls, their attempts, and changes."""
+    """What one insert brings: whole calls, their attempts, changes, and scores."""
 
     calls: tuple[Settled, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     changes: tuple[Change, ...] = ()
+    scores: tuple[Score, ...] = ()
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Batch:
@@ -40,6 +41,7 @@ class Batch:
         calls: list[Settled] = []
         attempts: list[Attempt] = []
         changes: list[Change] = []
+        scores: list[Score] = []
         for event in events:
             match event:
                 case Settled():
@@ -48,12 +50,14 @@ class Batch:
                     attempts.append(event)
                 case Change():
                     changes.append(event)
+                case Score():
+                    scores.append(event)
                 case Admitted():
                     pass
-        return cls(tuple(calls), tuple(attempts), tuple(changes))
+        return cls(tuple(calls), tuple(attempts), tuple(changes), tuple(scores))
 
     def __len__(self) -> int:
-        return len(self.calls) + len(self.attempts) + len(self.changes)
+        return len(self.calls) + len(self.attempts) + len(self.changes) + len(self.scores)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Is it well: signals derived from records, and the alerts on them."""

@@ -1,0 +1,44 @@
+"""Judgements on calls, summed: feedback, evaluations, completion rules and judges (`record.events.Score`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trimtab.store.histograms import Histogram
+
+
+@dataclass(frozen=True)
+class ScoreQuery:
+    """Scores given in [since, until), whole minutes, in ns since 1970; `step_s` as in `SliceQuery`."""
+
+    since_ns: int
+    until_ns: int
+    tasks: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    by: Literal["task", "model", "replica", "prompt", "lock", "key"] = "task"
+    only: str = ""
+    step_s: int = 0
+
+
+@dataclass(frozen=True)
+class ScoreCounts:
+    """The scores of one name: how many, the sum and squares of their values, how often each label was given.
+
+    `passed` counts values of at least 0.5, over the `valued` that have one. `lag_ms` is the histogram of the time
+    from the end of a call to its score, in milliseconds: labels come late, and a figure must say how late.
+    """
+
+    task: str
+    name: str
+    source: str
+    at_ns: int
+    value: str = ""
+    n: int = 0
+    valued: int = 0
+    passed: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    labels: Mapping[str, int] = field(default_factory=dict)
+    lag_ms: Histogram = field(default_factory=dict)

@@ -1,0 +1,77 @@
+"""Slices: what the calls of a task came to, over a step of time, and by one further thing that tells them apart.
+
+Signals, alerts and pages are made of these. One dimension at a time beside the task: its values are few, while those of
+all dimensions crossed would be as many as calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from trimtab.record.events import CostLabel, Outcome
+from trimtab.store.histograms import Histogram
+from trimtab.store.telemetry import CostSum
+
+Dimension = Literal["task", "model", "replica", "prompt", "lock", "key", "environment"]
+DIMENSIONS: Final[tuple[Dimension, ...]] = ("task", "model", "replica", "prompt", "lock", "key", "environment")
+Spread = Literal["ttft", "tpot", "gap", "total", "output", "input", "request"]
+SPREADS: Final[tuple[Spread, ...]] = ("ttft", "tpot", "gap", "total", "output", "input", "request")
+"""Latencies in microseconds; `output` and `input` in tokens; `request` in bytes of the request's body."""
+
+
+@dataclass(frozen=True)
+class SliceQuery:
+    """Calls that ended in [since, until), whole minutes, in ns since 1970.
+
+    `by` "task" tells no further than by task; `only` keeps one value of the dimension. `step_s` cuts the window into
+    steps that begin at multiples of it since 1970, a multiple of 60; 0 takes the window as one.
+    """
+
+    since_ns: int
+    until_ns: int
+    tasks: tuple[str, ...] = ()
+    by: Dimension = "task"
+    only: str = ""
+    step_s: int = 0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What the calls of one task, one value of the query's dimension and one step came to.
+
+    Answers with a schema are `valid_first`, `repaired`, `rejected`, `passed_invalid`, `truncated` or `refused`.
+    `cut` counts answers that ran into their limit on tokens. `tool_outcomes` counts tool calls of answers by how they
+    stood against the tools they could use, `tools` by the tool chosen ("(unknown)" for one that there is not).
+    `tool_results` are tools' answers that came with requests, `tool_errors` those of them that told of an error.
+    `attempts` adds up those of all calls; `retried` calls took more than one, `fallbacks` were answered by another
+    model than the first. `tokens` are in the classes of `Usage`. A call counts in a histogram only if it has the
+    measure; `total` is taken over calls with outcome ok.
+    """
+
+    task: str
+    at_ns: int
+    value: str = ""
+    calls: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    finish_reasons: Mapping[str, int] = field(default_factory=dict)
+    valid_first: int = 0
+    repaired: int = 0
+    rejected: int = 0
+    passed_invalid: int = 0
+    truncated: int = 0
+    refused: int = 0
+    repairs: int = 0
+    cut: int = 0
+    repetition: int = 0
+    tool_outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    tools: Mapping[str, int] = field(default_factory=dict)
+    tool_results: int = 0
+    tool_errors: int = 0
+    attempts: int = 0
+    retried: int = 0
+    fallbacks: int = 0
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    cost: Mapping[CostLabel, CostSum] = field(default_factory=dict)
+    spreads: Mapping[Spread, Histogram] = field(default_factory=dict)
