@@ -13,7 +13,8 @@ from trimtab.clock import SystemClock
 from trimtab.declare.load import load
 from trimtab.errors import NotLocked, StoreError
 from trimtab.lock import lockfile
-from trimtab.processes.inforce import Drift, InForce, LockChange, Standing, named_files
+from trimtab.processes.inforce import Drift, InForce, LockChange, Renewal, Standing, named_files
+from trimtab.processes.watched import WatchInForce
 
 DEADLINE = "policies/chat: "
 
@@ -227,7 +228,7 @@ def test_the_same_difference_is_told_once(root: Path) -> None:
     write_task(root, first_token="3s")
     first = in_force.renew().drift
     assert first is not None
-    assert in_force.renew() == ("same", in_force.snapshot.digest, in_force.snapshot.digest, (), None, None)
+    assert in_force.renew() == Renewal("same", in_force.snapshot.digest, in_force.snapshot.digest)
     assert in_force.standing.drift == first
 
 
@@ -259,3 +260,18 @@ def test_files_that_a_declaration_names_are_watched(root: Path) -> None:
     declaration.write_text(declaration.read_text() + '[lock]\ndependencies = ["deploy/pins.txt"]\n')
     assert set(named_files(load(root))) == {"deploy/pins.txt"}
     assert begin(root).files == {"deploy/pins.txt"}
+
+
+def test_an_edit_of_alerts_is_watched_for_at_once(root: Path) -> None:
+    """What control watches for is published at the start and after each edit of it, once."""
+    in_force = begin(root)
+    run = root / ".trimtab" / "run"
+    assert WatchInForce(run).read() == in_force.watch
+    served, before = in_force.snapshot, in_force.watch
+    task = root / "tasks" / "chat" / "task.toml"
+    task.write_text(f'owner = "support"\n{task.read_text()}')
+    renewal = in_force.renew()
+    assert renewal.watched == in_force.watch.digest != before.digest
+    assert WatchInForce(run).read().tasks["chat"].owner == "support"
+    assert in_force.renew().watched == ""
+    assert served.tasks["chat"].owner == ""

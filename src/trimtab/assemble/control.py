@@ -40,6 +40,7 @@ from trimtab.processes.resend import gateway_sender
 from trimtab.processes.tool_servers import McpServers
 from trimtab.processes.tool_shapes import ToolShapes
 from trimtab.processes.tool_watch import ToolWatch
+from trimtab.processes.watched import WatchInForce
 
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
@@ -108,6 +109,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         works=(watch.run, tools.run),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,
+        watch=WatchInForce(directory.run).read,
     )
 
     def ready() -> None:

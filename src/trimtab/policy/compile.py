@@ -48,7 +48,7 @@ def compile(project: Project, lock: Lock | None = None, *, agrees: bool = True) 
         gateway=project.gateway,
         defaults=project.defaults,
         models={
-            name: msgspec.structs.replace(model, served_name=resolved[name]) if name in resolved else model
+            name: msgspec.structs.replace(model, served_name=resolved.get(name, model.served_name), scrape=None)
             for name, model in sorted(project.models.items())
         },
         rates={name: tuple(map(_rate, model.prices)) for name, model in sorted(project.models.items()) if model.prices},

@@ -13,9 +13,13 @@ import msgspec
 from trimtab.errors import FormatError, StoreError
 from trimtab.policy.compile import digest
 from trimtab.policy.snapshot import FORMAT_VERSION, Snapshot, decode, encode
+from trimtab.policy.watch import Watch
+from trimtab.policy.watch import encode as encode_watch
 
 POINTER: Final = "snapshot.current"
 PATTERN: Final = "snapshot-*.mp"
+WATCH: Final = "watch.mp"
+"""What control watches for; it reads the file again when that has changed."""
 KEPT: Final = 8
 OWNER_ONLY: Final = 0o600
 
@@ -32,6 +36,12 @@ def publish(run: Path, snapshot: Snapshot) -> Path:
         _replace(run / POINTER, path.name.encode("ascii"))
         _prune(run, path)
     return path
+
+
+def publish_watch(run: Path, watch: Watch) -> None:
+    """Writes what is watched for into the directory `run`, in place of the last. Raises `StoreError`."""
+    with _mapped(run):
+        _replace(run / WATCH, encode_watch(watch))
 
 
 def load_current(run: Path) -> Snapshot:

@@ -48,6 +48,9 @@ class Announcer:
                 event(log, logging.INFO, "declaration_unchanged", digest=renewal.before, by=by)
             case "held_back":
                 pass  # its drift says it
+        if renewal.watched:
+            self._changes.note("watch", environment, after=renewal.watched, by=by)
+            event(log, logging.INFO, "watch_in_force", digest=renewal.watched, by=by)
         self._lock(renewal.lock, by)
         self._drift(renewal.drift, by)
 

@@ -22,6 +22,7 @@ from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
+from trimtab.policy.watch import Watch
 from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp_app
 from trimtab.processes.data_api import data_routes
 from trimtab.processes.dead import Undertaker
@@ -74,7 +75,8 @@ class ControlParts:
     `open_stores` is called in the thread that will use them, again and again while it raises `StoreError`; it makes
     the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one,
     `send` sends dead letters through the gateway. `works` go on beside it all and are cancelled at the stop;
-    `identity` tells what one of them found of models, `tools` what another found of tools.
+    `identity` tells what one of them found of models, `tools` what another found of tools; `watch` is what is declared
+    of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read.
     """
 
     clock: Clock
@@ -87,6 +89,7 @@ class ControlParts:
     works: Sequence[Callable[[], Coroutine[object, object, None]]] = ()
     identity: Callable[[], Figures] = Figures
     tools: Callable[[], Sequence[Drifting]] = tuple
+    watch: Callable[[], Watch] = Watch
 
 
 async def serve_control(

@@ -19,8 +19,9 @@ from trimtab.lock.diff import differences
 from trimtab.lock.lockfile import Lock
 from trimtab.policy.agreement import PRODUCTION, SHOWN, Agreement, agreement_on_disk, told
 from trimtab.policy.compile import compile as compile_policy
-from trimtab.policy.publish import publish
+from trimtab.policy.publish import publish, publish_watch
 from trimtab.policy.snapshot import Snapshot
+from trimtab.policy.watch import Watch, watch_of
 from trimtab.processes.roster import write_json
 
 Kind = Literal["same", "switched", "refused", "held_back", "needs_restart"]
@@ -72,7 +73,8 @@ class Renewal(NamedTuple):
     """What reading the declaration again led to; `lines` are the mistakes, the differences from the lock, or the
     settings that need a restart.
 
-    `lock` tells of a lock that came in force, `drift` of a difference from it that was not there before.
+    `lock` tells of a lock that came in force, `drift` of a difference from it that was not there before, `watched` of
+    other rules on what control watches for: their digest.
     """
 
     kind: Kind
@@ -81,6 +83,7 @@ class Renewal(NamedTuple):
     lines: tuple[str, ...] = ()
     lock: LockChange | None = None
     drift: Drift | None = None
+    watched: str = ""
 
 
 class Candidate(NamedTuple):
@@ -106,11 +109,13 @@ class InForce:
         self._standing_path = standing_path
         self._clock = clock
         self._lock = _kept(run / lockfile.FILE)
+        self.watch = Watch()
         candidate = _candidate(project)
         agreement = candidate.agreement
         if project.environment == PRODUCTION and not agreement.holds:
             raise NotLocked(root=project.root, listing="\n" + told(agreement.words, agreement.count))
         self.started = self._put(candidate, self._drift(agreement))
+        self._watch(project)
 
     @property
     def last_lock(self) -> str:
@@ -143,8 +148,9 @@ class InForce:
         fresh = drift if drift is not None and not _alike(drift, self.standing.drift) else None
         if snapshot.digest == before:
             self._stand(drift=drift)
-            return Renewal("same", before, before, drift=fresh)
-        return Renewal("switched", before, snapshot.digest, lock=self._put(candidate, drift), drift=fresh)
+            return Renewal("same", before, before, drift=fresh, watched=self._watch(project))
+        lock = self._put(candidate, drift)
+        return Renewal("switched", before, snapshot.digest, lock=lock, drift=fresh, watched=self._watch(project))
 
     def _put(self, candidate: Candidate, drift: Drift | None) -> LockChange | None:
         """Publishes a snapshot; what changed if another lock came in force with it.
@@ -159,6 +165,15 @@ class InForce:
         self.path, self.project, self.snapshot, self.standing = path, project, snapshot, standing
         self.files = frozenset(named_files(project))
         return change
+
+    def _watch(self, project: Project) -> str:
+        """Publishes what is watched for; its digest where that is another than before, else empty."""
+        watch = watch_of(project)
+        if watch.digest == self.watch.digest:
+            return ""
+        publish_watch(self._run, watch)
+        self.watch = watch
+        return watch.digest
 
     def _use_lock(self, lock: Lock | None) -> LockChange | None:
         """Keeps the lock in force, for this life and the next; one that serves no more is compared with the next."""
