@@ -84,12 +84,8 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     settings = ControlSettings(listen, directory.control_socket, directory.run, snapshot.environment, is_open)
 
     pool, signers = Pool(clock), Signers(Secrets().read, clock)
-    calls = ProbeCalls(noted, lambda: in_force.snapshot, orders.epoch, IdSource())
-    interview = Interview(ReplicaClient(pool, signers), clock, calls)
-    locked = Locked(directory.run, Path(orders.root))
     lock = LockInForce(directory.run, Path(orders.root))
-    draw = random.Random()  # noqa: S311 - statistics, not secrecy
-    watch = IdentityWatch(lambda: in_force.snapshot, locked, interview, noted, directory.identity, clock, draw)
+    watch = _identity_watch(orders, in_force, directory, ReplicaClient(pool, signers), noted)
     tools = _tool_watch(orders, in_force, directory, lock, noted)
     parts = ControlParts(
         clock=clock,
@@ -129,6 +125,23 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         board.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _identity_watch(
+    orders: ControlOrders, in_force: InForce, directory: DataDirectory, client: ReplicaClient, noted: Changes
+) -> IdentityWatch:
+    """What tests that models are still those that were locked."""
+    clock = SystemClock()
+    calls = ProbeCalls(noted, lambda: in_force.snapshot, orders.epoch, IdSource())
+    return IdentityWatch(
+        lambda: in_force.snapshot,
+        Locked(directory.run, Path(orders.root)),
+        Interview(client, clock, calls),
+        noted,
+        directory.identity,
+        clock,
+        random.Random(),  # noqa: S311 - statistics, not secrecy
+    )
 
 
 def _tool_watch(
