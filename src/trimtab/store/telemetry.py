@@ -14,6 +14,8 @@ from typing import Literal, Protocol
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Score, Settled
 from trimtab.store.contract_figures import AnswerResult, ContractFigures
 from trimtab.store.lock_figures import CallKinds, LockUse
+from trimtab.store.searching import Searching
+from trimtab.store.texts import CallText
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
@@ -28,12 +30,13 @@ Measure = Literal["ttft", "tpot", "gap", "total", "output"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one insert brings: whole calls, their attempts, changes, and scores."""
+    """What one insert brings: whole calls, their attempts, changes, scores, and what calls are searched by."""
 
     calls: tuple[Settled, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     changes: tuple[Change, ...] = ()
     scores: tuple[Score, ...] = ()
+    texts: tuple[CallText, ...] = ()
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Batch:
@@ -57,7 +60,8 @@ class Batch:
         return cls(tuple(calls), tuple(attempts), tuple(changes), tuple(scores))
 
     def __len__(self) -> int:
-        return len(self.calls) + len(self.attempts) + len(self.changes) + len(self.scores)
+        parts = self.calls, self.attempts, self.changes, self.scores, self.texts
+        return sum(map(len, parts))
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ class PromptFigures:
     last_ns: int = 0
 
 
-class Telemetry(Protocol):
+class Telemetry(Searching, Protocol):
     """The analytical store."""
 
     def migrate(self) -> None:
