@@ -17,6 +17,7 @@ from trimtab.reports.contracts import ContractReport, contract_reports
 from trimtab.reports.drift import Drifted, drifted
 from trimtab.statistics.intervals import wilson
 from trimtab.store.lock_figures import LockUse
+from trimtab.store.outcomes import succeeded
 from trimtab.store.telemetry import (
     MAX_LEVELS,
     MINUTE_NS,
@@ -32,11 +33,6 @@ from trimtab.store.telemetry import (
 
 SHOWN_LEVELS = (0.5, 0.95, 0.99, 1.0)
 OK = "ok"
-CALLERS = frozenset(
-    {"client_gone", "invalid_request", "unknown_task", "unknown_model", "not_found", "method_not_allowed"}
-    | {"request_timeout", "headers_too_large", "payload_too_large", "unauthorized", "forbidden", "lock_drift"}
-)
-"""Outcomes that are the caller's doing: they count as requests, but not for or against the rate of success."""
 
 Standing = Literal["met", "missed", "not enough data"]
 
@@ -269,10 +265,9 @@ def _is_enough(n: int, level: float) -> bool:
 
 def success_rate(outcomes: Mapping[str, int]) -> SuccessRate:
     """The share of calls that succeeded, by how calls ended."""
-    succeeded = outcomes.get(OK, 0)
-    n = sum(count for outcome, count in outcomes.items() if outcome not in CALLERS)
-    interval = wilson(succeeded, n)
-    return SuccessRate(succeeded, n, succeeded / n if n else None, interval.low, interval.high)
+    found = succeeded(outcomes)
+    share = found.of / found.n if found.n else None
+    return SuccessRate(found.of, found.n, share, *wilson(found.of, found.n))
 
 
 def _cost(found: CostSum) -> Cost:

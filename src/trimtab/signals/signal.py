@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from trimtab.store.histograms import Histogram
+from trimtab.store.scores import ScoreCounts
 from trimtab.store.slices import Slice
 
 Family = Literal["behaviour", "infrastructure", "cost"]
 Better = Literal["higher", "lower", "neither"]
+Source = Literal["slices", "readings", "scores", "engine", "state"]
+Kind = Literal["ratio", "spread", "shares", "amount", "fields", "reading"]
+Per = Literal["window", "second", "call", "completed"]
 
 
 class Ratio(NamedTuple):
@@ -20,13 +24,30 @@ class Ratio(NamedTuple):
     n: int
 
 
+class Series(NamedTuple):
+    """Where `/metrics` has the same figure.
+
+    `of` selects the counter of what is counted, `n` that of what it is counted among; of a spread, `of` is the name of
+    the histogram. `task` is the label that names the task, empty where none does.
+    """
+
+    of: str
+    n: str = ""
+    task: str = "task"
+
+
 @dataclass(frozen=True)
 class Signal:
     """A signal's name and unit; what it says, and what it means when it changes.
 
-    One of `ratio`, `spread`, `shares` and `amount` reads it from a slice; `scale` brings what it reads into `unit`.
-    `better` tells which way is good. `metric` is the Prometheus expression of the same figure, with `$task` where the
-    task stands, or empty where none tells it.
+    One of `ratio`, `spread`, `shares` and `amount` reads it from a slice; `scale` brings what it reads into `unit`. An
+    amount is told for the whole window, a second, each of `count` calls, or each completed task. `scored` reads a ratio
+    from scores and `lag` a histogram, and both give None for those that are not their own. `reads` names what else it is read from: the beginning
+    of the fields of readings, a series of the engine, a figure of the host's state.
+
+    `better` tells which way is good. `of` and `among` tell in words what is counted, and among what. `series` is where
+    Prometheus finds the same. `independent` is false where what is counted is not independent of each other (tokens of
+    one call), so that no interval can be told of the share.
     """
 
     name: str
@@ -40,4 +61,28 @@ class Signal:
     shares: Callable[[Slice], Mapping[str, int]] | None = None
     amount: Callable[[Slice], float] | None = None
     scale: float = 1.0
-    metric: str = ""
+    source: Source = "slices"
+    of: str = ""
+    among: str = ""
+    per: Per = "window"
+    count: Callable[[Slice], int] | None = None
+    scored: Callable[[ScoreCounts], Ratio | None] | None = None
+    lag: Callable[[ScoreCounts], Histogram | None] | None = None
+    reads: str = ""
+    series: Series | None = None
+    independent: bool = True
+
+    @property
+    def kind(self) -> Kind:
+        """What its figure is: a ratio, a distribution of numbers, shares of a whole, an amount, one of the first three
+        for each field that was read (`fields`), or the latest reading of a gauge (`reading`).
+        """
+        if self.ratio is not None or self.scored is not None:
+            return "ratio"
+        if self.spread is not None or self.lag is not None:
+            return "spread"
+        if self.shares is not None:
+            return "shares"
+        if self.amount is not None:
+            return "amount"
+        return "fields" if self.source == "readings" else "reading"

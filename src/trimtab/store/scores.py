@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from trimtab.store.histograms import Histogram
+
+COMPLETION: Final = "completion"
+"""The score that tells whether the work of a run, or of a call outside any run, was done: at least 0.5 where it was."""
+ACCURACY: Final = "accuracy"
+"""The score that tells whether an answer was right, by a label or a corrected answer: at least 0.5 where it was."""
 
 
 @dataclass(frozen=True)

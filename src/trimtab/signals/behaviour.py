@@ -1,0 +1,301 @@
+"""Signals of behaviour: whether what comes back is what was meant."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimtab.signals.signal import Ratio, Series, Signal
+from trimtab.store.scores import ACCURACY, COMPLETION, ScoreCounts
+from trimtab.store.slices import Slice
+
+REFUSALS: Final = ("refusal", "content_filter")
+"""Finish reasons by which models' APIs tell a refusal."""
+ANSWERS: Final = "trimtab_contract_answers_total"
+FINISHED: Final = "trimtab_finish_reasons_total"
+CALLS: Final = "trimtab_calls_total"
+TOOL_CALLS: Final = "trimtab_tool_calls_total"
+
+
+def with_schema(one: Slice) -> int:
+    """Answers that had a schema to keep and came: each has exactly one of six results."""
+    return one.valid_first + one.repaired + one.rejected + one.passed_invalid + one.truncated + one.refused
+
+
+def finished(one: Slice) -> int:
+    """Calls of which the model told how it ended its answer."""
+    return sum(one.finish_reasons.values())
+
+
+def refusals(one: Slice) -> Ratio:
+    """Refusals by verdict where answers have a schema, else by finish reason."""
+    if with_schema(one):
+        return Ratio(one.refused, with_schema(one))
+    return Ratio(sum(one.finish_reasons.get(reason, 0) for reason in REFUSALS), finished(one))
+
+
+def scored_as(one: ScoreCounts, name: str) -> Ratio | None:
+    """The scores of one name: those that passed of those with a value."""
+    return Ratio(one.passed, one.valued) if one.name == name else None
+
+
+PARSE_RATE: Final = Signal(
+    name="parse_rate",
+    family="behaviour",
+    unit="share",
+    better="higher",
+    says="Answers valid against the task's schema at the first time of asking.",
+    means="The prompt, the model or the schema changed so that the two no longer fit.",
+    ratio=lambda one: Ratio(one.valid_first, with_schema(one)),
+    of="answers valid at the first time",
+    among="answers that had a schema to keep and came",
+    series=Series(f'{ANSWERS}{{result="valid_first"}}', ANSWERS),
+)
+PARSE_RATE_AFTER_REPAIR: Final = Signal(
+    name="parse_rate_after_repair",
+    family="behaviour",
+    unit="share",
+    better="higher",
+    says="Answers valid in the end, those valid only after the model was asked again among them.",
+    means="If it stands while the parse rate falls, repairs hide the fault at the price of time and tokens.",
+    ratio=lambda one: Ratio(one.valid_first + one.repaired, with_schema(one)),
+    of="answers valid at the first time or after repair",
+    among="answers that had a schema to keep and came",
+    series=Series(f'{ANSWERS}{{result=~"valid_first|repaired"}}', ANSWERS),
+)
+REPAIR_SHARE: Final = Signal(
+    name="repair_share",
+    family="behaviour",
+    unit="share",
+    better="lower",
+    says="How often models were asked again, for each call; never more than once each.",
+    means="Answers or tool calls break their schema more often; time and tokens go into asking again.",
+    ratio=lambda one: Ratio(min(one.repairs, one.calls), one.calls),
+    of="times a model was asked again",
+    among="calls",
+    series=Series("trimtab_repairs_total", CALLS),
+)
+REFUSAL_RATE: Final = Signal(
+    name="refusal_rate",
+    family="behaviour",
+    unit="share",
+    better="lower",
+    says="Answers in which the model refused, as its API tells it.",
+    means="A prompt, a safety setting or the model behind a name changed; or the traffic did.",
+    ratio=refusals,
+    of="refusals, by verdict where there is a schema, else by finish reason",
+    among="answers that had a schema to keep and came; without schemas, answers with a finish reason",
+    series=Series(f'{FINISHED}{{reason=~"{"|".join(REFUSALS)}"}}', FINISHED),
+)
+CUT_SHARE: Final = Signal(
+    name="cut_share",
+    family="behaviour",
+    unit="share",
+    better="lower",
+    says="Answers that ran into their limit on tokens.",
+    means="Answers became longer, or the limit smaller; what is cut is lost.",
+    ratio=lambda one: Ratio(min(one.cut, finished(one)), finished(one)),
+    of="answers cut by the limit",
+    among="answers with a finish reason",
+    series=Series(f'{FINISHED}{{reason=~"length|max_tokens|max_output_tokens"}}', FINISHED),
+)
+REPETITION_SHARE: Final = Signal(
+    name="repetition_share",
+    family="behaviour",
+    unit="share",
+    better="lower",
+    says="Calls whose answer fell into degenerate repetition.",
+    means="Sampling, a template or a quantisation changed so that the model loops.",
+    ratio=lambda one: Ratio(one.repetition, one.calls),
+    of="calls with degenerate repetition",
+    among="calls",
+    series=Series("trimtab_repetition_total", CALLS),
+)
+TOOL_VALIDITY: Final = Signal(
+    name="tool_validity",
+    family="behaviour",
+    unit="share",
+    better="higher",
+    says="Tool calls that name a tool there is, with arguments valid against its schema.",
+    means="A tool's definition, the prompt or the model's chat template changed.",
+    ratio=lambda one: Ratio(one.tool_outcomes.get("valid", 0), sum(one.tool_outcomes.values())),
+    of="valid tool calls",
+    among="tool calls in answers, those of repaired attempts among them",
+    series=Series(f'{TOOL_CALLS}{{outcome="valid"}}', TOOL_CALLS),
+)
+TOOL_OUTCOMES: Final = Signal(
+    name="tool_outcomes",
+    family="behaviour",
+    unit="share",
+    better="neither",
+    says="Tool calls by how they stood against the tools they could use.",
+    means="Tells which fault a fall of tool validity is: no JSON, no such tool, or arguments against the schema.",
+    shares=lambda one: {str(outcome): count for outcome, count in one.tool_outcomes.items()},
+    of="tool calls of each outcome",
+    among="tool calls in answers, those of repaired attempts among them",
+    series=Series(TOOL_CALLS),
+)
+TOOL_ERROR_RATE: Final = Signal(
+    name="tool_error_rate",
+    family="behaviour",
+    unit="share",
+    better="lower",
+    says="Tools' answers that told of an error, as they came back with requests.",
+    means="A tool or what stands behind it fails, or the model calls it wrongly in a way its schema allows.",
+    ratio=lambda one: Ratio(one.tool_errors, one.tool_results),
+    of="tools' answers with an error",
+    among="tools' answers that came with requests for the first time",
+    series=Series('trimtab_tool_results_total{result="error"}', "trimtab_tool_results_total"),
+)
+TOOLS_CHOSEN: Final = Signal(
+    name="tools_chosen",
+    family="behaviour",
+    unit="share",
+    better="neither",
+    says="Tool calls by the tool that was chosen; `(unknown)` for tools that there are not.",
+    means="The model decides otherwise than it did, or is asked for other things.",
+    shares=lambda one: one.tools,
+    of="tool calls of each tool",
+    among="tool calls in answers",
+    series=Series(TOOL_CALLS),
+)
+FINISH_REASONS: Final = Signal(
+    name="finish_reasons",
+    family="behaviour",
+    unit="share",
+    better="neither",
+    says="Answers by the reason for which the model ended them.",
+    means="More tool calls, more cut answers, more filtered ones: the shape of answers changed.",
+    shares=lambda one: one.finish_reasons,
+    of="answers of each finish reason",
+    among="answers with a finish reason",
+    series=Series(FINISHED),
+)
+OUTPUT_LENGTH: Final = Signal(
+    name="output_length",
+    family="behaviour",
+    unit="tokens",
+    better="neither",
+    says="Length of the delivered answer, where the engine told it.",
+    means="The model became wordier or terser: cost and latency follow, and often correctness did already.",
+    spread=lambda one: one.spreads.get("output", {}),
+    of="output tokens of a call",
+    among="calls whose engine told it",
+    series=Series('gen_ai_client_token_usage{gen_ai_token_type="output"}', task="trimtab_task"),
+)
+INPUT_LENGTH: Final = Signal(
+    name="input_length",
+    family="behaviour",
+    unit="tokens",
+    better="neither",
+    says="Length of what was sent to the model, cached or not.",
+    means="The traffic or the context changed: measure this before blaming the model.",
+    spread=lambda one: one.spreads.get("input", {}),
+    of="input tokens of a call",
+    among="calls whose engine told it",
+    series=Series('gen_ai_client_token_usage{gen_ai_token_type="input"}', task="trimtab_task"),
+)
+REQUEST_SIZE: Final = Signal(
+    name="request_size",
+    family="behaviour",
+    unit="bytes",
+    better="neither",
+    says="Size of the request's body as the client sent it.",
+    means="Clients send more or less than they did.",
+    spread=lambda one: one.spreads.get("request", {}),
+    of="bytes of a request",
+    among="calls",
+)
+PREDICTIONS: Final = Signal(
+    name="predictions",
+    family="behaviour",
+    unit="share",
+    better="neither",
+    says="What answers say: the shares of each enum or boolean field's values, the distribution of each number.",
+    means="The model decides otherwise, or the traffic changed: hold it against the inputs.",
+    source="readings",
+    reads="answer/",
+    of="answers with each value of a field",
+    among="answers in which the field was read",
+)
+CONFIDENCE: Final = Signal(
+    name="confidence",
+    family="behaviour",
+    unit="probability",
+    better="higher",
+    says="Mean probability of the tokens of an answer, and of each of its fields.",
+    means="A model that is less sure of the same questions often is wrong more often, before any label says so.",
+    source="readings",
+    reads="confidence/",
+    of="mean token probability of a field",
+    among="answers with log probabilities",
+)
+INPUTS: Final = Signal(
+    name="inputs",
+    family="behaviour",
+    unit="share",
+    better="neither",
+    says="What is asked: typed inputs of the prompt, language, and the rough content of the text.",
+    means="The traffic changed. An alert on answers that comes with this is a change of questions.",
+    source="readings",
+    reads="input",
+    of="calls with each value of an input",
+    among="calls in which the input was read",
+)
+COMPLETION_RATE: Final = Signal(
+    name="completion",
+    family="behaviour",
+    unit="share",
+    better="higher",
+    says="Runs, or calls outside any run, whose work was done: by the task's rule, feedback or a sampled judge.",
+    means="Whatever else is green, the work is not being done.",
+    source="scores",
+    scored=lambda one: scored_as(one, COMPLETION),
+    reads=COMPLETION,
+    of="scores `completion` of at least 0.5",
+    among="scores `completion` with a value",
+)
+LABELLED_ACCURACY: Final = Signal(
+    name="accuracy",
+    family="behaviour",
+    unit="share",
+    better="higher",
+    says="Answers that a label, which came later, found right.",
+    means="Answers became wrong; labels come late, so it tells of the time that `label_lag` says.",
+    source="scores",
+    scored=lambda one: scored_as(one, ACCURACY),
+    reads=ACCURACY,
+    of="scores `accuracy` of at least 0.5",
+    among="scores `accuracy` with a value",
+)
+LABEL_LAG: Final = Signal(
+    name="label_lag",
+    family="behaviour",
+    unit="s",
+    better="lower",
+    says="Time from the end of a call to the label that judged it.",
+    means="Labels come later: accuracy tells of an older time.",
+    source="scores",
+    lag=lambda one: one.lag_ms if one.name == ACCURACY else None,
+    reads=ACCURACY,
+    scale=1e-3,
+    of="time to a score `accuracy`",
+    among="scores `accuracy`",
+)
+FEEDBACK: Final = Signal(
+    name="feedback",
+    family="behaviour",
+    unit="share",
+    better="higher",
+    says="Feedback of people that was good: a value of at least 0.5.",
+    means="People like the answers less, or other people answer.",
+    source="scores",
+    scored=lambda one: Ratio(one.passed, one.valued) if one.source == "feedback" else None,
+    reads="feedback",
+    of="feedback of at least 0.5",
+    among="feedback with a value",
+)
+SIGNALS: Final[tuple[Signal, ...]] = (
+    *(PARSE_RATE, PARSE_RATE_AFTER_REPAIR, REPAIR_SHARE, TOOL_VALIDITY, TOOL_OUTCOMES, TOOL_ERROR_RATE, TOOLS_CHOSEN),
+    *(COMPLETION_RATE, LABELLED_ACCURACY, LABEL_LAG, FEEDBACK, OUTPUT_LENGTH, CUT_SHARE, REFUSAL_RATE),
+    *(REPETITION_SHARE, FINISH_REASONS, PREDICTIONS, CONFIDENCE, INPUTS, INPUT_LENGTH, REQUEST_SIZE),
+)

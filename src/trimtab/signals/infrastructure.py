@@ -1,0 +1,267 @@
+"""Signals of infrastructure: whether calls are answered, and how fast."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimtab.signals.signal import Ratio, Series, Signal
+from trimtab.store.outcomes import CALLERS, DEADLINES, succeeded
+from trimtab.store.slices import Slice, Spread
+
+CALLS: Final = "trimtab_calls_total"
+NOT_CALLERS: Final = f'outcome!~"{"|".join(sorted(CALLERS))}"'
+JUDGED: Final = f"{CALLS}{{{NOT_CALLERS}}}"
+AMONG_JUDGED: Final = "calls that did not end by the caller's doing"
+CLOCKS: Final = {
+    "deadline_connect": "connecting to a replica",
+    "deadline_first_token": "the first token",
+    "deadline_gap": "the silence between two tokens",
+    "deadline_total": "the whole call",
+}
+
+
+def judged(one: Slice, *outcomes: str) -> Ratio:
+    """Calls of these outcomes, of those that did not end by the caller's doing."""
+    return Ratio(sum(one.outcomes.get(outcome, 0) for outcome in outcomes), succeeded(one.outcomes).n)
+
+
+def _failed(one: Slice) -> Ratio:
+    found = succeeded(one.outcomes)
+    return Ratio(found.n - found.of, found.n)
+
+
+def _deadline(outcome: str, what: str) -> Signal:
+    return Signal(
+        name=f"{outcome}_share",
+        family="infrastructure",
+        unit="share",
+        better="lower",
+        says=f"Calls that ran out of the time allowed for {what}.",
+        means=f"Tells which clock runs out where the share of deadlines rises: {what}.",
+        ratio=lambda one: judged(one, outcome),
+        of=f"calls with outcome `{outcome}`",
+        among=AMONG_JUDGED,
+        series=Series(f'{CALLS}{{outcome="{outcome}"}}', JUDGED),
+    )
+
+
+def _time(name: str, spread: Spread, says: str, means: str, metric: str = "") -> Signal:
+    return Signal(
+        name=name,
+        family="infrastructure",
+        unit="s",
+        better="lower",
+        says=says,
+        means=means,
+        spread=lambda one: one.spreads.get(spread, {}),
+        scale=1e-6,
+        of="time of a call",
+        among="calls with outcome `ok`" if spread == "total" else "streamed calls that have it",
+        series=Series(metric, task="trimtab_task") if metric else None,
+    )
+
+
+def _of_engine(name: str, reads: str, unit: str, says: str, means: str) -> Signal:
+    return Signal(name, "infrastructure", unit, "lower", says, means, source="engine", reads=reads)
+
+
+def _of_state(name: str, reads: str, unit: str, says: str, means: str) -> Signal:
+    return Signal(name, "infrastructure", unit, "lower", says, means, source="state", reads=reads)
+
+
+REQUEST_RATE: Final = Signal(
+    name="request_rate",
+    family="infrastructure",
+    unit="calls/s",
+    better="neither",
+    says="Calls that ended, a second.",
+    means="Traffic changed; of a task that went silent nothing else can be told.",
+    amount=lambda one: float(one.calls),
+    per="second",
+    of="calls that ended",
+    among="seconds of the window",
+    series=Series(CALLS),
+)
+AVAILABILITY: Final = Signal(
+    name="availability",
+    family="infrastructure",
+    unit="share",
+    better="higher",
+    says="Calls that were answered well; what callers spoilt or cancelled counts neither for nor against.",
+    means="Replicas, network, deadlines or contracts fail: outcomes tell which.",
+    ratio=lambda one: Ratio(*succeeded(one.outcomes)),
+    of="calls with outcome `ok`",
+    among=AMONG_JUDGED,
+    series=Series(f'{CALLS}{{outcome="ok"}}', JUDGED),
+)
+ERROR_RATE: Final = Signal(
+    name="error_rate",
+    family="infrastructure",
+    unit="share",
+    better="lower",
+    says="Calls that failed by our doing: one less availability.",
+    means="Replicas, network, deadlines or contracts fail: outcomes tell which.",
+    ratio=_failed,
+    of="calls with another outcome than `ok` that is not the caller's doing",
+    among=AMONG_JUDGED,
+    series=Series(f'{CALLS}{{outcome!~"{"|".join(sorted({*CALLERS, "ok"}))}"}}', JUDGED),
+)
+OUTCOMES: Final = Signal(
+    name="outcomes",
+    family="infrastructure",
+    unit="share",
+    better="neither",
+    says="Calls by how they ended: `ok`, an error code, `client_gone` or `abandoned`.",
+    means="Tells which code a rise of the error rate is made of.",
+    shares=lambda one: one.outcomes,
+    of="calls of each outcome",
+    among="calls",
+    series=Series(CALLS),
+)
+CANCELLED_SHARE: Final = Signal(
+    name="cancelled_share",
+    family="infrastructure",
+    unit="share",
+    better="lower",
+    says="Calls whose client left before the answer ended.",
+    means="Clients lose patience or have shorter deadlines than the task.",
+    ratio=lambda one: Ratio(one.outcomes.get("client_gone", 0), one.calls),
+    of="calls with outcome `client_gone`",
+    among="calls",
+    series=Series(f'{CALLS}{{outcome="client_gone"}}', CALLS),
+)
+DEADLINE_SHARE: Final = Signal(
+    name="deadline_share",
+    family="infrastructure",
+    unit="share",
+    better="lower",
+    says="Calls that ran out of one of their clocks.",
+    means="Replicas are slower or unreachable, or a deadline was shortened.",
+    ratio=lambda one: judged(one, *DEADLINES),
+    of="calls with an outcome `deadline_...`",
+    among=AMONG_JUDGED,
+    series=Series(f'{CALLS}{{outcome=~"{"|".join(DEADLINES)}"}}', JUDGED),
+)
+TTFT: Final = _time(
+    "ttft",
+    "ttft",
+    "Time from a call's last byte read to its first content-bearing event written; streamed calls only.",
+    "Queues at the engine, longer prompts, or a prefix cache that no longer hits.",
+    "gen_ai_server_time_to_first_token_seconds",
+)
+TPOT: Final = _time(
+    "tpot",
+    "tpot",
+    "Time from a call's first token to its last, divided by its output tokens less one; streamed calls only.",
+    "More calls at once on a replica, a slower GPU, or a larger model behind the name.",
+    "gen_ai_server_time_per_output_token_seconds",
+)
+LONGEST_GAP: Final = _time(
+    "longest_gap",
+    "gap",
+    "The longest silence between two content-bearing events of a call.",
+    "Preemptions at the engine, or something on the way that holds chunks back.",
+    "trimtab_longest_gap_seconds",
+)
+TOTAL: Final = _time(
+    "total",
+    "total",
+    "Time from a call's last byte read to its answer's last byte written.",
+    "Longer answers, or any of the other times: hold it against output length.",
+    "gen_ai_server_request_duration_seconds",
+)
+RETRY_SHARE: Final = Signal(
+    name="retry_share",
+    family="infrastructure",
+    unit="share",
+    better="lower",
+    says="Calls that took more than one attempt.",
+    means="A replica fails before its first token; callers see it as latency only.",
+    ratio=lambda one: Ratio(one.retried, one.calls),
+    of="calls with more than one attempt",
+    among="calls",
+    series=Series("trimtab_retried_calls_total", CALLS),
+)
+FALLBACK_SHARE: Final = Signal(
+    name="fallback_share",
+    family="infrastructure",
+    unit="share",
+    better="lower",
+    says="Calls that were answered by another model than the task's first.",
+    means="The first model is down; answers, cost and latency are those of another one.",
+    ratio=lambda one: Ratio(one.fallbacks, one.calls),
+    of="calls answered by a fallback",
+    among="calls",
+    series=Series("trimtab_fallback_calls_total", CALLS),
+)
+STATE: Final = (
+    _of_state(
+        "breaker_openings",
+        "trimtab_breaker_openings_total",
+        "openings",
+        "Times the breaker of a replica has opened.",
+        "A replica fails so often that it gets no calls for a while.",
+    ),
+    _of_state(
+        "dead_letters",
+        "trimtab_dead_letters",
+        "letters",
+        "Calls that failed for good, and damaged segments, that wait for somebody.",
+        "Work is lost until somebody re-drives or drops it.",
+    ),
+    _of_state(
+        "probes",
+        "trimtab_model_identity_same",
+        "0 or 1",
+        "Whether each replica answers as the model that was locked: 1 while it does.",
+        "Another model, quantisation or template serves under the same name.",
+    ),
+    _of_state(
+        "telemetry_lag",
+        "trimtab_spool_lag_seconds",
+        "s",
+        "Age of the oldest record that telemetry does not hold yet.",
+        "Every other signal tells of an older time.",
+    ),
+)
+ENGINE: Final = (
+    _of_engine(
+        "queue_depth",
+        "queue_depth",
+        "requests",
+        "Requests that wait at a replica.",
+        "More is asked than the replica can begin; times to first token follow.",
+    ),
+    _of_engine(
+        "running", "running", "requests", "Requests that a replica works on.", "Load; times per output token follow it."
+    ),
+    _of_engine(
+        "kv_cache_usage",
+        "kv_cache_usage",
+        "share",
+        "Part of a replica's KV cache that is in use.",
+        "Near 1 the engine preempts requests or lets them wait.",
+    ),
+    _of_engine(
+        "preemptions",
+        "preemptions",
+        "requests",
+        "Requests that a replica had to put back for want of KV cache.",
+        "Gaps amid answers: too much is asked at once, or contexts are longer.",
+    ),
+    _of_engine(
+        "gpu_utilisation",
+        "gpu_utilisation",
+        "share",
+        "Part of the time in which a replica's GPU was busy.",
+        "Little under load points at the host or the network.",
+    ),
+    _of_engine(
+        "gpu_memory_used", "gpu_memory_used", "bytes", "Memory in use on a replica's GPU.", "Something else took it."
+    ),
+)
+SIGNALS: Final[tuple[Signal, ...]] = (
+    *(REQUEST_RATE, AVAILABILITY, ERROR_RATE, OUTCOMES, CANCELLED_SHARE, DEADLINE_SHARE),
+    *(_deadline(outcome, what) for outcome, what in CLOCKS.items()),
+    *(TTFT, TPOT, LONGEST_GAP, TOTAL, RETRY_SHARE, FALLBACK_SHARE, *STATE, *ENGINE),
+)
