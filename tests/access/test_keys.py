@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from trimtab.access.keys import LOOK_AGAIN_S, FreshKeys, Key, KeyDirectory, KeyStore
-from trimtab.database.migrate import open_state
+from trimtab.database.connection import connect
+from trimtab.database.migrate import known, migrate, open_state
 from trimtab.errors import KeyNameInvalid, KeyUnknown, StoreError
 from trimtab.ids import IdSource
 
@@ -205,3 +206,37 @@ def test_a_database_that_cannot_be_read_is_no_error_of_the_call(path: Path, dire
     """The key is simply not known."""
     path.write_bytes(b"no database at all, but long enough to be looked at as one" * 20)
     assert FreshKeys(directory, Ticking()).find(b"tt_any") is None
+
+
+def test_roles(store: KeyStore, directory: KeyDirectory) -> None:
+    """A key is a client's unless it is made for more, and every reader sees what it is."""
+    plain, _ = store.new("app")
+    viewer, secret = store.new("ana", role="viewer")
+    directory.refresh()
+    found = directory.find(secret.encode())
+    assert (plain.role, viewer.role, found) == ("client", "viewer", viewer)
+    assert [key.role for key in store.list()] == ["client", "viewer"]
+    assert [key.role for key in store.revoke("ana")] == ["viewer"]
+
+
+def test_a_key_by_its_id(store: KeyStore, directory: KeyDirectory) -> None:
+    """A live key is found by its id, a revoked one is not."""
+    key, _ = store.new("ana", role="admin")
+    directory.refresh()
+    assert directory.live(key.id) == key
+    store.revoke("ana")
+    directory.refresh()
+    assert directory.live(key.id) is None
+
+
+def test_a_database_without_roles(path: Path, directory: KeyDirectory) -> None:
+    """A worker that starts before control has brought an older database up to date finds its keys, all of clients."""
+    with contextlib.closing(connect(path)) as connection:
+        migrate(connection, path, known()[:3])
+        digest = hashlib.sha256(b"tt_old").digest()
+        connection.execute("INSERT INTO keys VALUES ('1', 'app', ?, '[]', 5, NULL)", (digest,))
+        directory.refresh()
+        assert directory.find(b"tt_old") == Key("1", "app", 5, None, (), "client")
+        migrate(connection, path, known())
+        directory.refresh()
+        assert directory.find(b"tt_old") == Key("1", "app", 5, None, (), "client")

@@ -154,5 +154,5 @@ def test_reader_of_nothing(path: Path) -> None:
 def test_named_statements() -> None:
     """Every statement of a file is found under its name, without its comment and semicolon."""
     found = statements("trimtab.access", "keys.sql")
-    assert set(found) == {"insert_key", "all_keys", "live_keys", "revoke_keys"}
+    assert set(found) == {"insert_key", "all_keys", "live_keys", "live_keys_without_roles", "revoke_keys"}
     assert all("--" not in sql and ";" not in sql for sql in found.values())

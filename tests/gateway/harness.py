@@ -48,6 +48,7 @@ FAST = Deadlines(connect_s=2.0, first_token_s=2.0, gap_s=2.0)
 class ClientKey:
     name: str = "tester"
     tasks: tuple[str, ...] = ()
+    role: str = "client"
 
 
 def task(name: str, *models: str, **policy: Any) -> TaskPolicy:

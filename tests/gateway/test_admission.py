@@ -144,6 +144,16 @@ async def test_a_key_bound_to_tasks_may_not_use_another(tmp_path: Path) -> None:
     assert other.json()["error"]["code"] == "forbidden"
 
 
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+async def test_a_key_of_a_person_makes_no_calls(tmp_path: Path, role: str) -> None:
+    """A key that opens control's pages is none to call models with; the refusal says what it is for."""
+    async with ScriptedUpstream() as upstream, RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
+        gateway.keys[b"tt_test"] = ClientKey("ana", (), role)
+        refused = await gateway.post({"model": "by-model", "messages": []})
+    assert (refused.status, refused.json()["error"]["code"], upstream.requests) == (403, "forbidden", [])
+    assert f"it is for a {role} at control" in refused.json()["error"]["message"]
+
+
 async def test_labels_are_recorded_and_bounded(tmp_path: Path) -> None:
     """Run, step, conversation and user headers end up in the record; an overlong one is refused."""
     async with ScriptedUpstream() as upstream:

@@ -1,4 +1,4 @@
-"""Client keys: made and revoked in one place, looked up by digest in every gateway worker.
+"""Keys of clients and of people: made and revoked in one place, looked up by digest in every process that needs them.
 
 A secret is `tt_` and 32 random bytes in URL-safe base64. Only its sha256 is stored: 256 bits cannot be guessed, so
 neither salt nor a slow hash would add anything.
@@ -14,7 +14,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -29,16 +29,26 @@ SECRET_BYTES = 32
 LOOK_AGAIN_S = 0.02
 NAME = re.compile(r"[a-z0-9._-]{1,64}")
 ID = re.compile(r"[0-9a-f]{32}")
+ROLES_SINCE = 4
+"""The schema of `state.db` that brought roles."""
+
+Role = Literal["client", "viewer", "operator", "admin"]
+ROLES: Final[tuple[Role, ...]] = ("client", "viewer", "operator", "admin")
+"""From least to most: each may at control whatever those before it may. Calls are for clients' keys alone."""
 
 
 class Key(Struct, frozen=True):
-    """A client's key, without its secret. `tasks` are those it may use; empty for all."""
+    """A key, without its secret. `tasks` are those it may use; empty for all.
+
+    `role` is what it may do at control: a client gives feedback, a viewer reads, an operator acts, an admin makes keys.
+    """
 
     id: str
     name: str
     created_ns: int
     revoked_ns: int | None = None
     tasks: tuple[str, ...] = ()
+    role: Role = "client"
 
 
 class KeyStore:
@@ -61,7 +71,7 @@ class KeyStore:
         self._ids = ids
         self._entropy = entropy
 
-    def new(self, name: str, tasks: Sequence[str] = ()) -> tuple[Key, str]:
+    def new(self, name: str, tasks: Sequence[str] = (), role: Role = "client") -> tuple[Key, str]:
         """Makes a key; returns it with its secret, which is told only here.
 
         A name may have several live keys, so that one can take over from another. Raises `KeyNameInvalid`.
@@ -71,11 +81,11 @@ class KeyStore:
                 raise KeyNameInvalid(name=word[:80])
         secret = PREFIX + base64.urlsafe_b64encode(self._entropy(SECRET_BYTES)).rstrip(b"=").decode("ascii")
         now_ns = self._clock.wall_ns()
-        key = Key(self._ids.new(now_ns), name, now_ns, None, tuple(dict.fromkeys(tasks)))
+        key = Key(self._ids.new(now_ns), name, now_ns, None, tuple(dict.fromkeys(tasks)), role)
         with mapped(self._path):
             self._connection.execute(
                 self._sql["insert_key"],
-                (key.id, name, _digest(secret.encode("ascii")), json.dumps(key.tasks), now_ns),
+                (key.id, name, _digest(secret.encode("ascii")), json.dumps(key.tasks), role, now_ns),
             )
         return key, secret
 
@@ -108,6 +118,7 @@ class KeyDirectory:
         self._file: tuple[int, int] | None = None
         self._seen: int | None = None
         self._live: dict[bytes, Key] = {}
+        self._by_id: dict[str, Key] = {}
 
     def __repr__(self) -> str:
         return f"KeyDirectory({len(self._live)} live keys)"
@@ -115,6 +126,10 @@ class KeyDirectory:
     def find(self, secret: bytes) -> Key | None:
         """The live key with this secret, as of the latest refresh."""
         return self._live.get(_digest(secret))
+
+    def live(self, key: str) -> Key | None:
+        """The live key of this id, as of the latest refresh."""
+        return self._by_id.get(key)
 
     def refresh(self) -> bool:
         """Reads the keys again if the database has changed; returns whether it has. Cheap enough for every 250 ms.
@@ -127,7 +142,7 @@ class KeyDirectory:
             if file != self._file:
                 self.close()
             if file is None:
-                had_keys, self._live = bool(self._live), {}
+                had_keys, self._live, self._by_id = bool(self._live), {}, {}
                 return had_keys
             return self._read(file)
 
@@ -151,9 +166,11 @@ class KeyDirectory:
         seen = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if seen == self._seen:
             return False
-        migrated = self._connection.execute("PRAGMA user_version").fetchone()[0] > 0
-        rows = self._connection.execute(self._sql["live_keys"]).fetchall() if migrated else []
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        named = "live_keys" if version >= ROLES_SINCE else "live_keys_without_roles"
+        rows = self._connection.execute(self._sql[named]).fetchall() if version else []
         self._live = {row[-1]: _key(row) for row in rows}
+        self._by_id = {key.id: key for key in self._live.values()}
         self._seen = seen
         return True
 
@@ -191,4 +208,4 @@ def _digest(secret: bytes) -> bytes:
 
 
 def _key(row: Sequence[Any]) -> Key:
-    return Key(row[0], row[1], row[2], row[3], tuple(json.loads(row[4])))
+    return Key(row[0], row[1], row[2], row[3], tuple(json.loads(row[4])), row[5])

@@ -1,4 +1,4 @@
-"""`trimtab key`: the keys that clients call with."""
+"""`trimtab key`: the keys that clients call with, and those that people sign in with."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import msgspec
 from rich import box
 from rich.table import Table
 
-from trimtab.access.keys import Key
+from trimtab.access.keys import ROLES, Key, Role
 from trimtab.cli.keyring import keyring
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.declare.load import Reading, read
 from trimtab.declare.mistakes import nearest
-from trimtab.declare.project import Project
+from trimtab.declare.project import Listen
 from trimtab.errors import DeclarationError
 
 EXIT = "Exit status: 0 done, 1 it could not be done, 2 the command was not understood."
@@ -32,16 +32,26 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to 
 
 @click.group()
 def command() -> None:
-    """The keys that clients call with. A key is shown once, when it is made; only its digest is stored."""
+    """The keys that clients call with and that people sign in with at the console.
+
+    A key is shown once, when it is made; only its digest is stored.
+    """
 
 
 @command.command(epilog=EXIT)
 @click.argument("name")
 @click.option("--task", "tasks", multiple=True, metavar="NAME", help="A task the key may use; all unless given.")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default="client",
+    show_default=True,
+    help="A client calls models; at control a viewer reads, an operator acts too, an admin also makes keys.",
+)
 @PROJECT
 @DATA
 @JSON
-def new(name: str, tasks: tuple[str, ...], project: Path, data: Path | None, as_json: bool) -> None:
+def new(name: str, tasks: tuple[str, ...], role: Role, project: Path, data: Path | None, as_json: bool) -> None:
     """Make a key called NAME and show it.
 
     A name may have several live keys, so that one can take over from another without a gap.
@@ -49,13 +59,12 @@ def new(name: str, tasks: tuple[str, ...], project: Path, data: Path | None, as_
     reading = read(project, data=False)
     _check_tasks(tasks, reading, project)
     with keyring(data or _data_directory(reading, project)) as keys:
-        key, secret = keys.new(name, tasks)
+        key, secret = keys.new(name, tasks, role)
     if as_json:
         say_json(msgspec.json.encode({"key": key, "secret": secret}))
         return
-    click.echo(
-        f"{secret}\n\nThis is the key {name}, and it is shown only now. Try it:\n\n{_curl(secret, key, reading)}"
-    )
+    use = f"Try it:\n\n{_curl(secret, key, reading)}" if role == "client" else f"Sign in with it at {_console(reading)}"
+    click.echo(f"{secret}\n\nThis is the key {name}, and it is shown only now. {use}")
     next_verb("trimtab calls tail")
 
 
@@ -114,11 +123,11 @@ def _check_tasks(tasks: tuple[str, ...], reading: Reading, root: Path) -> None:
 
 
 def _table(keys: tuple[Key, ...]) -> Table:
-    table = Table("name", "id", "made", "tasks", "state", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("name", "id", "made", "role", "tasks", "state", box=box.SIMPLE_HEAD, pad_edge=False)
     for key in keys:
         state = "live" if key.revoked_ns is None else f"revoked {_day(key.revoked_ns)}"
         style = None if key.revoked_ns is None else "dim"
-        table.add_row(key.name, key.id, _day(key.created_ns), ", ".join(key.tasks) or "all", state, style=style)
+        table.add_row(key.name, key.id, _day(key.created_ns), key.role, ", ".join(key.tasks) or "all", state, style=style)
     return table
 
 
@@ -129,7 +138,7 @@ def _day(at_ns: int) -> str:
 def _curl(secret: str, key: Key, reading: Reading) -> str:
     """A command that works as it stands, as far as the project can be read."""
     project = reading.project
-    url = _url(project) if project else "http://127.0.0.1:8400"
+    url = _url(project.gateway.listen) if project else "http://127.0.0.1:8400"
     names = (*key.tasks, *(project.tasks if project else ()), *(project.models if project else ()))
     body = {"model": names[0] if names else "MODEL", "messages": [{"role": "user", "content": "Hello"}]}
     return (
@@ -139,8 +148,11 @@ def _curl(secret: str, key: Key, reading: Reading) -> str:
     )
 
 
-def _url(project: Project) -> str:
-    listen = project.gateway.listen
+def _console(reading: Reading) -> str:
+    return _url(reading.project.control.listen) if reading.project else "the address under [control] listen"
+
+
+def _url(listen: Listen) -> str:
     host = EVERYWHERE.get(listen.host, listen.host)
     scheme = "https" if listen.tls else "http"
     return f"{scheme}://[{host}]:{listen.port}" if ":" in host else f"{scheme}://{host}:{listen.port}"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from trimtab.access.keys import Key, KeyStore
+from trimtab.access.keys import Key, KeyStore, Role
 from trimtab.cli.control_client import ControlClient, refusal
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -29,7 +29,7 @@ class KeyRefused(TrimtabError):
 class Keyring(Protocol):
     """What can be done with keys; every operation raises `TrimtabError` when it fails."""
 
-    def new(self, name: str, tasks: tuple[str, ...] = ()) -> tuple[Key, str]:
+    def new(self, name: str, tasks: tuple[str, ...] = (), role: Role = "client") -> tuple[Key, str]:
         """Makes a key; returns it with its secret."""
 
     def list(self) -> tuple[Key, ...]:
@@ -61,9 +61,9 @@ class AskedKeyring:
     def __init__(self, client: ControlClient) -> None:
         self._client = client
 
-    def new(self, name: str, tasks: tuple[str, ...] = ()) -> tuple[Key, str]:
+    def new(self, name: str, tasks: tuple[str, ...] = (), role: Role = "client") -> tuple[Key, str]:
         """Makes a key; returns it with its secret."""
-        body = msgspec.json.encode({"name": name, "tasks": tasks})
+        body = msgspec.json.encode({"name": name, "tasks": tasks, "role": role})
         made = self._ask("POST", "/api/keys", _Made, body)
         return made.key, made.secret
 

@@ -24,6 +24,7 @@ MAX_OUTPUT_TOKENS = 2**31 - 1
 """More than any model makes, and the most that counts and costs in records have room for."""
 LOCK_ID = re.compile(rb"(?:sha256:)?([0-9a-f]{12,64})")
 """A lock id, or its beginning as answers bear it."""
+CLIENT = "client"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 OPERATOR_KEY = b"tt_operator_"
 """How the key begins with which dead letters are sent again; no client has one."""
@@ -39,6 +40,10 @@ class KnownKey(Protocol):
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks it may use; empty for all."""
+
+    @property
+    def role(self) -> str:
+        """What it is for: only keys of clients may make calls."""
 
 
 FindKey = Callable[[bytes], KnownKey | None]
@@ -62,7 +67,7 @@ class Admission:
     def identify(self, exchange: Exchange) -> KnownKey | None:
         """The key the call carries, as a bearer token or in `x-api-key`, as clients of Anthropic send it.
 
-        Raises `Unauthorized` without a good one, unless the snapshot asks for none.
+        Raises `Unauthorized` without a good one, unless the snapshot asks for none; `Forbidden` for a person's key.
         """
         get = exchange.request.headers.get
         scheme, _, secret = (get(b"authorization") or b"").partition(b" ")
@@ -74,6 +79,8 @@ class Admission:
             return None
         found = self._find_key(secret) if secret else None
         if found is not None:
+            if found.role != CLIENT:
+                raise Forbidden(key=found.name, what=f"models: it is for a {found.role} at control")
             exchange.key = found.name
         elif self._snapshot.keys_required:
             raise Unauthorized

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trimtab.access.keys import Key
+from trimtab.access.keys import Key, Role
 from trimtab.clock import Clock
 from trimtab.errors import CallError, Forbidden, InvalidRequest, KeyNameInvalid, KeyUnknown, StoreError, Unauthorized
 from trimtab.gateway.board_view import BoardView
@@ -54,7 +54,7 @@ class KeyFinder(Protocol):
 class KeyKeeper(Protocol):
     """Who makes, lists and revokes keys."""
 
-    def new(self, name: str, tasks: tuple[str, ...] = ()) -> tuple[Key, str]:
+    def new(self, name: str, tasks: tuple[str, ...] = (), role: Role = "client") -> tuple[Key, str]:
         """Makes a key; returns it with its secret, which is told only here."""
 
     def list(self) -> tuple[Key, ...]:
@@ -211,7 +211,7 @@ class Api:
     async def new_key(self, request: Request) -> Response:
         """Makes a key; the one answer that holds its secret."""
         wanted = _decoded(await request.body())
-        key, secret = self._from.keys.new(wanted.name, wanted.tasks)
+        key, secret = self._from.keys.new(wanted.name, wanted.tasks, wanted.role)
         return _json({"key": key, "secret": secret}, 201)
 
     async def revoke_key(self, request: Request) -> Response:
@@ -230,6 +230,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     tasks: tuple[str, ...] = ()
+    role: Role = "client"
 
 
 class _Guard:
