@@ -5,7 +5,6 @@ Times are seconds, money picodollars, shares lie between 0 and 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
@@ -16,6 +15,7 @@ from trimtab.policy.snapshot import TaskPolicy
 from trimtab.reports.contracts import ContractReport, contract_reports
 from trimtab.reports.drift import Drifted, drifted
 from trimtab.statistics.intervals import wilson
+from trimtab.statistics.quantiles import is_enough
 from trimtab.store.lock_figures import LockUse
 from trimtab.store.outcomes import succeeded
 from trimtab.store.telemetry import (
@@ -239,7 +239,7 @@ def _objective(
 
 def _success_goal(success: SuccessRate, wanted: float) -> GoalResult:
     """Enough data is one call for each failure that the goal allows, as for a percentile."""
-    seen = success.rate if success.n and _is_enough(success.n, wanted) else None
+    seen = success.rate if success.n and is_enough(success.n, wanted) else None
     standing: Standing = "not enough data" if seen is None else "met" if seen >= wanted else "missed"
     return GoalResult("success", wanted, seen, success.n, standing)
 
@@ -253,14 +253,9 @@ def spread(distribution: Distribution, levels: tuple[float, ...]) -> Spread:
 
 def _quantile(distribution: Distribution, levels: tuple[float, ...], level: float) -> float | None:
     place = levels.index(level)
-    if place >= len(distribution.values) or not _is_enough(distribution.n, level):
+    if place >= len(distribution.values) or not is_enough(distribution.n, level):
         return None
     return distribution.values[place]
-
-
-def _is_enough(n: int, level: float) -> bool:
-    """Whether at least one of `n` calls is expected beyond the level."""
-    return level >= 1 or n >= math.ceil(1 / (1 - level) - 1e-9)
 
 
 def success_rate(outcomes: Mapping[str, int]) -> SuccessRate:

@@ -51,14 +51,17 @@ def size(histogram: Histogram) -> int:
 def quantile(histogram: Histogram, level: float) -> float | None:
     """The value at rank floor(level (n - 1)), counted from 0, as DDSketch defines it; None of an empty histogram."""
     n = size(histogram)
-    if not n:
-        return None
-    rank, below = math.floor(level * (n - 1)), 0
+    return at_rank(histogram, math.floor(level * (n - 1))) if n else None
+
+
+def at_rank(histogram: Histogram, rank: int) -> float:
+    """The value at a rank, counted from 0; raises `IndexError` for one that is not below the count."""
+    below = 0
     for bucket in sorted(histogram):
         below += histogram[bucket]
         if below > rank:
             return value_of(bucket)
-    raise AssertionError("a rank lies below the count")
+    raise IndexError(rank)
 
 
 def above(histogram: Histogram, limit: float) -> int:
