@@ -29,10 +29,12 @@ PROSE = {
     REQUIRED, "none", "empty", "not priced", "the client's", "always", "the system's", "that of output", ENGINE_DEFAULT,
     "must be given for azure", "must be given for aws", "the environment's", DEPENDENCIES_DEFAULT, PYTHON_DEFAULT,
     "not checked", "no limit", "must be given for summarise",
+    "must be given with a judge",
 }  # fmt: skip
 """Defaults that are not values."""
 AWS = 'auth.kind = "aws"\nauth.region = "eu-central-1"\n'
 SUMMARISE = 'context.strategy = "summarise"\ncontext.model = "small"\ncontext.max_input_tokens = 999\n'
+JUDGED = 'completion.judge = "small"\ncompletion.question = "Is it done?"\n'
 WITH = {
     "models.<name>.grammar": 'engine = "vllm"\n',
     "models.<name>.auth.service": AWS,
@@ -40,6 +42,9 @@ WITH = {
     "output.repairs": 'output.schema = "s.json"\noutput.on_invalid = "repair"\n',
     "output.confidence": 'output.schema = "s.json"\n',
     "context.summary_tokens": SUMMARISE,
+    "completion.sample": JUDGED,
+    "completion.quiet": 'completion.feedback = "thumbs"\n',
+    "completion.calls_a_day": JUDGED,
     "tool_calls.repairs": 'tool_calls.on_invalid = "repair"\n',
 }
 """What a key needs beside it."""
@@ -141,7 +146,8 @@ def test_every_key_of_a_data_set_is_read(tmp_path: Path, key: Key) -> None:
 
 
 def literal(key: Key) -> str:
-    return key.default if key.default.isdigit() or key.default in {"true", "false"} else f'"{key.default}"'
+    is_bare = key.default.replace(".", "", 1).isdigit() or key.default in {"true", "false"}
+    return key.default if is_bare else f'"{key.default}"'
 
 
 def stated(keys: tuple[Key, ...]) -> list[Key]:

@@ -12,9 +12,10 @@ from msgspec import Struct
 Severity = Literal["page", "ticket"]
 """Whether somebody is woken, or it can wait until the morning."""
 ReceiverKind = Literal["webhook", "slack", "pagerduty", "email", "alertmanager"]
-Comparison = Literal["below", "above", "falls", "rises", "changes", "drifts", "burns"]
+Comparison = Literal["below", "above", "falls", "rises", "changes", "drifts", "burns", "happens"]
 """`below` and `above` hold a ratio or quantile against `limit`; `falls`, `rises` and `changes` against what was learned
-of it; `drifts` a distribution against what was learned; `burns` the error budget of an objective."""
+of it; `drifts` a distribution against what was learned; `burns` the error budget of an objective; `happens` is for signals
+that are so or not."""
 
 
 class AlertRule(Struct, frozen=True):
@@ -96,9 +97,10 @@ class Alerting(Struct, frozen=True):
 class Completion(Struct, frozen=True):
     """When a task's work is done, `completion` in its task.toml.
 
-    `rule` is a condition (`contracts.rules`) over the last call of a run, or over each call where no run is given: its
-    `outcome`, `verdict`, `finish_reason`, `tool_calls`, `calls` of the run so far, and `answer`, its JSON. `feedback`
-    names a score that tells it. `judge` is the model that is asked, for `sample` of the calls, with `question`.
+    `rule` is a condition (`declare.conditions`) over the last call of a run, or over each call where no run is given:
+    its `outcome`, `verdict`, `finish_reason`, `tool_calls`, `calls` of the run so far, and `answer`, its JSON or else
+    its text. A run is over when no call of it came for `quiet_s`. `feedback` names a score that tells it. `judge` is
+    the model that is asked, with `question`, for `sample` of the calls, `calls_a_day` at most.
     """
 
     rule: str = ""
@@ -106,6 +108,8 @@ class Completion(Struct, frozen=True):
     judge: str = ""
     question: str = ""
     sample: float = 0.0
+    quiet_s: float = 300.0
+    calls_a_day: int = 200
 
 
 class Scrape(Struct, frozen=True):

@@ -200,6 +200,13 @@ TASK_KEYS: Final = (
     Key("context.model", "name", "must be given for summarise", "the model that writes summaries"),
     Key("context.summary_tokens", "1..100000", "512", "most tokens of a summary"),
     Key("retrieval", "list of names", "empty", "what the task retrieves from, of [retrieval]"),
+    Key("completion.rule", "condition", "none", "what holds of the last call of a run whose work is done"),
+    Key("completion.feedback", "text", "none", "the score of feedback that tells whether the work is done"),
+    Key("completion.judge", "name", "none", "the model that is asked whether the work is done"),
+    Key("completion.question", "text", "must be given with a judge", "what it is asked; its answer is yes or no"),
+    Key("completion.sample", "above 0..1", "0.05", "the share of the calls that it is asked about"),
+    Key("completion.quiet", "duration", "5m", "how long after its last call a run counts as over"),
+    Key("completion.calls_a_day", "1..100000", "200", "most calls that it is asked about in a day"),
 )
 
 TOOL_KEYS: Final = (

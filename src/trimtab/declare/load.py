@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from trimtab.declare import values
+from trimtab.declare.completion import check_judges
 from trimtab.declare.context import check_context_models
 from trimtab.declare.data_sets import manifests, read_data_sets
 from trimtab.declare.governance import read_defaults
@@ -76,6 +77,7 @@ def read(root: Path | str, cpus: int | None = None, *, data: bool = True) -> Rea
         check_models_of(tasks, models)
         check_confidence(tasks, models)
         check_context_models(tasks, models)
+        check_judges(tasks, models)
         check_retrieval(tasks, _named(top, "retrieval"))
     library = Library(root, mistakes)
     project = _project(root, top, models, tasks, library, cpus or len(os.sched_getaffinity(0)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.declare import values
+from trimtab.declare.completion import read_completion
 from trimtab.declare.context import read_context
 from trimtab.declare.contract import REPETITION, read_output, read_tool_calls, read_tools
 from trimtab.declare.governance import REDACTION, read_deadlines, read_objective, read_retry
@@ -71,6 +72,7 @@ def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> 
         repetition=table.get("repetition", REPETITION, "flag"),
         context=read_context(table.table("context")),
         retrieval=table.each("retrieval", values.name),
+        completion=read_completion(table.table("completion")) if "completion" in table else None,
     )
 
 
