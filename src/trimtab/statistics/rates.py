@@ -1,0 +1,200 @@
+"""Detectors of a share that has changed, of one against a floor or ceiling, and of categories whose shares changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+from trimtab.statistics.baseline import HOURS, RateBaseline, hour_of_week, known_rate
+from trimtab.statistics.intervals import Interval, wilson
+from trimtab.statistics.sequential import Alternative, Detector, Leading, Reading
+
+Direction = Literal["rises", "falls", "both"]
+CAUTION: Final = 1.3
+"""How many standard errors from what was learned a share may lie and still count as unchanged."""
+STEPS: Final = (0.0, 0.5, 1.1, 1.8, 2.6, 3.5)
+"""Alternatives, in logits beyond the smallest change worth an alert."""
+APART: Final = 0.25
+"""The least distance in logits of an alternative from what counts as unchanged."""
+SMALL_EFFECT: Final = 0.1
+SMALLEST: Final = 0.005
+
+
+class Counted(NamedTuple):
+    """How many (`of`) of `n` observations had what is watched."""
+
+    of: int
+    n: int
+
+
+def smallest_change(share: float) -> float:
+    """The change of a share that is worth an alert where none is declared: 0.1 in Cohen's h, at least half a point.
+
+    Half of what is called a small effect in J. Cohen, Statistical Power Analysis for the Behavioral Sciences (1988),
+    chapter 6: one point at 1 %, three at 10 %, five at 50 %.
+    """
+    return max(SMALLEST, SMALL_EFFECT * math.sqrt(share * (1 - share)))
+
+
+class _Line(NamedTuple):
+    """The log likelihood ratio of `of` in `n`: each one that has it and each observation."""
+
+    each: float
+    trial: float
+
+
+class RateDetector(Detector[Counted]):
+    """Whether a share has changed from what was learned of it, by at least about `smallest` (in points as a fraction).
+
+    It rises or falls; "both" halves the false alarms between the two. What counts as unchanged is the share of the hour
+    of the week and all within `CAUTION` standard errors of it, those of learning and of days together; evidence is
+    divided by the clumping that was learned (quasi-likelihood: R. W. M. Wedderburn, Biometrika 61 (1974) 439-447).
+    For a floor use `floor_detector`.
+    """
+
+    def __init__(
+        self,
+        baseline: RateBaseline,
+        direction: Direction = "both",
+        smallest: float | None = None,
+        false_alarms_per_month: float = 1.0,
+    ) -> None:
+        sides = ("rises", "falls") if direction == "both" else (direction,)
+        weight = 1 / (len(sides) * len(STEPS))
+        super().__init__([Alternative(side, "", weight) for side in sides for _ in STEPS], false_alarms_per_month)
+        self.baseline = baseline
+        self._lines = lines(baseline, sides, smallest)
+
+    def read(self, minute: int, seen: Counted) -> Reading | None:
+        """The likelihood ratios of how many of how many; None of none."""
+        of, n = seen
+        if n <= 0 or not self.baseline.n:
+            return None
+        ratios = [of * each + n * trial for each, trial in self._lines[hour_of_week(minute)]]
+        counted = [of] * len(ratios)
+        return Reading(ratios, counted, n)
+
+    def describe(self, leading: Leading) -> tuple[float | None, Interval | None]:
+        """The share since the change, with Wilson's interval."""
+        return share_since(leading)
+
+    def normal(self, minute: int, what: str) -> float | None:
+        """The share that is normal at a minute; None if nothing was learned."""
+        return self.baseline.share(minute) if self.baseline.n else None
+
+
+def floor_detector(
+    limit: float, comparison: Literal["below", "above"], smallest: float | None = None, false_alarms_per_month: float = 1.0
+) -> RateDetector:
+    """Whether a share lies below (or above) a declared limit: the limit is the baseline, and known exactly.
+
+    The bound is exact: whatever the share is on the right side of the limit, however often it is looked at, the mean
+    time to a false alarm is at least a month over `false_alarms_per_month`. A quantile against a limit is the same for
+    the share of values above the limit: a p95 lies above it when that share lies above 0.05.
+    """
+    return RateDetector(known_rate(limit), "falls" if comparison == "below" else "rises", smallest, false_alarms_per_month)
+
+
+class SharesDetector(Detector[Mapping[str, int]]):
+    """Whether the shares of categories have changed: of labels, tools, finish reasons, languages.
+
+    Each category that was learned is watched in both directions, and what was never seen before as one more category,
+    `unseen`. The evidence of all is averaged, which keeps the rate of false alarms however they depend on each other
+    (V. Vovk and R. Wang, "E-values: calibration, combination and applications", Annals of Statistics 49 (2021)
+    1736-1754). `baselines` has the baseline of each category, all learned from the same observations.
+    """
+
+    def __init__(
+        self,
+        baselines: Mapping[str, RateBaseline],
+        smallest: float | None = None,
+        false_alarms_per_month: float = 1.0,
+        unseen: str = "(unseen)",
+    ) -> None:
+        self.baselines = dict(baselines)
+        self.unseen = unseen
+        names = [name for name, one in self.baselines.items() if one.n]
+        weight = 1 / (2 * len(STEPS) * max(1, len(names)))
+        sides = ("rises", "falls")
+        super().__init__(
+            [Alternative(side, name, weight) for name in names for side in sides for _ in STEPS], false_alarms_per_month
+        )
+        self._names = names
+        self._lines = [lines(self.baselines[name], sides, smallest) for name in names]
+
+    def read(self, minute: int, seen: Mapping[str, int]) -> Reading | None:
+        """The likelihood ratios of counts by category; None of none."""
+        n = sum(seen.values())
+        if n <= 0 or not self._names:
+            return None
+        hour = hour_of_week(minute)
+        ratios: list[float] = []
+        counted: list[float] = []
+        for name, table in zip(self._names, self._lines, strict=True):
+            of = self._of(name, seen)
+            ratios += [of * each + n * trial for each, trial in table[hour]]
+            counted += [of] * (2 * len(STEPS))
+        return Reading(ratios, counted, n)
+
+    def _of(self, name: str, seen: Mapping[str, int]) -> int:
+        if name == self.unseen:
+            return sum(count for category, count in seen.items() if category not in self.baselines)
+        return seen.get(name, 0)
+
+    def describe(self, leading: Leading) -> tuple[float | None, Interval | None]:
+        """The share of the category since the change, with Wilson's interval."""
+        return share_since(leading)
+
+    def normal(self, minute: int, what: str) -> float | None:
+        """The share of a category that is normal at a minute; None if nothing was learned of it."""
+        return self.baselines[what].share(minute) if what in self.baselines and self.baselines[what].n else None
+
+
+def share_since(leading: Leading) -> tuple[float | None, Interval | None]:
+    """A share and its interval from weighted counts; None of nothing."""
+    n = round(leading.trials)
+    if n <= 0:
+        return None, None
+    of = min(n, max(0, round(leading.counted)))
+    return of / n, wilson(of, n)
+
+
+def lines(baseline: RateBaseline, sides: Sequence[str], smallest: float | None) -> list[list[_Line]]:
+    """For each hour of the week, the likelihood ratio of each side's alternatives."""
+    known: dict[tuple[float, float], list[_Line]] = {}
+    table = []
+    for hour in range(HOURS):
+        key = baseline.shares[hour], baseline.errors[hour]
+        if key not in known:
+            margin = CAUTION * math.hypot(key[1], baseline.wobble)
+            known[key] = [
+                _line(unchanged, alternative, baseline.clumping)
+                for side in sides
+                for unchanged, alternative in _pairs(key[0], margin, side, smallest)
+            ]
+        table.append(known[key])
+    return table
+
+
+def _pairs(share: float, margin: float, side: str, smallest: float | None) -> list[tuple[float, float]]:
+    """Logits of what counts as unchanged and of each alternative, on one side of a share."""
+    change = smallest_change(share) if smallest is None else smallest
+    if side == "falls":
+        return [(-one, -other) for one, other in _pairs(1 - share, margin, "rises", change)]
+    unchanged = _logit(share) + margin
+    first = max(_logit(min(share + change, (1 + share) / 2)), unchanged + APART)
+    return [(unchanged, first + step) for step in STEPS]
+
+
+def _line(unchanged: float, alternative: float, clumping: float) -> _Line:
+    return _Line((alternative - unchanged) / clumping, (_log_rest(alternative) - _log_rest(unchanged)) / clumping)
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))
+
+
+def _log_rest(logit: float) -> float:
+    """log(1 - share) of a logit."""
+    return -math.log1p(math.exp(logit)) if logit < 0 else -logit - math.log1p(math.exp(-logit))

@@ -1,0 +1,225 @@
+"""When something changed: mixtures of Shiryaev-Roberts detectors, whose rate of false alarms is stated.
+
+A detector has alternatives: ways in which what is watched may have changed. Each step of time brings the logarithm of
+how much likelier what was seen is under each of them than under the most similar state that counts as unchanged. For
+each alternative M <- (M + weight * minutes) * likelihood ratio adds up the evidence for a change at any past minute; an
+alarm is raised when the sum reaches the minutes of a month over the false alarms a month that are allowed. While
+nothing has changed, the sum less the minutes is a supermartingale: the mean time to a false alarm is at least that
+threshold, however many alternatives there are and however they depend on each other.
+
+Sources: S. W. Roberts, "A comparison of some control chart procedures", Technometrics 8 (1966) 411-430; M. Pollak,
+"Average run lengths of an optimal method of detecting a change in distribution", Annals of Statistics 15 (1987)
+749-779; J. Shin, A. Ramdas and A. Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
+New England Journal of Statistics in Data Science (2023), for mixtures and composite nulls.
+"""
+
+from __future__ import annotations
+
+import math
+from math import exp
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from msgspec import Struct, structs
+
+from trimtab.statistics.intervals import Interval
+
+MONTH_MINUTES: Final = 30 * 24 * 60
+ENDED: Final = math.log(100)
+"""A change has ended when what came lately is a hundred times likelier without it."""
+MOST_FOR_ONE_STEP: Final = 50.0
+"""No step counts for more evidence than this; it keeps every number finite and is far above each threshold."""
+
+_MOST_LIKELY: Final = exp(MOST_FOR_ONE_STEP)
+
+Seen = TypeVar("Seen")
+
+
+class Decision(Struct, frozen=True):
+    """What a detector says after a step.
+
+    `alarm` is true from the step that raised it until the change has ended; until then the rest describes the change
+    as it was found. `evidence` and `threshold` are logarithms: an alarm is raised when the first reaches the second.
+    `direction` ("rises", "falls") and `what` (the category, where there are some) tell the likeliest change, `since`
+    its likely minute since 1970, `estimate` the value since then over `n` observations, with a 95 % interval that does
+    not account for the choice of that minute; `baseline` is the value before. They are None where nothing was seen.
+    """
+
+    alarm: bool
+    evidence: float
+    threshold: float
+    direction: str = ""
+    what: str = ""
+    since: int | None = None
+    estimate: float | None = None
+    interval: Interval | None = None
+    n: int = 0
+    baseline: float | None = None
+
+
+class State(Struct, frozen=True):
+    """What a detector remembers: plain numbers, all that must be stored to go on exactly.
+
+    `minute` is that of the last step. For each alternative there is its evidence and, weighted with it, the minute of
+    the change and what was counted since, a sum and the number of observations. While an alarm holds, `held` is the
+    decision that raised it, `changed` its alternative and `ending` the evidence that it has ended.
+    """
+
+    minute: int
+    evidence: tuple[float, ...]
+    begun: tuple[float, ...]
+    counted: tuple[float, ...]
+    trials: tuple[float, ...]
+    changed: int = -1
+    ending: float = 0.0
+    held: Decision | None = None
+
+
+class Alternative(NamedTuple):
+    """One way in which what is watched may have changed; `weight` is its share of the allowed false alarms."""
+
+    direction: str
+    what: str
+    weight: float
+
+
+class Reading(NamedTuple):
+    """What one step says: for each alternative its log likelihood ratio, and the sum it counts of `trials` observations.
+    """
+
+    ratios: Sequence[float]
+    counted: Sequence[float]
+    trials: float
+
+
+class Leading(NamedTuple):
+    """The likeliest change: its alternative, its minute, and what was counted since."""
+
+    alternative: int
+    since: float
+    counted: float
+    trials: float
+
+
+def threshold(false_alarms_per_month: float) -> float:
+    """The logarithm of the evidence that raises an alarm. Raises `ValueError` unless the rate is above 0."""
+    if not false_alarms_per_month > 0:
+        raise ValueError(f"{false_alarms_per_month} is no rate of false alarms")
+    return math.log(MONTH_MINUTES / false_alarms_per_month)
+
+
+class Detector(ABC, Generic[Seen]):
+    """Watches one thing; the states that it makes are values, and each step gives a new one.
+
+    Minutes are whole and counted from 1970. What is seen in a step is an increment: what ended since the step before.
+    A step without anything seen changes nothing. Steps may be of any length, and missing ones need not be given.
+    """
+
+    def __init__(self, alternatives: Sequence[Alternative], false_alarms_per_month: float) -> None:
+        self.alternatives = tuple(alternatives)
+        self.threshold = threshold(false_alarms_per_month)
+        self._weights = [one.weight for one in self.alternatives]
+        self._limit = math.exp(self.threshold)
+
+    @abstractmethod
+    def read(self, minute: int, seen: Seen) -> Reading | None:
+        """What was seen in the step that ended at a minute, against each alternative; None if nothing was."""
+
+    @abstractmethod
+    def describe(self, leading: Leading) -> tuple[float | None, Interval | None]:
+        """The estimate since the change and its interval, in the unit of the baseline."""
+
+    @abstractmethod
+    def normal(self, minute: int, what: str) -> float | None:
+        """The baseline at a minute, of a category where there are some."""
+
+    def begin(self, minute: int) -> State:
+        """The state at a minute at which nothing has been seen yet."""
+        nothing = (0.0,) * len(self.alternatives)
+        return State(minute, nothing, nothing, nothing, nothing)
+
+    def step(self, state: State, minute: int, seen: Seen) -> tuple[State, Decision]:
+        """The state and the decision after what was seen until `minute`, which must not be before the last one.
+
+        A state of another number of alternatives (the baseline was learned anew with other categories) begins anew.
+        Raises `ValueError` for a minute before that of the state.
+        """
+        if minute < state.minute:
+            raise ValueError(f"minute {minute} lies before {state.minute}, up to which steps were taken")
+        if len(state.evidence) != len(self.alternatives):
+            state = self.begin(state.minute)
+        reading = self.read(minute, seen)
+        if reading is None:
+            return state, self.decision(state)
+        state = self._hold(state, minute, reading) if state.held else self._gather(state, minute, reading)
+        return state, self.decision(state)
+
+    def run(self, state: State, steps: Iterable[tuple[int, Seen]]) -> tuple[State, list[tuple[int, Decision]]]:
+        """Many steps of (minute, seen), as `step` would take them: the last state, and the decisions that raised or
+        ended an alarm, each with its minute.
+        """
+        edges = []
+        for minute, seen in steps:
+            before = state.held is not None
+            state, decision = self.step(state, minute, seen)
+            if decision.alarm is not before:
+                edges.append((minute, decision))
+        return state, edges
+
+    def decision(self, state: State) -> Decision:
+        """What a state says, without a step."""
+        if state.held:
+            return state.held
+        return self._judge(state, alarm=False)
+
+    def _gather(self, state: State, minute: int, reading: Reading) -> State:
+        """The state with a step's evidence, and with an alarm if that was enough."""
+        minutes, before = minute - state.minute, state.minute
+        likely = [exp(one) if one < MOST_FOR_ONE_STEP else _MOST_LIKELY for one in reading.ratios]
+        fresh = [weight * minutes for weight in self._weights]
+        evidence = tuple([(old + new) * times for old, new, times in zip(state.evidence, fresh, likely, strict=True)])
+        after = State(
+            minute,
+            evidence,
+            tuple([(old + new * before) * times for old, new, times in zip(state.begun, fresh, likely, strict=True)]),
+            _summed(state.counted, likely, reading.counted, evidence),
+            tuple([
+                old * times + reading.trials * mass
+                for old, times, mass in zip(state.trials, likely, evidence, strict=True)
+            ]),
+        )  # fmt: skip
+        if sum(evidence) < self._limit:
+            return after
+        changed = max(range(len(evidence)), key=evidence.__getitem__)
+        return structs.replace(after, changed=changed, held=self._judge(after, alarm=True))
+
+    def _hold(self, state: State, minute: int, reading: Reading) -> State:
+        """The state of an alarm that holds on, or of none if it has ended: then all begins anew."""
+        ending = max(0.0, state.ending - reading.ratios[state.changed])
+        if ending >= ENDED:
+            return self.begin(minute)
+        return structs.replace(state, minute=minute, ending=ending)
+
+    def _judge(self, state: State, alarm: bool) -> Decision:
+        total = sum(state.evidence)
+        if total <= 0:
+            return Decision(alarm, -math.inf, self.threshold, baseline=self.normal(state.minute, ""))
+        best = max(range(len(state.evidence)), key=state.evidence.__getitem__)
+        mass = state.evidence[best]
+        leading = Leading(best, state.begun[best] / mass, state.counted[best] / mass, state.trials[best] / mass)
+        estimate, interval = self.describe(leading)
+        alternative = self.alternatives[best]
+        since = round(leading.since)
+        return Decision(
+            alarm, math.log(total), self.threshold, alternative.direction, alternative.what, since, estimate, interval,
+            round(leading.trials), self.normal(since, alternative.what),
+        )  # fmt: skip
+
+
+def _summed(
+    old: Sequence[float], likely: Sequence[float], counted: Sequence[float], evidence: Sequence[float]
+) -> tuple[float, ...]:
+    return tuple([
+        one * times + more * mass for one, times, more, mass in zip(old, likely, counted, evidence, strict=True)
+    ])  # fmt: skip
