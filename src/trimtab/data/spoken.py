@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 MOST_CALLS: Final = 256
@@ -34,8 +35,16 @@ def asked(body: bytes | None, most_bytes: int) -> Asked | Unfit:
     said = _json(body)
     if not isinstance(said, dict):
         return "not_read"
-    if said.get("redaction") == "preview" and "sha256" in said:
-        return "preview"
+    return "preview" if is_preview(said) else asked_in(said)
+
+
+def is_preview(said: dict[str, Any]) -> bool:
+    """Whether a body is the preview that was kept in place of one."""
+    return said.get("redaction") == "preview" and "sha256" in said
+
+
+def asked_in(said: dict[str, Any]) -> Asked | Unfit:
+    """What a request asks, given as its JSON."""
     extension = said.get("trimtab")
     inputs = extension.get("inputs") if isinstance(extension, dict) else None
     messages = tuple(_messages(said))
@@ -59,17 +68,21 @@ def answered(body: bytes | None, most_bytes: int) -> Any:
     """What the answer said: its text; with tool calls `{"text", "tool_calls"}`; None where that is not known."""
     if body is None or len(body) > most_bytes:
         return None
-    said = _Said()
-    whole = _json(body)
+    whole = _json(body) if not body.startswith((b"data:", b"event:")) else None
     if isinstance(whole, dict):
-        if whole.get("redaction") == "preview" and "sha256" in whole:
-            return None
-        said.take_whole(whole)
-    else:
-        for line in body.splitlines():
-            event = _json(line[5:]) if line.startswith(b"data:") else None
-            if isinstance(event, dict):
-                said.take_event(event)
+        return None if is_preview(whole) else answered_in(whole)
+    said = _Said()
+    for line in body.splitlines():
+        event = _event(line[5:]) if line.startswith(b"data:") else None
+        if isinstance(event, dict):
+            said.take_event(event)
+    return said.told()
+
+
+def answered_in(whole: dict[str, Any]) -> Any:
+    """What an answer in one piece said, given as its JSON."""
+    said = _Said()
+    said.take_whole(whole)
     return said.told()
 
 
@@ -77,6 +90,14 @@ def _json(data: bytes) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
+        return None
+
+
+def _event(data: bytes) -> Any:
+    """An event of a stream, of which texts alone are read: there may be thousands."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 Observer = Callable[[Batch], None]
 Keeper = Callable[[Batch, str], None]
 """Takes a batch and its token in exactly once: one that comes again bears the token that came last."""
+Enrich = Callable[[Batch], Batch]
+"""Adds to a batch what was read of the bodies of its calls; the same to the same batch, as far as bodies are kept."""
 Piece = tuple[Range, list[Event]]
 Salvaged = Literal["done", "gone", "in_use"]
 """What became of a damaged segment: dealt with, not there any more, or still being written."""
@@ -74,20 +76,24 @@ class Ingest:
         clock: Clock,
         *,
         bodies: BodyIndex | None = None,
+        enrich: Enrich | None = None,
         observers: Sequence[Observer] = (),
         keepers: Sequence[Keeper] = (),
         bounds: Bounds = Bounds(),
     ) -> None:
         """Takes up where the positions in `directory` end.
 
-        `keepers` see each batch before it counts as done, and after a crash or a failure perhaps again under the same
-        token; `observers` see it once, but not one that a crash came after.
+        `enrich` adds to each batch before it is sent. `keepers` see each batch before it counts as done, and after a
+        crash or a failure perhaps again under the same token; `observers` see it once, but not one that a crash came
+        after.
         """
         self._spool = spool
         self._directory = directory
         self._telemetry = telemetry
         self._clock = clock
         self._bodies = bodies
+        self._enrich = enrich
+        self._enriched: tuple[str, Batch] | None = None
         self._observers = observers
         self._keepers = keepers
         self._bounds = bounds
@@ -129,6 +135,7 @@ class Ingest:
         pending = self._positions.pending
         if pending is None:
             gathered = self._gather()
+            self._index_bodies()
             is_empty = not gathered.pieces and not gathered.asides
             if not is_empty:
                 self._write(self._positions.begin(gathered.pending()))
@@ -136,8 +143,8 @@ class Ingest:
             if not is_empty:
                 self._store(gathered.pieces)
         else:
+            self._index_bodies()
             self._store([(part, self._reread(part)) for part in pending.ranges])
-        self._index_bodies()
         self._release_spent()
         return pending is not None or gathered.full
 
@@ -146,11 +153,12 @@ class Ingest:
         pending = self._positions.pending or Pending(())
         events = [event for _, of_piece in pieces for event in of_piece]
         self._oldest_ns = min((event.at_ns for event in events), default=None)
-        batch = Batch.of([*events, *map(_change_of, pending.aside)])
+        batch = self._whole(Batch.of([*events, *map(_change_of, pending.aside)]), pending.token)
         self._telemetry.insert(batch, pending.token)
         for keep in self._keepers:
             keep(batch, pending.token)
         self._write(self._positions.finish())
+        self._enriched = None
         for aside in pending.aside:
             facts = {"segment": aside.segment, "offset_bytes": aside.offset, "detail": aside.detail}
             log.error("segment_set_aside", extra={"fields": facts})
@@ -159,6 +167,14 @@ class Ingest:
             self._sweep.follow(part.segment, of_piece)
         for observe in self._observers:
             observe(batch)
+
+    def _whole(self, batch: Batch, token: str) -> Batch:
+        """The batch with what its bodies add; one that is sent again is not read again."""
+        if self._enrich is None:
+            return batch
+        if self._enriched is None or self._enriched[0] != token:
+            self._enriched = token, self._enrich(batch)
+        return self._enriched[1]
 
     def _gather(self) -> Gathered:
         """What waits, up to the bounds of a batch; a worker that fills one batch comes last in the next."""
