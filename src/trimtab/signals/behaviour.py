@@ -178,6 +178,7 @@ OUTPUT_LENGTH: Final = Signal(
     says="Length of the delivered answer, where the engine told it.",
     means="The model became wordier or terser: cost and latency follow, and often correctness did already.",
     spread=lambda one: one.spreads.get("output", {}),
+    reads="output",
     of="output tokens of a call",
     among="calls whose engine told it",
     series=Series('gen_ai_client_token_usage{gen_ai_token_type="output"}', task="trimtab_task"),
@@ -190,6 +191,7 @@ INPUT_LENGTH: Final = Signal(
     says="Length of what was sent to the model, cached or not.",
     means="The traffic or the context changed: measure this before blaming the model.",
     spread=lambda one: one.spreads.get("input", {}),
+    reads="input",
     of="input tokens of a call",
     among="calls whose engine told it",
     series=Series('gen_ai_client_token_usage{gen_ai_token_type="input"}', task="trimtab_task"),
@@ -202,6 +204,7 @@ REQUEST_SIZE: Final = Signal(
     says="Size of the request's body as the client sent it.",
     means="Clients send more or less than they did.",
     spread=lambda one: one.spreads.get("request", {}),
+    reads="request",
     of="bytes of a request",
     among="calls",
 )

@@ -54,6 +54,8 @@ def _time(name: str, spread: Spread, says: str, means: str, metric: str = "") ->
         says=says,
         means=means,
         spread=lambda one: one.spreads.get(spread, {}),
+        reads=spread,
+        level=0.95,
         scale=1e-6,
         of="time of a call",
         among="calls with outcome `ok`" if spread == "total" else "streamed calls that have it",

@@ -42,8 +42,9 @@ class Signal:
 
     One of `ratio`, `spread`, `shares` and `amount` reads it from a slice; `scale` brings what it reads into `unit`. An
     amount is told for the whole window, a second, each of `count` calls, or each completed task. `scored` reads a ratio
-    from scores and `lag` a histogram; both give None for those that are not their own. `reads` names what else it is
-    read from: the beginning of the fields of readings, a series of the engine, a figure of the host's state.
+    from scores and `lag` a histogram; both give None for those that are not their own. `reads` names what it is
+    read from: a histogram of slices, the beginning of the fields of readings, a score, a series of the engine, a metric
+    of the host's state. `level` is the quantile by which a spread is told where there is room for one.
 
     `better` tells which way is good. `of` and `among` tell in words what is counted, and among what. `series` is where
     Prometheus finds the same. `independent` is false where what is counted is not independent of each other (tokens of
@@ -69,6 +70,7 @@ class Signal:
     scored: Callable[[ScoreCounts], Ratio | None] | None = None
     lag: Callable[[ScoreCounts], Histogram | None] | None = None
     reads: str = ""
+    level: float = 0.5
     series: Series | None = None
     independent: bool = True
 
