@@ -30,6 +30,7 @@ PROSE = {
     "must be given for azure", "must be given for aws", "the environment's", DEPENDENCIES_DEFAULT, PYTHON_DEFAULT,
     "not checked", "no limit", "must be given for summarise",
     "must be given with a judge",
+    "every field", "every task", "by the signal", "those of the owner",
 }  # fmt: skip
 """Defaults that are not values."""
 AWS = 'auth.kind = "aws"\nauth.region = "eu-central-1"\n'
@@ -48,6 +49,13 @@ WITH = {
     "tool_calls.repairs": 'tool_calls.on_invalid = "repair"\n',
 }
 """What a key needs beside it."""
+RULE = 'signal = "ttft"\n{rule}.above = "1s"\n'
+BEFORE = {
+    f"{rule}.{key}": f"{rule.replace('<name>', 'small')}.{RULE.format(rule=rule.replace('<name>', 'small'))}"
+    for rule in ("alerts.rules.<name>", "alerts.<name>")
+    for key in ("drift", "burn", "window", "by", "severity", "off")
+}
+"""What stands in the same table before it."""
 
 
 def documented(part: str) -> list[Key]:
@@ -89,6 +97,7 @@ NAMED = {
     "<input>": "ticket",
     "<variable>": "CUDA_VISIBLE_DEVICES",
     "<file>": "model",
+    "<owner>": "team",
     "<setting>": "ef",
 }
 
@@ -158,6 +167,7 @@ def stated(keys: tuple[Key, ...]) -> list[Key]:
 def test_project_defaults_are_true(tmp_path: Path, key: Key) -> None:
     """Writing a key with its documented default changes nothing."""
     priced = MODEL + "price.input = 1\nprice.output = 1\n" + WITH.get(key.path, "")
+    priced = BEFORE.get(key.path, "") + priced
     base = load(write(tmp_path, priced))
     of_model = key.path.removeprefix("models.<name>.")
     toml = (
@@ -174,7 +184,7 @@ def test_task_defaults_are_true(tmp_path: Path, key: Key) -> None:
         f"defaults.{each.path.partition('.')[2]}": each for each in PROJECT_KEYS if each.path.startswith("defaults.")
     }
     source = defaults.get(key.default, key)
-    task = TASK + WITH.get(key.path, "")
+    task = BEFORE.get(key.path, "") + TASK + WITH.get(key.path, "")
     write(tmp_path, MODEL, triage=task)
     (tmp_path / "tasks" / "triage" / "s.json").write_text("{}")
     base = load(tmp_path)

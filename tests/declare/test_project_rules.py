@@ -38,7 +38,7 @@ PROJECT_RULES = {
         '"models.small.price[0].imput" is an unknown key',
         "did you mean input?",
     ),
-    "planned table": (f"{MODEL}[alerts] #!", '"alerts" is not available yet', "take it out"),
+    "planned table": (f"{MODEL}[budget] #!", '"budget" is not available yet', "take it out"),
     "planned stores": (f"{MODEL}[stores] #!", '"stores" is not available yet', "take it out"),
     "planned tools": (f"{MODEL}[tools] #!", '"tools" is not available yet', "take it out"),
     "wire": (f'{MODEL}wire = "opena" #!', 'models.small.wire is "opena"', 'write "openai"'),

@@ -14,8 +14,8 @@ Severity = Literal["page", "ticket"]
 ReceiverKind = Literal["webhook", "slack", "pagerduty", "email", "alertmanager"]
 Comparison = Literal["below", "above", "falls", "rises", "changes", "drifts", "burns", "happens"]
 """`below` and `above` hold a ratio or quantile against `limit`; `falls`, `rises` and `changes` against what was learned
-of it; `drifts` a distribution against what was learned; `burns` the error budget of an objective; `happens` is for signals
-that are so or not."""
+of it; `drifts` a distribution against what was learned; `burns` the error budget of an objective; `happens` is for
+signals that are so or not."""
 
 
 class AlertRule(Struct, frozen=True):

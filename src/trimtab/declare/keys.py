@@ -1,7 +1,7 @@
 """Every key of a declaration, in one list: the checks for unknown keys read it, and the documentation is held to it.
 
 `<name>` in a path stands for a name the project gives, `<measure>_p<N>` for a percentile of a measure, and `<input>`,
-`<variable>`, `<file>` and `<setting>` for names from elsewhere.
+`<variable>`, `<file>`, `<owner>` and `<setting>` for names from elsewhere.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PATTERNS: Final = {
     "<input>": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"),
     "<variable>": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}"),
     "<file>": re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}(?:/[^/\\\x00-\x1f\x7f]{1,255}){0,7}"),
+    "<owner>": re.compile(r"[^\x00-\x1f\x7f]{1,128}"),
     "<setting>": re.compile(r"[A-Za-z0-9_.-]{1,64}"),
     "<measure>_p<N>": re.compile(r"(?P<measure>ttft|tpot|gap|total)_p(?P<percent>[1-9][0-9]?(?:\.[1-9])?)"),
 }
@@ -42,6 +43,22 @@ DEADLINE_DEFAULTS: Final = ("5s", "120s", "60s", "none; 600s for answers that ar
 ENGINE_DEFAULT: Final = "anthropic on the Anthropic wire, other on OpenAI's"
 PROBE_DEFAULT: Final = "15m; off for the engine other"
 DEPENDENCIES_DEFAULT: Final = "those of uv.lock, poetry.lock, pdm.lock, requirements.lock, requirements.txt there are"
+RULE_MEANINGS: Final = (
+    ("signal", "signal", REQUIRED, "what is watched; docs/signals.md lists them"),
+    ("below", "limit", "none", "it should not fall below this: a share, a duration, a number"),
+    ("above", "limit", "none", "it should not rise above this"),
+    ("change", "down, up, any", "none", "it should not change this way from what was learned"),
+    ("drift", "true, false", "false", "its distribution should stay what was learned"),
+    ("burn", "true, false", "false", "the error budget of its objective should last"),
+    ("window", "duration", "1h", "over which time it is held against below and above"),
+    ("quantile", "above 0..1", "0.95, for times and lengths", "which quantile is meant"),
+    ("field", "text", "every field", "the one field of predictions, inputs or confidence"),
+    ("by", "task, model, replica, prompt", "task", "what is watched apart within a task"),
+    ("smallest", "above 0..10", "by the signal", "the smallest change worth an alert: points of a share, else a part"),
+    ("severity", "page, ticket", "ticket", "whether somebody is woken, or it can wait until the morning"),
+    ("receivers", "list of names", "those of the owner", "who is told, of [receivers]"),
+    ("off", "true, false", "false", "whether it is switched off; alone, it switches off the rule of that name"),
+)
 PYTHON_DEFAULT: Final = "what .python-version says"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
@@ -143,6 +160,24 @@ PROJECT_KEYS: Final = (
     Key("retrieval.<name>.chunker", "text", "empty", "how it was cut, with the version"),
     Key("retrieval.<name>.embedding_model", "text", "empty", "how it was embedded, with the revision"),
     Key("retrieval.<name>.index.<setting>", "text, number, true, false", "empty", "settings of the index"),
+    Key("alerts.defaults", "true, false", "true", "whether the rules of docs/alerts.md hold without being written"),
+    Key("alerts.receivers", "list of names", "empty", "who is told of alerts whose owner has no receivers"),
+    Key("alerts.silent_after", "duration", "15m", "so long without records while calls are open is an alert"),
+    Key("alerts.false_alarms_per_month", "0.01..100", "1", "how many false alarms a month each monitor may raise"),
+    Key("alerts.console_url", "URL", "none", "where people reach the console, for links in what is sent"),
+    *(Key(f"alerts.rules.<name>.{name}", *about) for name, *about in RULE_MEANINGS),
+    Key("receivers.<name>.kind", "webhook, slack, pagerduty, email, alertmanager", REQUIRED, "how alerts are sent"),
+    Key("receivers.<name>.url", "address", REQUIRED, "where they are sent; of e-mail, smtp://HOST:PORT"),
+    Key("receivers.<name>.secret", "secret", "none", "signs webhooks; routing key of pagerduty; password of e-mail"),
+    Key("receivers.<name>.to", "list of mail addresses", "empty", "to whom e-mail goes"),
+    Key("receivers.<name>.sender", "mail address", "empty", "from whom e-mail comes"),
+    Key("receivers.<name>.user", "text", "empty", "user of the mail server"),
+    Key("receivers.<name>.severities", "list of page, ticket", "page, ticket", "what it is told of"),
+    Key("owners.<owner>.receivers", "list of names", REQUIRED, "who is told of alerts on an owner's tasks"),
+    Key("maintenance.reason", "text", REQUIRED, "why nobody is to be told"),
+    Key("maintenance.begins", "time", REQUIRED, "when the window begins"),
+    Key("maintenance.ends", "time", REQUIRED, "when it ends"),
+    Key("maintenance.tasks", "list of names", "every task", "the tasks it holds for"),
     Key("lock.dependencies", "list of project files", DEPENDENCIES_DEFAULT, "the project's own dependency locks"),
     Key("lock.python", "text", PYTHON_DEFAULT, "the interpreter the project runs on"),
     Key("lock.warn_days", "list of 0..3650", "60, 30, 7", "how many days ahead a model's retirement is told"),
@@ -200,6 +235,7 @@ TASK_KEYS: Final = (
     Key("context.model", "name", "must be given for summarise", "the model that writes summaries"),
     Key("context.summary_tokens", "1..100000", "512", "most tokens of a summary"),
     Key("retrieval", "list of names", "empty", "what the task retrieves from, of [retrieval]"),
+    *(Key(f"alerts.<name>.{name}", *about) for name, *about in RULE_MEANINGS),
     Key("completion.rule", "condition", "none", "what holds of the last call of a run whose work is done"),
     Key("completion.feedback", "text", "none", "the score of feedback that tells whether the work is done"),
     Key("completion.judge", "name", "none", "the model that is asked whether the work is done"),
@@ -242,6 +278,6 @@ DATA_KEYS: Final = (
     Key("split.side", "name", "none", "which side"),
 )
 
-PROJECT_PLANNED: Final = ("alerts", "budget", "keys", "stores", "tools")
+PROJECT_PLANNED: Final = ("budget", "keys", "stores", "tools")
 TASK_PLANNED: Final = ("budget", "evals", "review")
 """Keys that will come with what enforces them; until then they are refused."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from trimtab.declare import values
+from trimtab.declare.alert_settings import read_alerting, read_task_rules
 from trimtab.declare.completion import check_judges
 from trimtab.declare.context import check_context_models
 from trimtab.declare.data_sets import manifests, read_data_sets
@@ -106,6 +107,9 @@ def _project(
     check_listeners(top.table("gateway"), top.table("control"), gateway, control)
     defaults = read_defaults(top.table("defaults"))
     read = {name: read_task(name, table, defaults, library) for name, table in tasks.items()}
+    read = {
+        name: replace(task, alerts=read_task_rules(tasks[name], top, task.objective)) for name, task in read.items()
+    }
     return Project(
         root=str(root),
         environment=top.get("environment", values.name, ENVIRONMENT),
@@ -116,6 +120,7 @@ def _project(
         models={name: read_model(name, table, root) for name, table in models.items()},
         tasks=read,
         retrieval={name: read_retrieval(name, table) for name, table in _named(top, "retrieval").items()},
+        alerting=read_alerting(top, root, read, tasks),
     )
 
 

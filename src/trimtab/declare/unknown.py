@@ -18,6 +18,7 @@ NAMES: Final = {
     "<input>": "use 1 to 64 of the characters A-Z a-z 0-9 _, no digit first",
     "<variable>": "use 1 to 128 of the characters A-Z a-z 0-9 _, no digit first",
     "<file>": "write the path of a file, with / and without control characters",
+    "<owner>": "write the owner as task.toml does, at most 128 characters",
     "<setting>": "use 1 to 64 of the characters A-Z a-z 0-9 . _ -",
 }
 """What a name may be where the project, or somebody else, gives it."""
