@@ -20,7 +20,6 @@ MONDAY: Final = 4 * 24 * 60
 """The first Monday since 1970, in minutes."""
 USUAL_WOBBLE: Final = 0.1
 """How much the logit of a share differs between days where too little was seen to tell."""
-_HOURS_OF_A_DAY: Final = 24
 _WEEKEND: Final = 5 * 24
 _LEAST_FREEDOM: Final = 24
 
@@ -72,95 +71,121 @@ def learn_rate(steps: Iterable[RateStep], excluded: Sequence[tuple[int, int]] = 
     """
     hours: dict[int, list[int]] = {}
     for minute, of, n in steps:
-        if n > 0 and not any(begins < minute <= ends for begins, ends in excluded):
+        if n > 0 and not is_excluded(minute, excluded):
             hour = hours.setdefault((minute - 1) // 60, [0, 0])
             hour[0] += of
             hour[1] += n
-    return _Learning([_Hour(hour, of, n) for hour, (of, n) in sorted(hours.items())]).baseline()
+    of, n = (sum(column) for column in zip(*hours.values(), strict=True)) if hours else (0, 0)
+    whole = (of + 0.5) / (n + 1)
+    variance = whole * (1 - whole)
+    moments = [Moment(hour, of - n * whole, n * variance) for hour, (of, n) in hours.items()]
+    effects = learn_effects(moments, USUAL_WOBBLE)
+    alone = effects.clumping * (1 / (of + 0.5) + 1 / (n - of + 0.5)) + effects.wobble**2 / max(1, effects.days)
+    return RateBaseline(
+        tuple(min(max(whole + shift * variance, whole / 10), 1 - (1 - whole) / 10) for shift in effects.shifts),
+        tuple(math.sqrt(alone + more) for more in effects.variances),
+        effects.wobble,
+        effects.clumping,
+        n,
+        effects.days,
+    )
 
 
-class _Hour(NamedTuple):
+def is_excluded(minute: int, excluded: Sequence[tuple[int, int]]) -> bool:
+    """Whether a minute lies in one of the ranges (from, until]."""
+    return any(begins < minute <= ends for begins, ends in excluded)
+
+
+class Moment(NamedTuple):
+    """An hour since 1970: by how much what was seen is off the whole, and the variance that chance alone gives it.
+
+    `off / variance` estimates the hour's effect in its natural parameter (the logit of a share, the mean over the
+    variance of a normal value), with variance 1 / `variance`.
+    """
+
     hour: int
-    of: int
-    n: int
-
-    @property
-    def cell(self) -> int:
-        return hour_of_week(self.hour * 60 + 1)
-
-    @property
-    def day(self) -> int:
-        return self.hour // 24
+    off: float
+    variance: float
 
 
-class _Learning:
-    """The moments, in order: the whole, clumping and wobble about it by cell, then cells drawn towards the whole."""
+class Effects(NamedTuple):
+    """The effect of each hour of the week and the variance of its estimate; wobble and clumping as in `RateBaseline`."""
 
-    def __init__(self, hours: Sequence[_Hour]) -> None:
-        self.hours = hours
-        self.of, self.n = sum(one.of for one in hours), sum(one.n for one in hours)
-        self.whole = (self.of + 0.5) / (self.n + 1)
-        self.days = len({one.day for one in hours})
-        self.clumping, self.wobble2 = 1.0, USUAL_WOBBLE**2
+    shifts: list[float]
+    variances: list[float]
+    wobble: float
+    clumping: float
+    days: int
 
-    def baseline(self) -> RateBaseline:
-        """What was learned."""
-        shares, excess = self._cells([self.whole] * HOURS)
-        if self.days > 1:
-            self._disperse(shares)
-            shares, excess = self._cells([self.whole] * HOURS)
-        whole = self.clumping * (1 / (self.of + 0.5) + 1 / (self.n - self.of + 0.5)) + self.wobble2 / max(1, self.days)
-        errors = tuple(math.sqrt(whole + more) for more in excess)
-        return RateBaseline(tuple(shares), errors, math.sqrt(self.wobble2), self.clumping, self.n, self.days)
 
-    def _cells(self, parents: Sequence[float]) -> tuple[list[float], list[float]]:
-        """The share of each hour of the week, and the variance of its logit beyond that of the whole."""
-        coarse = [_HOURS_OF_A_DAY * (cell >= _WEEKEND) + cell % _HOURS_OF_A_DAY for cell in range(HOURS)]
-        middle, first = self._drawn(parents, coarse)
-        fine, second = self._drawn(middle, range(HOURS))
-        return fine, [one + other for one, other in zip(first, second, strict=True)]
+def learn_effects(moments: Sequence[Moment], usual: float) -> Effects:
+    """The effects of hours of the week, drawn towards the hours of the day and those towards nothing, as far as they do
+    not differ by more than clumping and wobble explain. `usual` is the wobble where too little was seen to tell.
+    """
+    nothing = Effects([0.0] * HOURS, [0.0] * HOURS, usual, 1.0, len({one.hour // 24 for one in moments}))
+    if nothing.days < 2:
+        return nothing
+    first = _cells(moments, nothing)
+    dispersed = _dispersed(_without(moments, first), first, usual)
+    second = _cells(moments, dispersed)
+    return _cells(moments, _dispersed(_without(moments, second), second, usual))
 
-    def _drawn(self, parents: Sequence[float], groups: Sequence[int]) -> tuple[list[float], list[float]]:
-        """Shares of groups of cells, each drawn towards its parents as far as the groups do not differ by more than
-        chance; and the variance that is left.
-        """
-        found: dict[int, list[float]] = {}
-        for one in self.hours:
-            share = parents[one.cell]
-            variance = one.n * share * (1 - share)
-            group = found.setdefault(groups[one.cell], [0.0] * 4)
-            for place, more in enumerate((one.of - one.n * share, variance, variance**2, one.n)):
-                group[place] += more
-        chance = {key: self.clumping * v + self.wobble2 * v2 for key, (_, v, v2, _) in found.items()}
-        spread = sum(v * v for _, v, _, _ in found.values())
-        between = max(0.0, sum(found[key][0] ** 2 - chance[key] for key in found) / spread) if spread else 0.0
-        shares, left = [], []
-        for cell, parent in enumerate(parents):
-            off, v, _, n = found.get(groups[cell], (0.0, 0.0, 0.0, 0.0))
-            kept = between * v * v / (between * v * v + chance[groups[cell]]) if between and v else 0.0
-            shares.append(min(max(parent + (kept * off / n if n else 0.0), parent / 10), 1 - (1 - parent) / 10))
-            left.append(between * (1 - kept))
-        return shares, left
 
-    def _disperse(self, shares: Sequence[float]) -> None:
-        """How much more than by chance hours of a day differ (clumping), and days (wobble)."""
-        days: dict[int, list[_Hour]] = {}
-        for one in self.hours:
-            days.setdefault(one.day, []).append(one)
-        pearson, freedom, excess, squares = 0.0, 0, 0.0, 0.0
-        totals = []
-        for hours in days.values():
-            off = [one.of - one.n * shares[one.cell] for one in hours]
-            variances = [one.n * shares[one.cell] * (1 - shares[one.cell]) for one in hours]
-            total = sum(variances)
-            mean = sum(off) / total
-            pearson += sum((o - mean * v) ** 2 / v for o, v in zip(off, variances, strict=True))
-            freedom += len(hours) - 1
-            totals.append((sum(off), total))
-        self.clumping = max(1.0, pearson / freedom) if freedom > _LEAST_FREEDOM else 1.0
-        excess = sum(off * off - self.clumping * v for off, v in totals)
-        squares = sum(v * v for _, v in totals)
-        chance = 2 * self.clumping**2 * sum(v * v for _, v in totals) / squares**2
-        seen = max(0.0, excess / squares)
-        usual = USUAL_WOBBLE**2
-        self.wobble2 = (seen / chance + 1 / usual) / (1 / chance + 1 / usual**2) if chance else usual
+def _cells(moments: Sequence[Moment], about: Effects) -> Effects:
+    coarse = [24 * (cell >= _WEEKEND) + cell % 24 for cell in range(HOURS)]
+    middle = _drawn(moments, about, coarse)
+    fine = _drawn(_without(moments, middle), about, range(HOURS))
+    shifts = [one + other for one, other in zip(middle.shifts, fine.shifts, strict=True)]
+    variances = [one + other for one, other in zip(middle.variances, fine.variances, strict=True)]
+    return about._replace(shifts=shifts, variances=variances)
+
+
+def _without(moments: Sequence[Moment], effects: Effects) -> list[Moment]:
+    """What is left of moments without the effects of their hours."""
+    return [
+        Moment(hour, off - variance * effects.shifts[_cell(hour)], variance) for hour, off, variance in moments
+    ]
+
+
+def _cell(hour: int) -> int:
+    return hour_of_week(hour * 60 + 1)
+
+
+def _drawn(moments: Sequence[Moment], about: Effects, groups: Sequence[int]) -> Effects:
+    """Effects of groups of cells drawn towards nothing, and the variance that is left."""
+    found: dict[int, list[float]] = {}
+    for hour, off, variance in moments:
+        sums = found.setdefault(groups[_cell(hour)], [0.0, 0.0, 0.0])
+        sums[0] += off
+        sums[1] += variance
+        sums[2] += variance**2
+    chance = {key: about.clumping * v + about.wobble**2 * v2 for key, (_, v, v2) in found.items()}
+    spread = sum(v * v for _, v, _ in found.values())
+    between = max(0.0, sum(found[key][0] ** 2 - chance[key] for key in found) / spread) if spread else 0.0
+    shifts, left = [0.0] * HOURS, [between] * HOURS
+    for cell in range(HOURS):
+        off, v, _ = found.get(groups[cell], (0.0, 0.0, 0.0))
+        if between and v:
+            kept = between * v * v / (between * v * v + chance[groups[cell]])
+            shifts[cell], left[cell] = kept * off / v, between * (1 - kept)
+    return about._replace(shifts=shifts, variances=left)
+
+
+def _dispersed(moments: Sequence[Moment], about: Effects, usual: float) -> Effects:
+    """How much more than by chance hours of a day differ (clumping), and days (wobble)."""
+    days: dict[int, list[Moment]] = {}
+    for one in moments:
+        days.setdefault(one.hour // 24, []).append(one)
+    totals = [(sum(one.off for one in hours), sum(one.variance for one in hours)) for hours in days.values()]
+    pearson = sum(
+        (one.off - off / total * one.variance) ** 2 / one.variance
+        for hours, (off, total) in zip(days.values(), totals, strict=True)
+        for one in hours
+    )
+    freedom = len(moments) - len(days)
+    clumping = max(1.0, pearson / freedom) if freedom >= _LEAST_FREEDOM else 1.0
+    squares = sum(v * v for _, v in totals)
+    seen = max(0.0, sum(off * off - clumping * v for off, v in totals) / squares)
+    chance = 2 * clumping**2 / squares
+    wobble2 = (seen / chance + 1 / usual**2) / (1 / chance + 1 / usual**4)
+    return about._replace(wobble=math.sqrt(wobble2), clumping=clumping)
