@@ -68,7 +68,7 @@ class Lag:
 class Ingest:
     """One a data directory, used from one thread; `lag` may be read from any."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a place, a store, or what a batch is handed to
         self,
         spool: Path,
         directory: Path,
