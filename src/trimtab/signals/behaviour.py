@@ -13,6 +13,7 @@ REFUSALS: Final = ("refusal", "content_filter")
 ANSWERS: Final = "trimtab_contract_answers_total"
 FINISHED: Final = "trimtab_finish_reasons_total"
 CALLS: Final = "trimtab_calls_total"
+SCORES: Final = "trimtab_scores_total"
 TOOL_CALLS: Final = "trimtab_tool_calls_total"
 
 
@@ -36,6 +37,10 @@ def refusals(one: Slice) -> Ratio:
 def scored_as(one: ScoreCounts, name: str) -> Ratio | None:
     """The scores of one name: those that passed of those with a value."""
     return Ratio(one.passed, one.valued) if one.name == name else None
+
+
+def _series_of_score(name: str) -> Series:
+    return Series(f'{SCORES}{{score="{name}",result="passed"}}', f'{SCORES}{{score="{name}"}}')
 
 
 PARSE_RATE: Final = Signal(
@@ -132,7 +137,7 @@ TOOL_OUTCOMES: Final = Signal(
     shares=lambda one: {str(outcome): count for outcome, count in one.tool_outcomes.items()},
     of="tool calls of each outcome",
     among="tool calls in answers, those of repaired attempts among them",
-    series=Series(TOOL_CALLS),
+    series=Series(TOOL_CALLS, by="outcome"),
 )
 TOOL_ERROR_RATE: Final = Signal(
     name="tool_error_rate",
@@ -156,7 +161,7 @@ TOOLS_CHOSEN: Final = Signal(
     shares=lambda one: one.tools,
     of="tool calls of each tool",
     among="tool calls in answers",
-    series=Series(TOOL_CALLS),
+    series=Series(TOOL_CALLS, by="tool"),
 )
 FINISH_REASONS: Final = Signal(
     name="finish_reasons",
@@ -168,7 +173,7 @@ FINISH_REASONS: Final = Signal(
     shares=lambda one: one.finish_reasons,
     of="answers of each finish reason",
     among="answers with a finish reason",
-    series=Series(FINISHED),
+    series=Series(FINISHED, by="reason"),
 )
 OUTPUT_LENGTH: Final = Signal(
     name="output_length",
@@ -181,7 +186,7 @@ OUTPUT_LENGTH: Final = Signal(
     reads="output",
     of="output tokens of a call",
     among="calls whose engine told it",
-    series=Series('gen_ai_client_token_usage{gen_ai_token_type="output"}', task="trimtab_task"),
+    series=Series("trimtab_output_tokens"),
 )
 INPUT_LENGTH: Final = Signal(
     name="input_length",
@@ -194,7 +199,6 @@ INPUT_LENGTH: Final = Signal(
     reads="input",
     of="input tokens of a call",
     among="calls whose engine told it",
-    series=Series('gen_ai_client_token_usage{gen_ai_token_type="input"}', task="trimtab_task"),
 )
 REQUEST_SIZE: Final = Signal(
     name="request_size",
@@ -256,6 +260,7 @@ COMPLETION_RATE: Final = Signal(
     reads=COMPLETION,
     of="scores `completion` of at least 0.5",
     among="scores `completion` with a value",
+    series=_series_of_score(COMPLETION),
 )
 LABELLED_ACCURACY: Final = Signal(
     name="accuracy",
@@ -269,6 +274,7 @@ LABELLED_ACCURACY: Final = Signal(
     reads=ACCURACY,
     of="scores `accuracy` of at least 0.5",
     among="scores `accuracy` with a value",
+    series=_series_of_score(ACCURACY),
 )
 LABEL_LAG: Final = Signal(
     name="label_lag",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimtab.signals.signal import Ratio, Series, Signal
+from trimtab.signals.signal import Better, Ratio, Series, Signal
 from trimtab.store.outcomes import CALLERS, DEADLINES, succeeded
 from trimtab.store.slices import Slice, Spread
 
@@ -18,6 +18,9 @@ CLOCKS: Final = {
     "deadline_gap": "the silence between two tokens",
     "deadline_total": "the whole call",
 }
+
+ENGINE_METRICS: Final = {"preemptions": "preemptions_total", "gpu_memory_used": "gpu_memory_used_bytes"}
+"""What `/metrics` calls series of engines where it adds an ending."""
 
 
 def judged(one: Slice, *outcomes: str) -> Ratio:
@@ -59,16 +62,19 @@ def _time(name: str, spread: Spread, says: str, means: str, metric: str = "") ->
         scale=1e-6,
         of="time of a call",
         among="calls with outcome `ok`" if spread == "total" else "streamed calls that have it",
-        series=Series(metric, task="trimtab_task") if metric else None,
+        series=Series(metric) if metric else None,
     )
 
 
 def _of_engine(name: str, reads: str, unit: str, says: str, means: str) -> Signal:
-    return Signal(name, "infrastructure", unit, "lower", says, means, source="engine", reads=reads)
+    series = Series(f"trimtab_engine_{ENGINE_METRICS.get(reads, reads)}", by="model, replica")
+    return Signal(name, "infrastructure", unit, "lower", says, means, source="engine", reads=reads, series=series)
 
 
-def _of_state(name: str, reads: str, unit: str, says: str, means: str) -> Signal:
-    return Signal(name, "infrastructure", unit, "lower", says, means, source="state", reads=reads)
+def _of_state(name: str, reads: str, unit: str, says: str, means: str, by: str = "model, replica") -> Signal:
+    better: Better = "higher" if name == "probes" else "lower"
+    series = Series(reads, by=by)
+    return Signal(name, "infrastructure", unit, better, says, means, source="state", reads=reads, series=series)
 
 
 REQUEST_RATE: Final = Signal(
@@ -118,7 +124,7 @@ OUTCOMES: Final = Signal(
     shares=lambda one: one.outcomes,
     of="calls of each outcome",
     among="calls",
-    series=Series(CALLS),
+    series=Series(CALLS, by="outcome"),
 )
 CANCELLED_SHARE: Final = Signal(
     name="cancelled_share",
@@ -149,28 +155,27 @@ TTFT: Final = _time(
     "ttft",
     "Time from a call's last byte read to its first content-bearing event written; streamed calls only.",
     "Queues at the engine, longer prompts, or a prefix cache that no longer hits.",
-    "gen_ai_server_time_to_first_token_seconds",
+    "trimtab_ttft_seconds",
 )
 TPOT: Final = _time(
     "tpot",
     "tpot",
     "Time from a call's first token to its last, divided by its output tokens less one; streamed calls only.",
     "More calls at once on a replica, a slower GPU, or a larger model behind the name.",
-    "gen_ai_server_time_per_output_token_seconds",
+    "trimtab_tpot_seconds",
 )
 LONGEST_GAP: Final = _time(
     "longest_gap",
     "gap",
     "The longest silence between two content-bearing events of a call.",
     "Preemptions at the engine, or something on the way that holds chunks back.",
-    "trimtab_longest_gap_seconds",
 )
 TOTAL: Final = _time(
     "total",
     "total",
     "Time from a call's last byte read to its answer's last byte written.",
     "Longer answers, or any of the other times: hold it against output length.",
-    "gen_ai_server_request_duration_seconds",
+    "trimtab_call_seconds",
 )
 RETRY_SHARE: Final = Signal(
     name="retry_share",
@@ -210,6 +215,7 @@ STATE: Final = (
         "letters",
         "Calls that failed for good, and damaged segments, that wait for somebody.",
         "Work is lost until somebody re-drives or drops it.",
+        by="task, cause",
     ),
     _of_state(
         "probes",
@@ -224,6 +230,7 @@ STATE: Final = (
         "s",
         "Age of the oldest record that telemetry does not hold yet.",
         "Every other signal tells of an older time.",
+        by="",
     ),
 )
 ENGINE: Final = (

@@ -27,13 +27,14 @@ class Ratio(NamedTuple):
 class Series(NamedTuple):
     """Where `/metrics` has the same figure.
 
-    `of` selects the counter of what is counted, `n` that of what it is counted among; of a spread, `of` is the name of
-    the histogram. `task` is the label that names the task, empty where none does.
+    `of` selects the counter of what is counted, or the gauge, and `n` the counter of what it is counted among; of a
+    spread, `of` is the name of the histogram. `by` is the label that tells parts apart, of a gauge all of its labels.
+    Whatever is told by task bears the label `task`.
     """
 
     of: str
     n: str = ""
-    task: str = "task"
+    by: str = ""
 
 
 @dataclass(frozen=True)

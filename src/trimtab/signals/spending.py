@@ -38,7 +38,7 @@ TOKENS: Final = Signal(
     independent=False,
     of="tokens of each class",
     among="tokens",
-    series=Series(f'{TOKENS_TOTAL}{{class!="reasoning"}}'),
+    series=Series(f'{TOKENS_TOTAL}{{class!="reasoning"}}', by="class"),
 )
 COST: Final = Signal(
     name="cost",
@@ -52,7 +52,7 @@ COST: Final = Signal(
     independent=False,
     of="cost of calls with each label",
     among="cost of all calls",
-    series=Series("trimtab_cost_usd_total"),
+    series=Series("trimtab_cost_usd_total", by="label"),
 )
 COST_PER_CALL: Final = Signal(
     name="cost_per_call",
