@@ -94,7 +94,7 @@ class Judgements:
         asked = {"task": task, "before_ns": before_ns, "limit": limit}
         with mapped(self._path):
             rows = self._connection.execute(self._sql["quiet_runs"], asked).fetchall()
-        return tuple(Run(*row[:4], _decode(row[4]), row[5]) for row in rows)
+        return tuple(Run(run, task, calls, ns, _decode(latest), value) for run, task, calls, ns, latest, value in rows)
 
     def judged(self, runs: Sequence[Run]) -> None:
         """These runs are judged."""

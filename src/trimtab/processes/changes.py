@@ -50,6 +50,20 @@ class Changes:
         except StoreError as failure:
             event(log, logging.ERROR, "calls_not_recorded", count=len(events), error=str(failure))
 
+    def record(self, *events: Event) -> None:
+        """Records events that somebody waits for: they are on the disk on return.
+
+        Raises `StoreError` when the disk does not take them; what waits then is written with what comes next.
+        """
+        if not events:
+            return
+        with self._lock:
+            for one in events:
+                self._spool.add(one)
+            if not self._spool.write():
+                raise StoreError(store="spool", detail="the disk has no room for records; free some")
+            self._spool.sync()
+
     def close(self) -> None:
         """Seals the spool: there is nothing more to record."""
         try:

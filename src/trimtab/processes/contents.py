@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -11,15 +11,18 @@ from typing import Any, Final
 from trimtab.contracts.jsontext import NotJson, parse
 from trimtab.contracts.predictions import Prediction, predicted, predictions
 from trimtab.data.glance import Question, Reply, question, reply
+from trimtab.declare.masks import without_secrets
 from trimtab.errors import StoreError
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
 from trimtab.processes.desk import BodyReader
 from trimtab.processes.logs import event
 from trimtab.record.events import OK, Settled
+from trimtab.record.redact import scrub
 from trimtab.signals.readings.reading import Contents, Said, readings_of
 from trimtab.signals.readings.sampling import sampled
 from trimtab.store.readings import Reading
 from trimtab.store.telemetry import Batch
+from trimtab.store.texts import MAX_CHARACTERS, CallText
 
 MOST_BYTES: Final = 256 << 10
 """Of a body that is read; a larger one gives nothing."""
@@ -44,9 +47,17 @@ class Glance:
 
     @cached_property
     def reply(self) -> Reply | None:
-        """What was answered."""
-        body = self.read(self.call.response_body)
-        return reply(body, MOST_BYTES) if body is not None else None
+        """What was answered; None also where the answer has no text."""
+        return reply(self._answer_body, MOST_BYTES) if self._answer_body is not None else None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the answer was kept, and is small enough to be read."""
+        return self._answer_body is not None and len(self._answer_body) <= MOST_BYTES
+
+    @cached_property
+    def _answer_body(self) -> bytes | None:
+        return self.read(self.call.response_body)
 
     @cached_property
     def answer(self) -> Any:
@@ -122,7 +133,7 @@ class ContentReader:
 
 
 class Readings:
-    """Adds to a batch the readings of its calls."""
+    """Adds to a batch what its calls are searched by, and the readings of a sample of them."""
 
     def __init__(self, reader: ContentReader) -> None:
         self._reader = reader
@@ -131,16 +142,23 @@ class Readings:
         return f"Readings({self._reader!r})"
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with the readings of a sample of its calls."""
+        """The batch with its readings and texts."""
         of_tasks = [call for call in batch.calls if not is_own(call.admitted.task)]
         chosen = sampled(of_tasks)
-        found = [one for call in of_tasks if call.admitted.call in chosen for one in self.read(call)]
-        return replace(batch, readings=tuple(found))
+        readings: list[Reading] = []
+        texts: list[CallText] = []
+        for call in of_tasks:
+            glance = self._reader.glance(call)
+            found = self.read(glance) if call.admitted.call in chosen else ()
+            readings += found
+            text = text_of(glance, found)
+            if text is not None:
+                texts.append(text)
+        return replace(batch, readings=tuple(readings), texts=tuple(texts))
 
-    def read(self, call: Settled) -> tuple[Reading, ...]:
+    def read(self, glance: Glance) -> tuple[Reading, ...]:
         """The readings of one call."""
-        glance, watched = self._reader.glance(call), self._reader.watched(call)
-        asked = glance.question
+        call, watched, asked = glance.call, self._reader.watched(glance.call), glance.question
         return readings_of(
             call,
             Contents(
@@ -157,6 +175,27 @@ class Readings:
         if asked is None or policy is None or policy.prompt is None:
             return {}
         return {name: asked.inputs[name] for name in policy.prompt.inputs if name in asked.inputs}
+
+
+def text_of(glance: Glance, readings: Sequence[Reading]) -> CallText | None:
+    """What a call is searched by, without what looks like a secret; None where nothing of it was kept."""
+    asked, answered = glance.question, glance.reply
+    if asked is None and answered is None and not readings:
+        return None
+    return CallText(
+        call=glance.call.admitted.call,
+        at_ns=glance.call.at_ns,
+        task=glance.call.admitted.task,
+        asked=_shown(asked.text) if asked is not None else "",
+        answered=_shown(answered.text) if answered is not None else "",
+        categories={one.field: one.value for one in readings if one.kind == "category"},
+        numbers={one.field: one.number for one in readings if one.kind == "number"},
+    )
+
+
+def _shown(text: str) -> str:
+    """The beginning of a text; more is masked than shown, so that no secret is cut into one that is not seen as one."""
+    return without_secrets(scrub(text[: 4 * MAX_CHARACTERS]))[:MAX_CHARACTERS]
 
 
 def is_own(task: str) -> bool:
