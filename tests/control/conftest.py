@@ -25,7 +25,8 @@ from trimtab.processes.data_api import data_routes
 from trimtab.processes.dead import Undertaker, burying
 from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
-from trimtab.processes.metrics import Metrics, Recorded
+from trimtab.processes.metrics import Host, Metrics
+from trimtab.processes.recorded import Recorded
 from trimtab.processes.resend import Sent
 from trimtab.store.ingest import Ingest
 from trimtab.store.memory import MemoryTelemetry
@@ -151,7 +152,7 @@ async def scene(tmp_path: Path, clock: JumpingClock, keys: KeyStore) -> AsyncIte
     working = asyncio.create_task(desk.run(stop, tried.set))
     await asyncio.wait_for(tried.wait(), 10)
     recorded = Recorded()
-    metrics = Metrics(recorded, lambda: BOARD, lambda: (desk.lag, desk.state.up), lambda: desk.dead)
+    metrics = Metrics(recorded, Host(lambda: BOARD, lambda: (desk.lag, desk.state.up), lambda: desk.dead))
     gateway = FakeGateway()
     undertaker = Undertaker(desk, gateway.send)
     objective = Objective(goals=(Goal("ttft", 0.95, 0.8),), success=0.99)

@@ -4,38 +4,61 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.control.conftest import BOARD
+from tests.control.conftest import BOARD, snapshot
 from tests.store.samples import attempt, call
+from trimtab.declare.project import Goal, Objective
 from trimtab.journal.dead_letters import Tally
 from trimtab.lock.identity import Standing
 from trimtab.processes.catalogue import (
     CATALOGUE,
+    DEAD_LETTERS,
     DURATION_BUCKETS_S,
+    REQUEST_DURATION,
     TOKEN_BUCKETS,
+    TOOL_CALLS,
     TPOT_BUCKETS_S,
     TTFT_BUCKETS_S,
 )
 from trimtab.processes.identity import Figures, ReplicaIdentity
-from trimtab.processes.metrics import MAX_VALUES, OTHER, Metrics, Recorded
+from trimtab.processes.metrics import Host, Metrics, Watched
+from trimtab.processes.recorded import Recorded
+from trimtab.processes.series import OTHER
 from trimtab.processes.tool_shapes import Drifting
-from trimtab.record.events import Attempt, Settled, ToolOutcome, ToolResult, Usage
+from trimtab.record.events import Attempt, Score, Settled, ToolOutcome, ToolResult, Usage
+from trimtab.signals.engine.view import EngineView
+from trimtab.store.engine_samples import EngineSeries
 from trimtab.store.ingest import Lag
 from trimtab.store.telemetry import Batch
 
+DISTRIBUTIONS = {"histogram", "summary"}
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+TASKS = snapshot(Objective((Goal("ttft", 0.95, 0.8), Goal("total", 0.999, 20.0)))).tasks
+SERIES: tuple[EngineSeries, ...] = get_args(EngineSeries)
+VIEW = EngineView(
+    "small",
+    "http://a",
+    "vllm",
+    at_ns=1_500_000_000,
+    values={series: float(number) for number, series in enumerate(SERIES, 1)},
+    failures=3,
+    restarts=1,
+)
 
 
 class Scraped:
     """Metrics as Prometheus reads them."""
 
     def __init__(self) -> None:
-        self.recorded = Recorded()
+        self.recorded = Recorded(lambda: TASKS)
         self.dead = [Tally("call", "route", "upstream_error", 3), Tally("records", "", "unreadable", 1)]
         self.drifting = [Drifting("find", "tool_shape", "major", path, "", 0) for path in ("$.a", "$.b")]
         tested = (
@@ -44,13 +67,19 @@ class Scraped:
             ReplicaIdentity("small", "http://c", trouble="it is down"),
         )
         self.identity = Figures(tested, ((("small", "http://b"), "hit", 2), (("small", "http://c"), "untested", 7)))
+        self.engines = [VIEW]
+        self.watched = Watched({("open", "page"): 2}, {("route", "ttft_p95"): 0.75})
         self.metrics = Metrics(
             self.recorded,
-            lambda: BOARD,
-            lambda: (Lag(700, 2.5, 3, 1), True),
-            lambda: self.dead,
-            lambda: self.identity,
-            drifting=lambda: self.drifting,
+            Host(
+                board=lambda: BOARD,
+                lag=lambda: (Lag(700, 2.5, 3, 1), True),
+                dead=lambda: self.dead,
+                identity=lambda: self.identity,
+                drifting=lambda: self.drifting,
+                engines=lambda: self.engines,
+                watched=lambda: self.watched,
+            ),
         )
 
     def observe(self, *events: Settled | Attempt) -> None:
@@ -101,7 +130,7 @@ def test_a_call_is_counted_in_every_metric_it_has(scraped: Scraped) -> None:
             "a", total_s=0.8, ttft_s=0.05, tpot_s=0.02, usage=usage, cost=("exact", 2_500_000_000), upstream_model="Q"
         ),
     )
-    chat = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "openai", "trimtab_task": "route"}
+    chat = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "openai"}
     asked = chat | {"gen_ai_request_model": "small", "gen_ai_response_model": "Q"}
     assert scraped.value("gen_ai_client_token_usage_sum", **asked, gen_ai_token_type="input") == 100
     assert scraped.value("gen_ai_client_token_usage_sum", **asked, gen_ai_token_type="output") == 7
@@ -110,13 +139,16 @@ def test_a_call_is_counted_in_every_metric_it_has(scraped: Scraped) -> None:
     assert scraped.value("gen_ai_server_time_to_first_token_seconds_bucket", **asked, le="0.04") == 0
     assert scraped.value("gen_ai_server_time_to_first_token_seconds_bucket", **asked, le="0.06") == 1
     assert scraped.value("gen_ai_server_time_per_output_token_seconds_count", **asked) == 1
-    replica = {"server_address": "10.0.0.1", "server_port": "8000"}
-    assert scraped.value("gen_ai_client_operation_duration_seconds_sum", **asked, **replica) == 0.7
-    mine = {"task": "route", "model": "small"}
+    assert scraped.value("gen_ai_client_operation_duration_seconds_sum", **asked) == 0.7
+    mine = {"task": "route"}
     assert scraped.value("trimtab_calls_total", **mine, outcome="ok") == 1
+    assert scraped.value("trimtab_call_seconds_sum", **mine) == 0.8
+    assert scraped.value("trimtab_ttft_seconds_bucket", **mine, le="0.1") == 1
+    assert scraped.value("trimtab_tpot_seconds_bucket", **mine, le="0.025") == 1
+    assert scraped.value("trimtab_output_tokens_sum", **mine) == 7
     assert scraped.value("trimtab_cost_usd_total", **mine, label="exact") == 0.0025
     assert scraped.value("trimtab_tokens_total", **mine, **{"class": "cache_read"}) == 10
-    assert scraped.value("trimtab_attempts_total", model="small", cause="ok") == 1
+    assert scraped.value("trimtab_attempts_total", model="small", replica="http://10.0.0.1:8000", cause="ok") == 1
     assert scraped.value("trimtab_ingested_rows_total", table="calls") == 1
 
 
@@ -139,7 +171,7 @@ def test_an_attempt_waits_for_its_call(scraped: Scraped) -> None:
         embedding, admitted=msgspec.structs.replace(embedding.admitted, surface="embeddings")
     )
     scraped.observe(attempt("a", 2, duration_s=0.2), embedding)
-    found = {"gen_ai_operation_name": "embeddings", "trimtab_task": "find"}
+    found = {"gen_ai_operation_name": "embeddings"}
     name = "gen_ai_client_operation_duration_seconds_sum"
     assert scraped.value(name, **found, error_type="upstream_error") == 0.1
     assert scraped.value(name, **found, error_type="") == 0.2
@@ -157,7 +189,7 @@ def test_what_became_of_answers(scraped: Scraped) -> None:
         call("g", repetition="collapse", tool_outcomes=(ToolOutcome("find", "valid", 1),) * 2),
         call("h", tool_outcomes=(ToolOutcome("find", "bad_json", 1), ToolOutcome("made_up", "unknown_tool", 1))),
     )
-    of = {"task": "route", "model": "small"}
+    of = {"task": "route"}
     results = ("valid_first", "repaired", "rejected", "passed_invalid", "truncated", "refused")
     counts = {result: scraped.value("trimtab_contract_answers_total", **of, result=result) for result in results}
     assert counts == dict.fromkeys(results, 1)
@@ -171,12 +203,13 @@ def test_what_became_of_answers(scraped: Scraped) -> None:
 
 
 def test_tools_are_bounded(scraped: Scraped) -> None:
-    """A client that offers ever new tools fills no more than the bound."""
-    tools = [ToolOutcome(f"tool-{number}", "valid", 1) for number in range(MAX_VALUES + 50)]
-    scraped.observe(call("a", tool_outcomes=tuple(tools)))
-    found = [sample for sample in scraped.samples() if sample.name == "trimtab_tool_calls_total"]
-    assert len(found) == MAX_VALUES + 1
-    assert scraped.value("trimtab_tool_calls_total", tool=OTHER) == 50
+    """A client that offers ever new tools fills two thirds of the room; what follows counts as others of its task."""
+    tools = [ToolOutcome(f"tool-{number}", "valid", 1) for number in range(TOOL_CALLS.most)]
+    scraped.observe(call("a", tool_outcomes=tuple(tools)), call("b", task="find", tool_outcomes=tuple(tools[:1])))
+    told = TOOL_CALLS.most * 2 // 3
+    assert scraped.value("trimtab_tool_calls_total", task="route", tool=OTHER, outcome="valid") == len(tools) - told
+    assert scraped.value("trimtab_tool_calls_total", task="find", tool=OTHER, outcome="valid") == 1
+    assert len([one for one in scraped.samples() if one.name == "trimtab_tool_calls_total"]) == told + 2
 
 
 @pytest.mark.parametrize("surface", ["chat_completions", "responses", "messages"])
@@ -187,12 +220,93 @@ def test_every_wire_of_a_chat_is_a_chat(scraped: Scraped, surface: str) -> None:
     assert scraped.value("gen_ai_server_request_duration_seconds_count", gen_ai_operation_name="chat") == 1
 
 
-def test_labels_are_bounded(scraped: Scraped) -> None:
-    """A client that asks for ever new models fills no more than the bound."""
-    scraped.observe(*(call(f"c{number}", model=f"model-{number}") for number in range(MAX_VALUES + 50)))
-    models = {sample.labels["model"] for sample in scraped.samples() if sample.name == "trimtab_calls_total"}
-    assert len(models) == MAX_VALUES + 1
-    assert scraped.value("trimtab_calls_total", model=OTHER) == 50
+def test_models_are_bounded(scraped: Scraped) -> None:
+    """A client that asks for ever new models fills no more than the bound, and none of its calls is lost."""
+    scraped.observe(*(call(f"c{number}", model=f"model-{number}", total_s=1.0) for number in range(100)))
+    name = "gen_ai_server_request_duration_seconds_count"
+    counts = {one.labels["gen_ai_request_model"]: one.value for one in scraped.samples() if one.name == name}
+    told = REQUEST_DURATION.most * 2 // 3
+    assert counts == {**{f"model-{number}": 1 for number in range(told)}, OTHER: 100 - told}
+    assert scraped.value("trimtab_calls_total", task="route", outcome="ok") == 100
+
+
+def test_errors_become_others_before_what_they_are_held_against_does(scraped: Scraped) -> None:
+    """However many ways calls end in, those of every task that ended well are told."""
+    for number in range(50):
+        task = f"task-{number}"
+        scraped.observe(*(call(f"{task}-{one}", task=task, outcome=f"error-{one}") for one in range(10)))
+        scraped.observe(call(task, task=task))
+    assert scraped.value("trimtab_calls_total", task="task-49", outcome="ok") == 1
+    assert scraped.value("trimtab_calls_total", task="task-49", outcome=OTHER) == 10
+
+
+def test_a_long_or_broken_name_is_told_all_the_same(scraped: Scraped) -> None:
+    """It is cut, and what UTF-8 does not have becomes a question mark."""
+    scraped.observe(call("a", total_s=1.0, model="m" * 5000), call("b", total_s=1.0, model="\ud800"))
+    name = "gen_ai_server_request_duration_seconds_count"
+    models = [one.labels["gen_ai_request_model"] for one in scraped.samples() if one.name == name]
+    assert models == ["m" * 99 + "…", "?"]
+
+
+def test_goals_that_were_missed(scraped: Scraped) -> None:
+    """A call counts against each goal that it took longer than, a time that it does not have against none."""
+    scraped.observe(
+        call("a", ttft_s=0.8, total_s=20.0),
+        call("b", ttft_s=0.81, total_s=21.0),
+        call("c", total_s=30.0),
+        call("d", total_s=30.0, outcome="upstream_error"),
+        call("e", ttft_s=9.0, task="find"),
+    )
+    name = "trimtab_objective_missed_total"
+    assert scraped.value(name, task="route", goal="ttft_p95") == 1
+    assert scraped.value(name, task="route", goal="total_p99.9") == 2
+    assert not any(one.labels["task"] == "find" for one in scraped.samples() if one.name == name)
+
+
+def test_retries_fallbacks_and_ends_of_answers(scraped: Scraped) -> None:
+    """Each is counted once for a call, whatever the number of attempts."""
+    scraped.observe(
+        msgspec.structs.replace(call("a", finish_reason="length"), attempts=3, first_model="large"),
+        call("b", finish_reason="stop"),
+        call("c"),
+    )
+    assert scraped.value("trimtab_retried_calls_total", task="route") == 1
+    assert scraped.value("trimtab_fallback_calls_total", task="route") == 1
+    assert scraped.value("trimtab_finish_reasons_total", task="route", reason="length") == 1
+    assert scraped.value("trimtab_finish_reasons_total", task="route", reason="stop") == 1
+
+
+def test_scores_pass_from_a_half_on(scraped: Scraped) -> None:
+    """One without a value counts in neither."""
+    values = {"a": 0.5, "b": 0.49, "c": None}
+    scores = [Score(name, 1, "completion", "rule", task="route", value=value) for name, value in values.items()]
+    scraped.recorded.observe(Batch.of(scores))
+    name = "trimtab_scores_total"
+    assert scraped.value(name, task="route", score="completion", result="passed") == 1
+    assert scraped.value(name, task="route", score="completion", result="failed") == 1
+    assert scraped.value("trimtab_ingested_rows_total", table="scores") == 3
+
+
+def test_alerts_and_budgets_stand_as_they_are(scraped: Scraped) -> None:
+    """How many alerts by state and severity, and what is left of each budget."""
+    assert scraped.value("trimtab_alerts", state="open", severity="page") == 2
+    assert scraped.value("trimtab_error_budget_left", task="route", goal="ttft_p95") == 0.75
+
+
+def test_what_replicas_say_is_told_again(scraped: Scraped) -> None:
+    """Under our names; what an engine does not have is absent, and not 0."""
+    replica = {"model": "small", "replica": "http://a"}
+    assert scraped.value("trimtab_engine_queue_depth", **replica) == 1
+    assert scraped.value("trimtab_engine_ttft_seconds_sum", **replica) == VIEW.values["ttft_seconds_sum"]
+    assert scraped.value("trimtab_engine_ttft_seconds_count", **replica) == VIEW.values["ttft_seconds_count"]
+    assert scraped.value("trimtab_engine_scraped", **replica) == 1
+    assert scraped.value("trimtab_engine_scrape_failures_total", **replica) == 3
+    assert scraped.value("trimtab_engine_restarts_total", **replica) == 1
+    scraped.engines = [EngineView("small", "http://a", values={"running": 0.0}, trouble="it is down")]
+    assert scraped.value("trimtab_engine_scraped", **replica) == 0
+    assert scraped.value("trimtab_engine_running", **replica) == 0
+    assert not scraped.has("trimtab_engine_queue_depth")
+    assert not scraped.has("trimtab_engine_ttft_seconds_sum")
 
 
 def test_gauges_are_read_from_board_and_lag(scraped: Scraped) -> None:
@@ -200,8 +314,8 @@ def test_gauges_are_read_from_board_and_lag(scraped: Scraped) -> None:
     replica = {"model": "small", "replica": "http://127.0.0.1:9"}
     assert scraped.value("trimtab_calls_in_flight", **replica) == 4
     assert scraped.value("trimtab_outstanding_tokens", **replica) == 900
-    states = {state: scraped.value("trimtab_breaker_state", **replica, state=state) for state in ("closed", "open")}
-    assert states == {"closed": 0, "open": 1}
+    states = [one.labels["state"] for one in scraped.samples() if one.name == "trimtab_breaker_state"]
+    assert states == ["open"]
     assert scraped.value("trimtab_breaker_openings_total", **replica) == 2
     assert scraped.value("trimtab_replica_healthy", **replica) == 0
     assert scraped.value("trimtab_worker_open_calls", slot="0") == 4
@@ -225,7 +339,7 @@ def test_dead_letters_are_told_by_task_and_cause(scraped: Scraped) -> None:
     assert scraped.value(name, task="route", cause="upstream_error") == 3
     assert scraped.value(name, task="", cause="unreadable") == 1
     scraped.dead = [Tally("call", f"task-{number}", "internal", 2) for number in range(250)]
-    assert scraped.value(name, task="(other)", cause="internal") == 2 * (250 - 198)
+    assert scraped.value(name, task="(other)", cause="internal") == 2 * (250 - DEAD_LETTERS.most * 2 // 3)
     scraped.dead = []
     assert not scraped.has(name)
 
@@ -233,11 +347,13 @@ def test_dead_letters_are_told_by_task_and_cause(scraped: Scraped) -> None:
 def test_what_is_exposed_is_the_catalogue(scraped: Scraped) -> None:
     """Every metric with its labels is in the catalogue, and everything in the catalogue is exposed."""
     kept = {"verdict": "valid", "repairs": 1, "repetition": "loop", "seams": (1,)}
+    kept |= {"finish_reason": "stop", "first_model": "large", "ttft_s": 1.0, "total_s": 1.0, "tpot_s": 0.1}
     kept |= {"tool_outcomes": (ToolOutcome("find", "valid", 1),), "tool_results": (ToolResult("find", "[]", 2),)}
-    scraped.observe(attempt("a"), call("a", total_s=1.0, ttft_s=0.1, tpot_s=0.1, **kept))
+    scraped.observe(attempt("a"), msgspec.structs.replace(call("a", **kept), attempts=2))
+    scraped.recorded.observe(Batch.of([Score("a", 1, "feedback", "feedback", task="route", value=1.0)]))
     text, _ = scraped.metrics.scrape("text/plain")
     exposed = {
-        (re.sub(r"_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name)
+        (re.sub(r"_(bucket|sum|count)$", "", sample.name) if family.type in DISTRIBUTIONS else sample.name)
         + str(sorted(set(sample.labels) - {"le"}))
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
@@ -250,7 +366,6 @@ def test_the_documentation_lists_every_metric_and_no_other() -> None:
     rows = re.findall(r"^\| `((?:gen_ai|trimtab)_\w+)` \| (\w+)[^|]*\| ([^|]*)\|", DOCS.read_text(), re.MULTILINE)
     documented = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     shared = {"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"}
-    shared |= {"trimtab_task"}
     assert documented == {of.name: (of.kind, set(of.labels) - shared) for of in CATALOGUE}
     for label in shared:
         assert f"`{label}`" in DOCS.read_text()

@@ -30,7 +30,8 @@ from trimtab.processes.dead_api import dead_routes
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
-from trimtab.processes.metrics import Metrics, Recorded
+from trimtab.processes.metrics import Host, Metrics
+from trimtab.processes.recorded import Recorded
 from trimtab.processes.resend import Send
 from trimtab.processes.status import lock_differences
 from trimtab.processes.tool_shapes import Drifting
@@ -99,16 +100,18 @@ async def serve_control(
 
     `ready` is called once control listens and has tried to open telemetry. Raises `CannotListen`.
     """
-    recorded = Recorded()
+    recorded = Recorded(lambda: parts.snapshot().tasks)
     desk = Desk(lambda: parts.open_stores(recorded.observe), parts.clock)
     metrics = Metrics(
         recorded,
-        parts.board,
-        lambda: (desk.lag, desk.state.up),
-        lambda: desk.dead,
-        parts.identity,
-        lambda: (*desk.drifting, *parts.tools()),
-        lambda: lock_differences(settings.run),
+        Host(
+            board=parts.board,
+            lag=lambda: (desk.lag, desk.state.up),
+            dead=lambda: desk.dead,
+            identity=parts.identity,
+            drifting=lambda: (*desk.drifting, *parts.tools()),
+            lock_differences=lambda: lock_differences(settings.run),
+        ),
     )
     sources = Sources(
         parts.clock,

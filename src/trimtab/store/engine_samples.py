@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+MAX_SAMPLES: Final = 100_000
+"""How many samples one question is answered with; one that has more is refused."""
+
 EngineSeries = Literal[
     "queue_depth",
     "running",
@@ -17,6 +20,8 @@ EngineSeries = Literal[
     "requests",
     "requests_cut",
     "requests_failed",
+    "requests_aborted",
+    "rejections",
     "ttft_seconds_sum",
     "ttft_seconds_count",
     "tpot_seconds_sum",
@@ -31,10 +36,11 @@ EngineSeries = Literal[
 ]
 """`kv_cache_usage` and `gpu_utilisation` are shares from 0 to 1, memory is in bytes, `started` in seconds since 1970;
 prefix cache figures are tokens. Sums and counts only grow, until the server is started again."""
-COUNTERS: Final = frozenset(
+COUNTERS: Final[frozenset[EngineSeries]] = frozenset(
     {
         *("prefix_cache_queries", "prefix_cache_hits", "preemptions", "prompt_tokens", "generation_tokens", "requests"),
-        *("requests_cut", "requests_failed", "ttft_seconds_sum", "ttft_seconds_count", "tpot_seconds_sum"),
+        *("requests_cut", "requests_failed", "requests_aborted", "rejections", "ttft_seconds_sum"),
+        *("ttft_seconds_count", "tpot_seconds_sum"),
         *("tpot_seconds_count", "queue_seconds_sum", "queue_seconds_count"),
     }
 )

@@ -1,0 +1,1 @@
+"""What model servers and GPU exporters say of themselves, and how that differs from what calls saw."""
