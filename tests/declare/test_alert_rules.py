@@ -42,10 +42,10 @@ RULES = {
         "alerts.mine.below does not suit the signal predictions",
         "write drift = true",
     ),
-    "a comparison of an event": (
-        rule('signal = "replica_down"\nabove = 1 #!'),
-        "alerts.mine.above does not suit the signal replica_down",
-        "take it out: the signal alone says it",
+    "an event of the whole project": (
+        rule('signal = "replica_down" #!'),
+        "the signal replica_down is of the whole project",
+        "write [alerts.rules.mine] in trimtab.toml",
     ),
     "a share as a duration": (
         rule('signal = "parse_rate"\nbelow = "1s" #!'),
@@ -104,11 +104,6 @@ RULES = {
         "readings are not kept by replica",
         "write model or prompt",
     ),
-    "by of an event": (
-        rule('signal = "replica_down"\nby = "model" #!'),
-        "alerts.mine.by has no use with the signal replica_down",
-        "take it out",
-    ),
     "unknown by": (
         rule('signal = "parse_rate"\nbelow = 0.9\nby = "models" #!'),
         'alerts.mine.by is "models"',
@@ -160,6 +155,16 @@ PROJECT_RULES = {
         '[alerts.rules.mine]\nsignal = "parse_rate"\nbelow = 2 #!',
         "alerts.rules.mine.below is 2, not a number from 0 to 1",
         "bounds",
+    ),
+    "a comparison of an event": (
+        '[alerts.rules.mine]\nsignal = "replica_down"\nabove = 1 #!',
+        "alerts.rules.mine.above does not suit the signal replica_down",
+        "take it out: the signal alone says it",
+    ),
+    "by of an event": (
+        '[alerts.rules.mine]\nsignal = "replica_down"\nby = "model" #!',
+        "alerts.rules.mine.by has no use with the signal replica_down",
+        "take it out",
     ),
     "fallback receiver": ('[alerts]\nreceivers = ["nobody"] #!', 'there is no receiver "nobody"', "[receivers.nobody]"),
     "silent_after": ('[alerts]\nsilent_after = "1s" #!', 'alerts.silent_after is "1s", which is out', "from 60s"),
@@ -343,9 +348,13 @@ def test_what_is_declared_is_read(tmp_path: Path) -> None:
 def test_default_rules_are_rules(tmp_path: Path) -> None:
     """Each default can be written as a rule of one's own, and is then read as the same one."""
     written = {"falls": 'change = "down"', "rises": 'change = "up"', "drifts": "drift = true", "burns": "burn = true"}
-    lines = ['objective = { success = 0.9, ttft_p95 = "1s", tpot_p95 = "1s", gap_p95 = "1s", total_p95 = "1s" }', TASK]
+    task = ['objective = { success = 0.9, ttft_p95 = "1s", tpot_p95 = "1s", gap_p95 = "1s", total_p95 = "1s" }', TASK]
+    toml = [MODEL]
     for each in DEFAULTS:
-        lines += [f"[alerts.{each.name}]", f'signal = "{each.signal}"', f'severity = "{each.severity}"']
-        lines += [written[each.comparison]] if each.comparison in written else []
-    project = load(write(tmp_path, MODEL, triage="\n".join(lines)))
-    assert project.tasks["triage"].alerts == tuple(sorted(DEFAULTS, key=lambda each: each.name))
+        is_event = each.comparison == "happens"
+        lines, table = (toml, f"alerts.rules.{each.name}") if is_event else (task, f"alerts.{each.name}")
+        lines += [f"[{table}]", f'signal = "{each.signal}"', f'severity = "{each.severity}"']
+        lines += [written[each.comparison]] if not is_event else []
+    project = load(write(tmp_path, "\n".join(toml), triage="\n".join(task)))
+    read = (*project.tasks["triage"].alerts, *project.alerting.rules)
+    assert sorted(read, key=lambda each: each.name) == sorted(DEFAULTS, key=lambda each: each.name)

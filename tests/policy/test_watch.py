@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tests.declare.projects import write
+from tests.declare.projects import MODEL, TASK, write
 from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
@@ -45,7 +45,7 @@ def test_all_of_it_is_published(tmp_path: Path) -> None:
     for name, task in project.tasks.items():
         held = read.tasks[name]
         assert (held.owner, held.objective) == (task.owner, task.objective)
-        assert (held.alerts, held.completion) == ((RULE,), Completion(feedback="solved"))
+        assert (held.alerts[-1], held.completion) == (RULE, Completion(feedback="solved"))
     assert read.scrapes == dict.fromkeys(project.models, Scrape(every_s=5.0))
     publish_watch(tmp_path, Watch(environment="other"))
     assert in_force.read().environment == "other"
@@ -63,3 +63,28 @@ def test_what_is_written_is_read() -> None:
     """A watch survives its encoding."""
     watch = Watch(environment="e", scrapes={"small": Scrape()})
     assert decode(encode(watch)) == watch
+
+
+def test_rules_of_a_task_are_resolved(tmp_path: Path) -> None:
+    """Its own rules take the place of the project's, those of the defaults; what is off is gone; events stand apart."""
+    toml = MODEL + "[alerts.rules]\ncost_rises.off = true\nreplica_down.off = true\n"
+    toml += '[alerts.rules.slow]\nsignal = "ttft"\nabove = "1s"\n'
+    own = f'{TASK}[alerts.slow]\nsignal = "ttft"\nabove = "2s"\n[alerts.ttft_rises]\noff = true\n'
+    watch = watch_of(load(write(tmp_path, toml, a=TASK, b=own)))
+    of_a, of_b = ({rule.name: rule for rule in watch.tasks[name].alerts} for name in ("a", "b"))
+    assert (of_a["slow"].limit, of_b["slow"].limit) == (1.0, 2.0)
+    assert "ttft_rises" in of_a
+    assert "cost_rises" not in of_a
+    assert of_a.keys() - of_b.keys() == {"ttft_rises"}
+    assert of_a.keys() & {"replica_down", "records_silent"} == set()
+    assert {rule.name for rule in watch.events} == {
+        "records_silent", "replica_restarted", "model_changed", "tool_changed"
+    }  # fmt: skip
+
+
+def test_without_defaults_only_what_is_written(tmp_path: Path) -> None:
+    """`defaults = false` leaves what somebody wrote."""
+    toml = f"{MODEL}[alerts]\ndefaults = false\n"
+    watch = watch_of(load(write(tmp_path, toml, a=f'{TASK}[alerts.slow]\nsignal = "ttft"\nabove = "2s"\n')))
+    assert [rule.name for rule in watch.tasks["a"].alerts] == ["slow"]
+    assert watch.events == ()

@@ -54,6 +54,11 @@ def read_task_rules(table: Table, top: Table, objective: Objective) -> tuple[Ale
     rules = read_rules(table.table("alerts"), tuple(top.table("alerts").table("rules")))
     promised = {goal.measure for goal in objective.goals} | ({"success"} if objective.success is not None else set())
     for rule in rules:
+        if rule.comparison == "happens" and not rule.off:
+            what = f"the signal {rule.signal} is of the whole project"
+            table.table("alerts").table(rule.name).wrong(
+                "signal", what, f"write [alerts.rules.{rule.name}] in trimtab.toml"
+            )
         named = SIGNALS[rule.signal].objective if rule.comparison == "burns" and not rule.off else ""
         if named and named not in promised:
             key = "success = 0.995" if named == "success" else f'{named}_p95 = "2s"'

@@ -7,10 +7,13 @@ so an edit of these changes neither the snapshot's digest nor the lock.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from trimtab.declare.alert_defaults import DEFAULTS
 from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
 from trimtab.declare.project import Objective, Project, Task
 
@@ -28,10 +31,15 @@ __all__ = (
 )
 
 FORMAT_VERSION = 1
+EVENT: Final = "happens"
 
 
 class TaskWatch(Struct, frozen=True):
-    """What is watched of one task. `models` are its model and then its fallbacks."""
+    """What is watched of one task. `models` are its model and then its fallbacks.
+
+    `alerts` are all rules that hold for it, by name: the defaults, the project's and its own, each in the place of one
+    before it of the same name; what is switched off is left out.
+    """
 
     owner: str = ""
     models: tuple[str, ...] = ()
@@ -41,12 +49,16 @@ class TaskWatch(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True):
-    """One frozen whole; `digest` is the sha256 (hexadecimal) of the rest. Models without scraping are left out."""
+    """One frozen whole; `digest` is the sha256 (hexadecimal) of the rest. Models without scraping are left out.
+
+    `events` are the rules on what belongs to no one task: replicas, models, tools, records.
+    """
 
     digest: str = ""
     environment: str = ""
     alerting: Alerting = Alerting()
     tasks: dict[str, TaskWatch] = {}
+    events: tuple[AlertRule, ...] = ()
     scrapes: dict[str, Scrape] = {}
     version: int = FORMAT_VERSION
 
@@ -56,7 +68,8 @@ def watch_of(project: Project) -> Watch:
     watch = Watch(
         environment=project.environment,
         alerting=project.alerting,
-        tasks={name: _task(task) for name, task in sorted(project.tasks.items())},
+        tasks={name: _task(task, project.alerting) for name, task in sorted(project.tasks.items())},
+        events=tuple(rule for rule in _rules(project.alerting, ()) if rule.comparison == EVENT),
         scrapes={name: model.scrape for name, model in sorted(project.models.items()) if model.scrape is not None},
     )
     canonical = msgspec.msgpack.Encoder(order="sorted").encode(watch)
@@ -73,11 +86,18 @@ def decode(data: bytes) -> Watch:
     return msgspec.msgpack.decode(data, type=Watch)
 
 
-def _task(task: Task) -> TaskWatch:
+def _task(task: Task, alerting: Alerting) -> TaskWatch:
     return TaskWatch(
         owner=task.owner,
         models=(task.model, *task.fallback),
         objective=task.objective,
-        alerts=task.alerts,
+        alerts=tuple(rule for rule in _rules(alerting, task.alerts) if rule.comparison != EVENT),
         completion=task.completion,
     )
+
+
+def _rules(alerting: Alerting, own: Iterable[AlertRule]) -> list[AlertRule]:
+    """The rules in force, by name; the default ones first, in their own order."""
+    found = {rule.name: rule for rule in DEFAULTS} if alerting.defaults else {}
+    found |= {rule.name: rule for rule in (*alerting.rules, *own)}
+    return [rule for rule in found.values() if not rule.off]
