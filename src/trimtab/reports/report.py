@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from trimtab.policy.goals import goal_name
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.reports.contracts import ContractReport, contract_reports
 from trimtab.reports.drift import Drifted, drifted
@@ -230,8 +231,7 @@ def _objective(
         spread = distributions[goal.measure]
         seen = _quantile(spread, levels, goal.quantile)
         standing: Standing = "not enough data" if seen is None else "met" if seen <= goal.limit_s else "missed"
-        name = f"{goal.measure}_p{goal.quantile * 100:g}".replace(".", "")
-        results.append(GoalResult(name, goal.limit_s, seen, spread.n, standing))
+        results.append(GoalResult(goal_name(goal), goal.limit_s, seen, spread.n, standing))
     if task.objective.success is not None:
         results.append(_success_goal(success, task.objective.success))
     return tuple(results)

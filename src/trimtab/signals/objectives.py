@@ -12,7 +12,9 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from trimtab.policy.goals import goal_name
 from trimtab.policy.snapshot import TaskPolicy
+from trimtab.policy.watch import Objective
 from trimtab.signals.figure import Standing
 from trimtab.signals.signal import Ratio
 from trimtab.statistics.quantiles import is_enough
@@ -81,20 +83,14 @@ class ObjectiveFigure(Struct, frozen=True):
     burns: tuple[Burn, ...]
 
 
-def promises(task: TaskPolicy) -> tuple[Promise, ...]:
-    """The goals of a task, those on time first."""
+def promises(objective: Objective) -> tuple[Promise, ...]:
+    """The goals of an objective, those on time first."""
     found = [
-        Promise(
-            f"{goal.measure}_p{goal.quantile * 100:g}".replace(".", ""),
-            SIGNAL_OF[goal.measure],
-            _complement(goal.quantile),
-            goal.measure,
-            goal.limit_s,
-        )
-        for goal in task.objective.goals
+        Promise(goal_name(goal), SIGNAL_OF[goal.measure], _complement(goal.quantile), goal.measure, goal.limit_s)
+        for goal in objective.goals
     ]
-    if task.objective.success is not None:
-        found.append(Promise("success", "availability", _complement(task.objective.success)))
+    if objective.success is not None:
+        found.append(Promise("success", "availability", _complement(objective.success)))
     return tuple(found)
 
 
@@ -119,7 +115,7 @@ def objectives(
 
     Raises `StoreError` when telemetry cannot be read.
     """
-    with_goals = {name: promises(policies[name]) for name in sorted(policies) if not tasks or name in tasks}
+    with_goals = {name: promises(policies[name].objective) for name in sorted(policies) if not tasks or name in tasks}
     with_goals = {name: found for name, found in with_goals.items() if found}
     if not with_goals:
         return ()

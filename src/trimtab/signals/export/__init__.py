@@ -1,0 +1,1 @@
+"""The signals for other eyes: rules of Prometheus and dashboards of Grafana, from the same definitions."""
