@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from trimtab.database.migrate import open_state
-from trimtab.journal.dead_letters import FATAL, Damaged, DeadLetters, Letters, Tally
+from trimtab.journal.dead_letters import Damaged, DeadLetters, Letters, Tally
+from trimtab.record.ends import FATAL
 from trimtab.record.events import Admitted, Settled
 
 DAY_NS = 86_400_000_000_000

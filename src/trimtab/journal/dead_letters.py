@@ -17,38 +17,9 @@ from msgspec import Struct
 
 from trimtab.database.connection import mapped, path_of, transaction
 from trimtab.database.statements import statements
-from trimtab.errors import (
-    CircuitOpen,
-    DeadlineConnect,
-    DeadlineFirstToken,
-    DeadlineGap,
-    DeadlineTotal,
-    Internal,
-    OutputInvalid,
-    RateLimited,
-    ToolCallInvalid,
-    UpstreamError,
-    UpstreamTruncated,
-)
-from trimtab.record.events import ABANDONED, OK, SUMMARY_TASK, Admitted, Settled
+from trimtab.record.ends import FATAL
+from trimtab.record.events import OK, SUMMARY_TASK, Admitted, Settled
 
-FATAL: Final = frozenset(
-    {
-        ABANDONED,
-        CircuitOpen.code,
-        DeadlineConnect.code,
-        DeadlineFirstToken.code,
-        DeadlineGap.code,
-        DeadlineTotal.code,
-        Internal.code,
-        OutputInvalid.code,
-        RateLimited.code,
-        ToolCallInvalid.code,
-        UpstreamError.code,
-        UpstreamTruncated.code,
-    }
-)
-"""Ends that another try of the same request may not come to. What the request itself is to blame for is left out."""
 PASSTHROUGH: Final = "passthrough"
 MAX_DETAIL: Final = 500
 MOST_SEGMENTS: Final = 1000

@@ -1,0 +1,1 @@
+"""Alerts: what is watched, when it raises an alert, and the life of one."""
