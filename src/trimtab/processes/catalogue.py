@@ -31,8 +31,8 @@ class Metric:
     """A metric's name in Prometheus, its kind, what it says, its labels, and a histogram's upper bounds.
 
     `most` is how many sets of label values are told apart, where records bring them; 0 where they are those of the
-    declaration. Past two thirds of it the labels of `folds` become `(other)` (but for values that all is held
-    against, such as `ok`), past all of it every label does.
+    declaration. When no more than `spare` of these are left (a third, unless told), the labels of `folds` become
+    `(other)`, but for values that all is held against, such as `ok`; when none is, every label does.
     """
 
     name: str
@@ -42,6 +42,12 @@ class Metric:
     buckets: tuple[float, ...] = ()
     most: int = 0
     folds: tuple[str, ...] = ()
+    spare: int | None = None
+
+    @property
+    def detailed(self) -> int:
+        """How many sets may be taken before the finest labels are told no more."""
+        return self.most - (self.most // 3 if self.spare is None else self.spare)
 
     @property
     def width(self) -> int:
@@ -55,8 +61,9 @@ TOKEN_USAGE = Metric(
     "Tokens of a call by type: input (cached input included) or output.",
     (*GEN_AI, "gen_ai_token_type"),
     TOKEN_BUCKETS,
-    most=14,
+    most=20,
     folds=GEN_AI_FOLDS,
+    spare=4,
 )
 OPERATION_DURATION = Metric(
     "gen_ai_client_operation_duration_seconds",
@@ -64,8 +71,9 @@ OPERATION_DURATION = Metric(
     "Time of one attempt at a replica.",
     (*GEN_AI, "error_type"),
     DURATION_BUCKETS_S,
-    most=14,
-    folds=("error_type", *GEN_AI_FOLDS),
+    most=20,
+    folds=GEN_AI_FOLDS,
+    spare=4,
 )
 REQUEST_DURATION = Metric(
     "gen_ai_server_request_duration_seconds",
@@ -73,8 +81,9 @@ REQUEST_DURATION = Metric(
     "Time of a call, from its last byte read to its last byte written.",
     (*GEN_AI, "error_type"),
     DURATION_BUCKETS_S,
-    most=14,
-    folds=("error_type", *GEN_AI_FOLDS),
+    most=20,
+    folds=GEN_AI_FOLDS,
+    spare=4,
 )
 TIME_TO_FIRST_TOKEN = Metric(
     "gen_ai_server_time_to_first_token_seconds",
@@ -82,8 +91,9 @@ TIME_TO_FIRST_TOKEN = Metric(
     "Time from a call's last byte read to its first content-bearing event written; streamed calls only.",
     GEN_AI,
     TTFT_BUCKETS_S,
-    most=8,
+    most=10,
     folds=GEN_AI_FOLDS,
+    spare=2,
 )
 TIME_PER_OUTPUT_TOKEN = Metric(
     "gen_ai_server_time_per_output_token_seconds",
@@ -91,8 +101,9 @@ TIME_PER_OUTPUT_TOKEN = Metric(
     "Time from a call's first token to its last, divided by its output tokens less one; streamed calls only.",
     GEN_AI,
     TPOT_BUCKETS_S,
-    most=8,
+    most=10,
     folds=GEN_AI_FOLDS,
+    spare=2,
 )
 CALLS = Metric(
     "trimtab_calls_total",
@@ -124,6 +135,14 @@ TPOT_SECONDS = Metric(
     "Time from a call's first token to its last, divided by its output tokens less one; streamed calls only.",
     ("task",),
     (0.025, 0.05, 0.1),
+    most=TASKS,
+)
+LONGEST_GAP_SECONDS = Metric(
+    "trimtab_longest_gap_seconds",
+    "histogram",
+    "The longest silence between two content-bearing events of a call; streamed calls only.",
+    ("task",),
+    (0.5, 2.0, 10.0),
     most=TASKS,
 )
 OUTPUT_TOKENS = Metric(
@@ -164,8 +183,9 @@ FINISH_REASONS = Metric(
     "counter",
     "Answers by why the model ended them: cut by the limit is length, refused content_filter or refusal.",
     ("task", "reason"),
-    most=4 * TASKS,
+    most=5 * TASKS,
     folds=("reason",),
+    spare=2 * TASKS,
 )
 SCORES = Metric(
     "trimtab_scores_total",
@@ -213,7 +233,7 @@ TOOL_RESULTS = Metric(
     "counter",
     "Tools' answers that came with requests: ok or error.",
     ("task", "tool", "result"),
-    most=2 * TASKS,
+    most=3 * TASKS,
     folds=("tool",),
 )
 TOOL_DRIFT = Metric(
@@ -229,8 +249,9 @@ REPETITION = Metric(
     "counter",
     "Answers with degenerate repetition.",
     ("task", "kind", "action"),
-    most=TASKS,
+    most=2 * TASKS,
     folds=("kind", "action"),
+    spare=TASKS,
 )
 RESUMED = Metric(
     "trimtab_resumed_total", "counter", "Answers that another replica went on with.", ("task",), most=TASKS
@@ -261,8 +282,9 @@ DEAD_LETTERS = Metric(
     "gauge",
     "Calls that failed for good, and damaged segments, that wait for somebody to deal with them.",
     ("task", "cause"),
-    most=60,
+    most=75,
     folds=("task",),
+    spare=15,
 )
 IDENTITY_SAME = Metric(
     "trimtab_model_identity_same",
@@ -344,7 +366,7 @@ ENGINE_TIMES: Final[dict[str, Metric]] = {
 BY_MODEL = (TOKEN_USAGE, OPERATION_DURATION, REQUEST_DURATION, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN)
 RECORDED = (
     *BY_MODEL,
-    *(CALL_SECONDS, TTFT_SECONDS, TPOT_SECONDS, OUTPUT_TOKENS),
+    *(CALL_SECONDS, TTFT_SECONDS, TPOT_SECONDS, LONGEST_GAP_SECONDS, OUTPUT_TOKENS),
     *(CALLS, ATTEMPTS, TOKENS, COST, CONTRACT_ANSWERS, REPAIRS, TOOL_CALLS, TOOL_RESULTS, REPETITION, RESUMED),
     *(OBJECTIVE_MISSED, RETRIED, FALLBACKS, FINISH_REASONS, SCORES, INGESTED),
 )

@@ -10,7 +10,7 @@ from prometheus_client.core import Metric as Family
 
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.processes import catalogue as metric
-from trimtab.processes.series import Buckets, Counter, Histogram, Labels
+from trimtab.processes.series import OTHER_ERROR, Buckets, Counter, Histogram, Labels
 from trimtab.record.events import OK, Attempt, Score, Settled
 from trimtab.store.contract_figures import UNKNOWN_TOOL, result_of, tool_of
 from trimtab.store.telemetry import Batch
@@ -83,10 +83,8 @@ class Latencies:
 
     def __init__(self, tasks: Callable[[], Tasks]) -> None:
         self._tasks = tasks
-        self.histograms = tuple(
-            Histogram(of)
-            for of in (metric.CALL_SECONDS, metric.TTFT_SECONDS, metric.TPOT_SECONDS, metric.OUTPUT_TOKENS)
-        )
+        measures = (metric.CALL_SECONDS, metric.TTFT_SECONDS, metric.TPOT_SECONDS, metric.LONGEST_GAP_SECONDS)
+        self.histograms = tuple(map(Histogram, (*measures, metric.OUTPUT_TOKENS)))
         self.missed = Counter(metric.OBJECTIVE_MISSED)
         self._of_tasks: dict[str, tuple[Buckets, ...]] = {}
 
@@ -95,10 +93,12 @@ class Latencies:
         task = call.admitted.task
         of = self._of_tasks.get(task)
         if of is None:
+            if len(self._of_tasks) >= MAX_REMEMBERED:
+                self._of_tasks.clear()
             of = self._of_tasks[task] = tuple(one.series(task) for one in self.histograms)
         total = call.total_s if call.outcome == OK else None
         usage = call.usage.output if call.usage is not None else None
-        for buckets, value in zip(of, (total, call.ttft_s, call.tpot_s, usage), strict=True):
+        for buckets, value in zip(of, (total, call.ttft_s, call.tpot_s, call.longest_gap_s, usage), strict=True):
             if value is not None:
                 buckets.add(value)
         policy = self._tasks().get(task)
@@ -199,11 +199,11 @@ class Recorded:
             of.input.add(usage.input + usage.cache_read + usage.cache_write)
             of.output.add(usage.output)
         for attempt in self._waiting.pop(call.admitted.call, ()):
-            error = "" if attempt.cause == OK else attempt.cause
+            error = "" if attempt.cause == OK else OTHER_ERROR
             self._operation.series(*of.gen_ai, error).add(attempt.duration_s)
 
     def _of_model(self, call: Settled) -> OfModel:
-        surface, error = call.admitted.surface, "" if call.outcome == OK else call.outcome
+        surface, error = call.admitted.surface, "" if call.outcome == OK else OTHER_ERROR
         alike = (surface, call.wire, call.admitted.model, call.upstream_model, error)
         found = self._of_models.get(alike)
         if found is not None:

@@ -53,8 +53,8 @@ class Buckets:
 class Bounded(Generic[S]):
     """One thing for each set of label values, up to the bound of its metric.
 
-    A set that comes when two thirds of the room are taken has the metric's `folds` replaced by `(other)`, and one that
-    comes when all of it is taken has every label replaced. A set that was told apart once stays so.
+    A set that comes when the metric's `detailed` ones are taken has its `folds` replaced by `(other)`, and one that
+    comes when all are taken has every label replaced. A set that was told apart once stays so.
     """
 
     def __init__(self, of: Metric, make: Callable[[], S]) -> None:
@@ -69,10 +69,9 @@ class Bounded(Generic[S]):
         found = self.held.get(labels)
         if found is not None:
             return found
-        most = self._of.most
-        if len(self.held) >= most * 2 // 3 and self._of.folds:
+        if len(self.held) >= self._of.detailed and self._of.folds:
             labels = self._folded(labels)
-        if len(self.held) >= most - 1 and labels not in self.held:
+        if len(self.held) >= self._of.most - 1 and labels not in self.held:
             labels = self._others
         return self.held.setdefault(labels, self._make())
 
