@@ -22,7 +22,8 @@ OLD = call("old", ttft_s=0.5, detail="as it was")
 OF_CONTRACTS = {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_outcomes", "repetition", "seams", "wire"}
 OF_CONTRACTS |= {"repetition_stopped", "confidence"}
 OF_CONTEXT = {"tool_results", *rows.CONTEXT.values()}
-MISSING = {1: OF_CONTRACTS | OF_CONTEXT, 2: OF_CONTEXT}
+OF_SIGNALS = {"tools", "first_model"}
+MISSING = {1: OF_CONTRACTS | OF_CONTEXT | OF_SIGNALS, 2: OF_CONTEXT | OF_SIGNALS, 3: OF_SIGNALS}
 """The columns that calls do not have in each earlier version."""
 
 

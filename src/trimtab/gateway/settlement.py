@@ -153,7 +153,14 @@ def settle(exchange: Exchange, admitted: Admitted, ended_s: float, at_ns: int, r
         seams=exchange.seams,
         wire=exchange.snapshot.models[choice.model].wire if choice else "",
         tool_results=_tool_results(exchange),
+        first_model=_first_model(exchange),
     )
+
+
+def _first_model(exchange: Exchange) -> str:
+    """The model that was tried first, if the last attempt was at another."""
+    tried = [attempt.model for attempt in exchange.attempts]
+    return tried[0] if tried and exchange.choice and tried[0] != exchange.choice.model else ""
 
 
 def _tool_results(exchange: Exchange) -> tuple[ToolResult, ...]:

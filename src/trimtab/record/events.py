@@ -172,7 +172,8 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     `verdict` is that of the last answer, `failing` where it breaks its schema (JSON pointer and keyword, 8 at most),
     `repairs` how often the model was asked again. `tool_outcomes` are those of all attempts. `confidence` is kept for
     the whole answer under "" and for fields by their JSON pointer. `seams` are the places, in bytes of UTF-8 text, at
-    which another replica went on with the answer. `wire` is the format that the replica speaks.
+    which another replica went on with the answer. `wire` is the format that the replica speaks. `first_model` is the
+    model that was tried first, where the last attempt was at another one.
     """
 
     admitted: Admitted
@@ -213,6 +214,7 @@ class Settled(Struct, frozen=True, omit_defaults=True, tag="settled"):
     seams: tuple[int, ...] = ()
     wire: str = ""
     tool_results: tuple[ToolResult, ...] = ()
+    first_model: str = ""
 
 
 class Change(Struct, frozen=True, omit_defaults=True, tag="change"):

@@ -22,8 +22,11 @@ from clickhouse_connect.driver.query import QueryResult
 from trimtab.errors import StoreError
 from trimtab.record.events import Change, CostLabel, Settled
 from trimtab.store import rows, statements
+from trimtab.store.clickhouse_slices import SignalReader
 from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures, ToolResult
+from trimtab.store.engine_samples import EngineSample
 from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
+from trimtab.store.readings import tallied
 from trimtab.store.telemetry import (
     DAY_NS,
     MAX_LEVELS,
@@ -47,7 +50,7 @@ DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
 EXACT_BELOW_TOKENS = 50
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
     2: (
@@ -55,9 +58,13 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         *("create_tool_calls_by_minute", "create_tool_calls_to_minute"),
     ),
     3: ("add_context_to_calls",),
+    4: ("add_signals_to_calls", "create_scores", "create_readings_by_minute", "create_engine_samples"),
 }
 """The statements that bring the schema from the version before to this one."""
-TABLES = ("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute")
+TABLES = (
+    *("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute"),
+    *("scores", "readings_by_minute", "engine_samples"),
+)
 WINDOWS_MINUTES = (10, 120, 1440, 14_400)
 """How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""
 TOKEN_CLASSES = {
@@ -101,10 +108,11 @@ def open_server(url: str, password: str = "") -> ClickHouseTelemetry:
     return ClickHouseTelemetry(client, parts.path.strip("/") or DATABASE, where)
 
 
-class ClickHouseTelemetry:
+class ClickHouseTelemetry(SignalReader):
     """The contract `Telemetry` over one clickhouse-connect client."""
 
     def __init__(self, client: Client, database: str, where: str) -> None:
+        super().__init__()
         self._client = client
         self._database = database
         self._where = where
@@ -116,7 +124,7 @@ class ClickHouseTelemetry:
 
     def migrate(self) -> None:
         """Brings the schema to this release's version; raises `StoreError` if a newer release wrote it."""
-        schema = statements.load("schema.sql")
+        schema = statements.load("schema.sql") | statements.load("signals_schema.sql")
         with _mapped(self._where):
             self._client.command(schema["create_database"], {"database": self._database})
             self._client.database = self._database
@@ -136,6 +144,8 @@ class ClickHouseTelemetry:
             self._insert("calls", batch.calls, rows.call_columns, token)
             self._insert("attempts", batch.attempts, rows.attempt_columns, token)
             self._insert("changes", batch.changes, rows.change_columns, token)
+            self._insert("scores", batch.scores, rows.score_columns, token)
+            self._insert("readings_by_minute", tallied(batch.readings), rows.reading_columns, token)
 
     def count(self) -> Counts:
         """Counts the base tables and, apart from them, what the roll-ups have seen."""
@@ -224,6 +234,11 @@ class ClickHouseTelemetry:
         result = self._query("changes", since_ns=since_ns, until_ns=until_ns, limit=limit)
         return tuple(rows.change_of(row) for row in result.named_results())
 
+    def insert_engine_samples(self, samples: Sequence[EngineSample]) -> None:
+        """Stores samples; those sent again are stored again."""
+        with _mapped(self._where):
+            self._insert("engine_samples", samples, rows.sample_columns, "")
+
     def retain(self, since_ns: int) -> None:
         """Drops every whole day (UTC) that ended before `since_ns` from base tables and roll-up alike."""
         with _mapped(self._where):
@@ -237,8 +252,11 @@ class ClickHouseTelemetry:
             self._client.close()
 
     def _query(self, name: str, **parameters: Any) -> QueryResult:
+        return self._ask(self._queries[name], **parameters)
+
+    def _ask(self, text: str, **parameters: Any) -> QueryResult:
         with _mapped(self._where):
-            return self._client.query(self._queries[name], parameters, column_formats=BINARY)
+            return self._client.query(text, parameters, column_formats=BINARY)
 
     def _insert(self, table: str, events: Sequence[Any], columns_of: Callable[[Any], rows.Columns], token: str) -> None:
         """One insert for each day: a part lies in one day, and one part is stored whole or not at all."""
@@ -248,7 +266,7 @@ class ClickHouseTelemetry:
         for day, of_day in days.items():
             columns = columns_of(of_day)
             settings = {
-                "insert_deduplication_token": f"{token}/{table}/{day}",
+                "insert_deduplication_token": f"{token}/{table}/{day}" if token else "",
                 "deduplicate_blocks_in_dependent_materialized_views": 1,
                 "async_insert": 0,
             }

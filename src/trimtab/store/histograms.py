@@ -1,8 +1,9 @@
 """Histograms whose buckets grow by a constant factor: quantiles are off by 1 % at most, and two merge by addition.
 
 The buckets are those of DDSketch (Masson, Rim and Lee, VLDB 2019): value x lies in bucket ceil(log x / log GAMMA), and
-is taken to be 2 GAMMA^bucket / (GAMMA + 1). What is 0 or less, or not finite, is not measured. The SQL that fills the
-roll-ups follows the same rule; `tests/store` holds the two together.
+is taken to be 2 GAMMA^bucket / (GAMMA + 1). A value that lies above an edge by less than `TIE` of a bucket counts as
+below, so that no rounding decides. What is 0 or less, or not finite, is not measured. The SQL that fills the roll-ups
+follows the same rule; `tests/store` holds the two together.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Final
 RELATIVE_ERROR: Final = 0.01
 GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 LOG_GAMMA: Final = math.log(GAMMA)
+TIE: Final = 1e-9
+"""Logarithms of two libraries differ in their last bits, which decide where a value lies on an edge."""
 
 Histogram = Mapping[int, int]
 """How many values lie in each bucket; empty buckets are left out."""
@@ -22,7 +25,7 @@ Histogram = Mapping[int, int]
 
 def bucket_of(value: float) -> int:
     """The bucket of a value above 0."""
-    return math.ceil(math.log(value) / LOG_GAMMA)
+    return math.ceil(math.log(value) / LOG_GAMMA - TIE)
 
 
 def value_of(bucket: int) -> float:

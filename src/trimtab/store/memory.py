@@ -22,6 +22,7 @@ from trimtab.store.contract_figures import (
     tool_of,
 )
 from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
+from trimtab.store.memory_slices import SignalLists
 from trimtab.store.telemetry import (
     DAY_NS,
     MEASURES,
@@ -114,11 +115,11 @@ class ContractCell:
         self.counts.update(other.counts)
 
 
-class MemoryTelemetry:
+class MemoryTelemetry(SignalLists):
     """The contract `Telemetry` over lists."""
 
     def __init__(self) -> None:
-        self._calls: list[Settled] = []
+        super().__init__()
         self._attempts: list[Attempt] = []
         self._changes: list[Change] = []
         self._tokens: set[str] = set()
@@ -142,6 +143,7 @@ class MemoryTelemetry:
         self._calls += batch.calls
         self._attempts += batch.attempts
         self._changes += batch.changes
+        self._take(batch)
         for call in batch.calls:
             minute, task, model, lock = call.at_ns // MINUTE_NS, call.admitted.task, _model(call), call.admitted.lock
             self._cells[minute, task, model, lock].add(call)
@@ -262,6 +264,7 @@ class MemoryTelemetry:
         self._calls = [call for call in self._calls if call.at_ns // DAY_NS >= first_day]
         self._attempts = [attempt for attempt in self._attempts if attempt.at_ns // DAY_NS >= first_day]
         self._changes = [change for change in self._changes if change.at_ns // DAY_NS >= first_day]
+        self._drop_before(first_day)
         for key in [key for key in self._cells if key[0] // (DAY_NS // MINUTE_NS) < first_day]:
             del self._cells[key]
         for place in [place for place in self._contracts if place[0] // (DAY_NS // MINUTE_NS) < first_day]:

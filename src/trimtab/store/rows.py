@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -15,11 +16,14 @@ from trimtab.record.events import (
     Confidence,
     ContextUse,
     LogprobSummary,
+    Score,
     Settled,
     ToolOutcome,
     ToolResult,
     Usage,
 )
+from trimtab.store.engine_samples import EngineSample
+from trimtab.store.readings import ReadingGroup, ReadingTally, Tallied
 
 LARGEST = (1 << 63) - 1
 
@@ -34,6 +38,10 @@ SETTLED = {name: name for name in Settled.__struct_fields__ if name not in NESTE
 }
 ATTEMPT = {name: name for name in Attempt.__struct_fields__ if name != "usage"} | {"at_ns": "ended_ns"}
 CHANGE = {name: name for name in Change.__struct_fields__}
+SCORE = {name: name for name in Score.__struct_fields__}
+READING_GROUP = {name: name for name in ReadingGroup._fields}
+READING_TALLY = {field.name: field.name for field in fields(ReadingTally)}
+SAMPLE = {field.name: field.name for field in fields(EngineSample)}
 USAGE = {
     "input": "input_tokens",
     "cache_read": "cache_read_tokens",
@@ -77,6 +85,22 @@ def change_columns(changes: Sequence[Change]) -> Columns:
     return _columns(CHANGE, changes)
 
 
+def score_columns(scores: Sequence[Score]) -> Columns:
+    """The columns of table `scores`."""
+    return _columns(SCORE, scores)
+
+
+def reading_columns(tallies: Sequence[Tallied]) -> Columns:
+    """The columns of table `readings_by_minute`, one value for each group."""
+    columns = _columns(READING_GROUP, [group for group, _ in tallies])
+    return columns | _columns(READING_TALLY, [tally for _, tally in tallies])
+
+
+def sample_columns(samples: Sequence[EngineSample]) -> Columns:
+    """The columns of table `engine_samples`."""
+    return _columns(SAMPLE, samples)
+
+
 def storable(columns: Columns) -> Columns:
     """The same columns with every integer inside 0..2^63-1.
 
@@ -108,6 +132,11 @@ def attempt_of(row: Row) -> Attempt:
 def change_of(row: Row) -> Change:
     """The change a row of `changes` holds."""
     return Change(**_facts(CHANGE, row))
+
+
+def score_of(row: Row) -> Score:
+    """The score a row of `scores` holds."""
+    return Score(**_facts(SCORE, row))
 
 
 def _columns(names: Mapping[str, str], structs: Sequence[object]) -> Columns:

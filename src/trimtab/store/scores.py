@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from trimtab.store.histograms import Histogram
+from trimtab.store.slices import check_step
+
+MAX_SCORES: Final = 20_000
+"""How many `ScoreCounts` one question is answered with; one that has more is refused."""
+MAX_SCORE_ROWS: Final = 1000
+"""How many scores of one call, run or conversation are given: the last ones."""
 
 COMPLETION: Final = "completion"
 """The score that tells whether the work of a run, or of a call outside any run, was done: at least 0.5 where it was."""
@@ -16,7 +22,10 @@ ACCURACY: Final = "accuracy"
 
 @dataclass(frozen=True)
 class ScoreQuery:
-    """Scores given in [since, until), whole minutes, in ns since 1970; `step_s` as in `SliceQuery`."""
+    """Scores given in [since, until), whole minutes, in ns since 1970; `step_s` as in `SliceQuery`.
+
+    Of scores of one id the one given last counts, at its own time alone.
+    """
 
     since_ns: int
     until_ns: int
@@ -26,13 +35,18 @@ class ScoreQuery:
     only: str = ""
     step_s: int = 0
 
+    def __post_init__(self) -> None:
+        check_step(self.step_s)
+
 
 @dataclass(frozen=True)
 class ScoreCounts:
     """The scores of one name: how many, the sum and squares of their values, how often each label was given.
 
-    `passed` counts values of at least 0.5, over the `valued` that have one. `lag_ms` is the histogram of the time
-    from the end of a call to its score, in milliseconds: labels come late, and a figure must say how late.
+    `passed` counts values of at least 0.5, over the `valued` that have one, which is finite. `lag_ms` is the histogram
+    of the time from the end of a call to its score, in milliseconds, over scores that know it and came after that:
+    labels come late, and a figure must say how late. `labels` leaves out scores without one, and has no more than
+    `slices.MAX_NAMES`.
     """
 
     task: str

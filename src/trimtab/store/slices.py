@@ -18,7 +18,14 @@ Dimension = Literal["task", "model", "replica", "prompt", "lock", "key", "enviro
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("task", "model", "replica", "prompt", "lock", "key", "environment")
 Spread = Literal["ttft", "tpot", "gap", "total", "output", "input", "request"]
 SPREADS: Final[tuple[Spread, ...]] = ("ttft", "tpot", "gap", "total", "output", "input", "request")
-"""Latencies in microseconds; `output` and `input` in tokens; `request` in bytes of the request's body."""
+"""Latencies in microseconds; `output` and `input` in tokens, the latter with what the cache held; `request` in bytes of
+the request's body."""
+MAX_SLICES: Final = 20_000
+"""How many slices one question is answered with; one that has more is refused."""
+MAX_NAMES: Final = 100
+"""How many tools or finish reasons a slice tells apart: those with most, the rest together under `OTHER`."""
+OTHER: Final = "(other)"
+"""What names past the largest number of them go under."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,8 @@ class SliceQuery:
     """Calls that ended in [since, until), whole minutes, in ns since 1970.
 
     `by` "task" tells no further than by task; `only` keeps one value of the dimension. `step_s` cuts the window into
-    steps that begin at multiples of it since 1970, a multiple of 60; 0 takes the window as one.
+    steps that begin at multiples of it since 1970, a multiple of 60; 0 takes the window as one. `spreads` are the
+    histograms that are wanted: each costs, so ask for those that are looked at.
     """
 
     since_ns: int
@@ -35,6 +43,34 @@ class SliceQuery:
     by: Dimension = "task"
     only: str = ""
     step_s: int = 0
+    spreads: tuple[Spread, ...] = SPREADS
+
+    def __post_init__(self) -> None:
+        check_step(self.step_s)
+
+
+def check_step(step_s: int) -> None:
+    """Raises `ValueError` for a step that is not a multiple of 60 seconds."""
+    if step_s < 0 or step_s % 60:
+        raise ValueError(f"a step is a multiple of 60 seconds, not {step_s}; round it up to a whole minute")
+
+
+def bounded(count: int, most: int) -> None:
+    """Raises `ValueError` for an answer that would be too long."""
+    if count > most:
+        raise ValueError(
+            f"the answer would have over {most:,} parts; ask for a shorter window, a larger step or one task"
+        )
+
+
+def few(names: Mapping[str, int], most: int = MAX_NAMES) -> dict[str, int]:
+    """The names with most counts (of equals the first in the alphabet), the others together under `OTHER`."""
+    if len(names) <= most:
+        return dict(names)
+    ordered = sorted(names.items(), key=lambda one: (one[0] == OTHER, -one[1], one[0]))
+    kept = dict(ordered[: most - 1])
+    kept[OTHER] = sum(count for _, count in ordered[most - 1 :])
+    return kept
 
 
 @dataclass(frozen=True)
@@ -45,9 +81,12 @@ class Slice:
     `cut` counts answers that ran into their limit on tokens. `tool_outcomes` counts tool calls of answers by how they
     stood against the tools they could use, `tools` by the tool chosen ("(unknown)" for one that there is not).
     `tool_results` are tools' answers that came with requests, `tool_errors` those of them that told of an error.
-    `attempts` adds up those of all calls; `retried` calls took more than one, `fallbacks` were answered by another
-    model than the first. `tokens` are in the classes of `Usage`. A call counts in a histogram only if it has the
-    measure; `total` is taken over calls with outcome ok.
+    `attempts` adds up those of all calls; `retried` calls took more than one, `fallbacks` went on to another model
+    than the first. `tokens` are in the classes of `Usage`. A call counts in a histogram only if it has the measure,
+    above 0; `total` is taken over calls with outcome ok. `finish_reasons` are of the calls that have one.
+
+    Mappings leave out what is 0. `at_ns` is where the step begins, perhaps before the window; without steps it is where
+    the window begins.
     """
 
     task: str

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Score, Settled
 from trimtab.store.contract_figures import AnswerResult, ContractFigures
 from trimtab.store.lock_figures import CallKinds, LockUse
 from trimtab.store.searching import Searching
+from trimtab.store.signalling import Signalling
 from trimtab.store.texts import CallText
+
+if TYPE_CHECKING:
+    from trimtab.store.readings import Reading
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
@@ -30,13 +34,17 @@ Measure = Literal["ttft", "tpot", "gap", "total", "output"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one insert brings: whole calls, their attempts, changes, scores, and what calls are searched by."""
+    """What one insert brings: whole calls, their attempts, changes, scores, what calls are searched by, and readings.
+
+    Readings are no events: they come with the calls that they were read of, and the batch's length leaves them out.
+    """
 
     calls: tuple[Settled, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     changes: tuple[Change, ...] = ()
     scores: tuple[Score, ...] = ()
     texts: tuple[CallText, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Batch:
@@ -203,7 +211,7 @@ class PromptFigures:
     last_ns: int = 0
 
 
-class Telemetry(Searching, Protocol):
+class Telemetry(Searching, Signalling, Protocol):
     """The analytical store."""
 
     def migrate(self) -> None:

@@ -1,0 +1,127 @@
+"""Slices, readings, scores and engine samples in ClickHouse: statements of `sql/slices.sql` and their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from clickhouse_connect.driver.query import QueryResult
+
+from trimtab.record.events import Score
+from trimtab.store import rows, statements
+from trimtab.store.engine_samples import MAX_SAMPLES, EngineQuery, EngineSample
+from trimtab.store.readings import MAX_CATEGORIES, MAX_READINGS, ReadingCounts, ReadingQuery
+from trimtab.store.scores import MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
+from trimtab.store.slices import MAX_SLICES, Slice, SliceQuery, Spread, bounded, few
+from trimtab.store.telemetry import MINUTE_NS, CostSum
+
+MINUTE_S: Final = 60
+TOKEN_CLASSES: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
+PLAIN: Final = (
+    *("task", "at_ns", "value", "calls", "valid_first", "repaired", "rejected", "passed_invalid", "truncated"),
+    *("refused", "repairs", "cut", "repetition", "tool_results", "tool_errors", "attempts", "retried", "fallbacks"),
+)
+"""Columns of a slice that are its fields as they are."""
+
+
+class SignalReader:
+    """The reading half of `Signalling`, for a store that can send statements."""
+
+    def __init__(self) -> None:
+        self._texts = statements.load("slices.sql")
+
+    def _ask(self, text: str, **parameters: Any) -> QueryResult:
+        """Sends a statement's text with its parameters."""
+        raise NotImplementedError
+
+    def slices(self, query: SliceQuery) -> tuple[Slice, ...]:
+        """What calls came to, by task, step and value of the query's dimension, in that order."""
+        merged = "".join(f",\n    sumMap(p.spread_{name}) AS spread_{name}" for name in query.spreads)
+        spreads = "".join(f",\n    {self._spread(name)}" for name in query.spreads)
+        parts = self._texts["slices_of_calls"].replace("{spreads}", spreads)
+        text = self._texts["slices"].replace("{merged_spreads}", merged).replace("{parts}", parts)
+        found = self._ask(text, **_window(query), limit=MAX_SLICES + 1)
+        bounded(found.row_count, MAX_SLICES)
+        return tuple(_slice(row, query.spreads) for row in found.named_results())
+
+    def readings(self, query: ReadingQuery) -> tuple[ReadingCounts, ...]:
+        """Counts of readings by task, field, step and value, in that order."""
+        limit = MAX_READINGS + 1
+        found = self._ask(self._texts["readings"], **_window(query), fields=list(query.fields), limit=limit)
+        bounded(found.row_count, MAX_READINGS)
+        return tuple(
+            ReadingCounts(**row | {"categories": few(row["categories"], MAX_CATEGORIES)})
+            for row in map(dict, found.named_results())
+        )
+
+    def scores(self, query: ScoreQuery) -> tuple[ScoreCounts, ...]:
+        """Scores summed by task, name, source, step and value, in that order."""
+        found = self._ask(self._texts["scores"], **_window(query), names=list(query.names), limit=MAX_SCORES + 1)
+        bounded(found.row_count, MAX_SCORES)
+        return tuple(_scores(dict(row)) for row in found.named_results())
+
+    def score_rows(self, call: str) -> tuple[Score, ...]:
+        """The scores of one call in the order they were given, the last of each id, at most `MAX_SCORE_ROWS`."""
+        return self._score_rows(call=call)
+
+    def scores_of(self, *, run: str = "", conversation: str = "") -> tuple[Score, ...]:
+        """The scores of a run, or of a conversation, and of calls in it, as `score_rows` gives them."""
+        return self._score_rows(run=run, conversation=conversation)
+
+    def _score_rows(self, call: str = "", run: str = "", conversation: str = "") -> tuple[Score, ...]:
+        about = {"call": call, "run": run, "conversation": conversation}
+        found = self._ask(self._texts["score_rows"], **about, limit=MAX_SCORE_ROWS).named_results()
+        return tuple(rows.score_of(row) for row in list(found)[::-1])
+
+    def engine_samples(self, query: EngineQuery) -> tuple[EngineSample, ...]:
+        """The samples of a window, the last of each series in each step, in the order of time."""
+        found = self._ask(
+            self._texts["engine_samples"],
+            since_ns=query.since_ns,
+            until_ns=query.until_ns,
+            model=query.model,
+            replica=query.replica,
+            series=list(query.series),
+            step_ns=query.step_s * 10**9 or 1,
+            limit=MAX_SAMPLES + 1,
+        )
+        bounded(found.row_count, MAX_SAMPLES)
+        return tuple(EngineSample(**row) for row in found.named_results())
+
+    def _spread(self, name: Spread) -> str:
+        measure = self._texts[f"measure_{name}"]
+        return self._texts["spread_of_calls"].replace("{x}", measure).replace("{name}", name)
+
+
+def _window(query: SliceQuery | ReadingQuery | ScoreQuery) -> dict[str, Any]:
+    """The parameters that say what is looked at, and what it is told apart by."""
+    first = query.since_ns // MINUTE_NS
+    return {
+        "first_minute": first,
+        "end_minute": -(-query.until_ns // MINUTE_NS),
+        "origin": first,
+        "step": query.step_s // MINUTE_S,
+        "tasks": list(query.tasks),
+        "by": query.by,
+        "column": query.by,
+        "only": "" if query.by == "task" else query.only,
+    }
+
+
+def _slice(row: Mapping[str, Any], spreads: tuple[Spread, ...]) -> Slice:
+    pusd = row["pusd"]
+    histograms = {name: row[f"spread_{name}"] for name in spreads}
+    return Slice(
+        **{name: row[name] for name in PLAIN},
+        outcomes=row["outcomes"],
+        finish_reasons=few(row["finish_reasons"]),
+        tool_outcomes=row["tool_outcomes"],
+        tools=few(row["tools"]),
+        tokens={name: row[name] for name in TOKEN_CLASSES if row[name]},
+        cost={label: CostSum(calls, pusd[label]) for label, calls in row["labels"].items()},
+        spreads={name: histogram for name, histogram in histograms.items() if histogram},
+    )
+
+
+def _scores(row: dict[str, Any]) -> ScoreCounts:
+    return ScoreCounts(**row | {"labels": few(row["labels"]), "lag_ms": row.pop("lag_ms_spread")})
