@@ -14,8 +14,8 @@ Source = Literal["feedback", "rule", "judge"]
 
 RIGHT: Final = "confidence.right"
 WRONG: Final = "confidence.wrong"
-"""The confidence of an answer that was right or wrong, or of a field of it whose name follows: `confidence.right/label`.
-Its label is the bin."""
+"""The confidence of an answer that was right or wrong, or of a field of it whose JSON pointer follows, as in
+`confidence.right/label`. The label is its bin."""
 
 
 def score_id(*parts: str) -> str:
