@@ -22,7 +22,7 @@ from clickhouse_connect.driver.query import QueryResult
 from trimtab.errors import StoreError
 from trimtab.record.events import Change, CostLabel, Settled
 from trimtab.store import rows, statements
-from trimtab.store.clickhouse_slices import SignalReader
+from trimtab.store.clickhouse_searching import SearchReader
 from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures, ToolResult
 from trimtab.store.engine_samples import EngineSample
 from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
@@ -50,7 +50,7 @@ DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
 EXACT_BELOW_TOKENS = 50
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
     2: (
@@ -59,11 +59,17 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     ),
     3: ("add_context_to_calls",),
     4: ("add_signals_to_calls", "create_scores", "create_readings_by_minute", "create_engine_samples"),
+    5: (
+        *("index_calls_for_search", "create_texts", "create_spend_by_hour", "create_spend_to_hour"),
+        *("create_conversations_by_hour", "create_conversations_to_hour", "create_spend_of_calls"),
+    ),
 }
 """The statements that bring the schema from the version before to this one."""
+FILLED = {"create_spend_to_hour": "spend_by_hour", "create_conversations_to_hour": "conversations_by_hour"}
+"""Views whose roll-up is first filled from the calls that an earlier release stored."""
 TABLES = (
     *("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute"),
-    *("scores", "readings_by_minute", "engine_samples"),
+    *("scores", "readings_by_minute", "engine_samples", "texts", "spend_by_hour", "conversations_by_hour"),
 )
 WINDOWS_MINUTES = (10, 120, 1440, 14_400)
 """How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""
@@ -108,7 +114,7 @@ def open_server(url: str, password: str = "") -> ClickHouseTelemetry:
     return ClickHouseTelemetry(client, parts.path.strip("/") or DATABASE, where)
 
 
-class ClickHouseTelemetry(SignalReader):
+class ClickHouseTelemetry(SearchReader):
     """The contract `Telemetry` over one clickhouse-connect client."""
 
     def __init__(self, client: Client, database: str, where: str) -> None:
@@ -125,6 +131,7 @@ class ClickHouseTelemetry(SignalReader):
     def migrate(self) -> None:
         """Brings the schema to this release's version; raises `StoreError` if a newer release wrote it."""
         schema = statements.load("schema.sql") | statements.load("signals_schema.sql")
+        schema |= statements.load("search_schema.sql")
         with _mapped(self._where):
             self._client.command(schema["create_database"], {"database": self._database})
             self._client.database = self._database
@@ -135,6 +142,8 @@ class ClickHouseTelemetry(SignalReader):
                 raise StoreError(store=self._where, detail=detail)
             for step in range(version + 1, SCHEMA_VERSION + 1):
                 for name in MIGRATIONS[step]:
+                    if name in FILLED:
+                        self._fill(FILLED[name], schema[name], schema["empty_table"])
                     self._client.command(schema[name])
                 self._client.command(schema["write_schema_version"], {"version": step})
 
@@ -146,6 +155,7 @@ class ClickHouseTelemetry(SignalReader):
             self._insert("changes", batch.changes, rows.change_columns, token)
             self._insert("scores", batch.scores, rows.score_columns, token)
             self._insert("readings_by_minute", tallied(batch.readings), rows.reading_columns, token)
+            self._insert("texts", batch.texts, rows.text_columns, token)
 
     def count(self) -> Counts:
         """Counts the base tables and, apart from them, what the roll-ups have seen."""
@@ -229,6 +239,11 @@ class ClickHouseTelemetry(SignalReader):
         attempts = self._query("attempts_of_call", call=call).named_results()
         return CallDetail(rows.call_of(found[0]), tuple(rows.attempt_of(row) for row in attempts))
 
+    def answered_as(self, upstream_id: str, since_ns: int) -> str:
+        """The call whose answer bears this id of the model's server."""
+        found = self._query("answered_as", upstream_id=upstream_id, since_ns=since_ns).result_rows
+        return str(found[0][0]) if found else ""
+
     def changes(self, since_ns: int, until_ns: int, limit: int) -> tuple[Change, ...]:
         """What took effect in [since, until), newest first."""
         result = self._query("changes", since_ns=since_ns, until_ns=until_ns, limit=limit)
@@ -250,6 +265,12 @@ class ClickHouseTelemetry(SignalReader):
         """Lets go of the store; no other operation may follow."""
         with _mapped(self._where):
             self._client.close()
+
+    def _fill(self, table: str, view: str, empty: str) -> None:
+        """Fills a roll-up as its view would have: from the start again, should the one before have been cut short."""
+        self._client.command(empty, {"table": table})
+        _, _, selected = view.partition(" AS\n")
+        self._client.command(f"INSERT INTO {table} {selected}")
 
     def _query(self, name: str, **parameters: Any) -> QueryResult:
         return self._ask(self._queries[name], **parameters)

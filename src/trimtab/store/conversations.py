@@ -17,8 +17,9 @@ MAX_TASKS: Final = 20
 
 @dataclass(frozen=True)
 class ConversationQuery:
-    """Conversations with a call that ended in [since, until), in ns since 1970, of these tasks and this end user.
+    """Conversations with a call of these tasks and this end user that ended in [since, until), in ns since 1970.
 
+    The window is taken as whole hours (UTC). A page looks at the newest 50 million stored calls, if there are more.
     `after` goes on behind the page that gave it; it raises `ValueError` if it is none.
     """
 
@@ -43,11 +44,11 @@ class ConversationQuery:
 
 @dataclass(frozen=True)
 class ConversationLine:
-    """All stored calls of one conversation, whatever the window: when they ended, what they came to.
+    """The calls of one conversation that were asked for: when they ended, and what they came to.
 
     `tokens` are in the classes of `Usage`, `cost` in picodollars by label. `failed` counts calls whose outcome is not
     `ok`, `invalid` answers that broke their schema, were cut or refused; `worst` is the outcome of the last call that
-    failed, or else `ok`. `completed` is what its latest score named `completed` says, None where there is none.
+    failed, or else `ok`. `completed` is what its latest score `completion` says, None where there is none.
     """
 
     conversation: str

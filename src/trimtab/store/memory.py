@@ -22,7 +22,7 @@ from trimtab.store.contract_figures import (
     tool_of,
 )
 from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
-from trimtab.store.memory_slices import SignalLists
+from trimtab.store.memory_searching import SearchLists
 from trimtab.store.telemetry import (
     DAY_NS,
     MEASURES,
@@ -115,7 +115,7 @@ class ContractCell:
         self.counts.update(other.counts)
 
 
-class MemoryTelemetry(SignalLists):
+class MemoryTelemetry(SearchLists):
     """The contract `Telemetry` over lists."""
 
     def __init__(self) -> None:
@@ -252,6 +252,12 @@ class MemoryTelemetry(SignalLists):
                 attempts = [attempt for attempt in self._attempts if attempt.call == call]
                 return CallDetail(found, tuple(sorted(attempts, key=lambda attempt: (attempt.number, attempt.at_ns))))
         return None
+
+    def answered_as(self, upstream_id: str, since_ns: int) -> str:
+        """The call whose answer bears this id of the model's server."""
+        since_ns -= since_ns % MINUTE_NS
+        found = [call for call in self._calls if call.upstream_id == upstream_id and call.at_ns >= since_ns]
+        return max(found, key=lambda call: call.at_ns).admitted.call if found else ""
 
     def changes(self, since_ns: int, until_ns: int, limit: int) -> tuple[Change, ...]:
         """What took effect in [since, until), newest first."""

@@ -24,6 +24,7 @@ from trimtab.record.events import (
 )
 from trimtab.store.engine_samples import EngineSample
 from trimtab.store.readings import ReadingGroup, ReadingTally, Tallied
+from trimtab.store.texts import CallText, bounded
 
 LARGEST = (1 << 63) - 1
 
@@ -50,6 +51,7 @@ USAGE = {
     "reasoning": "reasoning_tokens",
     "modalities": "modalities",
 }
+TEXT = {field.name: field.name for field in fields(CallText)} | {"at_ns": "ended_ns"}
 LOGPROBS = {"tokens": "logprob_tokens", "mean": "logprob_mean", "lowest": "logprob_lowest"}
 CONTEXT = {name: f"context_{name}" for name in ContextUse.__struct_fields__}
 CHUNKS = ("chunk_delays_us", "chunk_lengths")
@@ -99,6 +101,11 @@ def reading_columns(tallies: Sequence[Tallied]) -> Columns:
 def sample_columns(samples: Sequence[EngineSample]) -> Columns:
     """The columns of table `engine_samples`."""
     return _columns(SAMPLE, samples)
+
+
+def text_columns(texts: Sequence[CallText]) -> Columns:
+    """The columns of table `texts`, cut to their bounds."""
+    return _columns(TEXT, list(map(bounded, texts)))
 
 
 def storable(columns: Columns) -> Columns:

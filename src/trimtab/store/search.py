@@ -166,7 +166,10 @@ class Example:
 
 @dataclass(frozen=True)
 class ReadingMatch:
-    """Calls of which a field was read as a category (`value`), or as a number in [least, most]."""
+    """Calls of which a field was read as a category (`value`), or, with a bound, as a number in [least, most].
+
+    It looks at what `texts` holds of each call, so only calls are found whose bodies were kept.
+    """
 
     field: str
     value: str = ""

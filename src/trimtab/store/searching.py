@@ -30,7 +30,7 @@ class Searching(Protocol):
         """One conversation; None if none of its calls is here. `search` with its id gives the calls."""
 
     def spend(self, query: SpendQuery) -> tuple[Spend, ...]:
-        """Tokens and cost, by step and then the dearest first; 10,000 rows at most."""
+        """Tokens and cost, by step and then the dearest first."""
 
     def undeclared(self, since_ns: int, until_ns: int) -> Undeclared:
         """The undeclared calls that ended in [since, until), put together by system prompt and tools."""

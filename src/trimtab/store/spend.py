@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -13,8 +13,9 @@ SPEND_DIMENSIONS: Final[tuple[SpendDimension, ...]] = (
     *("task", "model", "key", "owner", "prompt", "lock", "environment", "conversation", "end_user"),
 )
 HOUR_NS: Final = 3_600_000_000_000
-MAX_ROWS: Final = 10_000
-"""How many rows one question is answered with; those that cost least are left out."""
+OTHER: Final = "(other)"
+MAX_ROWS: Final = 20_000
+"""How many rows one question may be answered with; one that could have more is refused."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class SpendQuery:
 
     `by` names at most two dimensions. `step_s` cuts the window into steps that begin at multiples of it since 1970, a
     multiple of 3600; 0 takes the window as one. `top` keeps that many values of the `by`, those that cost most over the
-    whole window, then those with most tokens; the rest is summed under `(other)` in each of them.
+    whole window, then those with most tokens; the rest is summed under `OTHER` in each of them. It raises `ValueError`
+    where steps and values could come to more than `MAX_ROWS`.
     """
 
     since_ns: int
@@ -42,6 +44,18 @@ class SpendQuery:
             raise ValueError(f"a step of spend is a multiple of 3600 seconds, not {self.step_s}")
         if not 0 < self.top <= 1000:
             raise ValueError(f"spend keeps 1 to 1000 values, not {self.top}")
+        steps = (self.until_ns - self.since_ns) // (self.step_s * 10**9) + 2 if self.step_s else 1
+        if steps * (self.top + 1) > MAX_ROWS:
+            raise ValueError(f"{steps} steps of {self.top} values are over {MAX_ROWS} rows; use longer steps")
+
+    def ordered(self, rows: Iterable[Spend]) -> tuple[Spend, ...]:
+        """Rows by step, in each those first that cost most, then those with most tokens; `OTHER` stands last."""
+
+        def place(row: Spend) -> tuple[int, bool, int, int, tuple[str, ...]]:
+            tokens = sum(row.tokens.get(name, 0) for name in ("input", "cache_read", "cache_write", "output"))
+            return row.at_ns, OTHER in row.values, -sum(row.cost.values()), -tokens, row.values
+
+        return tuple(sorted(rows, key=place))
 
 
 @dataclass(frozen=True)

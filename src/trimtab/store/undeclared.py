@@ -12,6 +12,7 @@ UNDECLARED_TASK: Final = "(undeclared)"
 MAX_CLUSTERS: Final = 200
 """How many clusters one question is answered with; those with fewest calls are left out."""
 EXAMPLES: Final = 5
+SPREADS: Final = ("output", "input", "total", "ttft", "tpot", "gap")
 
 
 @dataclass(frozen=True)

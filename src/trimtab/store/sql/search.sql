@@ -1,0 +1,263 @@
+-- name: calls_by_hour
+-- How many calls ended in each hour of a window, the newest hour first, and only hours in which the tasks and models
+-- that are wanted had any.
+SELECT intDiv(r.minute, 60) AS hour, sum(r.calls) AS calls
+FROM calls_by_minute AS r
+WHERE r.minute >= {first_minute:Int64}
+  AND r.minute < {end_minute:Int64}
+GROUP BY hour
+HAVING countIf((empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.task))
+           AND (empty({models:Array(String)}) OR has({models:Array(String)}, r.model))) > 0
+ORDER BY hour DESC;
+
+-- name: search
+-- Where the calls that are wanted lie, in the order asked for, behind the place where the page before ended. What is
+-- not asked for is a constant condition, which reads no column.
+SELECT
+    c.minute AS at_minute,
+    c.call AS id,
+    c.settled_ns AS ended_ns,
+    if({order:String} = 'newest', 0., toFloat64(ifNull(c.{figure:Identifier}, 0))) AS measured
+FROM calls AS c
+WHERE c.minute >= {first_minute:Int64}
+  AND c.minute < {end_minute:Int64}
+  AND c.settled_ns >= {since_ns:Int64}
+  AND c.settled_ns < {until_ns:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
+  AND (empty({models:Array(String)}) OR has({models:Array(String)}, c.model))
+  AND (empty({replicas:Array(String)}) OR has({replicas:Array(String)}, c.replica))
+  AND (empty({outcomes:Array(String)}) OR has({outcomes:Array(String)}, c.outcome))
+  AND (empty({verdicts:Array(String)}) OR has({verdicts:Array(String)}, c.verdict))
+  AND (empty({finish_reasons:Array(String)}) OR has({finish_reasons:Array(String)}, c.finish_reason))
+  AND (empty({environments:Array(String)}) OR has({environments:Array(String)}, c.environment))
+  AND (empty({keys:Array(String)}) OR has({keys:Array(String)}, c.key))
+  AND (empty({prompts:Array(String)}) OR arrayExists(id -> startsWith(c.prompt, id), {prompts:Array(String)}))
+  AND (empty({locks:Array(String)}) OR arrayExists(id -> startsWith(c.lock, id), {locks:Array(String)}))
+  AND ({run:String} = '' OR c.run = {run:String})
+  AND ({conversation:String} = '' OR c.conversation = {conversation:String})
+  AND ({end_user:String} = '' OR c.end_user = {end_user:String})
+  AND ({system_prompt:String} = '' OR c.system_prompt = {system_prompt:String})
+  AND ({tools:String} = '' OR c.tools = {tools:String})
+  AND ({tool:String} = '' OR has(c.tool_outcomes.tool, {tool:String}))
+  AND (NOT {failing:Bool} OR c.outcome != 'ok' OR c.verdict IN ('invalid', 'truncated', 'refused'))
+  AND (NOT {bad_tool_call:Bool} OR arrayExists(one -> one != 'valid', c.tool_outcomes.outcome))
+  AND (NOT {tool_error:Bool} OR has(c.tool_results.error, true))
+  AND (NOT {retried:Bool} OR c.attempts > 1)
+  AND (NOT {by_total:Bool} OR c.total_s BETWEEN {total_least:Float64} AND {total_most:Float64})
+  AND (NOT {by_ttft:Bool} OR c.ttft_s BETWEEN {ttft_least:Float64} AND {ttft_most:Float64})
+  AND (NOT {by_tpot:Bool} OR c.tpot_s BETWEEN {tpot_least:Float64} AND {tpot_most:Float64})
+  AND (NOT {by_gap:Bool} OR c.longest_gap_s BETWEEN {gap_least:Float64} AND {gap_most:Float64})
+  AND (NOT {by_output:Bool} OR c.answer_tokens BETWEEN {output_least:Float64} AND {output_most:Float64})
+  AND (NOT {by_input:Bool} OR (c.usage_known AND c.input_tokens + c.cache_read_tokens + c.cache_write_tokens BETWEEN {input_least:Float64} AND {input_most:Float64}))
+  AND (NOT {by_cost:Bool} OR c.cost_pusd BETWEEN {cost_least:Float64} AND {cost_most:Float64})
+  AND (NOT {by_attempts:Bool} OR c.attempts BETWEEN {attempts_least:Float64} AND {attempts_most:Float64})
+  AND (NOT {by_repairs:Bool} OR c.repairs BETWEEN {repairs_least:Float64} AND {repairs_most:Float64})
+  AND ({order:String} = 'newest' OR isFinite(ifNull(toFloat64(c.{figure:Identifier}), nan)))
+  AND ({said:String} = '' OR (c.minute, c.call) IN
+      (
+          SELECT t.minute, t.call
+          FROM texts AS t
+          WHERE {said:String} != ''
+            AND t.minute >= {first_minute:Int64}
+            AND t.minute < {end_minute:Int64}
+            AND concat(lowerUTF8(t.asked), '\n', lowerUTF8(t.answered)) LIKE concat('%', lowerUTF8({said:String}), '%')
+      ))
+  AND ({field:String} = '' OR (c.minute, c.call) IN
+      (
+          SELECT t.minute, t.call
+          FROM texts AS t
+          WHERE {field:String} != ''
+            AND t.minute >= {first_minute:Int64}
+            AND t.minute < {end_minute:Int64}
+            AND if({by_value:Bool},
+                   mapContains(t.categories, {field:String}) AND t.categories[{field:String}] = {value:String},
+                   mapContains(t.numbers, {field:String}) AND t.numbers[{field:String}] BETWEEN {value_least:Float64} AND {value_most:Float64})
+      ))
+  AND ({is_first:Bool}
+       OR (if({order:String} = 'newest', 0., toFloat64(ifNull(c.{figure:Identifier}, 0))), c.settled_ns, c.call)
+          < ({after_figure:Float64}, {after_ns:Int64}, {after_call:String}))
+ORDER BY measured DESC, ended_ns DESC, id DESC
+LIMIT {limit:UInt32};
+
+-- name: found_calls
+-- The calls that a search found, by where they lie, without their chunk capture.
+SELECT * EXCEPT (chunk_delays_us, chunk_lengths)
+FROM calls
+WHERE (minute, call) IN {places:Array(Tuple(Int64, String))};
+
+-- name: found_examples
+-- A few fields of the calls that a search found.
+SELECT
+    c.call AS id,
+    c.settled_ns AS at_ns,
+    c.task AS task,
+    c.model AS model,
+    c.replica AS replica,
+    c.prompt AS prompt,
+    c.lock AS lock,
+    c.outcome AS outcome,
+    c.verdict AS verdict,
+    c.finish_reason AS finish_reason,
+    c.failing AS failing,
+    c.detail AS detail,
+    c.total_s AS total_s,
+    c.ttft_s AS ttft_s,
+    c.answer_tokens AS output_tokens,
+    c.cost_pusd AS cost_pusd
+FROM calls AS c
+WHERE (minute, call) IN {places:Array(Tuple(Int64, String))};
+
+-- name: found_texts
+-- What is kept for searching of the calls that a search found.
+SELECT call, ended_ns AS at_ns, task, asked, answered, categories, numbers
+FROM texts
+WHERE (minute, call) IN {places:Array(Tuple(Int64, String))};
+
+-- name: place_of_call
+-- Where one call lies.
+SELECT minute, call FROM calls WHERE call = {call:String} LIMIT 1;
+
+-- name: newest_conversations
+-- The conversations whose last call in a window ended last.
+SELECT conversation AS id, 0. AS measured, max(settled_ns) AS last_at
+FROM calls
+WHERE minute >= {first_minute:Int64}
+  AND minute < {end_minute:Int64}
+  AND conversation != ''
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+  AND ({end_user:String} = '' OR end_user = {end_user:String})
+GROUP BY conversation
+HAVING {is_first:Bool} OR (last_at, id) < ({after_ns:Int64}, {after_id:String})
+ORDER BY last_at DESC, id DESC
+LIMIT {limit:UInt32};
+
+-- name: largest_conversations
+-- The conversations of a window that cost most, or have most calls.
+SELECT
+    conversation AS id,
+    if({order:String} = 'dearest', toFloat64(sum(cost_pusd)), toFloat64(sum(calls))) AS measured,
+    max(last_ns) AS last_at
+FROM conversations_by_hour
+WHERE hour >= intDiv({first_minute:Int64}, 60)
+  AND hour < intDiv({end_minute:Int64}, 60)
+  AND conversation != ''
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
+  AND ({end_user:String} = '' OR end_user = {end_user:String})
+GROUP BY conversation
+HAVING {is_first:Bool} OR (measured, last_at, id) < ({after_figure:Float64}, {after_ns:Int64}, {after_id:String})
+ORDER BY measured DESC, last_at DESC, id DESC
+LIMIT {limit:UInt32};
+
+-- name: conversations
+-- What conversations came to in a window.
+SELECT
+    r.conversation AS id,
+    max(r.end_user) AS end_users,
+    arraySlice(arraySort(groupUniqArray(toString(r.task))), 1, {most_tasks:UInt32}) AS tasks,
+    min(r.first_ns) AS first_at,
+    max(r.last_ns) AS last_at,
+    sum(r.calls) AS calls,
+    sum(r.failed) AS failed,
+    sum(r.invalid) AS invalid,
+    max(r.last_failed).2 AS worst,
+    sum(r.input_tokens) AS input,
+    sum(r.cache_read_tokens) AS cache_read,
+    sum(r.cache_write_tokens) AS cache_write,
+    sum(r.output_tokens) AS output,
+    sum(r.reasoning_tokens) AS reasoning,
+    sumMap(map(toString(r.cost_label), r.cost_pusd)) AS cost
+FROM conversations_by_hour AS r
+WHERE r.hour >= intDiv({first_minute:Int64}, 60)
+  AND r.hour < intDiv({end_minute:Int64}, 60)
+  AND r.conversation IN {ids:Array(String)}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.task))
+  AND ({end_user:String} = '' OR r.end_user = {end_user:String})
+GROUP BY id;
+
+-- name: completed_conversations
+-- What the latest completion score of each conversation says.
+SELECT conversation, argMax(value, at_ns) >= 0.5 AS completed
+FROM scores
+WHERE conversation IN {ids:Array(String)} AND name = 'completion' AND isNotNull(value)
+GROUP BY conversation;
+
+-- name: top_spenders
+-- The values, or pairs of values, that cost most in a window.
+SELECT
+    if({count:UInt8} > 0, toString(s.{first:Identifier}), '') AS value_1,
+    if({count:UInt8} > 1, toString(s.{second:Identifier}), '') AS value_2
+FROM {source:Identifier} AS s
+WHERE s.hour >= {first_hour:Int64}
+  AND s.hour < {end_hour:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, s.task))
+  AND (empty({models:Array(String)}) OR has({models:Array(String)}, s.{model:Identifier}))
+  AND (empty({keys:Array(String)}) OR has({keys:Array(String)}, s.{key:Identifier}))
+GROUP BY value_1, value_2
+ORDER BY sum(s.cost_pusd) DESC, sum(s.input_tokens + s.cache_read_tokens + s.cache_write_tokens + s.output_tokens) DESC, value_1, value_2
+LIMIT {top:UInt32};
+
+-- name: spend
+-- Tokens and cost of a window by step and by these values; all others are one.
+WITH
+    if({count:UInt8} > 0, toString(s.{first:Identifier}), '') AS raw_1,
+    if({count:UInt8} > 1, toString(s.{second:Identifier}), '') AS raw_2,
+    ({count:UInt8} = 0 OR (raw_1, raw_2) IN {top:Array(Tuple(String, String))}) AS is_top
+SELECT
+    if({step_h:Int64} = 0, {first_hour:Int64}, intDiv(s.hour, greatest({step_h:Int64}, 1)) * {step_h:Int64}) AS step,
+    if(is_top, raw_1, '(other)') AS value_1,
+    if(is_top, raw_2, '(other)') AS value_2,
+    sum(s.calls) AS all_calls,
+    sum(s.input_tokens) AS input,
+    sum(s.cache_read_tokens) AS cache_read,
+    sum(s.cache_write_tokens) AS cache_write,
+    sum(s.output_tokens) AS output,
+    sum(s.reasoning_tokens) AS reasoning,
+    sumMap(map(toString(s.cost_label), s.cost_pusd)) AS cost,
+    sumMap(map(toString(s.cost_label), s.calls)) AS labelled
+FROM {source:Identifier} AS s
+WHERE s.hour >= {first_hour:Int64}
+  AND s.hour < {end_hour:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, s.task))
+  AND (empty({models:Array(String)}) OR has({models:Array(String)}, s.{model:Identifier}))
+  AND (empty({keys:Array(String)}) OR has({keys:Array(String)}, s.{key:Identifier}))
+GROUP BY step, value_1, value_2;
+
+-- name: undeclared
+-- Undeclared calls of a window by system prompt and tools, those with most calls first. The buckets are those of
+-- `store/histograms`.
+WITH
+    log(1.01 / 0.99) AS width,
+    (value -> map(toInt32(ceil(log(if(value > 0 AND isFinite(value), value, 1.)) / width - 1e-9)), toUInt64(1))) AS bucket
+SELECT
+    c.system_prompt AS system_prompt,
+    c.tools AS tools,
+    count() AS calls,
+    min(c.settled_ns) AS first_ns,
+    max(c.settled_ns) AS last_ns,
+    countIf(c.stream) AS streamed,
+    countIf(c.tool_calls > 0) AS with_tool_calls,
+    max(ifNull(c.answer_tokens, 0)) AS largest_output,
+    sumMap(map(toString(c.key), toUInt64(1))) AS keys,
+    sumMap(map(toString(c.asked_model), toUInt64(1))) AS asked,
+    sumMap(map(toString(c.surface), toUInt64(1))) AS surfaces,
+    sumMap(map(toString(c.outcome), toUInt64(1))) AS outcomes,
+    sumMapIf(map(toString(c.finish_reason), toUInt64(1)), c.finish_reason != '') AS finish_reasons,
+    sumMap(map(ifNull(c.max_output_tokens, 0), toUInt64(1))) AS limits,
+    sumMapIf(map(toString(c.schema), toUInt64(1)), c.schema != '') AS schemas,
+    sumMapIf(bucket(toFloat64(ifNull(c.answer_tokens, 0))), c.answer_tokens > 0) AS output,
+    sumMapIf(bucket(toFloat64(c.input_tokens + c.cache_read_tokens + c.cache_write_tokens)), c.input_tokens + c.cache_read_tokens + c.cache_write_tokens > 0) AS input,
+    sumMapIf(bucket(1e6 * ifNull(c.total_s, 0.)), c.outcome = 'ok' AND c.total_s > 0 AND isFinite(ifNull(c.total_s, 0.))) AS total,
+    sumMapIf(bucket(1e6 * ifNull(c.ttft_s, 0.)), c.ttft_s > 0 AND isFinite(ifNull(c.ttft_s, 0.))) AS ttft,
+    sumMapIf(bucket(1e6 * ifNull(c.tpot_s, 0.)), c.tpot_s > 0 AND isFinite(ifNull(c.tpot_s, 0.))) AS tpot,
+    sumMapIf(bucket(1e6 * ifNull(c.longest_gap_s, 0.)), c.longest_gap_s > 0 AND isFinite(ifNull(c.longest_gap_s, 0.))) AS gap,
+    arrayMap(one -> one.2, groupArraySorted({examples:UInt8})((-c.settled_ns, c.call))) AS examples,
+    sum(count()) OVER () AS all_calls
+FROM calls AS c
+WHERE c.minute >= {first_minute:Int64}
+  AND c.minute < {end_minute:Int64}
+  AND c.settled_ns >= {since_ns:Int64}
+  AND c.settled_ns < {until_ns:Int64}
+  AND c.task = {task:String}
+GROUP BY system_prompt, tools
+ORDER BY calls DESC, system_prompt, tools
+LIMIT {limit:UInt32};
