@@ -338,3 +338,14 @@ def test_an_absurd_count_does_not_stop_the_store(telemetry: Telemetry) -> None:
     assert found is not None
     assert found.call.usage is not None
     assert found.call.usage.input >= 2**63 - 1
+
+
+def test_a_call_is_found_by_the_id_of_its_answer(telemetry: Telemetry) -> None:
+    """The id that a model's server gave an answer names its call, the last one, as far back as is asked."""
+    later = call("b", NOON_NS + MINUTE_NS, upstream_id="chatcmpl-1")
+    put(telemetry, call("a", NOON_NS, upstream_id="chatcmpl-1"), later)
+    put(telemetry, call("c", NOON_NS, upstream_id="chatcmpl-2"), token="u")
+    assert telemetry.answered_as("chatcmpl-1", NOON_NS) == "b"
+    assert telemetry.answered_as("chatcmpl-2", NOON_NS) == "c"
+    assert telemetry.answered_as("chatcmpl-2", NOON_NS + MINUTE_NS) == ""
+    assert telemetry.answered_as("chatcmpl-3", 0) == ""

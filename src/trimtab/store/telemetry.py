@@ -255,6 +255,9 @@ class Telemetry(Searching, Signalling, Protocol):
     def call(self, call: str) -> CallDetail | None:
         """One whole call by its id; None if it is not here."""
 
+    def answered_as(self, upstream_id: str, since_ns: int) -> str:
+        """The call, ended since then, whose answer bears this id of the model's server; empty if none is here."""
+
     def changes(self, since_ns: int, until_ns: int, limit: int) -> tuple[Change, ...]:
         """What took effect in [since, until), newest first."""
 

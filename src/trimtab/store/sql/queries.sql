@@ -296,6 +296,12 @@ LIMIT {limit:UInt32};
 -- One call by its id.
 SELECT * FROM calls WHERE call = {call:String} LIMIT 1;
 
+-- name: answered_as
+-- The call that was answered under an id of the model's server, the last one.
+SELECT call FROM calls
+WHERE minute >= intDiv({since_ns:Int64}, 60000000000) AND upstream_id = {upstream_id:String}
+ORDER BY minute DESC LIMIT 1;
+
 -- name: attempts_of_call
 -- The attempts of one call in their order.
 SELECT * FROM attempts WHERE call = {call:String} ORDER BY number, ended_ns;

@@ -1,8 +1,10 @@
 -- name: add_signals_to_calls
--- The tools that came with a call outside any task, and the model that was tried first where another one ended the call.
+-- The tools that came with a call outside any task, the model that was tried first where another one ended the call, and
+-- which granules may hold an id that a model's server gave its answer.
 ALTER TABLE calls
     ADD COLUMN IF NOT EXISTS tools        LowCardinality(String),
-    ADD COLUMN IF NOT EXISTS first_model  LowCardinality(String);
+    ADD COLUMN IF NOT EXISTS first_model  LowCardinality(String),
+    ADD INDEX IF NOT EXISTS by_upstream_id upstream_id TYPE bloom_filter GRANULARITY 1;
 
 -- name: create_scores
 -- One row for each judgement as it came; of those of one id the last counts.
