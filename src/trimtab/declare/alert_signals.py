@@ -70,7 +70,6 @@ SIGNALS: Final[dict[str, Known]] = {
     "retry_share": SHARE,
     "fallback_share": SHARE,
     "cost_per_call": Known("amount", "USD"),
-    "cost_per_completed": Known("amount", "USD"),
     "cache_hit_share": SHARE,
     "dead_letters": SHARE,
     "records_silent": Known("event"),

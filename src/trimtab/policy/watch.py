@@ -14,13 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from trimtab.declare.alert_defaults import DEFAULTS
-from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
+from trimtab.declare.alerting import Alerting, AlertRule, Completion, Maintenance, Scrape
 from trimtab.declare.project import Objective, Project, Task
 
 __all__ = (
     "AlertRule",
     "Alerting",
     "Completion",
+    "Maintenance",
     "Objective",
     "Scrape",
     "TaskWatch",

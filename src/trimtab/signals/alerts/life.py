@@ -1,0 +1,153 @@
+"""The life of alerts: pure steps from what holds now to what becomes of each alert.
+
+found -> pending -> open -> acknowledged -> resolved; an alert that comes back within a day is opened again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from trimtab.errors import TrimtabError
+from trimtab.signals.alerts.alert import EVIDENCE, Act, Alert, Evidence, Severity, State, Step
+from trimtab.signals.alerts.monitors import Place
+
+SECOND_NS: Final = 1_000_000_000
+HOLD_NS: Final = 60 * SECOND_NS
+"""How long an alert is pending: time in which others of the same cause are found, so that all are told at once."""
+REOPEN_NS: Final = 24 * 3600 * SECOND_NS
+MOST_WORDS: Final = 500
+"""Characters of a person's reason that are kept."""
+
+
+class AlertRefused(TrimtabError):
+    """{detail}."""
+
+
+class Found(NamedTuple):
+    """That something holds now, and what is known of it: an alert is to tell of it.
+
+    `holds_ns` is how long it must have been so before anybody is told.
+    """
+
+    place: Place
+    signal: str
+    severity: Severity
+    began_ns: int
+    evidence: Evidence
+    owner: str = ""
+    receivers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    holds_ns: int = HOLD_NS
+
+
+class Moved(NamedTuple):
+    """An alert after a step of its life, and the step."""
+
+    alert: Alert
+    step: Step
+
+
+def advance(
+    alerts: Mapping[Place, Alert],
+    found: Iterable[Found],
+    now_ns: int,
+    new_id: Callable[[], str],
+    lasts: Callable[[Alert], bool] = lambda alert: True,
+    unseen: Callable[[Place], bool] = lambda place: False,
+) -> list[Moved]:
+    """What becomes of alerts when these things hold now. `alerts` has the latest of each place.
+
+    `lasts` may keep a pending one from opening. `unseen` names places of which nothing can be told now: their alerts
+    stay as they are.
+    """
+    holding = {one.place: one for one in found}
+    moved = []
+    for place, one in holding.items():
+        alert = alerts.get(place)
+        if alert is None or (not alert.is_active and now_ns - alert.ended_ns > REOPEN_NS):
+            moved.append(_begun(one, now_ns, new_id()))
+        elif not alert.is_active:
+            moved.append(_reopened(alert, one, now_ns))
+        elif alert.state == "pending" and now_ns - alert.found_ns >= one.holds_ns and lasts(alert):
+            moved.append(_to(alert, "open", now_ns, EVIDENCE, "it lasts"))
+    for place, alert in alerts.items():
+        if alert.is_active and place not in holding and not unseen(place):
+            why = "it did not last" if alert.state == "pending" else "what was seen is as before"
+            moved.append(_to(alert, "resolved", now_ns, EVIDENCE, why))
+    return moved
+
+
+def act(alert: Alert, what: Act, now_ns: int, by: str, why: str = "") -> Moved:
+    """What a person does with an alert; raises `AlertRefused` where that cannot be."""
+    if not alert.is_active:
+        detail = f"alert {alert.id} is resolved already; `trimtab alerts list` shows those that are not"
+        raise AlertRefused(detail=detail)
+    if what == "acknowledge":
+        if alert.state != "open":
+            detail = f"alert {alert.id} is {alert.state}; only one that is open can be acknowledged"
+            raise AlertRefused(detail=detail)
+        return _by_person(alert, "acknowledged", now_ns, by, why)
+    reason = why or ("taken for normal from now on" if what == "accept" else "")
+    return _by_person(alert, "resolved", now_ns, by, reason)
+
+
+def dropped(alert: Alert, now_ns: int) -> Moved:
+    """An alert whose rule or task is not declared any more."""
+    return _to(alert, "resolved", now_ns, EVIDENCE, "what it watched is not declared any more")
+
+
+def _begun(found: Found, now_ns: int, alert_id: str) -> Moved:
+    alert = Alert(
+        id=alert_id,
+        place=found.place,
+        signal=found.signal,
+        severity=found.severity,
+        state="pending",
+        group=alert_id,
+        began_ns=found.began_ns,
+        found_ns=now_ns,
+        evidence=found.evidence,
+        owner=found.owner,
+        receivers=found.receivers,
+        models=found.models,
+        changed_ns=now_ns,
+    )
+    return Moved(alert, Step(alert_id, now_ns, "", "pending", EVIDENCE))
+
+
+def _reopened(alert: Alert, found: Found, now_ns: int) -> Moved:
+    fresh = replace(
+        alert,
+        severity=found.severity,
+        state="open",
+        found_ns=now_ns,
+        opened_ns=alert.opened_ns or now_ns,
+        began_ns=found.began_ns,
+        evidence=found.evidence,
+        owner=found.owner,
+        receivers=found.receivers,
+        models=found.models,
+        changed_ns=now_ns,
+        ended_ns=0,
+        reopened=alert.reopened + 1,
+    )
+    return Moved(fresh, Step(alert.id, now_ns, alert.state, "open", EVIDENCE, "it has come back"))
+
+
+def _by_person(alert: Alert, state: State, now_ns: int, by: str, why: str) -> Moved:
+    moved = _to(alert, state, now_ns, by, why[:MOST_WORDS])
+    return Moved(replace(moved.alert, by=by, why=why[:MOST_WORDS]), moved.step)
+
+
+def _to(alert: Alert, state: State, now_ns: int, by: str, why: str) -> Moved:
+    fresh = replace(
+        alert,
+        state=state,
+        changed_ns=now_ns,
+        opened_ns=alert.opened_ns or (now_ns if state == "open" else 0),
+        ended_ns=now_ns if state == "resolved" else 0,
+    )
+    return Moved(fresh, Step(alert.id, now_ns, alert.state, state, by, why))
