@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimtab.signals.signal import Better, Ratio, Series, Signal
+from trimtab.signals.signal import Ratio, Series, Signal
 from trimtab.store.outcomes import CALLERS, DEADLINES, succeeded
 from trimtab.store.slices import Slice, Spread
 
@@ -18,9 +18,6 @@ CLOCKS: Final = {
     "deadline_gap": "the silence between two tokens",
     "deadline_total": "the whole call",
 }
-
-ENGINE_METRICS: Final = {"preemptions": "preemptions_total", "gpu_memory_used": "gpu_memory_used_bytes"}
-"""What `/metrics` calls series of engines where it adds an ending."""
 
 
 def judged(one: Slice, *outcomes: str) -> Ratio:
@@ -64,17 +61,6 @@ def _time(name: str, spread: Spread, says: str, means: str, metric: str = "") ->
         among="calls with outcome `ok`" if spread == "total" else "streamed calls that have it",
         series=Series(metric) if metric else None,
     )
-
-
-def _of_engine(name: str, reads: str, unit: str, says: str, means: str) -> Signal:
-    series = Series(f"trimtab_engine_{ENGINE_METRICS.get(reads, reads)}", by="model, replica")
-    return Signal(name, "infrastructure", unit, "lower", says, means, source="engine", reads=reads, series=series)
-
-
-def _of_state(name: str, reads: str, unit: str, says: str, means: str, by: str = "model, replica") -> Signal:
-    better: Better = "higher" if name == "probes" else "lower"
-    series = Series(reads, by=by)
-    return Signal(name, "infrastructure", unit, better, says, means, source="state", reads=reads, series=series)
 
 
 REQUEST_RATE: Final = Signal(
@@ -201,76 +187,8 @@ FALLBACK_SHARE: Final = Signal(
     among="calls",
     series=Series("trimtab_fallback_calls_total", CALLS),
 )
-STATE: Final = (
-    _of_state(
-        "breaker_openings",
-        "trimtab_breaker_openings_total",
-        "openings",
-        "Times the breaker of a replica has opened.",
-        "A replica fails so often that it gets no calls for a while.",
-    ),
-    _of_state(
-        "dead_letters",
-        "trimtab_dead_letters",
-        "letters",
-        "Calls that failed for good, and damaged segments, that wait for somebody.",
-        "Work is lost until somebody re-drives or drops it.",
-        by="task, cause",
-    ),
-    _of_state(
-        "probes",
-        "trimtab_model_identity_same",
-        "0 or 1",
-        "Whether each replica answers as the model that was locked: 1 while it does.",
-        "Another model, quantisation or template serves under the same name.",
-    ),
-    _of_state(
-        "telemetry_lag",
-        "trimtab_spool_lag_seconds",
-        "s",
-        "Age of the oldest record that telemetry does not hold yet.",
-        "Every other signal tells of an older time.",
-        by="",
-    ),
-)
-ENGINE: Final = (
-    _of_engine(
-        "queue_depth",
-        "queue_depth",
-        "requests",
-        "Requests that wait at a replica.",
-        "More is asked than the replica can begin; times to first token follow.",
-    ),
-    _of_engine(
-        "running", "running", "requests", "Requests that a replica works on.", "Load; times per output token follow it."
-    ),
-    _of_engine(
-        "kv_cache_usage",
-        "kv_cache_usage",
-        "share",
-        "Part of a replica's KV cache that is in use.",
-        "Near 1 the engine preempts requests or lets them wait.",
-    ),
-    _of_engine(
-        "preemptions",
-        "preemptions",
-        "requests",
-        "Requests that a replica had to put back for want of KV cache.",
-        "Gaps amid answers: too much is asked at once, or contexts are longer.",
-    ),
-    _of_engine(
-        "gpu_utilisation",
-        "gpu_utilisation",
-        "share",
-        "Part of the time in which a replica's GPU was busy.",
-        "Little under load points at the host or the network.",
-    ),
-    _of_engine(
-        "gpu_memory_used", "gpu_memory_used", "bytes", "Memory in use on a replica's GPU.", "Something else took it."
-    ),
-)
 SIGNALS: Final[tuple[Signal, ...]] = (
     *(REQUEST_RATE, AVAILABILITY, ERROR_RATE, OUTCOMES, CANCELLED_SHARE, DEADLINE_SHARE),
     *(_deadline(outcome, what) for outcome, what in CLOCKS.items()),
-    *(TTFT, TPOT, LONGEST_GAP, TOTAL, RETRY_SHARE, FALLBACK_SHARE, *STATE, *ENGINE),
+    *(TTFT, TPOT, LONGEST_GAP, TOTAL, RETRY_SHARE, FALLBACK_SHARE),
 )

@@ -11,6 +11,7 @@ from typing import Final
 from trimtab.signals.signal import Series, Signal
 
 TASK: Final = "task"
+COUNTER: Final = "_total"
 
 
 def selected(selector: str, *matchers: str) -> str:
@@ -71,9 +72,19 @@ def expression(signal: Signal, window: str, by: str = TASK, matcher: str = "") -
         case "amount" if series.n:
             return ratio(series, window, by, matcher)
         case "reading":
-            return selected(series.of)
+            return _reading(series, window)
         case _:
             return ""
+
+
+def _reading(series: Series, window: str) -> str:
+    """What a replica or the host says now; of what only grows, how much it grew, a second where that is a flow."""
+    if series.n:
+        of, n = (f"rate({one}[{window}])" if one.endswith(COUNTER) else one for one in (series.of, series.n))
+        return f"{of} / ({n} > 0)"
+    if series.of.endswith(f"tokens{COUNTER}"):
+        return f"rate({series.of}[{window}])"
+    return f"increase({series.of}[{window}])" if series.of.endswith(COUNTER) else series.of
 
 
 def recorded(signal: Signal, window: str) -> str:

@@ -55,19 +55,19 @@ class Applied:
     """A rule, and the tasks it is of: those named, or all but those left out."""
 
     rule: AlertRule
-    only: str = ""
+    only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
     @property
     def matcher(self) -> str:
         """The same as a matcher of labels."""
         if self.only:
-            return f'task="{self.only}"'
+            return f'task=~"{"|".join(self.only)}"'
         return f'task!~"{"|".join(self.without)}"' if self.without else ""
 
     def takes(self, task: str) -> bool:
         """Whether it is of this task."""
-        return task == self.only if self.only else task not in self.without
+        return task in self.only if self.only else task not in self.without
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,28 @@ class Exported:
     left_out: tuple[str, ...]
 
 
-def applied(watch: Watch, defaults: Iterable[AlertRule]) -> tuple[Applied, ...]:
-    """The rules in force: defaults, the project's in their place, and the tasks' own in the place of both."""
-    rules = {rule.name: rule for rule in defaults} if watch.alerting.defaults else {}
-    rules |= {rule.name: rule for rule in watch.alerting.rules}
-    own = [(task, rule) for task, one in watch.tasks.items() for rule in one.alerts]
-    general = [
-        Applied(rule, without=tuple(sorted(task for task, mine in own if mine.name == name)))
-        for name, rule in rules.items()
-        if not rule.off
-    ]
-    return (*general, *(Applied(rule, task) for task, rule in own if not rule.off))
+def applied(watch: Watch) -> tuple[Applied, ...]:
+    """The rules in force, in their order. A form of a rule that more than half of the tasks have is for all tasks but
+    the others, those that nobody declared among them.
+    """
+    forms: dict[str, dict[AlertRule, list[str]]] = {}
+    for task, watched in watch.tasks.items():
+        for rule in watched.alerts:
+            forms.setdefault(rule.name, {}).setdefault(rule, []).append(task)
+    found = [Applied(rule) for rule in watch.events]
+    for of_tasks in forms.values():
+        usual = max(of_tasks, key=lambda rule: len(of_tasks[rule]))
+        if 2 * len(of_tasks[usual]) > len(watch.tasks):
+            others = tuple(task for task in watch.tasks if task not in of_tasks[usual])
+            found.append(Applied(usual, without=others))
+            del of_tasks[usual]
+        found += [Applied(rule, only=tuple(tasks)) for rule, tasks in of_tasks.items()]
+    return tuple(found)
 
 
-def rules_of(watch: Watch, defaults: Iterable[AlertRule]) -> Exported:
-    """All rules of a project; `defaults` are those that exist without writing any."""
-    in_force = applied(watch, defaults)
+def rules_of(watch: Watch) -> Exported:
+    """All rules of a project."""
+    in_force = applied(watch)
     alerts: dict[Family, list[Alert]] = {family: [] for family in FAMILIES}
     left_out = []
     for one in in_force:
