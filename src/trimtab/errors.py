@@ -24,9 +24,10 @@
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
-       |- RequestTimeout, HeadersTooLarge, PayloadTooLarge
-       |- Unauthorized, Forbidden
-       |- RateLimited, Overloaded, CircuitOpen, Draining
+       |- JudgedUnknown, TooManyJudgements
+       |- RequestTimeout, HeadersTooLarge, PayloadTooLarge, BodyTooLarge
+       |- Unauthorized, Forbidden, TooManyWrongKeys
+       |- RateLimited, Overloaded, LiveFull, CircuitOpen, Draining
        |- DeadlineConnect, DeadlineFirstToken, DeadlineGap, DeadlineTotal
        |- UpstreamError, UpstreamTruncated
        |  `- SecretMissing
@@ -234,6 +235,21 @@ class NotFound(CallError):
     status = 404
 
 
+class JudgedUnknown(CallError):
+    """There is no {subject}; name a call by its answer's `x-trimtab-call` or by the answer's id, a run as it was sent."""
+
+    code = "not_found"
+    status = 404
+
+
+class TooManyJudgements(CallError):
+    """The key {key} sends more than {limit} judgements a second; wait for the time in Retry-After."""
+
+    code = "rate_limited"
+    status = 429
+    may_repeat = True
+
+
 class MethodNotAllowed(CallError):
     """{path} does not take {method}; use {allowed}."""
 
@@ -262,6 +278,10 @@ class PayloadTooLarge(CallError):
     status = 413
 
 
+class BodyTooLarge(PayloadTooLarge):
+    """The request's body is over {limit} bytes, the most that control takes; send less at a time."""
+
+
 class Unauthorized(CallError):
     """The call carries no valid key; send `Authorization: Bearer KEY` with a key from `trimtab key new`."""
 
@@ -276,6 +296,14 @@ class Forbidden(CallError):
     status = 403
 
 
+class TooManyWrongKeys(CallError):
+    """Too many wrong keys came from {address}; wait {wait_s} s, then send one that `trimtab key list` shows as live."""
+
+    code = "rate_limited"
+    status = 429
+    may_repeat = True
+
+
 class RateLimited(CallError):
     """Every attempt at {model} was answered with 429; wait for the time in Retry-After."""
 
@@ -286,6 +314,14 @@ class RateLimited(CallError):
 
 class Overloaded(CallError):
     """The gateway is at its limit of {limit} {what}; wait for the time in Retry-After or add workers."""
+
+    code = "overloaded"
+    status = 503
+    may_repeat = True
+
+
+class LiveFull(CallError):
+    """Already {most} open pages are kept up to date; close one, or load this one again for its latest figures."""
 
     code = "overloaded"
     status = 503

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from trimtab.access.keys import KeyDirectory, KeyStore
+from trimtab.access.keys import KeyDirectory, KeyStore, Role
+from trimtab.access.sessions import SessionStore
+from trimtab.console.gate import Gate, KeyGate, OpenGate
+from trimtab.console.live import Live
+from trimtab.console.parts import Asker, Parts
 from trimtab.database.migrate import open_state
 from trimtab.declare.project import Defaults, Gateway, Goal, Listen, Objective
 from trimtab.errors import StoreError
@@ -20,14 +24,15 @@ from trimtab.gateway.board_view import BoardView, ReplicaView, WorkerView
 from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import DeadLetters
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
-from trimtab.processes.api import Sources, socket_app, tcp_app
-from trimtab.processes.data_api import data_routes
+from trimtab.processes.api import Sources, api_endpoints
+from trimtab.processes.data_api import data_endpoints
 from trimtab.processes.dead import Undertaker, burying
-from trimtab.processes.dead_api import dead_routes
+from trimtab.processes.dead_api import dead_endpoints
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.metrics import Host, Metrics
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.resend import Sent
+from trimtab.processes.routes import Site, site
 from trimtab.store.ingest import Ingest
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
@@ -97,23 +102,35 @@ class Scene:
     spool: Path
     undertaker: Undertaker
     gateway: FakeGateway
+    gate: KeyGate
+    live: Live
 
     @property
     def tcp(self) -> Any:
-        return tcp_app(self.sources, is_open=False, hosts=("localhost",))
+        return self.site().network
 
     @property
     def open_tcp(self) -> Any:
-        return tcp_app(self.sources, is_open=True, hosts=("localhost", "127.0.0.1"))
+        return self.site(OpenGate(), hosts=("localhost", "127.0.0.1")).network
 
     @property
     def socket(self) -> Any:
-        more = [*dead_routes(self.undertaker, self.clock), *data_routes(self.sources.desk, self.clock)]
-        return socket_app(self.sources, more)
+        return self.site().socket
 
-    def secret(self, *tasks: str) -> str:
+    def site(self, gate: Gate | None = None, hosts: tuple[str, ...] = ()) -> Site:
+        """All routes, behind a gate; the one for keys unless told otherwise."""
+        sources = self.sources
+        api = (
+            *api_endpoints(sources),
+            *dead_endpoints(self.undertaker, self.clock),
+            *data_endpoints(sources.desk, self.clock),
+        )
+        parts = Parts(self.clock, Asker(sources.desk, self.clock), sources.snapshot, dead=lambda: self.desk.dead)
+        return site(api, parts, gate or self.gate, self.live, hosts=hosts)
+
+    def secret(self, *tasks: str, role: Role = "viewer") -> str:
         """A new key's secret."""
-        return self.keys.new("dashboard", tasks)[1]
+        return self.keys.new("dashboard", tasks, role)[1]
 
     def put(self, *events: Any) -> None:
         """Stores events as if they had come through the spool."""
@@ -157,8 +174,11 @@ async def scene(tmp_path: Path, clock: JumpingClock, keys: KeyStore) -> AsyncIte
     undertaker = Undertaker(desk, gateway.send)
     objective = Objective(goals=(Goal("ttft", 0.95, 0.8),), success=0.99)
     with contextlib.closing(KeyDirectory(tmp_path / "state.db")) as finder:
-        sources = Sources(clock, "test", run, desk, metrics, lambda: snapshot(objective), lambda: BOARD, keys, finder)
-        yield Scene(clock, telemetry, desk, keys, recorded, sources, run, spool, undertaker, gateway)
+        sources = Sources(clock, "test", run, desk, metrics, lambda: snapshot(objective), lambda: BOARD, keys)
+        with contextlib.closing(open_state(tmp_path / "state.db")) as state:
+            gate = KeyGate(finder, SessionStore(state, clock), clock, "trimtab_session")
+            live = Live()
+            yield Scene(clock, telemetry, desk, keys, recorded, sources, run, spool, undertaker, gateway, gate, live)
     undertaker.close()
     stop.set()
     await asyncio.wait_for(working, 10)

@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec import structs
-from starlette.applications import Starlette
-from starlette.routing import Route
 
 from tests.control.asgi import ask
 from tests.control.conftest import BOARD, Scene
 from tests.store.samples import SECOND_NS, attempt, call
+from trimtab.console.endpoint import Endpoint
+from trimtab.console.serving import on_network
+from trimtab.console.serving import on_socket as on_socket_of
 from trimtab.errors import StoreError
 from trimtab.processes.desk import Desk
 from trimtab.processes.seen import Seen
@@ -46,7 +47,7 @@ async def test_every_route_wants_a_key(scene: Scene, target: str, sent: str) -> 
 
 @pytest.mark.parametrize("target", GUARDED)
 async def test_a_live_key_is_let_in(scene: Scene, target: str) -> None:
-    """A key of the gateway opens every route that reads."""
+    """A viewer's key opens every route that reads."""
     scene.put(call("a", scene.clock.wall_ns()))
     assert (await ask(scene.tcp, target, key=scene.secret())).status == 200
 
@@ -65,10 +66,10 @@ async def test_health_needs_no_key_and_tells_nothing(scene: Scene) -> None:
     assert (answer.status, answer.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("target", ["/api/keys", "/api/calls/a/bodies"])
-async def test_keys_and_bodies_are_not_on_the_network(scene: Scene, target: str) -> None:
-    """Keys are managed and bodies shown on the owner's socket only, whatever key is sent."""
-    answer = await ask(scene.tcp, target, key=scene.secret())
+@pytest.mark.parametrize("target", ["/api/seen", "/api/data/draw"])
+async def test_what_is_the_owners_is_not_on_the_network(scene: Scene, target: str) -> None:
+    """What goes into the project is on the owner's socket only, whatever key is sent."""
+    answer = await ask(scene.tcp, target, key=scene.secret(role="admin"))
     assert (answer.status, answer.error) == (404, "not_found")
 
 
@@ -253,14 +254,24 @@ async def test_keys_are_made_listed_and_revoked(scene: Scene) -> None:
     listed = await ask(scene.socket, "/api/keys")
     assert [key["name"] for key in listed.json()["keys"]] == ["app"]
     assert secret.encode() not in listed.body
-    assert (await ask(scene.tcp, "/api/calls", key=secret)).status == 200
+    assert (await ask(scene.tcp, "/api/calls", key=secret)).status == 403
     revoked = await ask(scene.socket, "/api/keys/app", method="DELETE")
     assert [key["name"] for key in revoked.json()["revoked"]] == ["app"]
     assert (await ask(scene.tcp, "/api/calls", key=secret)).status == 401
     assert (await ask(scene.socket, "/api/keys/app", method="DELETE")).error == "not_found"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"name": 3}', b'{"name": "a", "role": "x"}', b'{"name": "Not a name"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"name": 3}',
+        b'{"name": "a", "role": "x"}',
+        b'{"name": "a", "of": "x"}',
+        b'{"name": "Not a name"}',
+    ],
+)
 async def test_a_key_that_cannot_be_made(scene: Scene, body: bytes) -> None:
     """A body that does not ask for a key, or a name that is none, is refused and makes nothing."""
     answer = await ask(scene.socket, "/api/keys", method="POST", body=body)
@@ -300,14 +311,17 @@ async def test_a_question_to_a_closed_desk(closed_desk: Desk) -> None:
 
 
 async def test_the_documentation_lists_every_route_and_no_other(scene: Scene) -> None:
-    """docs/control.md has a row for each route, with its method and the listeners it is on."""
-    rows = re.findall(r"^\| `(\w+) (/\S*)` \| (both|socket) \|", DOCS.read_text(), re.MULTILINE)
-    documented = {(method, path): where for method, path, where in rows}
+    """docs/control.md has a row for each route, with its method, the role it needs and the listeners it is on."""
+    rows = re.findall(r"^\| `(\w+) (/\S*)` \| (\w+) \| (both|socket|network) \|", DOCS.read_text(), re.MULTILINE)
+    documented = {(method, path): (least, where) for method, path, least, where in rows}
 
-    def routes(app: Starlette) -> set[tuple[str, str]]:
-        found = [(route.methods or {"GET"}, route.path) for route in app.routes if isinstance(route, Route)]
-        return {(method, path.replace(":path", "")) for methods, path in found for method in methods - {"HEAD"}}
+    def routes(table: tuple[Endpoint, ...]) -> dict[tuple[str, str], str]:
+        return {(one.method, one.path.replace(":path", "")): one.least for one in table}
 
-    on_tcp, on_socket = routes(scene.tcp), routes(scene.socket)
-    assert on_tcp < on_socket
-    assert documented == {route: "both" if route in on_tcp else "socket" for route in on_socket}
+    site = scene.site()
+    on_tcp, on_socket = routes(on_network(site.table)), routes(on_socket_of(site.table))
+    where = {
+        route: "both" if route in on_tcp and route in on_socket else "socket" if route in on_socket else "network"
+        for route in on_tcp | on_socket
+    }
+    assert documented == {route: (least, where[route]) for route, least in (on_tcp | on_socket).items()}

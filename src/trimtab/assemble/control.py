@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from trimtab.access.keys import KeyDirectory, KeyStore
+from trimtab.access.sessions import SessionStore
 from trimtab.assemble import loop
 from trimtab.assemble.changes import changes
 from trimtab.assemble.stores import open_stores
@@ -101,6 +102,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         board=lambda: board.view(clock.monotonic()),
         keys=KeyStore(state, clock, IdSource()),
         key_finder=KeyDirectory(directory.state),
+        sessions=SessionStore(state, clock),
         send=gateway_sender(gateway, directory.operator_key.read_text),
         works=(watch.run, tools.run),
         identity=lambda: watch.figures,

@@ -1,1 +1,1 @@
-"""The web pages: what a person sees."""
+"""The web pages and the table of every route that control serves."""

@@ -1,54 +1,44 @@
-"""What control answers over HTTP, on two listeners: TCP, where every route but /health wants a key, and the unix socket
-in the data directory, which only its owner can open and which also manages keys and shows bodies.
-"""
+"""What control answers to programs: calls, figures, status and keys, as rows of the table of routes."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Final, Protocol
 
 import msgspec
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from trimtab.access.keys import Key, Role
 from trimtab.clock import Clock
-from trimtab.errors import CallError, Forbidden, InvalidRequest, KeyNameInvalid, KeyUnknown, StoreError, Unauthorized
+from trimtab.console.endpoint import Endpoint, Query, tasks_of, visitor_of
+from trimtab.console.problems import json_answer
+from trimtab.errors import InvalidRequest
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.identity import Figures
 from trimtab.processes.metrics import Metrics
-from trimtab.processes.seen import read_seen
-from trimtab.processes.status import read_status
+from trimtab.processes.seen import Seen, read_seen
+from trimtab.processes.status import Status, read_status
 from trimtab.record.events import Settled
-from trimtab.reports.prompts import prompt_reports
-from trimtab.reports.report import Scope, compile_report
+from trimtab.reports.prompts import PromptReports, prompt_reports
+from trimtab.reports.report import Report, Scope, compile_report
 from trimtab.reports.window import since_ns
-from trimtab.store.telemetry import CallFilter, ReportQuery
+from trimtab.store.telemetry import CallDetail, CallFilter, ReportQuery
 
-MAX_LIMIT = 1000
-DEFAULT_WINDOW = "24h"
-BEARER = "bearer "
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-class KeyFinder(Protocol):
-    """The live keys of the gateway's clients."""
-
-    def refresh(self) -> bool:
-        """Reads the keys again if they have changed."""
-
-    def find(self, secret: bytes) -> Key | None:
-        """The live key with this secret."""
+MAX_LIMIT: Final = 1000
+DEFAULT_WINDOW: Final = "24h"
+TASK: Final = Query("task", "a task; may be given again", many=True)
+MODEL: Final = Query("model", "a model by its name in the project")
+OUTCOME: Final = Query("outcome", "`ok`, an error's code, `client_gone` or `abandoned`")
+SINCE: Final = Query("since", "an age (30m, 1h, 7d) or a time (2026-11-01T10:30)")
+LOCK: Final = Query("lock", "a lock's id or its beginning; may be given again", many=True)
+LIMIT: Final = Query("limit", f"how many at most, 1 to {MAX_LIMIT}", int)
+BY: Final = tuple(Query(f"by_{what}", f"true tells {what}s apart", bool) for what in ("model", "prompt", "lock"))
 
 
 class KeyKeeper(Protocol):
@@ -76,147 +66,200 @@ class Sources:
     snapshot: Callable[[], Snapshot]
     board: Callable[[], BoardView | None]
     keys: KeyKeeper
-    key_finder: KeyFinder
     identity: Callable[[], Figures] = Figures
 
 
-def tcp_app(sources: Sources, *, is_open: bool, hosts: tuple[str, ...]) -> Starlette:
-    """The app for the network. `is_open` (the demo on loopback) asks for no key; then only `hosts` may be called, so
-    that no page in a browser reaches it under another name.
-    """
+def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
+    """The rows of the table."""
     api = Api(sources)
-    guard = (lambda handler: handler) if is_open else _Guard(sources.key_finder).wrap
-    routes = [Route("/health", api.health)]
-    routes += [Route(path, guard(handler)) for path, handler in api.readable().items()]
-    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))] if is_open else []
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=ERRORS)
-
-
-def socket_app(sources: Sources, more: Sequence[Route] = ()) -> Starlette:
-    """The app for the unix socket of the data directory's owner, with `more` routes that only the owner may use."""
-    api = Api(sources)
-    routes = [Route("/health", api.health)]
-    routes += [Route(path, handler) for path, handler in api.readable().items()]
-    routes += [
-        Route("/api/calls/{call}/bodies", api.bodies),
-        Route("/api/seen", api.seen),
-        Route("/api/keys", api.list_keys, methods=["GET"]),
-        Route("/api/keys", api.new_key, methods=["POST"]),
-        Route("/api/keys/{name}", api.revoke_key, methods=["DELETE"]),
-        *more,
-    ]
-    return Starlette(routes=routes, exception_handlers=ERRORS)
+    return (
+        Endpoint("GET", "/health", "anyone", api.health, "that control runs", answers=Health, query=()),
+        Endpoint(
+            "GET", "/metrics", "viewer", api.metrics, "metrics for Prometheus", whole=True, media="text/plain", query=()
+        ),
+        Endpoint(
+            "GET",
+            "/api/status",
+            "viewer",
+            api.status,
+            "processes, workers, replicas, breakers, telemetry",
+            whole=True,
+            answers=Status,
+            query=(),
+        ),
+        Endpoint(
+            "GET",
+            "/api/calls",
+            "viewer",
+            api.calls,
+            "the calls that ended last",
+            answers=Calls,
+            query=(TASK, MODEL, OUTCOME, SINCE, LOCK, LIMIT),
+        ),
+        Endpoint(
+            "GET", "/api/calls/{call}", "viewer", api.call, "one call with its attempts", answers=CallDetail, query=()
+        ),
+        Endpoint(
+            "GET",
+            "/api/calls/{call}/bodies",
+            "viewer",
+            api.bodies,
+            "request and response, as far as they were kept",
+            answers=CallBodies,
+            query=(),
+        ),
+        Endpoint(
+            "GET",
+            "/api/report",
+            "viewer",
+            api.report,
+            "figures of each task",
+            answers=Report,
+            query=(TASK, MODEL, SINCE, *BY),
+        ),
+        Endpoint(
+            "GET",
+            "/api/prompts",
+            "viewer",
+            api.prompts,
+            "figures by version of the tasks' prompts",
+            answers=PromptReports,
+            query=(TASK, MODEL, SINCE),
+        ),
+        Endpoint(
+            "GET",
+            "/api/seen",
+            "owner",
+            api.seen,
+            "what of a window of calls a lock can be held against",
+            answers=Seen,
+            query=(TASK, SINCE),
+        ),
+        Endpoint("GET", "/api/keys", "admin", api.list_keys, "all keys", whole=True, answers=Keys, query=()),
+        Endpoint(
+            "POST",
+            "/api/keys",
+            "admin",
+            api.new_key,
+            "makes a key; the one answer with its secret",
+            acts=True,
+            whole=True,
+            answers=MadeKey,
+            status=201,
+            body=NewKey,
+            query=(),
+        ),
+        Endpoint(
+            "DELETE",
+            "/api/keys/{name}",
+            "admin",
+            api.revoke_key,
+            "revokes the live keys of a name or id",
+            acts=True,
+            whole=True,
+            answers=RevokedKeys,
+            query=(),
+        ),
+    )
 
 
 class Api:
-    """The routes; each answers JSON, but /metrics."""
+    """The handlers; each answers JSON, but /metrics."""
 
     def __init__(self, sources: Sources) -> None:
         self._from = sources
 
-    def readable(self) -> dict[str, Handler]:
-        """The routes that only read, by path."""
-        return {
-            "/metrics": self.metrics,
-            "/api/status": self.status,
-            "/api/calls": self.calls,
-            "/api/calls/{call}": self.call,
-            "/api/report": self.report,
-            "/api/prompts": self.prompts,
-        }
-
     async def health(self, request: Request) -> Response:
         """That control runs; tells nothing."""
-        return _json({"status": "ok"})
+        return json_answer({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:
         """All metrics for Prometheus."""
-        _whole_host(request)
         body, content_type = self._from.metrics.scrape(request.headers.get("accept", ""))
         return Response(body, media_type=None, headers={"content-type": content_type})
 
     async def status(self, request: Request) -> Response:
         """Processes, workers, replicas and breakers, and how far telemetry is behind."""
-        _whole_host(request)
         source = self._from
         at_ns = source.clock.wall_ns()
         desk = source.desk
         tested = source.identity().tested
-        return _json(read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested))
+        return json_answer(
+            read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested)
+        )
 
     async def calls(self, request: Request) -> Response:
         """The calls that ended last: ?task=&model=&outcome=&since=&lock=&limit=."""
-        asked = _asked(request, {"task", "model", "outcome", "since", "lock", "limit"})
+        asked = request.query_params
         wanted = CallFilter(
-            tasks=_tasks(request),
+            tasks=tasks_of(request),
             model=asked.get("model", ""),
             outcome=asked.get("outcome", ""),
             since_ns=self._since(asked["since"]) if "since" in asked else 0,
             limit=_limit(asked.get("limit", "50")),
             locks=tuple(request.query_params.getlist("lock")),
         )
-        return _json({"calls": await self._from.desk.ask(lambda stores: stores.telemetry.tail(wanted))})
+        return json_answer({"calls": await self._from.desk.ask(lambda stores: stores.telemetry.tail(wanted))})
 
     async def call(self, request: Request) -> Response:
         """One call with its attempts."""
-        _asked(request, set())
         name = request.path_params["call"]
         detail = await self._from.desk.ask(lambda stores: stores.telemetry.call(name))
-        allowed = _allowed(request)
-        if detail is None or (allowed and detail.call.admitted.task not in allowed):
-            raise HTTPException(404, f"there is no call {name} here; `trimtab calls tail` lists the latest")
-        return _json(detail)
+        if detail is None or not visitor_of(request).sees(detail.call.admitted.task):
+            raise _no_call(name)
+        return json_answer(detail)
 
     async def bodies(self, request: Request) -> Response:
         """What was said in one call, as far as its task's redaction kept it."""
         name = request.path_params["call"]
-        found = await self._from.desk.ask(lambda stores: _bodies(stores, name))
+        sees = visitor_of(request).sees
+        found = await self._from.desk.ask(lambda stores: _bodies(stores, name, sees))
         if found is None:
-            raise HTTPException(404, f"there is no call {name} here; `trimtab calls tail` lists the latest")
-        return _json(found)
+            raise _no_call(name)
+        return json_answer(found)
 
     async def report(self, request: Request) -> Response:
         """The figures of each task: ?task=&model=&since=, and apart ?by_model=, by_prompt= or by_lock=true."""
-        asked = _asked(request, {"task", "model", "since", "by_model", "by_prompt", "by_lock"})
+        asked = request.query_params
         scope = Scope(
             since_ns=self._since(asked.get("since", DEFAULT_WINDOW)),
             until_ns=self._from.clock.wall_ns(),
-            tasks=_tasks(request),
+            tasks=tasks_of(request),
             model=asked.get("model", ""),
             by_model=asked.get("by_model", "false") == "true",
             by_prompt=asked.get("by_prompt", "false") == "true",
             by_lock=asked.get("by_lock", "false") == "true",
         )
         tasks = self._from.snapshot().tasks
-        return _json(await self._from.desk.ask(lambda stores: compile_report(stores.telemetry, scope, tasks)))
+        return json_answer(await self._from.desk.ask(lambda stores: compile_report(stores.telemetry, scope, tasks)))
 
     async def prompts(self, request: Request) -> Response:
         """The figures of each version of the tasks' prompts: ?task=&model=&since=; without `since`, all there are."""
-        asked = _asked(request, {"task", "model", "since"})
+        asked = request.query_params
         since = self._since(asked["since"]) if "since" in asked else 0
-        scope = Scope(since, self._from.clock.wall_ns(), _tasks(request), asked.get("model", ""))
-        return _json(await self._from.desk.ask(lambda stores: prompt_reports(stores.telemetry, scope)))
+        scope = Scope(since, self._from.clock.wall_ns(), tasks_of(request), asked.get("model", ""))
+        return json_answer(await self._from.desk.ask(lambda stores: prompt_reports(stores.telemetry, scope)))
 
     async def seen(self, request: Request) -> Response:
         """What of a window of calls a lock can be held against: ?task=&since=."""
-        asked = _asked(request, {"task", "since"})
+        asked = request.query_params
         now_ns = self._from.clock.wall_ns()
-        query = ReportQuery(self._since(asked.get("since", DEFAULT_WINDOW)), now_ns, _tasks(request))
-        return _json(await self._from.desk.ask(lambda stores: read_seen(stores, query)))
+        query = ReportQuery(self._since(asked.get("since", DEFAULT_WINDOW)), now_ns, tasks_of(request))
+        return json_answer(await self._from.desk.ask(lambda stores: read_seen(stores, query)))
 
     async def list_keys(self, request: Request) -> Response:
         """All keys, without their secrets."""
-        return _json({"keys": self._from.keys.list()})
+        return json_answer({"keys": self._from.keys.list()})
 
     async def new_key(self, request: Request) -> Response:
         """Makes a key; the one answer that holds its secret."""
         wanted = _decoded(await request.body())
         key, secret = self._from.keys.new(wanted.name, wanted.tasks, wanted.role)
-        return _json({"key": key, "secret": secret}, 201)
+        return json_answer({"key": key, "secret": secret}, 201)
 
     async def revoke_key(self, request: Request) -> Response:
         """Revokes the live keys of a name, or the one of an id."""
-        return _json({"revoked": self._from.keys.revoke(request.path_params["name"])})
+        return json_answer({"revoked": self._from.keys.revoke(request.path_params["name"])})
 
     def _since(self, text: str) -> int:
         try:
@@ -225,71 +268,50 @@ class Api:
             raise InvalidRequest(detail=str(wrong)) from wrong
 
 
+class Health(msgspec.Struct, frozen=True):
+    """That control runs; tells nothing more."""
+
+    status: str
+
+
+class Calls(msgspec.Struct, frozen=True):
+    """Calls, the one that ended last first."""
+
+    calls: tuple[Settled, ...]
+
+
+class CallBodies(msgspec.Struct, frozen=True):
+    """What was said in one call, as text; None where it was not kept."""
+
+    request: str | None
+    response: str | None
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """All keys, revoked ones too."""
+
+    keys: tuple[Key, ...]
+
+
+class MadeKey(msgspec.Struct, frozen=True):
+    """A new key with its secret, which is told only here."""
+
+    key: Key
+    secret: str
+
+
+class RevokedKeys(msgspec.Struct, frozen=True):
+    """The keys that were live until now."""
+
+    revoked: tuple[Key, ...]
+
+
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body that asks for a key."""
 
     name: str
     tasks: tuple[str, ...] = ()
     role: Role = "client"
-
-
-class _Guard:
-    """Lets a request through that bears a live key, and notes the tasks that key may see."""
-
-    def __init__(self, keys: KeyFinder) -> None:
-        self._keys = keys
-
-    def wrap(self, handler: Handler) -> Handler:
-        """The handler behind the guard."""
-
-        async def guarded(request: Request) -> Response:
-            sent = request.headers.get("authorization", "")
-            self._keys.refresh()
-            is_bearer = sent[: len(BEARER)].lower() == BEARER
-            key = self._keys.find(sent[len(BEARER) :].strip().encode()) if is_bearer else None
-            if key is None:
-                raise Unauthorized
-            request.state.key = key
-            return await handler(request)
-
-        return guarded
-
-
-def _key(request: Request) -> Key | None:
-    key: Key | None = getattr(request.state, "key", None)
-    return key
-
-
-def _allowed(request: Request) -> tuple[str, ...]:
-    """The tasks the request's key may see; empty for all."""
-    key = _key(request)
-    return key.tasks if key is not None else ()
-
-
-def _whole_host(request: Request) -> None:
-    if _allowed(request):
-        raise Forbidden(key=_key_name(request), what="figures of the whole host")
-
-
-def _key_name(request: Request) -> str:
-    key = _key(request)
-    return key.name if key is not None else "(none)"
-
-
-def _tasks(request: Request) -> tuple[str, ...]:
-    """The tasks asked for, within those the key may see."""
-    asked, allowed = tuple(request.query_params.getlist("task")), _allowed(request)
-    if allowed and not set(asked) <= set(allowed):
-        raise Forbidden(key=_key_name(request), what=f"task {', '.join(sorted(set(asked) - set(allowed)))}")
-    return asked or allowed
-
-
-def _asked(request: Request, known: set[str]) -> dict[str, str]:
-    """The query's parameters; one that is not known is a mistake."""
-    unknown = sorted(set(request.query_params) - known)
-    if unknown:
-        raise InvalidRequest(detail=f"?{unknown[0]}= is not known here; use {', '.join(sorted(known)) or 'none'}")
-    return dict(request.query_params)
 
 
 def _limit(text: str) -> int:
@@ -305,9 +327,13 @@ def _decoded(body: bytes) -> NewKey:
         raise InvalidRequest(detail=f"the body is not a key to make: {wrong}") from wrong
 
 
-def _bodies(stores: Stores, name: str) -> dict[str, str | None] | None:
+def _no_call(name: str) -> HTTPException:
+    return HTTPException(404, f"there is no call {name[:80]} here; `trimtab calls tail` lists the latest")
+
+
+def _bodies(stores: Stores, name: str, sees: Callable[[str], bool]) -> dict[str, str | None] | None:
     detail = stores.telemetry.call(name)
-    return kept_bodies(stores, detail.call) if detail is not None else None
+    return kept_bodies(stores, detail.call) if detail is not None and sees(detail.call.admitted.task) else None
 
 
 def kept_bodies(stores: Stores, call: Settled) -> dict[str, str | None]:
@@ -315,48 +341,3 @@ def kept_bodies(stores: Stores, call: Settled) -> dict[str, str | None]:
     digests = {"request": call.admitted.request_body, "response": call.response_body}
     found = {part: stores.bodies.read(digest) if stores.bodies and digest else None for part, digest in digests.items()}
     return {part: body.decode("utf-8", "replace") if body is not None else None for part, body in found.items()}
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
-
-
-def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    answer = _json({"error": {"code": code, "message": message}}, status)
-    answer.headers.update(headers or {})
-    return answer
-
-
-async def _call_error(request: Request, error: Exception) -> Response:
-    failure = cast(CallError, error)
-    headers = {"www-authenticate": "Bearer"} if isinstance(failure, Unauthorized) else {}
-    return _error(failure.status, failure.code, str(failure), headers)
-
-
-async def _store_error(request: Request, error: Exception) -> Response:
-    return _error(503, "telemetry_unavailable", str(error), {"retry-after": "5"})
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    failure = cast(HTTPException, error)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(failure.status_code, "invalid_request")
-    return _error(failure.status_code, code, str(failure.detail), dict(failure.headers or {}))
-
-
-async def _key_error(request: Request, error: Exception) -> Response:
-    unknown = isinstance(error, KeyUnknown)
-    return _error(404 if unknown else 400, "not_found" if unknown else "invalid_request", str(error))
-
-
-async def _internal(request: Request, error: Exception) -> Response:
-    return _error(500, "internal", "control failed on this request; its log says why")
-
-
-ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
-    CallError: _call_error,
-    StoreError: _store_error,
-    HTTPException: _http_error,
-    KeyUnknown: _key_error,
-    KeyNameInvalid: _key_error,
-    Exception: _internal,
-}

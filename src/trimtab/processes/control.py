@@ -18,24 +18,30 @@ import uvicorn
 from starlette.applications import Starlette
 
 from trimtab.clock import Clock
+from trimtab.console.endpoint import Endpoint
+from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
+from trimtab.console.live import Live
+from trimtab.console.parts import Asker, Parts
 from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.policy.watch import Watch
-from trimtab.processes.api import KeyFinder, KeyKeeper, Sources, socket_app, tcp_app
-from trimtab.processes.data_api import data_routes
+from trimtab.processes.api import KeyKeeper, Sources, api_endpoints
+from trimtab.processes.data_api import data_endpoints
 from trimtab.processes.dead import Undertaker
-from trimtab.processes.dead_api import dead_routes
+from trimtab.processes.dead_api import dead_endpoints
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.resend import Send
+from trimtab.processes.routes import Site, site
 from trimtab.processes.status import lock_differences
 from trimtab.processes.tool_shapes import Drifting
 from trimtab.store.ingest import Observer
+from trimtab.store.telemetry import Batch
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 OWNER_ONLY = 0o177
@@ -86,6 +92,7 @@ class ControlParts:
     board: Callable[[], BoardView | None]
     keys: KeyKeeper
     key_finder: KeyFinder
+    sessions: Sessions
     send: Send
     works: Sequence[Callable[[], Coroutine[object, object, None]]] = ()
     identity: Callable[[], Figures] = Figures
@@ -101,7 +108,13 @@ async def serve_control(
     `ready` is called once control listens and has tried to open telemetry. Raises `CannotListen`.
     """
     recorded = Recorded(lambda: parts.snapshot().tasks)
-    desk = Desk(lambda: parts.open_stores(recorded.observe), parts.clock)
+    live = Live()
+
+    def observe(batch: Batch) -> None:
+        recorded.observe(batch)
+        live.changed()
+
+    desk = Desk(lambda: parts.open_stores(observe), parts.clock)
     metrics = Metrics(
         recorded,
         Host(
@@ -122,16 +135,15 @@ async def serve_control(
         parts.snapshot,
         parts.board,
         parts.keys,
-        parts.key_finder,
         parts.identity,
     )
     undertaker = Undertaker(desk, parts.send)
-    of_owner = [*dead_routes(undertaker, parts.clock), *data_routes(desk, parts.clock)]
-    hosts = tuple(LOOPBACK | {settings.listen.host})
+    api = (*api_endpoints(sources), *dead_endpoints(undertaker, parts.clock), *data_endpoints(desk, parts.clock))
+    served = _site(settings, parts, desk, live, api)
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
-            (_listener(tcp_app(sources, is_open=settings.is_open, hosts=hosts), settings.listen), tcp),
-            (_listener(socket_app(sources, of_owner)), unix),
+            (_listener(served.network, settings.listen), tcp),
+            (_listener(served.socket), unix),
         ]
         tried = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -140,14 +152,27 @@ async def serve_control(
             group.create_task(desk.run(stop, tried.set))
             await tried.wait()
             event(log, logging.INFO, "ready", host=settings.listen.host, port=tcp.getsockname()[1])
-            works = [group.create_task(work()) for work in parts.works]
+            works = [group.create_task(work()) for work in (*parts.works, live.run)]
             ready()
             await stop.wait()
             for work in works:
                 work.cancel()
+            live.close()
             undertaker.close()
             for server, _ in servers:
                 server.should_exit = True
+
+
+def _site(settings: ControlSettings, parts: ControlParts, desk: Desk, live: Live, api: Sequence[Endpoint]) -> Site:
+    """All that is served. Without keys only our own names are answered to, so that no page in a browser reaches it
+    under another one.
+    """
+    hosts = tuple(LOOPBACK | {settings.listen.host}) if settings.is_open else ()
+    cookie = f"trimtab_session_{settings.listen.port}"
+    keyed = KeyGate(parts.key_finder, parts.sessions, parts.clock, cookie)
+    gate = OpenGate() if settings.is_open else keyed
+    pages = Parts(parts.clock, Asker(desk, parts.clock), parts.snapshot, dead=lambda: desk.dead)
+    return site(api, pages, gate, live, secure=settings.listen.tls is not None, hosts=hosts)
 
 
 def _listener(app: Starlette, listen: Listen | None = None) -> Listener:

@@ -1,4 +1,4 @@
-"""The route that draws cases from calls, on the unix socket only: it shows bodies.
+"""The route that draws cases from calls, for the owner only: what it makes goes into the project.
 
 Each body is a question of its own to the desk, so that ingest and other questions have their turns between them.
 """
@@ -10,10 +10,11 @@ import asyncio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from trimtab.clock import Clock
-from trimtab.data.drawn import Read
+from trimtab.console.endpoint import Endpoint
+from trimtab.console.problems import json_answer
+from trimtab.data.drawn import Drawn, Read
 from trimtab.errors import InvalidRequest
 from trimtab.processes.desk import Desk
 from trimtab.processes.draw import Wish, body_of, cases_of, pool_of, understood
@@ -22,8 +23,8 @@ ANSWER_S = 60.0
 """How long one body may take."""
 
 
-def data_routes(desk: Desk, clock: Clock) -> list[Route]:
-    """The routes, each answering JSON."""
+def data_endpoints(desk: Desk, clock: Clock) -> tuple[Endpoint, ...]:
+    """The rows of the table of routes."""
 
     one_at_a_time = asyncio.Lock()
 
@@ -37,9 +38,20 @@ def data_routes(desk: Desk, clock: Clock) -> list[Route]:
         async with one_at_a_time:
             pool = await desk.ask(lambda stores: pool_of(stores, wish, clock.wall_ns()))
             found = await asyncio.to_thread(cases_of, pool, wish, _reading(desk))
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return json_answer(found)
 
-    return [Route("/api/data/draw", draw, methods=["POST"])]
+    return (
+        Endpoint(
+            "POST",
+            "/api/data/draw",
+            "owner",
+            draw,
+            "cases of recorded calls, with what was asked and answered",
+            answers=Drawn,
+            body=Wish,
+            query=(),
+        ),
+    )
 
 
 def _reading(desk: Desk) -> Read:

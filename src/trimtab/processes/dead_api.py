@@ -1,23 +1,37 @@
-"""The routes of dead letters, on the unix socket only: they show bodies and spend money."""
+"""The routes of dead letters: a viewer sees them, an operator spends money on them or drops them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from trimtab.clock import Clock
+from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
+from trimtab.console.problems import json_answer
 from trimtab.errors import InvalidRequest
-from trimtab.journal.dead_letters import Letters
-from trimtab.processes.dead import Undertaker
+from trimtab.journal.dead_letters import DeadLetter, Letters, Tally
+from trimtab.processes.dead import Redriven, Shown, Undertaker
 from trimtab.reports.window import since_ns
 
-MAX_LIMIT = 10_000
-KNOWN = frozenset({"task", "model", "cause", "since", "limit"})
+MAX_LIMIT: Final = 10_000
+QUERY: Final = (
+    Query("task", "a task"),
+    Query("model", "a model"),
+    Query("cause", "an error's code"),
+    Query("since", "an age (30m, 1h, 7d) or a time"),
+    Query("limit", f"how many at most, 1 to {MAX_LIMIT}", int),
+)
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """Letters, newest first, and how many there are of each cause."""
+
+    letters: tuple[DeadLetter, ...]
+    tally: tuple[Tally, ...]
 
 
 class Dropped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,26 +40,36 @@ class Dropped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ids: tuple[str, ...]
 
 
-def dead_routes(undertaker: Undertaker, clock: Clock) -> list[Route]:
-    """The routes, each answering JSON."""
+def dead_endpoints(undertaker: Undertaker, clock: Clock) -> tuple[Endpoint, ...]:
+    """The rows of the table of routes."""
 
     async def listed(request: Request) -> Response:
         """The letters: ?task=&model=&cause=&since=&limit=."""
-        return _json({"letters": await undertaker.list(_wanted(request, clock)), "tally": undertaker.waiting})
+        visitor = visitor_of(request)
+        wanted = _wanted(request, clock)
+        tasks = visitor.within((wanted.task,) if wanted.task else ())
+        found = [
+            letter
+            for task in (tasks or ("",))
+            for letter in await undertaker.list(msgspec.structs.replace(wanted, task=task))
+        ]
+        found.sort(key=lambda letter: (letter.first_ns, letter.id), reverse=True)
+        tally = tuple(one for one in undertaker.waiting if visitor.sees(one.task))
+        return json_answer(Listed(tuple(found[: wanted.limit]) if tasks else tuple(found), tally))
 
     async def show(request: Request) -> Response:
         """One letter with its request."""
-        found = await undertaker.show(request.path_params["id"])
-        if found is None:
-            raise _missing(request)
-        return _json(found)
+        return json_answer(await _seen(undertaker, visitor_of(request), request.path_params["id"]))
 
     async def redrive(request: Request) -> Response:
         """Re-drives one letter and tells what became of it."""
-        done = await undertaker.redrive(request.path_params["id"])
+        letter: str = request.path_params["id"]
+        if visitor_of(request).tasks:
+            await _seen(undertaker, visitor_of(request), letter)
+        done = await undertaker.redrive(letter)
         if done is None:
-            raise _missing(request)
-        return _json(done)
+            raise _missing(letter)
+        return json_answer(done)
 
     async def drop(request: Request) -> Response:
         """Drops the letters the body names."""
@@ -53,36 +77,58 @@ def dead_routes(undertaker: Undertaker, clock: Clock) -> list[Route]:
             named = msgspec.json.decode(await request.body(), type=Dropped)
         except msgspec.DecodeError as wrong:
             raise InvalidRequest(detail=f'the body is not {{"ids": [...]}}: {wrong}') from wrong
-        return _json(Dropped(await undertaker.drop(named.ids)))
+        if visitor_of(request).tasks:
+            for letter in named.ids:
+                await _seen(undertaker, visitor_of(request), letter)
+        return json_answer(Dropped(await undertaker.drop(named.ids)))
 
-    return [
-        Route("/api/dead", listed, methods=["GET"]),
-        Route("/api/dead/drop", drop, methods=["POST"]),
-        Route("/api/dead/{id:path}/redrive", redrive, methods=["POST"]),
-        Route("/api/dead/{id:path}", show, methods=["GET"]),
-    ]
+    return (
+        Endpoint("GET", "/api/dead", "viewer", listed, "dead letters, newest first", answers=Listed, query=QUERY),
+        Endpoint(
+            "POST",
+            "/api/dead/drop",
+            "operator",
+            drop,
+            "takes letters out",
+            acts=True,
+            answers=Dropped,
+            body=Dropped,
+            query=(),
+        ),
+        Endpoint(
+            "POST",
+            "/api/dead/{id:path}/redrive",
+            "operator",
+            redrive,
+            "sends a call again, or reads damaged records",
+            acts=True,
+            answers=Redriven,
+            query=(),
+        ),
+        Endpoint("GET", "/api/dead/{id:path}", "viewer", show, "one letter with its request", answers=Shown, query=()),
+    )
+
+
+async def _seen(undertaker: Undertaker, visitor: Visitor, letter: str) -> Shown:
+    """A letter that the visitor may see."""
+    found = await undertaker.show(letter)
+    if found is None or not visitor.sees(found.letter.task):
+        raise _missing(letter)
+    return found
 
 
 def _wanted(request: Request, clock: Clock) -> Letters:
     asked = dict(request.query_params)
-    unknown = sorted(set(asked) - KNOWN)
-    if unknown:
-        raise InvalidRequest(detail=f"?{unknown[0]}= is not known here; use {', '.join(sorted(KNOWN))}")
-    limit = asked.pop("limit", "50")
+    limit = asked.get("limit", "50")
     if not limit.isdecimal() or not 0 < int(limit) <= MAX_LIMIT:
-        raise InvalidRequest(detail=f"?limit={limit} is not a number from 1 to {MAX_LIMIT}")
-    since = asked.pop("since", "")
+        raise InvalidRequest(detail=f"?limit={limit[:40]} is not a number from 1 to {MAX_LIMIT}")
+    since = asked.get("since", "")
     try:
         from_ns = since_ns(since, clock.wall_ns()) if since else 0
     except ValueError as wrong:
         raise InvalidRequest(detail=str(wrong)) from wrong
-    named = {name: asked.get(name, "") for name in ("task", "model", "cause")}
-    return Letters(named["task"], named["model"], named["cause"], from_ns, limit=int(limit))
+    return Letters(asked.get("task", ""), asked.get("model", ""), asked.get("cause", ""), from_ns, limit=int(limit))
 
 
-def _missing(request: Request) -> HTTPException:
-    return HTTPException(404, f"there is no dead letter {request.path_params['id']}; `trimtab dead list` lists them")
-
-
-def _json(content: Any) -> Response:
-    return Response(msgspec.json.encode(content), media_type="application/json")
+def _missing(letter: str) -> HTTPException:
+    return HTTPException(404, f"there is no dead letter {letter[:80]}; `trimtab dead list` lists them")

@@ -1,0 +1,217 @@
+"""The console: its pages as rows of the table of routes, and the page of what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from trimtab.console.endpoint import NOBODY, Endpoint, Query, Visitor, visitor_of
+from trimtab.console.gate import Gate, form_of
+from trimtab.console.look import THEME, THEMES, View, nav_of, ranges_of, render, theme_of, zone_of
+from trimtab.console.page import EVERYWHERE, Action, Asked, Built, Page, address
+from trimtab.console.parts import Parts
+from trimtab.console.problems import Problem, json_answer
+from trimtab.console.statics import Statics
+from trimtab.console.tables import Table
+from trimtab.console.window import window_of
+from trimtab.errors import CallError, InvalidRequest, StoreError
+
+FORMATS: Final = ("html", "json", "csv")
+YEAR_S: Final = 365 * 86_400
+
+
+@dataclass(frozen=True)
+class Console:
+    """The pages and what they are made of. `secure` says that it is reached by TLS."""
+
+    pages: Sequence[Page[Any]]
+    actions: Sequence[Action]
+    parts: Parts
+    statics: Statics
+    gate: Gate
+    secure: bool
+
+    def table(self) -> tuple[Endpoint, ...]:
+        """The rows of the table of routes; pages are for the network only."""
+        return (
+            *(self._page(page) for page in self.pages),
+            *(self._action(action) for action in self.actions),
+            Endpoint("POST", "/look", "viewer", self._look, "chooses the theme", page=True, socket=False, media=""),
+            self.statics.endpoint(),
+        )
+
+    def problem(self, request: Request, problem: Problem) -> Response:
+        """The page of what went wrong; whoever must sign in first is led there."""
+        if problem.status == 401 and request.method == "GET":
+            if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+                return _once_more(request)
+            asked_for = address(request.url.path, dict(request.query_params))
+            return RedirectResponse(f"/signin?next={quote(asked_for, safe='')}", 303)
+        view = self.view(request, _TITLES.get(problem.status, "That did not work"))
+        return HTMLResponse(render("problem", view, {"problem": problem}), problem.status)
+
+    def view(self, request: Request, title: str, asked: Asked | None = None) -> View:
+        """The layout of one page."""
+        visitor = self._visitor(request)
+        known = visitor is not NOBODY
+        if asked is None and known:
+            asked = _plain(request, visitor, self.parts)
+        return View(
+            title=title,
+            environment=self.parts.policy().environment,
+            theme=theme_of(request),
+            zone=zone_of(request),
+            now_ns=self.parts.clock.wall_ns(),
+            statics=self.statics,
+            visitor=visitor if known else None,
+            asked=asked,
+            nav=nav_of(self.pages, asked) if asked is not None else (),
+            ranges=ranges_of(asked) if asked is not None else (),
+            can_leave=bool(visitor.session),
+        )
+
+    def asked(self, request: Request, known: Sequence[Query]) -> Asked:
+        """What a request wants to see. Raises `InvalidRequest`."""
+        given, now_ns, zone = dict(request.query_params), self.parts.clock.wall_ns(), zone_of(request)
+        single = {query.name for query in known if not query.many}
+        many = {query.name for query in known if query.many}
+        return Asked(
+            visitor=visitor_of(request),
+            window=window_of(given, now_ns, zone),
+            zone=zone,
+            now_ns=now_ns,
+            place=request.url.path,
+            path=dict(request.path_params),
+            query={name: value for name, value in given.items() if name in single},
+            lists={name: tuple(request.query_params.getlist(name)) for name in many if name in given},
+        )
+
+    def _visitor(self, request: Request) -> Visitor:
+        """Whoever looks, also at a page that needs no key or is not there."""
+        visitor = visitor_of(request)
+        if visitor is NOBODY:
+            try:
+                visitor = self.gate.visitor(request) or NOBODY
+            except (CallError, StoreError):
+                return NOBODY
+        return visitor
+
+    def _page(self, page: Page[Any]) -> Endpoint:
+        async def show(request: Request) -> Response:
+            asked = self.asked(request, (*page.query, Query("sort", "")))
+            form = request.query_params.get("format", "html")
+            if form not in FORMATS:
+                raise InvalidRequest(detail=f"?format={form[:40]} is none of {', '.join(FORMATS)}")
+            request.scope["trimtab.page"] = form == "html"
+            built: Built[Any] = await page.build(asked, self.parts)
+            sort = request.query_params.get("sort", "")
+            tables = {table.name: table.sorted_as(sort) for table in built.tables}
+            if form != "html":
+                return _file(page, form, request.query_params.get("table", ""), built, tables)
+            view = self.view(request, built.title or page.title, asked)
+            content = {"data": built.data, "tables": tables, "charts": {one.name: one for one in built.charts}}
+            return HTMLResponse(render(page.name, view, {**content, "asked": asked}))
+
+        show.__doc__ = page.says
+        return Endpoint(
+            "GET",
+            page.path,
+            page.least,
+            show,
+            page.says,
+            whole=page.whole,
+            page=True,
+            socket=False,
+            answers=page.data,
+            media="text/html",
+            query=(*page.query, *EVERYWHERE),
+        )
+
+    def _action(self, action: Action) -> Endpoint:
+        async def act(request: Request) -> Response:
+            asked = _plain(request, visitor_of(request), self.parts)
+            return RedirectResponse(own_place(await action.do(asked, self.parts, await form_of(request))), 303)
+
+        act.__doc__ = action.says
+        return Endpoint(
+            "POST",
+            action.path,
+            action.least,
+            act,
+            action.says,
+            acts=True,
+            whole=action.whole,
+            page=True,
+            socket=False,
+            media="",
+            query=(),
+        )
+
+    async def _look(self, request: Request) -> Response:
+        form = await form_of(request)
+        theme = form.get("theme", "")
+        answer = RedirectResponse(own_place(form.get("next", "")), 303)
+        if theme in THEMES:
+            answer.set_cookie(THEME, theme, max_age=YEAR_S, path="/", secure=self.secure, samesite="strict")
+        else:
+            answer.delete_cookie(THEME, path="/")
+        return answer
+
+
+def own_place(text: str) -> str:
+    """A place on our own pages: whatever could lead elsewhere is the overview instead."""
+    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and "\\" not in text and text.isprintable()
+    return text if is_own else "/"
+
+
+def _plain(request: Request, visitor: Visitor, parts: Parts) -> Asked:
+    """What is asked where the address need not be a page's: the range if there is one, nothing else."""
+    given, now_ns, zone = dict(request.query_params), parts.clock.wall_ns(), zone_of(request)
+    try:
+        window = window_of(given, now_ns, zone)
+    except CallError:
+        window = window_of({}, now_ns, zone)
+    path = dict(request.path_params)
+    return Asked(visitor, window, zone, now_ns, request.url.path, {name: str(value) for name, value in path.items()})
+
+
+def _file(page: Page[Any], form: str, name: str, built: Built[Any], tables: Mapping[str, Table[Any]]) -> Response:
+    """A page's data as JSON, or one of its tables as JSON or CSV."""
+    if form == "json" and not name:
+        return json_answer(built.data)
+    if not tables:
+        raise HTTPException(404, f"{page.title} has no table; ask for ?format=json")
+    table = tables.get(name) if name else next(iter(tables.values()))
+    if table is None:
+        raise InvalidRequest(detail=f"?table={name[:80]} is none of {', '.join(tables)}")
+    if form == "json":
+        return json_answer(table.records())
+    headers = {"content-disposition": f'attachment; filename="{page.name}-{table.name}.csv"'}
+    return Response(table.csv(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _once_more(request: Request) -> Response:
+    """A page that asks for the same address again: the cookie of a session does not come with a click on another
+    site's link, but with the click of a page of ours.
+    """
+    place = address(request.url.path, dict(request.query_params))
+    return HTMLResponse(render("once_more", None, {"place": place}))  # type: ignore[arg-type]
+
+
+_TITLES: Final = {
+    400: "That cannot be asked",
+    401: "Sign in first",
+    403: "Not with this key",
+    404: "Not here",
+    405: "Not this way",
+    413: "Too much at once",
+    429: "Too many tries",
+    500: "Control failed",
+    503: "Not at the moment",
+}

@@ -1,0 +1,102 @@
+"""What pages are made of: handed in by control, so that this room need not know the processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+from trimtab.clock import Clock
+from trimtab.journal.dead_letters import DeadLetters, Tally
+from trimtab.policy.snapshot import Snapshot
+from trimtab.store.telemetry import Telemetry
+
+T = TypeVar("T")
+KEPT_S: Final = 15.0
+"""How old a figure may be that is shown again without being reckoned again."""
+MOST_KEPT: Final = 256
+
+
+class Bodies(Protocol):
+    """Where the bodies of calls are found."""
+
+    def read(self, digest: str) -> bytes | None:
+        """The bytes a digest stands for; None if they are not kept."""
+
+
+class Stores(Protocol):
+    """What may be asked in the one thread that has it open."""
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """The analytical store."""
+
+    @property
+    def bodies(self) -> Bodies | None:
+        """Bodies of calls."""
+
+    @property
+    def letters(self) -> DeadLetters | None:
+        """Dead letters."""
+
+
+class Desk(Protocol):
+    """Whoever puts questions to the stores."""
+
+    async def ask(self, question: Callable[[Any], T]) -> T:
+        """The answer; raises `StoreError` when telemetry is not open or fails."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that waits for a person: it stands at the top of the overview."""
+
+    mark: Literal["!", "?"]
+    words: str
+    href: str
+    task: str = ""
+    since_ns: int = 0
+
+
+class Asker:
+    """Asks the desk; an answer that was given a moment ago, or is on its way, is shared."""
+
+    def __init__(self, desk: Desk, clock: Clock) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._kept: OrderedDict[Hashable, tuple[float, asyncio.Future[Any]]] = OrderedDict()
+
+    async def ask(self, question: Callable[[Stores], T]) -> T:
+        """The answer of the stores; raises `StoreError`."""
+        return await self._desk.ask(question)
+
+    async def figures(self, key: Hashable, question: Callable[[Stores], T]) -> T:
+        """The same, kept for 15 s under a key that must tell all that the question depends on."""
+        now_s = self._clock.monotonic()
+        at_s, kept = self._kept.get(key, (0.0, None))
+        if kept is None or now_s - at_s >= KEPT_S or (kept.done() and (kept.cancelled() or kept.exception())):
+            kept = asyncio.ensure_future(self._desk.ask(question))
+            self._kept[key] = (now_s, kept)
+            self._kept.move_to_end(key)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        answer: T = await asyncio.shield(kept)
+        return answer
+
+
+async def no_needs() -> Sequence[Need]:
+    """Nothing waits."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What pages ask. `needs` are the alerts and other things that wait for a person, of every task."""
+
+    clock: Clock
+    asker: Asker
+    policy: Callable[[], Snapshot]
+    dead: Callable[[], Sequence[Tally]] = tuple
+    needs: Callable[[], Awaitable[Sequence[Need]]] = no_needs

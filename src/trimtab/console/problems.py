@@ -1,0 +1,81 @@
+"""What goes wrong, told in one shape: JSON to programs, a page to people. Neither ever shows a stack trace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trimtab.errors import CallError, KeyNameInvalid, KeyUnknown, StoreError, Unauthorized
+
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
+PAGE: Final = "trimtab.page"
+"""The key in a request's scope that is true where a person asked for a page."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What happened: a status, a code, and words that end with what to do next."""
+
+    status: int
+    code: str
+    message: str
+
+
+Shown = Callable[[Request, Problem], Response]
+
+
+def json_answer(content: Any, status: int = 200) -> Response:
+    """JSON, whatever msgspec can encode."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def problem_of(failure: Exception) -> tuple[Problem, dict[str, str]]:
+    """What a failure is told as, and the headers that go with it."""
+    headers: dict[str, str] = {}
+    match failure:
+        case CallError():
+            if isinstance(failure, Unauthorized):
+                headers["www-authenticate"] = "Bearer"
+            if failure.retry_after_s is not None:
+                headers["retry-after"] = str(math.ceil(failure.retry_after_s))
+            return Problem(failure.status, failure.code, str(failure)), headers
+        case StoreError():
+            return Problem(503, "telemetry_unavailable", str(failure)), {"retry-after": "5"}
+        case HTTPException():
+            code = {404: "not_found", 405: "method_not_allowed"}.get(failure.status_code, "invalid_request")
+            return Problem(failure.status_code, code, str(failure.detail)), dict(failure.headers or {})
+        case KeyUnknown():
+            return Problem(404, "not_found", str(failure)), headers
+        case KeyNameInvalid():
+            return Problem(400, "invalid_request", str(failure)), headers
+    return Problem(500, "internal", "control failed on this request; its log says why"), headers
+
+
+def handlers(shown: Shown | None = None) -> dict[Any, ErrorHandler]:
+    """Starlette's handlers of all that may be raised; `shown` makes the page of a problem."""
+
+    async def told(request: Request, failure: Exception) -> Response:
+        problem, headers = problem_of(failure)
+        if shown is not None and _wants_page(request):
+            answer = shown(request, problem)
+        else:
+            answer = json_answer({"error": {"code": problem.code, "message": problem.message}}, problem.status)
+        answer.headers.update(headers)
+        return answer
+
+    return dict.fromkeys((CallError, StoreError, HTTPException, KeyUnknown, KeyNameInvalid, Exception), told)
+
+
+def _wants_page(request: Request) -> bool:
+    """Whether a person asked: for a page of ours, or for something that is not there and is no route of the API."""
+    known = cast(bool | None, request.scope.get(PAGE))
+    if known is not None:
+        return known
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")

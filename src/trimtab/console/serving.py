@@ -1,0 +1,118 @@
+"""The app made of a table of routes: each behind the gate, all with the same headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from trimtab.console.endpoint import Endpoint, checked
+from trimtab.console.gate import Gate, admit
+from trimtab.console.problems import PAGE, Shown, handlers
+from trimtab.errors import BodyTooLarge
+
+MAX_BODY: Final = 4 << 20
+"""Bytes of a request's body; a longer one is refused with 413."""
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+"""On every answer that does not say otherwise.
+
+`same-origin`, not `no-referrer`: with the latter a browser sends `Origin: null` with our own forms too, and then they
+could not be told from those of other sites. No other site gets a referrer under either.
+"""
+
+
+def serving(
+    table: Sequence[Endpoint], gate: Gate, *, shown: Shown | None = None, hosts: Sequence[str] = ()
+) -> Starlette:
+    """The app that serves a table. `hosts`, if any, are the only names it answers under."""
+    limits = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))] if hosts else []
+    return Starlette(
+        routes=[guarded(endpoint, gate) for endpoint in table],
+        middleware=[Middleware(SameHeaders), *limits, Middleware(BoundedBody)],
+        exception_handlers=handlers(shown),
+    )
+
+
+def guarded(endpoint: Endpoint, gate: Gate) -> Route:
+    """The route of one endpoint: who asks, what is asked, then the answer."""
+
+    async def handle(request: Request) -> Response:
+        request.scope[PAGE] = endpoint.page
+        visitor = await admit(gate, endpoint, request)
+        if visitor is not None:
+            request.state.visitor = visitor
+        if endpoint.query is not None:
+            checked(request, endpoint.query)
+        return await endpoint.handle(request)
+
+    return Route(endpoint.path, handle, methods=[endpoint.method], name=f"{endpoint.method} {endpoint.path}")
+
+
+def on_socket(table: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    """Those of a table that the unix socket serves: for programs, so that errors are JSON."""
+    return tuple(replace(endpoint, page=False) for endpoint in table if endpoint.socket)
+
+
+def on_network(table: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    """Those of a table that the network may reach."""
+    return tuple(endpoint for endpoint in table if endpoint.least != "owner")
+
+
+class SameHeaders:
+    """Puts `HEADERS` on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one request on."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+class BoundedBody:
+    """Raises `BodyTooLarge` in whoever reads more of a body than `MAX_BODY`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one request on."""
+        read = 0
+
+        async def receiving() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MAX_BODY:
+                raise BodyTooLarge(limit=MAX_BODY)
+            return message
+
+        await self._app(scope, receiving, send)

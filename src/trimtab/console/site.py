@@ -1,0 +1,11 @@
+"""The pages there are, in the order of the navigation. A page is one file in `pages/`, one template, one line here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from trimtab.console.page import Action, Page
+from trimtab.console.pages import overview
+
+PAGES: Final[tuple[Page[Any], ...]] = (overview.PAGE,)
+ACTIONS: Final[tuple[Action, ...]] = ()

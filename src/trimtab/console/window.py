@@ -1,0 +1,88 @@
+"""The range of time a page looks at, and how finely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+from trimtab.errors import InvalidRequest
+
+MINUTE_NS: Final = 60_000_000_000
+RANGES: Final = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "28d": 2_419_200}
+"""The ranges to choose from, in seconds."""
+DEFAULT: Final = "6h"
+STEPS_S: Final = (60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400)
+MOST_STEPS: Final = 180
+LONGEST_NS: Final = 400 * 86_400 * 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """Whole minutes [since, until) in ns since 1970, in steps of `step_s`; `name` is empty for a range of one's own."""
+
+    since_ns: int
+    until_ns: int
+    step_s: int
+    name: str = ""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters that tell this window in an address."""
+        if self.name:
+            return {} if self.name == DEFAULT else {"range": self.name}
+        return {"from": _text(self.since_ns), "to": _text(self.until_ns)}
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """When each step begins, in ns since 1970: at multiples of the step."""
+        step_ns = self.step_s * 1_000_000_000
+        return tuple(range(self.since_ns // step_ns * step_ns, self.until_ns, step_ns))
+
+    @property
+    def before(self) -> Window:
+        """The window just as long that ends where this one begins."""
+        return Window(2 * self.since_ns - self.until_ns, self.since_ns, self.step_s)
+
+
+def window_of(asked: dict[str, str], now_ns: int, zone: tzinfo = UTC) -> Window:
+    """The window of an address: `range`, or `from` and `to` (in `zone` unless they tell theirs); six hours otherwise.
+
+    Raises `InvalidRequest` for what is no range.
+    """
+    if "from" in asked or "to" in asked:
+        since_ns = _at(asked["from"], zone) if asked.get("from") else now_ns - RANGES[DEFAULT] * 1_000_000_000
+        until_ns = _at(asked["to"], zone) if asked.get("to") else now_ns
+        return _between(since_ns, until_ns)
+    name = asked.get("range", DEFAULT)
+    if name not in RANGES:
+        raise InvalidRequest(detail=f"?range={name[:40]} is none of {', '.join(RANGES)}")
+    until_ns = -(-now_ns // MINUTE_NS) * MINUTE_NS
+    return Window(until_ns - RANGES[name] * 1_000_000_000, until_ns, step_of(RANGES[name]), name)
+
+
+def step_of(seconds: int) -> int:
+    """The finest step, in seconds, with which a range this long has no more than 180 of them."""
+    return next((step for step in STEPS_S if seconds <= step * MOST_STEPS), 7 * 86_400)
+
+
+def _between(since_ns: int, until_ns: int) -> Window:
+    since_ns, until_ns = since_ns // MINUTE_NS * MINUTE_NS, -(-until_ns // MINUTE_NS) * MINUTE_NS
+    if not 0 <= since_ns < until_ns:
+        raise InvalidRequest(detail="?from= is not before ?to=; give the earlier time first")
+    if until_ns - since_ns > LONGEST_NS:
+        raise InvalidRequest(detail="?from= and ?to= lie more than 400 days apart; ask for less at a time")
+    return Window(since_ns, until_ns, step_of((until_ns - since_ns) // 1_000_000_000))
+
+
+def _at(text: str, zone: tzinfo) -> int:
+    try:
+        at = datetime.fromisoformat(text)
+        stamp = (at if at.tzinfo is not None else at.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError):
+        raise InvalidRequest(detail=f"`{text[:40]}` is no time; write 2026-11-01T10:30 or 2026-11-01T10:30Z") from None
+    return int(stamp) * 1_000_000_000
+
+
+def _text(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%MZ")
