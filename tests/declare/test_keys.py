@@ -39,6 +39,7 @@ JUDGED = 'completion.judge = "small"\ncompletion.question = "Is it done?"\n'
 WITH = {
     "models.<name>.grammar": 'engine = "vllm"\n',
     "models.<name>.auth.service": AWS,
+    "models.<name>.metrics_every": "metrics = true\n",
     "output.on_invalid": 'output.schema = "s.json"\n',
     "output.repairs": 'output.schema = "s.json"\noutput.on_invalid = "repair"\n',
     "output.confidence": 'output.schema = "s.json"\n',

@@ -113,10 +113,11 @@ class Completion(Struct, frozen=True):
 
 
 class Scrape(Struct, frozen=True):
-    """Whose metrics are read: `path` at each replica of a model (`models.X.metrics`), and `exporters`, one URL of a
-    DCGM exporter for each replica or one for all.
+    """Whose metrics are read: `path` at each replica of a model, or `urls`, one for each replica; both are empty where
+    only the GPUs are asked. `exporters` are URLs of DCGM exporters, one for each replica or one for all.
     """
 
     path: str = "/metrics"
     every_s: float = 15.0
     exporters: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()

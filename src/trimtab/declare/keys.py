@@ -42,6 +42,8 @@ DEADLINE_DEFAULTS: Final = ("5s", "120s", "60s", "none; 600s for answers that ar
 
 ENGINE_DEFAULT: Final = "anthropic on the Anthropic wire, other on OpenAI's"
 PROBE_DEFAULT: Final = "15m; off for the engine other"
+METRICS_FORM: Final = "true, false, path, URL, list of URLs"
+METRICS_DEFAULT: Final = "true for the engine vllm, else false"
 DEPENDENCIES_DEFAULT: Final = "those of uv.lock, poetry.lock, pdm.lock, requirements.lock, requirements.txt there are"
 RULE_MEANINGS: Final = (
     ("signal", "signal", REQUIRED, "what is watched; docs/signals.md lists them"),
@@ -141,6 +143,9 @@ PROJECT_KEYS: Final = (
     Key("models.<name>.gpu.usd_per_hour", "USD", REQUIRED, "what one of them costs an hour"),
     Key("models.<name>.retires", "date", "none", "the day on which its provider takes it away"),
     Key("models.<name>.identity", "duration, off", "off", "how often it is tested that it still is the locked model"),
+    Key("models.<name>.metrics", METRICS_FORM, METRICS_DEFAULT, "where the servers' own metrics are read"),
+    Key("models.<name>.metrics_every", "duration", "15s", "how often they are read, and those of exporters"),
+    Key("models.<name>.exporters", "list of URLs", "empty", "DCGM exporters: one for all replicas, or one for each"),
     Key("models.<name>.served.server", "text", "empty", "the engine with its version, such as vllm==0.32.0"),
     Key("models.<name>.served.image", "image digest", "empty", "the container image it runs in, by its digest"),
     Key("models.<name>.served.flags", "list of texts", "empty", "what it was started with, in order"),

@@ -11,6 +11,7 @@ from trimtab.declare import values
 from trimtab.declare.auth import read_auth
 from trimtab.declare.host import existing_file, placed
 from trimtab.declare.project import Engine, Gpu, Grammar, Model, Price, Wire
+from trimtab.declare.scraping import read_scrape
 from trimtab.declare.served import read_served
 from trimtab.declare.table import Table
 
@@ -38,10 +39,11 @@ def read_model(name: str, table: Table, root: Path) -> Model:
     wire: Wire = table.get("wire", WIRE, "openai")
     engine = _read_engine(table, wire)
     api_key = placed(table.get("api_key", values.secret, None), root)
+    replicas = table.each("replicas", values.replica, example='"http://127.0.0.1:8000"')
     return Model(
         name=name,
         served_name=table.required("model", values.text, '"Qwen/Qwen3-8B"') or "",
-        replicas=table.each("replicas", values.replica, example='"http://127.0.0.1:8000"'),
+        replicas=replicas,
         wire=wire,
         engine=engine,
         grammar=_read_grammar(table, engine),
@@ -57,6 +59,7 @@ def read_model(name: str, table: Table, root: Path) -> Model:
         served=read_served(table.table("served"), root),
         retires=table.get("retires", values.day, None),
         identity_s=table.get("identity", _identity, None),
+        scrape=read_scrape(table, engine, len(replicas)),
     )
 
 
