@@ -194,12 +194,25 @@ OPEN: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("models", "small", "proxy"), "http://proxy:1"),
     (("models", "small", "prices"), (Price(Decimal(1), Decimal(2)),)),
     (("models", "small", "gpu"), Gpu("H200", 8, Decimal(9))),
+    (("models", "small", "scrape"), None),
     (("models", "azure", "auth", "project"), "other"),
     (("models", "azure", "auth", "profile"), "other"),
     (("models", "azure", "auth", "credentials"), "/run/secrets/other"),
 )
 """A change of each field that is not: it differs between environments, changes no answer, or is in the entry's name."""
-OF_OTHERS = {"Gateway", "Listen", "Limits", "Control", "Data", "Price", "Gpu", "Secret", "Tls", "SchemaSource"}
+OF_OTHERS = {
+    "Gateway",
+    "Listen",
+    "Limits",
+    "Control",
+    "Data",
+    "Price",
+    "Gpu",
+    "Secret",
+    "Tls",
+    "SchemaSource",
+    "Scrape",
+}
 """Structs of what is not pinned at all."""
 
 
