@@ -18,7 +18,7 @@ from msgspec import Struct
 from trimtab.database.connection import mapped, path_of, transaction
 from trimtab.database.statements import statements
 from trimtab.record.ends import FATAL
-from trimtab.record.events import OK, SUMMARY_TASK, Admitted, Settled
+from trimtab.record.events import JUDGE_TASK, OK, SUMMARY_TASK, Admitted, Settled
 
 PASSTHROUGH: Final = "passthrough"
 MAX_DETAIL: Final = 500
@@ -35,7 +35,7 @@ class DeadLetter(Struct, frozen=True):
     """
 
     id: str
-    kind: Literal["call", "records"]
+    kind: Literal["call", "records", "alert"]
     task: str
     model: str
     cause: str
@@ -164,7 +164,7 @@ class DeadLetters:
 
     def _take(self, call: Settled, whole: frozenset[str]) -> None:
         admitted = call.admitted
-        if admitted.surface == PASSTHROUGH or admitted.task == SUMMARY_TASK:
+        if admitted.surface == PASSTHROUGH or admitted.task in {SUMMARY_TASK, JUDGE_TASK}:
             return
         if admitted.redrive_of and call.outcome == OK:
             self._connection.execute(self._sql["drop"], {"id": admitted.redrive_of})

@@ -1,0 +1,121 @@
+"""Error budgets that burn too fast: over a long window and a short one, by a bound that accounts for few calls.
+
+Source: B. Beyer and others, "The Site Reliability Workbook" (2018), chapter 5: an alert when a share of the budget goes
+within a window, and still goes in the last twelfth of it, so that it ends soon after the cause does. The long window is
+held against the lower end of Wilson's interval, so that a few bad calls among few do not raise an alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
+
+from trimtab.policy.watch import AlertRule, TaskWatch
+from trimtab.signals.alerts.alert import Evidence, Measured
+from trimtab.signals.objectives import NAMES, Promise, broken, promises
+from trimtab.signals.signal import Ratio
+from trimtab.statistics.intervals import wilson
+from trimtab.store.slices import Slice, SliceQuery
+from trimtab.store.telemetry import MINUTE_NS
+
+CONFIDENCE: Final = 0.998
+"""Of the interval of which the lower end counts: one look in a thousand is wrong by chance."""
+MOST_FACTOR: Final = 0.5
+"""No burn rate is asked for that would need more than half of all calls to be bad."""
+
+
+class Pace(NamedTuple):
+    """So large a part of the budget within `minutes` is too fast, if it goes on in the last `short` minutes."""
+
+    part: float
+    minutes: int
+    short: int
+
+
+PACES: Final = {"page": (Pace(0.02, 60, 5), Pace(0.05, 360, 30)), "ticket": (Pace(0.1, 4320, 360),)}
+"""By severity; what a page watches, a ticket does too."""
+
+
+class Sliced(Protocol):
+    """What burn rates are read from."""
+
+    def slices(self, query: SliceQuery) -> tuple[Slice, ...]:
+        """What calls came to, by task."""
+
+
+class Burning(NamedTuple):
+    """That a budget burns too fast: whose, by which rule, since about which minute, and what tells it."""
+
+    task: str
+    rule: AlertRule
+    began: int
+    evidence: Evidence
+
+
+def burning(telemetry: Sliced, tasks: Mapping[str, TaskWatch], minute: int) -> list[Burning]:
+    """The budgets that burn too fast at a minute since 1970; raises `StoreError`."""
+    wanted = [
+        (name, rule, promise)
+        for name, task in tasks.items()
+        for rule in task.alerts
+        if rule.comparison == "burns"
+        for promise in promises(task.objective)
+        if promise.signal == rule.signal
+    ]
+    known: dict[int, dict[str, Slice]] = {}
+    names = tuple(sorted({name for name, _, _ in wanted}))
+    spreads = tuple(sorted({NAMES[promise.measure] for _, _, promise in wanted if promise.measure}))
+    for minutes in sorted(
+        {one for _, rule, _ in wanted for pace in _paces(rule) for one in (pace.minutes, pace.short)}
+    ):
+        query = SliceQuery((minute - minutes) * MINUTE_NS, minute * MINUTE_NS, names, spreads=spreads)
+        known[minutes] = {one.task: one for one in telemetry.slices(query)}
+    found = []
+    for name, rule, promise in wanted:
+        for pace in _paces(rule):
+            over = (known[length].get(name) for length in (pace.minutes, pace.short))
+            one = _too_fast(promise, pace, tasks[name].objective.window_s, *over)
+            if one is not None:
+                ago, evidence = one
+                found.append(Burning(name, rule, minute - ago, evidence))
+                break
+    return found
+
+
+def _paces(rule: AlertRule) -> tuple[Pace, ...]:
+    return PACES["page"] if rule.severity == "page" else (*PACES["page"], *PACES["ticket"])
+
+
+def _too_fast(
+    promise: Promise, pace: Pace, window_s: float, whole: Slice | None, last: Slice | None
+) -> tuple[int, Evidence] | None:
+    """About how many minutes ago it began, if it is so: as long as it takes at the latest pace."""
+    if whole is None or last is None:
+        return None
+    factor = pace.part * window_s / 60 / pace.minutes
+    limit = min(factor * promise.allowed, max(MOST_FACTOR, promise.allowed))
+    spent, lately = broken(promise, whole), broken(promise, last)
+    if not spent.n or not lately.n or lately.of < limit * lately.n:
+        return None
+    low = wilson(spent.of, spent.n, CONFIDENCE).low
+    if low < limit:
+        return None
+    low95, high95 = wilson(spent.of, spent.n)
+    ago = min(pace.minutes, -(-spent.of * pace.short // lately.of))
+    evidence = Evidence(
+        "burns",
+        "share",
+        promise.name,
+        Measured(promise.allowed),
+        Measured(spent.of / spent.n, spent.n, low95, high95),
+        detail=f"{_rate(spent, promise)} times as fast as allowed over the last {_length(pace.minutes)}",
+    )
+    return ago, evidence
+
+
+def _rate(spent: Ratio, promise: Promise) -> str:
+    return f"{spent.of / spent.n / promise.allowed:.3g}" if promise.allowed else "infinitely many"
+
+
+def _length(minutes: int) -> str:
+    return f"{minutes // 60} h" if minutes >= 60 else f"{minutes} min"
