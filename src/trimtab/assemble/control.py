@@ -8,6 +8,7 @@ import logging
 import random
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,8 @@ import msgspec
 from trimtab.access.keys import KeyDirectory, KeyStore
 from trimtab.access.sessions import SessionStore
 from trimtab.assemble import loop
-from trimtab.assemble.changes import changes
+from trimtab.assemble.changes import changes, kept_bodies
+from trimtab.assemble.judgements import judgement_works
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -25,6 +27,7 @@ from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
+from trimtab.policy.watch import Watch
 from trimtab.processes.changes import Changes
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
@@ -38,6 +41,8 @@ from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.resend import gateway_sender
+from trimtab.processes.scrape import EngineWatch
+from trimtab.processes.scrape_client import MetricsClient
 from trimtab.processes.tool_servers import McpServers
 from trimtab.processes.tool_shapes import ToolShapes
 from trimtab.processes.tool_watch import ToolWatch
@@ -79,6 +84,8 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     board = Board.watch(directory.board)
     state = open_state(directory.state)
     noted = changes(directory, orders.epoch, clock)
+    corrections = kept_bodies(directory, orders.epoch, clock)
+    key = directory.operator_key.read_text
     listen, snapshot = orders.control.listen, in_force.snapshot
     gateway = msgspec.structs.replace(snapshot.gateway.listen, port=orders.gateway_port)
     is_open = not snapshot.keys_required and listen.host in LOOPBACK
@@ -88,6 +95,8 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     lock = LockInForce(directory.run, Path(orders.root))
     watch = _identity_watch(orders, in_force, directory, ReplicaClient(pool, signers), noted)
     tools = _tool_watch(orders, in_force, directory, lock, noted)
+    watched = WatchInForce(directory.run).read
+    engines = _engine_watch(in_force, watched, MetricsClient(pool, signers), noted)
     parts = ControlParts(
         clock=clock,
         open_stores=lambda observer: open_stores(
@@ -97,17 +106,22 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
             lambda: whole_tasks(in_force.snapshot),
             (observer,),
             lambda store: ToolShapes(store, lock.read, noted),
+            lambda kept, telemetry, bodies: judgement_works(
+                kept, telemetry, bodies, lambda: in_force.snapshot, watched, noted, clock
+            ),
         ),
         snapshot=lambda: in_force.snapshot,
         board=lambda: board.view(clock.monotonic()),
         keys=KeyStore(state, clock, IdSource()),
         key_finder=KeyDirectory(directory.state),
         sessions=SessionStore(state, clock),
-        send=gateway_sender(gateway, directory.operator_key.read_text),
+        send=gateway_sender(gateway, key),
         works=(watch.run, tools.run),
+        desk_works=(engines.run,),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,
-        watch=WatchInForce(directory.run).read,
+        engines=lambda: engines.views,
+        watch=watched,
     )
 
     def ready() -> None:
@@ -123,6 +137,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         signers.close()
         await pool.close()
         noted.close()
+        corrections.close()
         state.close()
         board.close()
     channel.send(Drained())
@@ -144,6 +159,14 @@ def _identity_watch(
         clock,
         random.Random(),  # noqa: S311 - statistics, not secrecy
     )
+
+
+def _engine_watch(
+    in_force: InForce, watched: Callable[[], Watch], client: MetricsClient, noted: Changes
+) -> EngineWatch:
+    """What reads the replicas' own metrics."""
+    draw = random.Random()  # noqa: S311 - when to ask, not secrecy
+    return EngineWatch(lambda: in_force.snapshot, watched, client, noted, SystemClock(), draw)
 
 
 def _tool_watch(

@@ -40,6 +40,7 @@ from trimtab.processes.resend import Send
 from trimtab.processes.routes import Site, site
 from trimtab.processes.status import lock_differences
 from trimtab.processes.tool_shapes import Drifting
+from trimtab.signals.engine.view import EngineView
 from trimtab.store.ingest import Observer
 from trimtab.store.telemetry import Batch
 
@@ -82,8 +83,9 @@ class ControlParts:
     `open_stores` is called in the thread that will use them, again and again while it raises `StoreError`; it makes
     the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one,
     `send` sends dead letters through the gateway. `works` go on beside it all and are cancelled at the stop;
-    `identity` tells what one of them found of models, `tools` what another found of tools; `watch` is what is declared
-    of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read.
+    `desk_works` do too, and ask telemetry. `identity` tells what one of them found of models, `tools` what another
+    found of tools, `engines` what replicas say of themselves; `watch` is what is declared of alerts, receivers,
+    completion and scraping, and raises `StoreError` while that cannot be read.
     """
 
     clock: Clock
@@ -95,9 +97,12 @@ class ControlParts:
     sessions: Sessions
     send: Send
     works: Sequence[Callable[[], Coroutine[object, object, None]]] = ()
+    desk_works: Sequence[Callable[[Desk], Coroutine[object, object, None]]] = ()
     identity: Callable[[], Figures] = Figures
     tools: Callable[[], Sequence[Drifting]] = tuple
+    engines: Callable[[], Sequence[EngineView]] = tuple
     watch: Callable[[], Watch] = Watch
+    desk_rows: Sequence[Callable[[Desk], tuple[Endpoint, ...]]] = ()
 
 
 async def serve_control(
@@ -124,6 +129,7 @@ async def serve_control(
             identity=parts.identity,
             drifting=lambda: (*desk.drifting, *parts.tools()),
             lock_differences=lambda: lock_differences(settings.run),
+            engines=parts.engines,
         ),
     )
     sources = Sources(
@@ -138,7 +144,9 @@ async def serve_control(
         parts.identity,
     )
     undertaker = Undertaker(desk, parts.send)
-    api = (*api_endpoints(sources), *dead_endpoints(undertaker, parts.clock), *data_endpoints(desk, parts.clock))
+    further = [row for rows in parts.desk_rows for row in rows(desk)]
+    own = (*dead_endpoints(undertaker, parts.clock), *data_endpoints(desk, parts.clock))
+    api = (*api_endpoints(sources), *own, *further)
     served = _site(settings, parts, desk, live, api)
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
@@ -153,6 +161,7 @@ async def serve_control(
             await tried.wait()
             event(log, logging.INFO, "ready", host=settings.listen.host, port=tcp.getsockname()[1])
             works = [group.create_task(work()) for work in (*parts.works, live.run)]
+            works += [group.create_task(work(desk)) for work in parts.desk_works]
             ready()
             await stop.wait()
             for work in works:

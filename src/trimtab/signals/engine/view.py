@@ -42,8 +42,8 @@ class EngineView(Struct, frozen=True):
     """A replica as its own metrics show it.
 
     `server` is whose names they have (`vllm`, `sglang`, `tgi`, `llamacpp`), `at_ns` when they were read last, 0 before
-    that. A series that the engine does not have is not in `values`. `trouble` and `exporter_trouble` say why the last
-    try brought nothing. `failures` and `restarts` count since control started.
+    that. `values` are those of the last try: a series that the engine does not have is not there, and nothing is where
+    it did not answer; `trouble` and `exporter_trouble` say why. `failures` and `restarts` count since control started.
     """
 
     model: str
