@@ -17,7 +17,7 @@ from trimtab.access.keys import KeyDirectory, KeyStore
 from trimtab.access.sessions import SessionStore
 from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
-from trimtab.assemble.judgements import judgement_works
+from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -25,6 +25,7 @@ from trimtab.gateway.board import Board
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
+from trimtab.journal.judgements import Judgements
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.policy.watch import Watch
@@ -32,21 +33,27 @@ from trimtab.processes.changes import Changes
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import whole_tasks
+from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
+from trimtab.processes.feedback_api import FeedbackParts, feedback_endpoints
 from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
+from trimtab.processes.judge import Judge
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.probe import ReplicaClient
-from trimtab.processes.resend import gateway_sender
+from trimtab.processes.resend import gateway_asker, gateway_sender
 from trimtab.processes.scrape import EngineWatch
 from trimtab.processes.scrape_client import MetricsClient
 from trimtab.processes.tool_servers import McpServers
 from trimtab.processes.tool_shapes import ToolShapes
 from trimtab.processes.tool_watch import ToolWatch
 from trimtab.processes.watched import WatchInForce
+from trimtab.record.index import BodyIndex
+from trimtab.store.ingest import Observer
+from trimtab.store.telemetry import Telemetry
 
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
@@ -96,20 +103,11 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     watch = _identity_watch(orders, in_force, directory, ReplicaClient(pool, signers), noted)
     tools = _tool_watch(orders, in_force, directory, lock, noted)
     watched = WatchInForce(directory.run).read
+    known = KnownWatch(watched)
     engines = _engine_watch(in_force, watched, MetricsClient(pool, signers), noted)
     parts = ControlParts(
         clock=clock,
-        open_stores=lambda observer: open_stores(
-            directory,
-            orders.data,
-            clock,
-            lambda: whole_tasks(in_force.snapshot),
-            (observer,),
-            lambda store: ToolShapes(store, lock.read, noted),
-            lambda kept, telemetry, bodies: judgement_works(
-                kept, telemetry, bodies, lambda: in_force.snapshot, watched, noted, clock
-            ),
-        ),
+        open_stores=_opening(orders, in_force, directory, lock, noted, known),
         snapshot=lambda: in_force.snapshot,
         board=lambda: board.view(clock.monotonic()),
         keys=KeyStore(state, clock, IdSource()),
@@ -117,7 +115,8 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         sessions=SessionStore(state, clock),
         send=gateway_sender(gateway, key),
         works=(watch.run, tools.run),
-        desk_works=(engines.run,),
+        desk_works=(engines.run, lambda desk: Judge(desk, gateway_asker(gateway, key), known, noted, clock).run()),
+        desk_rows=(lambda desk: feedback_endpoints(desk, clock, FeedbackParts(noted, corrections, IdSource())),),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,
         engines=lambda: engines.views,
@@ -142,6 +141,34 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         board.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _opening(
+    orders: ControlOrders,
+    in_force: InForce,
+    directory: DataDirectory,
+    lock: LockInForce,
+    noted: Changes,
+    watch: KnownWatch,
+) -> Callable[[Observer], Stores]:
+    """What opens the stores, in the thread that will use them."""
+    clock = SystemClock()
+
+    def judge(kept: Judgements, telemetry: Telemetry, bodies: BodyIndex) -> JudgementWorks:
+        return judgement_works(kept, telemetry, bodies, lambda: in_force.snapshot, watch, noted, clock)
+
+    def opened(observer: Observer) -> Stores:
+        return open_stores(
+            directory,
+            orders.data,
+            clock,
+            lambda: whole_tasks(in_force.snapshot),
+            (observer,),
+            lambda store: ToolShapes(store, lock.read, noted),
+            judge,
+        )
+
+    return opened
 
 
 def _identity_watch(

@@ -17,7 +17,7 @@ from trimtab.guard.deadlines import Clocks, asked_total_s, total_limit_s
 from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
 from trimtab.record.bodies import RequestRefs
-from trimtab.record.events import Admitted
+from trimtab.record.events import JUDGE_TASK, Admitted
 
 MAX_LABEL = 200
 MAX_OUTPUT_TOKENS = 2**31 - 1
@@ -87,15 +87,22 @@ class Admission:
         return found
 
     def _redrive(self, exchange: Exchange, secret: bytes) -> None:
-        """A dead letter's call that the operator sends again; it bears the name of the key it first came with.
+        """A dead letter's call that the operator sends again, under the name of the key it first came with; or a call
+        that control makes to have another one judged.
 
         Raises `Unauthorized` for the key of another life of the gateway, also where clients need none.
         """
         letter = _label(exchange, b"x-trimtab-redrive")
-        if not letter or not self._operator_key or not hmac.compare_digest(secret, self._operator_key):
+        judges = exchange.request.headers.get(b"x-trimtab-task") == JUDGE_TASK.encode()
+        if not self._operator_key or not hmac.compare_digest(secret, self._operator_key):
             raise Unauthorized
-        exchange.redrive_of = letter
-        exchange.key = _label(exchange, b"x-trimtab-redrive-key")
+        if letter:
+            exchange.redrive_of = letter
+            exchange.key = _label(exchange, b"x-trimtab-redrive-key")
+        elif judges:
+            exchange.key = JUDGE_TASK
+        else:
+            raise Unauthorized
 
     def resolve(self, exchange: Exchange, key: KnownKey | None) -> None:
         """Sets the exchange's task: by header, model, system prompt, key, or as undeclared."""
@@ -149,6 +156,8 @@ class Admission:
                 return snapshot.tasks[name]
             if name == UNDECLARED and exchange.redrive_of:
                 return self._undeclared_model(asked.model)
+            if name == JUDGE_TASK == exchange.key:
+                return replace(self._undeclared_model(asked.model), name=JUDGE_TASK)
             raise UnknownTask(task=name)
         by_prompt = snapshot.task_of_system_prompt.get(asked.system_prompt) if asked.system_prompt else None
         mapped = asked.model if asked.model in snapshot.tasks else by_prompt or snapshot.task_of_key.get(exchange.key)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from trimtab.contracts.jsontext import NotJson, parse
 from trimtab.contracts.predictions import Prediction, predicted, predictions
@@ -14,10 +14,9 @@ from trimtab.data.glance import Question, Reply, question, reply
 from trimtab.declare.masks import without_secrets
 from trimtab.errors import StoreError
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
-from trimtab.processes.desk import BodyReader
 from trimtab.processes.logs import event
 from trimtab.record.events import OK, Settled
-from trimtab.record.redact import scrub
+from trimtab.record.redact import Redaction, scrub
 from trimtab.signals.readings.reading import Contents, Said, readings_of
 from trimtab.signals.readings.sampling import sampled
 from trimtab.store.readings import Reading
@@ -30,6 +29,13 @@ MAX_SCHEMAS: Final = 1000
 KEPT: Final = frozenset({"full", "preview"})
 
 log = logging.getLogger("trimtab.control")
+
+
+class BodyReader(Protocol):
+    """Where the bodies of calls are found."""
+
+    def read(self, digest: str) -> bytes | None:
+        """The bytes a digest stands for; None if they are not kept. Raises `StoreError`."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +69,7 @@ class Glance:
     def answer(self) -> Any:
         """The answer's JSON, or its text where it is none; None where it is not known whole."""
         said = self.reply
-        if said is None or not said.whole:
-            return None
-        try:
-            return parse(said.text)
-        except NotJson:
-            return said.text
+        return as_json(said.text) if said is not None and said.whole else None
 
 
 class ContentReader:
@@ -89,7 +90,7 @@ class ContentReader:
         kept = self.redaction(call.admitted.task) in KEPT
         return Glance(call, self._read if kept else _nothing)
 
-    def redaction(self, task: str) -> str:
+    def redaction(self, task: str) -> Redaction:
         """What is kept of the bodies of a task; of one that is not declared any more, as of undeclared calls."""
         snapshot = self._snapshot()
         policy = snapshot.tasks.get(task)
@@ -196,6 +197,15 @@ def text_of(glance: Glance, readings: Sequence[Reading]) -> CallText | None:
 def _shown(text: str) -> str:
     """The beginning of a text; more is masked than shown, so that no secret is cut into one that is not seen as one."""
     return without_secrets(scrub(text[: 4 * MAX_CHARACTERS]))[:MAX_CHARACTERS]
+
+
+def as_json(text: str) -> Any:
+    """The JSON value of a text; the text itself where it is none, or says null, which stands for nothing known."""
+    try:
+        found = parse(text)
+    except NotJson:
+        return text
+    return text if found is None else found
 
 
 def is_own(task: str) -> bool:

@@ -132,21 +132,10 @@ async def serve_control(
             engines=parts.engines,
         ),
     )
-    sources = Sources(
-        parts.clock,
-        settings.environment,
-        settings.run,
-        desk,
-        metrics,
-        parts.snapshot,
-        parts.board,
-        parts.keys,
-        parts.identity,
-    )
     undertaker = Undertaker(desk, parts.send)
     further = [row for rows in parts.desk_rows for row in rows(desk)]
     own = (*dead_endpoints(undertaker, parts.clock), *data_endpoints(desk, parts.clock))
-    api = (*api_endpoints(sources), *own, *further)
+    api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     served = _site(settings, parts, desk, live, api)
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
@@ -170,6 +159,20 @@ async def serve_control(
             undertaker.close()
             for server, _ in servers:
                 server.should_exit = True
+
+
+def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics: Metrics) -> Sources:
+    return Sources(
+        parts.clock,
+        settings.environment,
+        settings.run,
+        desk,
+        metrics,
+        parts.snapshot,
+        parts.board,
+        parts.keys,
+        parts.identity,
+    )
 
 
 def _site(settings: ControlSettings, parts: ControlParts, desk: Desk, live: Live, api: Sequence[Endpoint]) -> Site:

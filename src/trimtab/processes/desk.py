@@ -12,6 +12,8 @@ from typing import Protocol, TypeVar
 from trimtab.clock import Clock
 from trimtab.errors import StoreError
 from trimtab.journal.dead_letters import DeadLetters, Tally
+from trimtab.journal.judgements import Judgements
+from trimtab.processes.feedback import Judging
 from trimtab.processes.logs import event
 from trimtab.processes.status import TelemetryState
 from trimtab.processes.tool_shapes import Drifting, ToolShapes
@@ -56,6 +58,8 @@ class Stores:
     chores: Sequence[Chore] = ()
     letters: DeadLetters | None = None
     shapes: ToolShapes | None = None
+    judging: Judging | None = None
+    judgements: Judgements | None = None
 
     def close(self) -> None:
         """Lets go of all of it."""
@@ -64,6 +68,8 @@ class Stores:
             self.letters.close()
         if self.shapes is not None:
             self.shapes.close()
+        if self.judgements is not None:
+            self.judgements.close()
 
 
 class Desk:

@@ -19,6 +19,8 @@ from trimtab.record.events import Admitted
 PATHS: Final = {surface.name: surface.path for surface in SURFACES}
 ANSWER_S: Final = 3600.0
 """The longest silence of the gateway; a call's own deadlines end it long before."""
+ASKED_S: Final = 120.0
+"""The same for a call that control makes itself, which can be made again."""
 PIECE_BYTES: Final = 64 << 10
 KEPT_BYTES: Final = 64 << 10
 """Of an answer only its end is looked at: a stream that fails says so there."""
@@ -75,6 +77,36 @@ def gateway_sender(listen: Listen, operator_key: Callable[[], str]) -> Send:
     return send
 
 
+class Told(Struct, frozen=True):
+    """What the gateway answered to a call of control's own: status, the call's id, and the body, as far as 64 KiB."""
+
+    status: int
+    call: str
+    body: bytes
+
+
+Ask = Callable[[dict[str, str], bytes], Told]
+"""POST (headers, body) of a chat completion to the gateway; blocks. Raises `UpstreamError` when it does not answer."""
+
+
+def gateway_asker(listen: Listen, operator_key: Callable[[], str]) -> Ask:
+    """An `Ask` of the gateway of this host, with the operator's key, which is read each time."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  compared, not bound
+    place = f"the gateway at {host}:{listen.port}"
+
+    def ask(headers: dict[str, str], body: bytes) -> Told:
+        with closing(_connection(host, listen.port, listen.tls, ASKED_S)) as connection:
+            try:
+                secret = {"authorization": f"Bearer {operator_key()}", "content-type": "application/json"}
+                connection.request("POST", PATHS["chat_completions"], body, {**headers, **secret})
+                answer = connection.getresponse()
+                return Told(answer.status, answer.headers.get("x-trimtab-call", ""), answer.read(KEPT_BYTES))
+            except (OSError, http.client.HTTPException) as failure:
+                raise UpstreamError(replica=place, detail=_told_by(failure)) from failure
+
+    return ask
+
+
 def message_in(answer: bytes) -> str:
     """What the error at the end of an answer says: of a JSON document, or of the last event of a stream; else ""."""
     text = answer.decode("utf-8", "replace").strip()
@@ -91,14 +123,14 @@ def message_in(answer: bytes) -> str:
     return ""
 
 
-def _connection(host: str, port: int, tls: Tls | None) -> http.client.HTTPConnection:
+def _connection(host: str, port: int, tls: Tls | None, timeout_s: float = ANSWER_S) -> http.client.HTTPConnection:
     if tls is None:
-        return http.client.HTTPConnection(host, port, timeout=ANSWER_S)
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # the gateway's own certificate is all that is trusted, whatever name it bears
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(tls.cert)
-    return http.client.HTTPSConnection(host, port, timeout=ANSWER_S, context=context)
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
 
 
 def _end_of(answer: http.client.HTTPResponse) -> tuple[bytes, bool]:

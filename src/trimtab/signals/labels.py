@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -39,7 +39,7 @@ class Judged:
     corrected: Any = None
     said: Sequence[Said] = ()
     corrected_said: Sequence[Said] = ()
-    known: Mapping[str, frozenset[str]] = {}
+    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     completes: bool = False
 
 

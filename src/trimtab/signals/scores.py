@@ -31,7 +31,7 @@ def about(call: Settled, score: Score) -> Score:
         at_ns=score.at_ns,
         name=score.name,
         source=score.source,
-        call=score.call or admitted.call,
+        call=admitted.call,
         run=score.run,
         conversation=score.conversation,
         value=score.value,
