@@ -14,15 +14,17 @@ import msgspec
 from msgspec import Struct
 
 from trimtab.declare.alert_defaults import DEFAULTS
-from trimtab.declare.alerting import Alerting, AlertRule, Completion, Maintenance, Scrape
+from trimtab.declare.alerting import Address, Alerting, AlertRule, Completion, Maintenance, Receiver, Scrape
 from trimtab.declare.project import Objective, Project, Task
 
 __all__ = (
+    "Address",
     "AlertRule",
     "Alerting",
     "Completion",
     "Maintenance",
     "Objective",
+    "Receiver",
     "Scrape",
     "TaskWatch",
     "Watch",

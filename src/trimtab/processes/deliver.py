@@ -1,0 +1,166 @@
+"""Delivers what is told of alerts: takes letters out of the outbox, tries each receiver, and gives up in the end.
+
+What cannot be delivered is tried again for a day, ever more rarely, and is then a dead letter that a person can send
+again. Each receiver is served on its own, so that one that hangs holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from trimtab.clock import Clock
+from trimtab.errors import SecretMissing, StoreError
+from trimtab.journal.outbox import Letter
+from trimtab.policy.watch import Receiver, Watch
+from trimtab.processes.logs import event
+from trimtab.signals.alerts.shown import Sent
+from trimtab.signals.notify.message import Message, message_of
+from trimtab.signals.notify.post import Undelivered
+
+LOOK_S: Final = 1.0
+BATCH: Final = 50
+THREADS: Final = 8
+FIRST_DELAY_S: Final = 5.0
+LONGEST_DELAY_S: Final = 3600.0
+GIVE_UP_S: Final = 86_400.0
+NS: Final = 1_000_000_000
+
+log = logging.getLogger("trimtab.control")
+
+T = TypeVar("T")
+
+
+class Letters(Protocol):
+    """The outbox; every operation raises `StoreError`."""
+
+    def due(self, now_ns: int, limit: int) -> tuple[Letter, ...]:
+        """What is to be delivered by now, the longest due first."""
+
+    def delivered(self, letter: str) -> None:
+        """Notes that it arrived."""
+
+    def failed(self, letter: str, why: str, next_due_ns: int) -> None:
+        """Notes that a try failed, and when the next one is due."""
+
+    def dead(self, letter: str, why: str, now_ns: int) -> None:
+        """Gives one up: it is a dead letter from then on."""
+
+
+class Carrier(Protocol):
+    """Who brings messages to receivers; blocks."""
+
+    def deliver(self, message: Message, receiver: Receiver) -> None:
+        """Tries once; raises `Undelivered`, or `SecretMissing`."""
+
+
+class Delivery:
+    """One of control's works. The outbox is used from one thread, carriers from some."""
+
+    def __init__(
+        self,
+        letters: Letters,
+        carrier: Carrier,
+        watch: Callable[[], Watch],
+        clock: Clock,
+        draw: random.Random,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._letters = letters
+        self._carrier = carrier
+        self._watch = watch
+        self._clock = clock
+        self._draw = draw
+        self._pause = pause
+        self._under_way: dict[str, str] = {}
+        self._books = ThreadPoolExecutor(1, "outbox")
+        self._carriers = ThreadPoolExecutor(THREADS, "deliver")
+
+    def __repr__(self) -> str:
+        return f"Delivery({len(self._under_way)} under way)"
+
+    async def run(self) -> None:
+        """Delivers until it is cancelled; a failing database is waited for."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    for letter in await self._due():
+                        self._under_way[letter.id] = letter.receiver
+                        group.create_task(self._deliver(letter))
+                    await self._pause(LOOK_S)
+        finally:
+            self._books.shutdown(cancel_futures=True)
+            self._carriers.shutdown(wait=False, cancel_futures=True)
+
+    async def _due(self) -> list[Letter]:
+        """What to begin with now: of each receiver one at a time."""
+        try:
+            found = await self._booked(lambda: self._letters.due(self._clock.wall_ns(), BATCH))
+        except StoreError as failure:
+            event(log, logging.ERROR, "outbox_unread", detail=str(failure))
+            return []
+        return list(_first_of_each(found, self._under_way.values()))
+
+    async def _deliver(self, letter: Letter) -> None:
+        try:
+            await self._settle(letter, await self._tried(letter))
+        except StoreError as failure:
+            event(log, logging.ERROR, "outbox_unwritten", letter=letter.id, detail=str(failure))
+        finally:
+            del self._under_way[letter.id]
+
+    async def _tried(self, letter: Letter) -> Undelivered | None:
+        receiver = self._watch().alerting.receivers.get(letter.receiver)
+        if receiver is None:
+            return Undelivered("the receiver is not declared any more", is_final=True)
+        try:
+            message = message_of(letter.id, msgspec.json.decode(letter.body, type=Sent))
+        except (msgspec.MsgspecError, ValueError):
+            return Undelivered("what was to be told cannot be read", is_final=True)
+        work = asyncio.get_running_loop().run_in_executor(self._carriers, self._carrier.deliver, message, receiver)
+        try:
+            await work
+        except Undelivered as failure:
+            return failure
+        except SecretMissing as failure:
+            return Undelivered(str(failure))
+        return None
+
+    async def _settle(self, letter: Letter, failure: Undelivered | None) -> None:
+        now_ns = self._clock.wall_ns()
+        facts = {"letter": letter.id, "alert": letter.alert, "receiver": letter.receiver}
+        if failure is None:
+            event(log, logging.INFO, "alert_delivered", kind=letter.kind, **facts)
+            await self._booked(lambda: self._letters.delivered(letter.id))
+        elif failure.is_final or now_ns - letter.made_ns >= GIVE_UP_S * NS:
+            event(log, logging.ERROR, "alert_undelivered", why=failure.why, **facts)
+            await self._booked(lambda: self._letters.dead(letter.id, failure.why, now_ns))
+        else:
+            event(log, logging.WARNING, "alert_delayed", why=failure.why, tries=letter.tries + 1, **facts)
+            due_ns = now_ns + round(self._delay_s(letter.tries, failure.after_s) * NS)
+            await self._booked(lambda: self._letters.failed(letter.id, failure.why, due_ns))
+
+    def _delay_s(self, tries: int, asked_s: float | None) -> float:
+        """Doubling from 5 s to an hour, with a jitter of half; at least as long as the receiver asked for."""
+        longest = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries, 16))
+        return max(longest * self._draw.uniform(0.5, 1.0), asked_s or 0.0)
+
+    async def _booked(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._books, work)
+
+
+def _first_of_each(letters: Collection[Letter], busy: Collection[str]) -> Collection[Letter]:
+    """The first letter of each receiver that is not being served."""
+    taken = set(busy)
+    first = []
+    for letter in letters:
+        if letter.receiver not in taken:
+            taken.add(letter.receiver)
+            first.append(letter)
+    return first

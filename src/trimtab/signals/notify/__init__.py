@@ -1,0 +1,1 @@
+"""Telling people of alerts: what is said, and in whose form."""
