@@ -236,7 +236,7 @@ class NotFound(CallError):
 
 
 class JudgedUnknown(CallError):
-    """There is no {subject}; name a call by its answer's `x-trimtab-call` or by the answer's id, a run as it was sent."""
+    """There is no {subject}; name a call by `x-trimtab-call` of its answer or the answer's id, a run as it was sent."""
 
     code = "not_found"
     status = 404
