@@ -77,7 +77,8 @@ class ConversationReader:
         if not ids:
             return ()
         result = self._ask(self._texts["conversations"], ids=list(ids), most_tasks=MAX_TASKS, **window).named_results()
-        completed = dict(self._ask(self._texts["completed_conversations"], ids=list(ids)).result_rows)
+        scored = self._ask(self._texts["completed_conversations"], ids=list(ids)).named_results()
+        completed = {row["conversation"]: row["completed"] for row in scored}
         return tuple(_line(row, completed.get(row["id"])) for row in result)
 
 

@@ -13,6 +13,9 @@ from trimtab.store.undeclared import EXAMPLES, MAX_CLUSTERS, SPREADS, UNDECLARED
 TOKEN_CLASSES: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
 OF_CONVERSATIONS: Final[frozenset[SpendDimension]] = frozenset({"task", "conversation", "end_user"})
 NOT_BY_HOUR: Final[frozenset[SpendDimension]] = frozenset({"conversation", "end_user"})
+PLAIN: Final = (
+    *("system_prompt", "tools", "calls", "first_ns", "last_ns", "streamed", "with_tool_calls", "largest_output"),
+)
 COUNTS: Final = ("keys", "asked", "surfaces", "outcomes", "finish_reasons", "limits", "schemas")
 
 
@@ -85,12 +88,9 @@ def _spend(row: Mapping[str, Any], values: int) -> Spend:
 
 
 def _cluster(row: Mapping[str, Any]) -> Cluster:
-    facts = {name: row[name] for name in ("system_prompt", "tools", "calls", "first_ns", "last_ns", "streamed")}
+    facts: dict[str, Any] = {name: row[name] for name in PLAIN} | {name: dict(row[name]) for name in COUNTS}
     return Cluster(
         **facts,
-        with_tool_calls=row["with_tool_calls"],
-        largest_output=row["largest_output"],
-        **{name: dict(row[name]) for name in COUNTS},
         spreads={name: dict(row[name]) for name in SPREADS if row[name]},
         examples=tuple(row["examples"]),
     )
