@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from trimtab.signals.engine.aliases import Values
-from trimtab.store.engine_samples import COUNTERS
+from trimtab.store.engine_samples import COUNTERS, EngineSeries
 
 RATE_S: Final = 60.0
 MAX_KEPT: Final = 64
@@ -72,6 +72,7 @@ class Track:
 
     def __init__(self) -> None:
         self._kept: deque[tuple[float, Values]] = deque(maxlen=MAX_KEPT)
+        self._known: dict[EngineSeries, float] = {}
         self._starts: list[float] = []
         self.is_mixed = False
 
@@ -81,8 +82,7 @@ class Track:
         Where a start comes back that was there before, several servers answer under one address (`is_mixed`), of which
         no rate can be told and no restart.
         """
-        before = self._kept[-1][1] if self._kept else None
-        restart = restarted(before, values) if before is not None else None
+        restart = restarted(self._known, values)
         started = values.get("started")
         if started is not None:
             known = any(abs(started - one) <= STARTED_APART_S for one in self._starts)
@@ -92,7 +92,9 @@ class Track:
                 self.is_mixed = True
         if restart is not None:
             self._kept.clear()
+            self._known.clear()
         self._kept.append((at_s, values))
+        self._known.update(values)
         return None if self.is_mixed else restart
 
     @property
@@ -110,7 +112,7 @@ class Track:
 
 
 def restarted(before: Values, after: Values) -> Restart | None:
-    """Whether a server was started between two readings: its process began later, or a counter went backwards."""
+    """Whether a server was started since what is known of it was read: its process began later, or a counter went backwards."""
     was, now = before.get("started"), after.get("started")
     if was is not None and now is not None and abs(now - was) > STARTED_APART_S:
         return Restart(f"{was:.0f}", f"{now:.0f}")
