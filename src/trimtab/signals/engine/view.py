@@ -112,7 +112,7 @@ class Track:
 
 
 def restarted(before: Values, after: Values) -> Restart | None:
-    """Whether a server was started since what is known of it was read: its process began later, or a counter went backwards."""
+    """Whether a server was started since what is known of it was read: it began later, or a counter went backwards."""
     was, now = before.get("started"), after.get("started")
     if was is not None and now is not None and abs(now - was) > STARTED_APART_S:
         return Restart(f"{was:.0f}", f"{now:.0f}")
