@@ -13,6 +13,7 @@ from trimtab.cost import meter
 from trimtab.declare.project import Retry
 from trimtab.errors import Forbidden, InvalidRequest, LockDrift, Unauthorized, UnknownModel, UnknownTask
 from trimtab.gateway.exchange import Exchange
+from trimtab.gateway.tool_sets import ToolSets
 from trimtab.guard.deadlines import Clocks, asked_total_s, total_limit_s
 from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
@@ -59,6 +60,7 @@ class Admission:
         self._operator_key = operator_key
         self._model_of_served_name = _unique_served_names(snapshot)
         self._undeclared = {name: snapshot.undeclared(name) for name in snapshot.models}
+        self._tool_sets = ToolSets()
         self._passthrough: dict[tuple[str, str], str] = {}
         for name, model in snapshot.models.items():
             for route in model.passthrough:
@@ -234,6 +236,7 @@ class Admission:
             retrieval_ids=asked.retrieval_ids,
             schema=task.output.schema.digest if task.output is not None else "",
             redrive_of=exchange.redrive_of,
+            tools=self._tool_sets.digest(exchange.surface, asked) if task.name == UNDECLARED else "",
         )
 
 
