@@ -85,6 +85,11 @@ class Delivery:
     def __repr__(self) -> str:
         return f"Delivery({len(self._under_way)} under way)"
 
+    @property
+    def under_way(self) -> int:
+        """How many letters are being delivered."""
+        return len(self._under_way)
+
     async def run(self) -> None:
         """Delivers until it is cancelled; a failing database is waited for."""
         try:

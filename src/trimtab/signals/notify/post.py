@@ -130,7 +130,8 @@ class Post:
 
 def _kind_of(failure: Exception) -> str:
     """What kind of failure it was; its own text may hold the address."""
-    if isinstance(failure, TimeoutError | urllib3.exceptions.TimeoutError):
+    is_refused = isinstance(failure, urllib3.exceptions.NewConnectionError)
+    if isinstance(failure, TimeoutError | urllib3.exceptions.TimeoutError) and not is_refused:
         return "it does not answer in time"
     if isinstance(failure, ssl.SSLError | urllib3.exceptions.SSLError):
         return "its certificate is not trusted, or it does not speak TLS"
