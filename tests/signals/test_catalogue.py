@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimtab.signals.catalogue import BY_NAME, SIGNALS
+from trimtab.signals.judged import CALIBRATION
 from trimtab.store.scores import ScoreCounts
 from trimtab.store.slices import SPREADS, Slice
 from trimtab.store.telemetry import CostSum
@@ -137,7 +138,7 @@ def test_each_says_what_it_is() -> None:
     for one in SIGNALS:
         assert one.says.endswith(".") and one.means.endswith("."), one.name
         ways = [way for way in (one.ratio, one.spread, one.shares, one.amount, one.scored, one.lag) if way]
-        assert len(ways) + (one.source in {"readings", "engine", "state"}) == 1, one.name
+        assert len(ways) + (one.source in {"readings", "engine", "state"} or one is CALIBRATION) == 1
         assert one.source in {"engine", "state"} or (one.of and one.among), one.name
         assert one.source in {"slices"} or one.reads, one.name
         assert one.spread is None or one.reads in SPREADS, one.name

@@ -278,3 +278,28 @@ def test_they_go_through_json() -> None:
         WINDOW,
     )
     assert msgspec.json.decode(msgspec.json.encode(found), type=Figures) == found
+
+
+def test_accuracy_by_field() -> None:
+    """A label of the whole answer and one of a field of it are told apart, and not added up."""
+    scores = (
+        ScoreCounts("route", "accuracy", "evaluation", NOON_NS, n=4, valued=4, passed=3),
+        ScoreCounts("route", "accuracy/label", "feedback", NOON_NS, n=10, valued=10, passed=5),
+    )
+    (cell,) = figures(ByHand(scores_of={NOW: scores}), WINDOW).cells
+    told = [(one.field, one.value, one.n) for one in cell.figures if one.signal == "accuracy"]
+    assert told == [("", 0.75, 4), ("/label", 0.5, 10)]
+    assert not [one for one in cell.figures if one.signal == "feedback"]
+
+
+def test_calibration() -> None:
+    """Of 100 answers with a confidence from 0.90 to 0.95 half were right: they were 0.425 too sure."""
+    scores = (
+        ScoreCounts("route", "confidence.right", "feedback", NOON_NS, n=50, valued=50, total=46.0, labels={"0.90": 50}),
+        ScoreCounts("route", "confidence.wrong", "feedback", NOON_NS, n=50, valued=50, total=46.0, labels={"0.90": 50}),
+    )
+    (cell,) = figures(ByHand(scores_of={NOW: scores}), WINDOW).cells
+    figure = cell.figure("calibration")
+    assert figure is not None
+    assert (figure.n, figure.value) == (100, pytest.approx(0.425))
+    assert figure.low is not None and figure.high is not None and figure.low < 0.425 < figure.high

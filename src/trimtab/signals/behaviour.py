@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.signals.signal import Ratio, Series, Signal
-from trimtab.store.scores import ACCURACY, COMPLETION, ScoreCounts
 from trimtab.store.slices import Slice
 
 REFUSALS: Final = ("refusal", "content_filter")
@@ -13,7 +12,6 @@ REFUSALS: Final = ("refusal", "content_filter")
 ANSWERS: Final = "trimtab_contract_answers_total"
 FINISHED: Final = "trimtab_finish_reasons_total"
 CALLS: Final = "trimtab_calls_total"
-SCORES: Final = "trimtab_scores_total"
 TOOL_CALLS: Final = "trimtab_tool_calls_total"
 
 
@@ -32,15 +30,6 @@ def refusals(one: Slice) -> Ratio:
     if with_schema(one):
         return Ratio(one.refused, with_schema(one))
     return Ratio(sum(one.finish_reasons.get(reason, 0) for reason in REFUSALS), finished(one))
-
-
-def scored_as(one: ScoreCounts, name: str) -> Ratio | None:
-    """The scores of one name: those that passed of those with a value."""
-    return Ratio(one.passed, one.valued) if one.name == name else None
-
-
-def _series_of_score(name: str) -> Series:
-    return Series(f'{SCORES}{{score="{name}",result="passed"}}', f'{SCORES}{{score="{name}"}}')
 
 
 PARSE_RATE: Final = Signal(
@@ -248,63 +237,8 @@ INPUTS: Final = Signal(
     of="calls with each value of an input",
     among="calls in which the input was read",
 )
-COMPLETION_RATE: Final = Signal(
-    name="completion",
-    family="behaviour",
-    unit="share",
-    better="higher",
-    says="Runs, or calls outside any run, whose work was done: by the task's rule, feedback or a sampled judge.",
-    means="Whatever else is green, the work is not being done.",
-    source="scores",
-    scored=lambda one: scored_as(one, COMPLETION),
-    reads=COMPLETION,
-    of="scores `completion` of at least 0.5",
-    among="scores `completion` with a value",
-    series=_series_of_score(COMPLETION),
-)
-LABELLED_ACCURACY: Final = Signal(
-    name="accuracy",
-    family="behaviour",
-    unit="share",
-    better="higher",
-    says="Answers that a label, which came later, found right.",
-    means="Answers became wrong; labels come late, so it tells of the time that `label_lag` says.",
-    source="scores",
-    scored=lambda one: scored_as(one, ACCURACY),
-    reads=ACCURACY,
-    of="scores `accuracy` of at least 0.5",
-    among="scores `accuracy` with a value",
-    series=_series_of_score(ACCURACY),
-)
-LABEL_LAG: Final = Signal(
-    name="label_lag",
-    family="behaviour",
-    unit="s",
-    better="lower",
-    says="Time from the end of a call to the label that judged it.",
-    means="Labels come later: accuracy tells of an older time.",
-    source="scores",
-    lag=lambda one: one.lag_ms if one.name == ACCURACY else None,
-    reads=ACCURACY,
-    scale=1e-3,
-    of="time to a score `accuracy`",
-    among="scores `accuracy`",
-)
-FEEDBACK: Final = Signal(
-    name="feedback",
-    family="behaviour",
-    unit="share",
-    better="higher",
-    says="Feedback of people that was good: a value of at least 0.5.",
-    means="People like the answers less, or other people answer.",
-    source="scores",
-    scored=lambda one: Ratio(one.passed, one.valued) if one.source == "feedback" else None,
-    reads="feedback",
-    of="feedback of at least 0.5",
-    among="feedback with a value",
-)
 SIGNALS: Final[tuple[Signal, ...]] = (
     *(PARSE_RATE, PARSE_RATE_AFTER_REPAIR, REPAIR_SHARE, TOOL_VALIDITY, TOOL_OUTCOMES, TOOL_ERROR_RATE, TOOLS_CHOSEN),
-    *(COMPLETION_RATE, LABELLED_ACCURACY, LABEL_LAG, FEEDBACK, OUTPUT_LENGTH, CUT_SHARE, REFUSAL_RATE),
-    *(REPETITION_SHARE, FINISH_REASONS, PREDICTIONS, CONFIDENCE, INPUTS, INPUT_LENGTH, REQUEST_SIZE),
+    *(OUTPUT_LENGTH, CUT_SHARE, REFUSAL_RATE, REPETITION_SHARE, FINISH_REASONS),
+    *(PREDICTIONS, CONFIDENCE, INPUTS, INPUT_LENGTH, REQUEST_SIZE),
 )

@@ -5,11 +5,14 @@ Quantiles are read from histograms that were merged by addition; no percentile i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from trimtab.signals.calibration import reliabilities
 from trimtab.signals.figure import Bin, Figure, Part, Quantile
+from trimtab.signals.judged import CALIBRATION
 from trimtab.signals.signal import Ratio, Signal
 from trimtab.statistics.intervals import wilson
 from trimtab.statistics.quantiles import is_enough, rank_interval
@@ -148,23 +151,34 @@ def _per_completed(signal: Signal, whole: float, one: Slice, scores: Iterable[Sc
     )
 
 
-def _of_scores(signal: Signal, scores: tuple[ScoreCounts, ...], *, bins: bool) -> Iterable[Figure]:
+def _of_scores(signal: Signal, scores: tuple[ScoreCounts, ...], *, bins: bool) -> Iterator[Figure]:
     if signal.lag is not None:
         lags = [lag for one in scores if (lag := signal.lag(one)) is not None]
         figure = spread_figure(signal, merged(lags), bins=bins)
         if figure is not None:
             yield figure
+    if signal is CALIBRATION:
+        yield from _calibrations(scores)
     if signal.scored is None:
         return
-    found = [(one.name, ratio) for one in scores if (ratio := signal.scored(one)) is not None]
-    names = sorted({name for name, _ in found})
-    fields = ["", *names] if len(names) > 1 else [""]
-    for field in fields:
-        mine = [ratio for name, ratio in found if field in ("", name)]
-        total = Ratio(sum(one.of for one in mine), sum(one.n for one in mine))
-        told = ratio_figure(signal, total, field)
+    by_field: defaultdict[str, list[Ratio]] = defaultdict(list)
+    for one in scores:
+        ratio = signal.scored(one)
+        if ratio is not None:
+            by_field[one.name if signal.adds_up else one.name.removeprefix(signal.reads)].append(ratio)
+    if signal.adds_up:
+        whole = [ratio for ratios in by_field.values() for ratio in ratios]
+        by_field = defaultdict(list, {"": whole, **(by_field if len(by_field) > 1 else {})})
+    for field, ratios in sorted(by_field.items()):
+        told = ratio_figure(signal, Ratio(sum(one.of for one in ratios), sum(one.n for one in ratios)), field)
         if told is not None:
             yield told
+
+
+def _calibrations(scores: Iterable[ScoreCounts]) -> Iterator[Figure]:
+    for one in reliabilities(scores):
+        found = one.calibration
+        yield Figure(CALIBRATION.name, "amount", found.n, found.ece, *found.ece_interval, one.pointer)
 
 
 def _of_reading(signal: Signal, one: ReadingCounts, *, bins: bool) -> Figure:

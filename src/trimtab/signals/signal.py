@@ -43,9 +43,10 @@ class Signal:
 
     One of `ratio`, `spread`, `shares` and `amount` reads it from a slice; `scale` brings what it reads into `unit`. An
     amount is told for the whole window, a second, each of `count` calls, or each completed task. `scored` reads a ratio
-    from scores and `lag` a histogram; both give None for those that are not their own. `reads` names what it is
-    read from: a histogram of slices, the beginning of the fields of readings, a score, a series of the engine, a metric
-    of the host's state. `level` is the quantile by which a spread is told where there is room for one.
+    from scores and `lag` a histogram; both give None for those that are not their own. Ratios of several scores are
+    told together where it `adds_up`. `reads` names what it is read from: a histogram of slices, the beginning of the
+    fields of readings or of the names of scores, a series of the engine, a metric of the host's state. `level` is the
+    quantile by which a spread is told where there is room for one.
 
     `better` tells which way is good. `of` and `among` tell in words what is counted, and among what. `series` is where
     Prometheus finds the same. `independent` is false where what is counted is not independent of each other (tokens of
@@ -70,6 +71,7 @@ class Signal:
     count: Callable[[Slice], int] | None = None
     scored: Callable[[ScoreCounts], Ratio | None] | None = None
     lag: Callable[[ScoreCounts], Histogram | None] | None = None
+    adds_up: bool = False
     reads: str = ""
     level: float = 0.5
     series: Series | None = None
@@ -86,6 +88,6 @@ class Signal:
             return "spread"
         if self.shares is not None:
             return "shares"
-        if self.amount is not None:
+        if self.amount is not None or self.source == "scores":
             return "amount"
         return "fields" if self.source == "readings" else "reading"
