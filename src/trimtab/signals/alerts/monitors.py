@@ -117,12 +117,12 @@ class Watcher:
         self._detector = None
 
     def step(self, minute: int, taken: Taken) -> None:
-        """Takes in what was counted in the step that ended at a minute."""
+        """Takes in what was counted in the step that ended at a minute; once, however often it is given."""
         seen = self.lens.see(taken)
         if seen is None:
             return
         state = self.monitor.state or self.detector.begin(minute - (60 if self.lens.cadence == "hour" else 1))
-        if minute < state.minute:
+        if minute <= state.minute:
             return
         state, decision = self.detector.step(state, minute, seen)
         self._follow(state, decision, minute)

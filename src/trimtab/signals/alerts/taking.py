@@ -49,6 +49,11 @@ class Rows:
         """The rows of a task; none where nothing happened."""
         return self._rows.get((source, group, task), ())
 
+    @property
+    def newest(self) -> int:
+        """The last minute in which anything was counted; 0 of nothing."""
+        return max((row.minute for rows in self._rows.values() for row in rows), default=0)
+
     def __len__(self) -> int:
         return sum(map(len, self._rows.values()))
 
