@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from trimtab.console.endpoint import NOBODY, Endpoint, Query, Visitor, visitor_of
 from trimtab.console.gate import Gate, form_of
 from trimtab.console.look import THEME, THEMES, View, nav_of, ranges_of, render, theme_of, zone_of
-from trimtab.console.page import EVERYWHERE, Action, Asked, Built, Page, address
+from trimtab.console.page import EVERYWHERE, Action, Asked, Built, Page, address, section
 from trimtab.console.parts import Parts
 from trimtab.console.problems import Problem, json_answer
 from trimtab.console.statics import Statics
@@ -61,7 +61,7 @@ class Console:
         visitor = self._visitor(request)
         known = visitor is not NOBODY
         if asked is None and known:
-            asked = _plain(request, visitor, self.parts)
+            asked = self._plain(request, visitor)
         return View(
             title=title,
             environment=self.parts.policy().environment,
@@ -90,7 +90,23 @@ class Console:
             path=dict(request.path_params),
             query={name: value for name, value in given.items() if name in single},
             lists={name: tuple(request.query_params.getlist(name)) for name in many if name in given},
+            places=self.places,
         )
+
+    @property
+    def places(self) -> frozenset[str]:
+        """The first steps of the addresses of all pages."""
+        return frozenset(section(page.path) for page in self.pages)
+
+    def _plain(self, request: Request, visitor: Visitor) -> Asked:
+        """What is asked where the address need not be a page's: the range if there is one, nothing else."""
+        given, now_ns, zone = dict(request.query_params), self.parts.clock.wall_ns(), zone_of(request)
+        try:
+            window = window_of(given, now_ns, zone)
+        except CallError:
+            window = window_of({}, now_ns, zone)
+        path = {name: str(value) for name, value in request.path_params.items()}
+        return Asked(visitor, window, zone, now_ns, request.url.path, path, places=self.places)
 
     def _visitor(self, request: Request) -> Visitor:
         """Whoever looks, also at a page that needs no key or is not there."""
@@ -116,7 +132,7 @@ class Console:
                 return _file(page, form, request.query_params.get("table", ""), built, tables)
             view = self.view(request, built.title or page.title, asked)
             content = {"data": built.data, "tables": tables, "charts": {one.name: one for one in built.charts}}
-            return HTMLResponse(render(page.name, view, {**content, "asked": asked}))
+            return HTMLResponse(render(page.name, view, {**built.extra, **content, "asked": asked}))
 
         show.__doc__ = page.says
         return Endpoint(
@@ -135,7 +151,7 @@ class Console:
 
     def _action(self, action: Action) -> Endpoint:
         async def act(request: Request) -> Response:
-            asked = _plain(request, visitor_of(request), self.parts)
+            asked = self._plain(request, visitor_of(request))
             return RedirectResponse(own_place(await action.do(asked, self.parts, await form_of(request))), 303)
 
         act.__doc__ = action.says
@@ -168,17 +184,6 @@ def own_place(text: str) -> str:
     """A place on our own pages: whatever could lead elsewhere is the overview instead."""
     is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and "\\" not in text and text.isprintable()
     return text if is_own else "/"
-
-
-def _plain(request: Request, visitor: Visitor, parts: Parts) -> Asked:
-    """What is asked where the address need not be a page's: the range if there is one, nothing else."""
-    given, now_ns, zone = dict(request.query_params), parts.clock.wall_ns(), zone_of(request)
-    try:
-        window = window_of(given, now_ns, zone)
-    except CallError:
-        window = window_of({}, now_ns, zone)
-    path = dict(request.path_params)
-    return Asked(visitor, window, zone, now_ns, request.url.path, {name: str(value) for name, value in path.items()})
 
 
 def _file(page: Page[Any], form: str, name: str, built: Built[Any], tables: Mapping[str, Table[Any]]) -> Response:

@@ -135,6 +135,7 @@ def templates() -> Environment:
         "bars": charts.bars,
         "spark": charts.spark,
         "meter": charts.meter,
+        "histogram": _histogram,
         "chart_data": charts.data,
         "embedded": charts.embedded,
     }
@@ -170,6 +171,12 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC
+
+
+def _histogram(bins: Sequence[Any]) -> Markup:
+    """The bars of a figure, as large as a column."""
+    counts = [one.count for one in bins]
+    return charts.bars(counts, f"a histogram of {written.exact(sum(counts))} values", 320, 64)
 
 
 def _final(value: Any) -> Any:

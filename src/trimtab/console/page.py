@@ -30,7 +30,10 @@ EVERYWHERE: Final = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody wants to see. `query` holds the page's own parameters, `lists` those that may come many times."""
+    """What somebody wants to see. `query` holds the page's own parameters, `lists` those that may come many times.
+
+    `places` are the pages there are, by the first step of their address (`/calls`); empty is any.
+    """
 
     visitor: Visitor
     window: Window
@@ -40,6 +43,7 @@ class Asked:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    places: frozenset[str] = frozenset()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -47,7 +51,12 @@ class Asked:
         return self.visitor.tasks
 
     def to(self, place: str, **query: Given) -> str:
-        """The address of another page, with the same range; parameters that are None, False or empty are left out."""
+        """The address of another page, with the same range; empty where there is no such page.
+
+        Parameters that are None, False or empty are left out.
+        """
+        if self.places and section(place) not in self.places:
+            return ""
         return address(place, {**self.window.query, **query})
 
     def here(self, **query: Given) -> str:
@@ -66,12 +75,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Built(Generic[T]):
-    """What a page is made of: `data` goes into JSON, and with tables and charts, by name, into the template."""
+    """What a page is made of: `data` goes into JSON, and with tables and charts, by name, into the template; `extra` is
+    what only the template wants.
+    """
 
     data: T
     tables: tuple[Table[Any], ...] = ()
     charts: tuple[Chart, ...] = ()
     title: str = ""
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,11 @@ class Action:
     do: Callable[[Asked, Parts, Mapping[str, str]], Awaitable[str]]
     least: Least = "operator"
     whole: bool = False
+
+
+def section(place: str) -> str:
+    """The first step of an address: `/tasks` of `/tasks/triage?range=1h`."""
+    return "/" + place.partition("?")[0].split("/")[1]
 
 
 def address(place: str, query: Mapping[str, Given]) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from trimtab.clock import Clock
 from trimtab.journal.dead_letters import DeadLetters, Tally
 from trimtab.policy.snapshot import Snapshot
+from trimtab.signals.alerts.alert import Alert
+from trimtab.signals.figure import Gauge
 from trimtab.store.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -91,12 +93,21 @@ async def no_needs() -> Sequence[Need]:
     return ()
 
 
+async def no_alerts(since_ns: int, until_ns: int) -> Sequence[Alert]:
+    """No alert."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Parts:
-    """What pages ask. `needs` are the alerts and other things that wait for a person, of every task."""
+    """What pages ask. `alerts` gives those that are active, or began in a range; `needs` what else waits for a person;
+    `gauges` what the host and the engines said last.
+    """
 
     clock: Clock
     asker: Asker
     policy: Callable[[], Snapshot]
     dead: Callable[[], Sequence[Tally]] = tuple
+    alerts: Callable[[int, int], Awaitable[Sequence[Alert]]] = no_alerts
     needs: Callable[[], Awaitable[Sequence[Need]]] = no_needs
+    gauges: Callable[[], Sequence[Gauge]] = tuple

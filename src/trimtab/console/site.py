@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trimtab.console.page import Action, Page
-from trimtab.console.pages import overview
+from trimtab.console.pages import overview, task, tasks
 
-PAGES: Final[tuple[Page[Any], ...]] = (overview.PAGE,)
+PAGES: Final[tuple[Page[Any], ...]] = (
+    overview.PAGE,
+    tasks.PAGE,
+    task.PAGE,
+)
 ACTIONS: Final[tuple[Action, ...]] = ()

@@ -30,7 +30,8 @@ class Column(Generic[R]):
     """One column. `key` names it in JSON, CSV and `?sort=`; `unit` stands in the head; `says` on hover.
 
     `show` writes a row's cell (by default its value as text), `href` leads to what lies behind it. `numeric` cells
-    stand right. `by` is what is sorted by, where that is not the value.
+    stand right. `group` is a head over several columns that follow each other. `by` is what is sorted by, where that
+    is not the value.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Column(Generic[R]):
     says: str = ""
     numeric: bool = False
     sortable: bool = True
+    group: str = ""
     by: Callable[[R], Scalar] | None = None
 
     def cell(self, row: R) -> Markup:
@@ -75,6 +77,25 @@ class Table(Generic[R]):
     sort: str = ""
     more: str | Markup = ""
     """What the table leaves out, and where the rest is."""
+
+    @property
+    def groups(self) -> tuple[tuple[str, int], ...]:
+        """The heads over its columns, each with how many it spans; none where no column has one."""
+        if not any(column.group for column in self.columns):
+            return ()
+        found: list[tuple[str, int]] = []
+        for column in self.columns:
+            if found and found[-1][0] == column.group:
+                found[-1] = (column.group, found[-1][1] + 1)
+            else:
+                found.append((column.group, 1))
+        return tuple(found)
+
+    def classes(self, number: int) -> str:
+        """The classes of a column's cells: on which side they stand, and whether a group begins there."""
+        column = self.columns[number]
+        begins = number > 0 and column.group != self.columns[number - 1].group
+        return ("num" if column.numeric else "txt") + (" edge" if begins else "")
 
     def sorted_as(self, asked: str) -> Table[R]:
         """The same in the order that `?sort=TABLE.KEY` or `?sort=TABLE.-KEY` asks for, if it asks for this table.

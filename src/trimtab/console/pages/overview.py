@@ -1,24 +1,227 @@
-"""Is anything wrong, and since when?"""
+"""Is anything wrong, and since when? Behaviour on the left, infrastructure on the right, one axis of time for both."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from markupsafe import Markup
 from msgspec import Struct
 
-from trimtab.console.page import Asked, Built, Page
-from trimtab.console.parts import Parts
+from trimtab.console import format as written
+from trimtab.console.changes import MOST, marks_of
+from trimtab.console.charts import MOST_LINES, Chart, Mark
+from trimtab.console.figured import bars_column, lines_of, quantile_column, rate_column, value_column
+from trimtab.console.needs import alert_marks, alerts_of, needs_of
+from trimtab.console.page import Asked, Built, Page, known_tasks
+from trimtab.console.parts import Need, Parts, Stores
+from trimtab.console.tables import Column, Table
+from trimtab.console.window import Window
+from trimtab.policy.snapshot import UNDECLARED
+from trimtab.record.events import Change
+from trimtab.signals.alerts.alert import Alert
+from trimtab.signals.figure import Cell, Figure
+from trimtab.signals.figures import FigureQuery, figures
+
+SIGNALS: Final = (
+    *("parse_rate", "tool_validity", "completion", "output_length", "cost_per_completed"),
+    *("request_rate", "error_rate", "ttft", "tpot"),
+)
+OVER_TIME: Final = ("parse_rate", "ttft")
+QUEUE: Final = "queue_depth"
+NO_CALLS: Final = Markup(
+    "No task has had a call in this range. Send one: <code>trimtab key new my-app</code> shows a command that does."
+)
+
+
+class TaskFigures(Struct, frozen=True):
+    """One task: its calls, the alerts on it that are open, and its figures."""
+
+    task: str
+    calls: int
+    alerts: int
+    figures: tuple[Figure, ...]
+
+
+class Happening(Struct, frozen=True):
+    """Something that took effect, or an alert that began."""
+
+    at_ns: int
+    kind: str
+    words: str
+
+
+class Waiting(Struct, frozen=True):
+    """Something that waits for a person."""
+
+    words: str
+    task: str
+    since_ns: int
 
 
 class Overview(Struct, frozen=True):
-    """The tasks of the range."""
+    """What needs somebody, the figures of each task over [since, until) in ns since 1970, and what changed."""
 
-    tasks: tuple[str, ...] = ()
+    since_ns: int
+    until_ns: int
+    needs: tuple[Waiting, ...]
+    tasks: tuple[TaskFigures, ...]
+    changes: tuple[Happening, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the store says of a window."""
+
+    cells: tuple[Cell, ...]
+    steps: tuple[Cell, ...]
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A row of the table."""
+
+    task: str
+    alerts: int
+    queue: int | None
+    cell: Cell | None
+
+    @property
+    def calls(self) -> int:
+        """How many calls it had."""
+        return self.cell.calls if self.cell is not None else 0
+
+
+def find(window: Window, tasks: tuple[str, ...], stores: Stores) -> Found:
+    """Four questions to the store."""
+    place = (window.since_ns, window.until_ns, tasks)
+    whole = figures(stores.telemetry, FigureQuery(*place, SIGNALS, before=False))
+    steps = figures(stores.telemetry, FigureQuery(*place, OVER_TIME, step_s=window.step_s))
+    return Found(whole.cells, steps.cells, stores.telemetry.changes(window.since_ns, window.until_ns, MOST))
 
 
 async def build(asked: Asked, parts: Parts) -> Built[Overview]:
-    """The tasks and what they do."""
-    return Built(Overview(asked.tasks))
+    """The page."""
+    window = asked.window
+    key = ("overview", window, asked.tasks)
+    found = await parts.asker.figures(key, partial(find, window, asked.tasks))
+    alerts = await alerts_of(asked, parts)
+    needs = await needs_of(asked, parts, alerts)
+    rows = rows_of(found.cells, known_tasks(parts.policy(), asked.visitor), alerts, queues(parts))
+    marks = (*marks_of(found.changes, whole=not asked.tasks), *alert_marks(asked, alerts))
+    data = Overview(
+        window.since_ns,
+        window.until_ns,
+        tuple(Waiting(one.words, one.task, one.since_ns) for one in needs),
+        tuple(TaskFigures(one.task, one.calls, one.alerts, one.cell.figures if one.cell else ()) for one in rows),
+        tuple(Happening(mark.at_ns, mark.kind, mark.words) for mark in sorted(marks, key=lambda one: one.at_ns)),
+    )
+    return Built(data, (table_of(asked, rows),), charts_of(window, found.steps, rows, marks), extra=shown(needs, marks))
+
+
+def shown(needs: Sequence[Need], marks: Sequence[Mark]) -> Mapping[str, object]:
+    """What only the template wants."""
+    return {"needs": needs, "marks": sorted(marks, key=lambda one: one.at_ns)}
+
+
+def rows_of(
+    cells: Sequence[Cell], declared: Sequence[str], alerts: Sequence[Alert], queue: Mapping[str, int]
+) -> tuple[TaskRow, ...]:
+    """A row for each task that is declared or had calls: those with alerts first, then by calls; what no task claims
+    comes last.
+    """
+    by_task = {cell.task: cell for cell in cells}
+    names = dict.fromkeys((*declared, *sorted(by_task)))
+    active = [alert.place.task for alert in alerts if alert.is_active]
+    rows = [TaskRow(name, active.count(name), queue.get(name), by_task.get(name)) for name in names]
+    return tuple(sorted(rows, key=lambda row: (row.task.startswith("("), -row.alerts, -row.calls, row.task)))
+
+
+def queues(parts: Parts) -> dict[str, int]:
+    """How many calls wait at the engines of each task's model, where they say so."""
+    waiting: dict[str, int] = {}
+    for gauge in parts.gauges():
+        if gauge.signal == QUEUE and gauge.task:
+            waiting[gauge.task] = waiting.get(gauge.task, 0) + round(gauge.value)
+    return waiting
+
+
+def table_of(asked: Asked, rows: Sequence[TaskRow]) -> Table[TaskRow]:
+    """The table: five columns of behaviour, five of infrastructure."""
+
+    def calls(row: TaskRow, **filters: str | bool) -> str:
+        return asked.calls(task=row.task, **filters)
+
+    left, right = "Behaviour", "Infrastructure"
+    columns: tuple[Column[TaskRow], ...] = (
+        Column("task", "task", lambda row: row.task, named, lambda row: place_of(asked, row.task)),
+        rate_column("parse_rate", "parse", lambda row: calls(row, failing=True), left),
+        rate_column("tool_validity", "tools", lambda row: calls(row, bad_tool_call=True), left),
+        rate_column("completion", "done", lambda row: asked.task(row.task), left),
+        bars_column("output_length", "length", lambda row: calls(row, order="longest"), left),
+        value_column("cost_per_completed", "cost", lambda row: calls(row, order="dearest"), left, "per done"),
+        value_column("request_rate", "calls", calls, right, "per s"),
+        value_column("error_rate", "errors", lambda row: calls(row, failing=True), right),
+        quantile_column("ttft", 0.95, "ttft p95", lambda row: calls(row, order="slowest_first_token"), right),
+        quantile_column("tpot", 0.95, "tpot p95", lambda row: calls(row, order="slowest"), right),
+        Column(
+            "queue",
+            "queue",
+            lambda row: row.queue,
+            lambda row: written.NOTHING if row.queue is None else written.number(row.queue),
+            lambda row: asked.to("/replicas") if row.queue is not None else None,
+            says="Calls that wait at the engines of the task's model.",
+            numeric=True,
+            group=right,
+        ),
+    )
+    return Table("tasks", "Tasks", columns, rows, NO_CALLS, lambda row: place_of(asked, row.task))
+
+
+def place_of(asked: Asked, task: str) -> str:
+    """Where a task is shown; what no task claims has a page of its own."""
+    return asked.to("/undeclared") if task == UNDECLARED else asked.task(task)
+
+
+def named(row: TaskRow) -> Markup:
+    """A task's name with its state: a sign and, for those who hear it, a word."""
+    kind, sign, word = ("bad", "!", f"{row.alerts} open alerts: ") if row.alerts else ("good", "\u2713", "")
+    if not row.calls and not row.alerts:
+        kind, sign, word = "idle", "\u00b7", "no calls: "
+    return Markup(
+        '<span class="state {}"><span class="sign" aria-hidden="true">{}</span><span class="heard">{}</span></span> {}'
+    ).format(kind, sign, word, row.task)
+
+
+def charts_of(
+    window: Window, steps: Sequence[Cell], rows: Sequence[TaskRow], marks: Sequence[Mark]
+) -> tuple[Chart, ...]:
+    """Parse rate and p95 of the time to the first token, by task, over the same time."""
+    names = {row.task: row.task for row in rows if row.calls}
+    chosen = dict(list(names.items())[:MOST_LINES])
+    says = f"the {MOST_LINES} tasks that stand first" if len(names) > MOST_LINES else ""
+    ends = (window.since_ns, window.until_ns, marks, says)
+    return (
+        Chart(
+            "parse",
+            "Parse rate",
+            "share",
+            window.steps,
+            lines_of(steps, "parse_rate", window.steps, chosen),
+            *ends,
+        ),
+        Chart(
+            "ttft",
+            "Time to first token, p95",
+            "s",
+            window.steps,
+            lines_of(steps, "ttft", window.steps, chosen, 0.95),
+            *ends,
+        ),
+    )
 
 
 PAGE: Final = Page("overview", "/", "Overview", "is anything wrong, and since when", Overview, build, "Overview", "o")
