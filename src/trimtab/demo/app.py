@@ -25,6 +25,7 @@ from trimtab.demo.completions import TextExchange
 from trimtab.demo.engine import Bounds, Engine, ServedModel
 from trimtab.demo.exchange import Exchange, Service, encoded
 from trimtab.demo.llama import Llama
+from trimtab.demo.metrics import exposition
 from trimtab.demo.replies import Embedding, Embeddings, EmbeddingUsage, Model, Models, error_body, event
 from trimtab.demo.requests import ChatRequest, CompletionRequest, EmbeddingRequest, Generation, read, texts_of
 from trimtab.demo.template import ChatTemplate
@@ -38,7 +39,7 @@ DEFAULT_NAMES = ("jobs-small", "jobs-mid")
 CONTEXT_TOKENS = 2048
 BODY_LIMIT_BYTES = 8 << 20
 INPUTS_LIMIT = 256
-ROUTES = "POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models and /health"
+ROUTES = "POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models, /health and /metrics"
 CLIENT_GONE = 499  # nobody reads it; some logs know it under this number
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ def read_model(name: str, folder: Path = MODELS) -> ServedModel:
 
 def build_app(models: Sequence[ServedModel], clock: Clock, bounds: Bounds | None = None) -> Starlette:
     """The application that serves these models; its engine runs from the start of its lifespan to the end."""
-    engine = Engine(models, bounds or Bounds())
+    engine = Engine(models, bounds or Bounds(), clock.monotonic)
     seeds = random.Random()  # noqa: S311 - for sampling, not secrecy
     api = _Api(Service(engine, clock, IdSource(), seeds))
 
@@ -71,6 +72,7 @@ def build_app(models: Sequence[ServedModel], clock: Clock, bounds: Bounds | None
             Route("/v1/models", api.models, methods=["GET"]),
             Route("/v1/models/{name}", api.model, methods=["GET"]),
             Route("/health", api.health, methods=["GET"]),
+            Route("/metrics", api.metrics, methods=["GET"]),
         ],
         exception_handlers={EngineRefusal: _failed, HTTPException: _failed, Exception: _failed},
         lifespan=lifespan,
@@ -82,7 +84,8 @@ class _Api:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._since = service.clock.wall_ns() // 1_000_000_000
+        self._started_s = service.clock.wall_ns() / 1e9
+        self._since = int(self._started_s)
 
     async def chat(self, request: Request) -> Response:
         body = read(ChatRequest, await _content(request))
@@ -123,6 +126,10 @@ class _Api:
         open_answers = {name: engine.open_answers(name) for name in engine.models}
         report = {"status": engine.failure or "ok", "open_answers": open_answers}
         return Response(msgspec.json.encode(report), 503 if engine.failure else 200, media_type="application/json")
+
+    async def metrics(self, _: Request) -> Response:
+        text = exposition(self._service.engine.tallies, self._started_s)
+        return Response(text, media_type="text/plain; version=0.0.4")
 
     def _described(self, model: ServedModel) -> Model:
         return Model(model.name, self._since, model.network.context_tokens)

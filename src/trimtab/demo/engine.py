@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from trimtab.demo.llama import Llama
+from trimtab.demo.metrics import Tally
 from trimtab.demo.scheduler import Answer, Order, Piece, Scheduler
 from trimtab.demo.template import ChatTemplate
 from trimtab.demo.text import Vocabulary
@@ -82,13 +83,16 @@ class Engine:
     back with a single wake-up of the loop.
     """
 
-    def __init__(self, models: Sequence[ServedModel], bounds: Bounds) -> None:
+    def __init__(self, models: Sequence[ServedModel], bounds: Bounds, now: Callable[[], float] = lambda: 0.0) -> None:
+        """`now` gives monotonic seconds, for what the engine tells of its times."""
         self.models = {model.name: model for model in models}
         self.bounds = bounds
         self.failure: str | None = None
         self._schedulers: Mapping[str, Scheduler] = {
             model.name: Scheduler(model.network, model.vocabulary, bounds.slots) for model in models
         }
+        self.tallies = {model.name: Tally(bounds.slots * model.network.context_tokens) for model in models}
+        self._now = now
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._streams: dict[Answer, Stream] = {}
         self._embeddings: set[asyncio.Future[list[Array]]] = set()
@@ -119,6 +123,7 @@ class Engine:
         stream = Stream(self, model, answers)
         for answer in answers:
             self._streams[answer] = stream
+            self.tallies[model].opened(answer, self._now())
             self._commands.put(partial(scheduler.admit, answer))
         return stream
 
@@ -126,6 +131,7 @@ class Engine:
         """Abort whatever of a stream has not ended."""
         for answer in stream.answers:
             if self._streams.pop(answer, None):
+                self.tallies[stream.model].aborted(answer)
                 self._commands.put(partial(self._schedulers[stream.model].abort, answer))
 
     async def embed(self, model: str, inputs: Sequence[Sequence[int]]) -> list[Array]:
@@ -181,10 +187,12 @@ class Engine:
             command()
 
     def _deliver(self, pieces: Sequence[Piece]) -> None:
+        now = self._now()
         for piece in pieces:
             stream = self._streams.get(piece.answer)
             if stream is None:
                 continue
+            self.tallies[stream.model].grew(piece, now)
             if piece.finish:
                 del self._streams[piece.answer]
             stream.put(piece)
