@@ -32,15 +32,18 @@ from trimtab.processes.data_api import data_endpoints
 from trimtab.processes.dead import Undertaker
 from trimtab.processes.dead_api import dead_endpoints
 from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.resend import Send
 from trimtab.processes.routes import Site, site
+from trimtab.processes.signals_api import signal_endpoints
 from trimtab.processes.status import lock_differences
 from trimtab.processes.tool_shapes import Drifting
 from trimtab.signals.engine.view import EngineView
+from trimtab.signals.figure import Gauge
 from trimtab.store.ingest import Observer
 from trimtab.store.telemetry import Batch
 
@@ -120,23 +123,20 @@ async def serve_control(
         live.changed()
 
     desk = Desk(lambda: parts.open_stores(observe), parts.clock)
-    metrics = Metrics(
-        recorded,
-        Host(
-            board=parts.board,
-            lag=lambda: (desk.lag, desk.state.up),
-            dead=lambda: desk.dead,
-            identity=parts.identity,
-            drifting=lambda: (*desk.drifting, *parts.tools()),
-            lock_differences=lambda: lock_differences(settings.run),
-            engines=parts.engines,
-        ),
-    )
+    metrics = Metrics(recorded, _host(settings, parts, desk))
     undertaker = Undertaker(desk, parts.send)
     further = [row for rows in parts.desk_rows for row in rows(desk)]
-    own = (*dead_endpoints(undertaker, parts.clock), *data_endpoints(desk, parts.clock))
+
+    def said() -> tuple[Gauge, ...]:
+        return gauges(desk.dead, parts.board(), parts.identity(), desk.lag, parts.engines())
+
+    own = (
+        *dead_endpoints(undertaker, parts.clock),
+        *data_endpoints(desk, parts.clock),
+        *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
+    )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
-    served = _site(settings, parts, desk, live, api)
+    served = _site(settings, parts, desk, live, api, said)
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
             (_listener(served.network, settings.listen), tcp),
@@ -161,6 +161,19 @@ async def serve_control(
                 server.should_exit = True
 
 
+def _host(settings: ControlSettings, parts: ControlParts, desk: Desk) -> Host:
+    """What is read when metrics are asked for."""
+    return Host(
+        board=parts.board,
+        lag=lambda: (desk.lag, desk.state.up),
+        dead=lambda: desk.dead,
+        identity=parts.identity,
+        drifting=lambda: (*desk.drifting, *parts.tools()),
+        lock_differences=lambda: lock_differences(settings.run),
+        engines=parts.engines,
+    )
+
+
 def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics: Metrics) -> Sources:
     return Sources(
         parts.clock,
@@ -175,7 +188,14 @@ def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics
     )
 
 
-def _site(settings: ControlSettings, parts: ControlParts, desk: Desk, live: Live, api: Sequence[Endpoint]) -> Site:
+def _site(
+    settings: ControlSettings,
+    parts: ControlParts,
+    desk: Desk,
+    live: Live,
+    api: Sequence[Endpoint],
+    said: Callable[[], Sequence[Gauge]],
+) -> Site:
     """All that is served. Without keys only our own names are answered to, so that no page in a browser reaches it
     under another one.
     """
@@ -183,7 +203,7 @@ def _site(settings: ControlSettings, parts: ControlParts, desk: Desk, live: Live
     cookie = f"trimtab_session_{settings.listen.port}"
     keyed = KeyGate(parts.key_finder, parts.sessions, parts.clock, cookie)
     gate = OpenGate() if settings.is_open else keyed
-    pages = Parts(parts.clock, Asker(desk, parts.clock), parts.snapshot, dead=lambda: desk.dead)
+    pages = Parts(parts.clock, Asker(desk, parts.clock), parts.snapshot, dead=lambda: desk.dead, gauges=said)
     return site(api, pages, gate, live, secure=settings.listen.tls is not None, hosts=hosts)
 
 

@@ -24,6 +24,14 @@ def since_ns(text: str, now_ns: int) -> int:
     return max(0, int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000)
 
 
+def span_s(text: str) -> int:
+    """A length of time in seconds: `30m`, `1h`, `7d`; raises `ValueError` with what to write instead."""
+    found = AGO.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"`{text[:40]}` is no length of time; write 5m, 1h or 1d")
+    return int(found[1]) * UNITS_S[found[2]]
+
+
 def clock_text(at_ns: int) -> str:
     """A time as people read it: local, to the second, with its zone."""
     return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
