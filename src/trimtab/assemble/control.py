@@ -20,20 +20,25 @@ from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
+from trimtab.console.endpoint import Endpoint
 from trimtab.database.migrate import open_state
 from trimtab.gateway.board import Board
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
+from trimtab.journal.alerts import AlertStore
 from trimtab.journal.judgements import Judgements
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.policy.watch import Watch
+from trimtab.processes.alert_api import alert_endpoints
+from trimtab.processes.alert_sight import Sight
+from trimtab.processes.alert_watch import AlertWatch
 from trimtab.processes.changes import Changes
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import whole_tasks
-from trimtab.processes.desk import Stores
+from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.feedback_api import FeedbackParts, feedback_endpoints
 from trimtab.processes.identity import IdentityWatch, Locked
@@ -93,11 +98,8 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     noted = changes(directory, orders.epoch, clock)
     corrections = kept_bodies(directory, orders.epoch, clock)
     key = directory.operator_key.read_text
-    listen, snapshot = orders.control.listen, in_force.snapshot
-    gateway = msgspec.structs.replace(snapshot.gateway.listen, port=orders.gateway_port)
-    is_open = not snapshot.keys_required and listen.host in LOOPBACK
-    settings = ControlSettings(listen, directory.control_socket, directory.run, snapshot.environment, is_open)
-
+    settings = _settings(orders, directory, in_force.snapshot)
+    gateway = msgspec.structs.replace(in_force.snapshot.gateway.listen, port=orders.gateway_port)
     pool, signers = Pool(clock), Signers(Secrets().read, clock)
     lock = LockInForce(directory.run, Path(orders.root))
     watch = _identity_watch(orders, in_force, directory, ReplicaClient(pool, signers), noted)
@@ -105,6 +107,14 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     watched = WatchInForce(directory.run).read
     known = KnownWatch(watched)
     engines = _engine_watch(in_force, watched, MetricsClient(pool, signers), noted)
+    alerts = _alert_watch(directory, watched, board, watch, tools)
+
+    async def judge(desk: Desk) -> None:
+        await Judge(desk, gateway_asker(gateway, key), known, noted, clock).run()
+
+    def rows(desk: Desk) -> tuple[Endpoint, ...]:
+        return feedback_endpoints(desk, clock, FeedbackParts(noted, corrections, IdSource()))
+
     parts = ControlParts(
         clock=clock,
         open_stores=_opening(orders, in_force, directory, lock, noted, known),
@@ -115,32 +125,31 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         sessions=SessionStore(state, clock),
         send=gateway_sender(gateway, key),
         works=(watch.run, tools.run),
-        desk_works=(engines.run, lambda desk: Judge(desk, gateway_asker(gateway, key), known, noted, clock).run()),
-        desk_rows=(lambda desk: feedback_endpoints(desk, clock, FeedbackParts(noted, corrections, IdSource())),),
+        desk_works=(engines.run, judge, alerts.run),
+        desk_rows=(rows, lambda desk: alert_endpoints(alerts, clock)),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,
         engines=lambda: engines.views,
         watch=watched,
     )
 
-    def ready() -> None:
-        channel.send(Ready())
-        channel.send(Using(in_force.snapshot.digest))
-
     gc.set_threshold(*GC_THRESHOLD)
     obeying = asyncio.ensure_future(_obey(channel, in_force, stop))
     try:
-        await serve_control(settings, parts, stop, ready)
+        await serve_control(settings, parts, stop, lambda: _tell_ready(channel, in_force))
     finally:
         obeying.cancel()
-        signers.close()
         await pool.close()
-        noted.close()
-        corrections.close()
-        state.close()
-        board.close()
+        for held in (signers, noted, corrections, state, board):
+            held.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _settings(orders: ControlOrders, directory: DataDirectory, snapshot: Snapshot) -> ControlSettings:
+    listen = orders.control.listen
+    is_open = not snapshot.keys_required and listen.host in LOOPBACK
+    return ControlSettings(listen, directory.control_socket, directory.run, snapshot.environment, is_open)
 
 
 def _opening(
@@ -196,6 +205,15 @@ def _engine_watch(
     return EngineWatch(lambda: in_force.snapshot, watched, client, noted, SystemClock(), draw)
 
 
+def _alert_watch(
+    directory: DataDirectory, watched: Callable[[], Watch], board: Board, watch: IdentityWatch, tools: ToolWatch
+) -> AlertWatch:
+    """What holds all that comes against the rules on alerts."""
+    clock = SystemClock()
+    sight = Sight(lambda: board.view(clock.monotonic()), lambda: watch.figures, lambda: tools.drifting)
+    return AlertWatch(lambda: AlertStore(open_state(directory.state)), watched, sight, clock, IdSource())
+
+
 def _tool_watch(
     orders: ControlOrders, in_force: InForce, directory: DataDirectory, lock: LockInForce, noted: Changes
 ) -> ToolWatch:
@@ -209,6 +227,11 @@ def _tool_watch(
         SystemClock(),
         random.Random(),  # noqa: S311 - when to look, not secrecy
     )
+
+
+def _tell_ready(channel: Channel[Report, Directive], in_force: InForce) -> None:
+    channel.send(Ready())
+    channel.send(Using(in_force.snapshot.digest))
 
 
 async def _obey(channel: Channel[Report, Directive], in_force: InForce, stop: asyncio.Event) -> None:

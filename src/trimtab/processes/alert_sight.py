@@ -27,7 +27,7 @@ CHANGED: Final = "changed"
 
 @dataclass(frozen=True)
 class Sight:
-    """Where it is seen."""
+    """Where it is seen: the board, what was found of models, and of tools at their servers."""
 
     board: Callable[[], BoardView | None] = lambda: None
     identity: Callable[[], Figures] = Figures
@@ -65,7 +65,7 @@ class Happenings:
                 case "model_changed":
                     found += self._changed(rule, watch)
                 case "tool_changed":
-                    found += self._drifting(rule)
+                    found += self._drifting(rule, desk.drifting)
         return found
 
     def _silent(
@@ -104,9 +104,9 @@ class Happenings:
             if one.standing.state == CHANGED
         ]
 
-    def _drifting(self, rule: AlertRule) -> list[Found]:
+    def _drifting(self, rule: AlertRule, learned: Iterable[Drifting]) -> list[Found]:
         by_tool: dict[str, Drifting] = {}
-        for one in self._sight.drifting():
+        for one in (*learned, *self._sight.drifting()):
             by_tool.setdefault(one.tool, one)
         return [
             _found(rule, Place("", rule.name, tool), one.since_ns, f"{one.class_}: {one.words}")
