@@ -18,6 +18,8 @@ from trimtab.store.slices import SPREADS, Dimension, Slice, SliceQuery
 from trimtab.store.telemetry import MINUTE_NS
 
 SECOND_NS: Final = 1_000_000_000
+MOST_FIGURES: Final = 100_000
+"""How many figures one question may come to; one that has more is refused."""
 OfReadings = Literal["task", "model", "prompt", "lock"]
 OfScores = Literal["task", "model", "replica", "prompt", "lock", "key"]
 Key = tuple[str, str, int]
@@ -64,6 +66,8 @@ def figures(telemetry: Counted, query: FigureQuery, gauges: Sequence[Gauge] = ()
     wanted = _wanted(query.signals)
     since, until = query.since_ns // MINUTE_NS * MINUTE_NS, -(-query.until_ns // MINUTE_NS) * MINUTE_NS
     taken = _taken(telemetry, query, wanted, since, until)
+    if len(taken) * len(wanted) > MOST_FIGURES:
+        raise ValueError(f"it would be over {MOST_FIGURES:,} figures; ask for fewer signals, a larger step or one task")
     is_whole = not query.step_s
     earlier: Mapping[Key, Taken] = {}
     if is_whole and query.before:
