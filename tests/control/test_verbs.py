@@ -20,6 +20,7 @@ from trimtab.processes.directory import DataDirectory
 from trimtab.processes.status import Status
 from trimtab.record.events import Settled, ToolOutcome
 from trimtab.reports.report import Report
+from trimtab.store.search import CallPage
 
 ID = "g0-0123456789ab-7"
 
@@ -96,6 +97,26 @@ def test_calls_tail_as_json_lines(say) -> None:  # type: ignore[no-untyped-def]
 def test_calls_tail_of_nothing(say) -> None:  # type: ignore[no-untyped-def]
     """A filter that nothing passes is a sentence, not an empty table."""
     assert "No such call has ended." in say("calls", "tail", "--outcome", "deadline_gap").out
+
+
+def test_calls_search(say) -> None:  # type: ignore[no-untyped-def]
+    """Options narrow the search; the page says how to go on, and what then comes is behind it."""
+    said = say("calls", "search", "--task", "route", "--bad-tool-call", "--min", "attempts=1", "--limit", "20")
+    assert said.status == 0
+    rows = [line for line in said.out.splitlines() if "g0-0123456789ab-" in line and "Next" not in line]
+    assert len(rows) == 20
+    after = said.out.split()[-1]
+    rest = msgspec.json.decode(say("calls", "search", "--after", after, "--json").out, type=CallPage)
+    assert (len(rest.calls), rest.after) == (10, "")
+    assert not {one.admitted.call for one in rest.calls} & {word for row in rows for word in row.split()}
+
+
+def test_calls_search_for_nothing(say) -> None:  # type: ignore[no-untyped-def]
+    """A search that finds nothing says so; a bound that is none is not understood."""
+    assert "No such call has ended." in say("calls", "search", "no such words", "--failing").out
+    said = say("calls", "search", "--min", "speed=1")
+    assert said.status == 2
+    assert "total (seconds)" in " ".join(said.err.split())
 
 
 def test_calls_show(say) -> None:  # type: ignore[no-untyped-def]
@@ -181,6 +202,7 @@ def test_report_where_nothing_runs(resting: Path) -> None:
         assert said.status == 0
         assert "route 12 calls" in said.words
     assert f"call {ID} ok" in outside(resting, "calls", "show", ID).words
+    assert ID in outside(resting, "calls", "search", "--model", "small").out
 
 
 def test_nothing_to_follow_where_nothing_runs(resting: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -10,10 +10,12 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Struct
+from starlette.datastructures import QueryParams
 
 from trimtab.assemble.stores import open_stores
 from trimtab.cli.control_client import ControlClient, refusal
 from trimtab.clock import Clock, SystemClock
+from trimtab.console.call_query import call_search
 from trimtab.declare.load import Reading, read
 from trimtab.declare.project import Project
 from trimtab.errors import DeclarationError, DirectoryInUse, TrimtabError
@@ -29,6 +31,7 @@ from trimtab.record.events import Attempt, Settled
 from trimtab.reports.prompts import PromptReports, prompt_reports
 from trimtab.reports.report import Report, Scope, compile_report
 from trimtab.reports.window import since_ns
+from trimtab.store.search import CallPage
 from trimtab.store.telemetry import CallDetail, CallFilter, ReportQuery
 
 
@@ -85,6 +88,9 @@ class Answers(Protocol):
 
     def calls(self, wanted: Wanted) -> tuple[Settled, ...]:
         """The calls that ended last, newest first."""
+
+    def search(self, asked: Sequence[tuple[str, str]]) -> CallPage:
+        """A page of calls, by parameters as `console/call_query` reads them."""
 
     def call(self, call: str) -> CallDetail:
         """One call with its attempts."""
@@ -146,6 +152,10 @@ class AskedAnswers:
         """The calls that ended last, newest first."""
         return msgspec.json.decode(self._get(f"/api/calls{wanted.query()}"), type=CallList).calls
 
+    def search(self, asked: Sequence[tuple[str, str]]) -> CallPage:
+        """A page of calls, by parameters as `console/call_query` reads them."""
+        return msgspec.json.decode(self._get(f"/api/calls?{urlencode(list(asked))}"), type=CallPage)
+
     def call(self, call: str) -> CallDetail:
         """One call with its attempts."""
         return msgspec.json.decode(self._get(f"/api/calls/{quote(call, safe='')}"), type=CallDetail)
@@ -201,6 +211,12 @@ class OwnAnswers:
         limit = wanted.limit or CallFilter.limit
         narrowed = CallFilter(wanted.task, wanted.model, wanted.outcome, since, limit, wanted.lock)
         return self._open().telemetry.tail(narrowed)
+
+    def search(self, asked: Sequence[tuple[str, str]]) -> CallPage:
+        """A page of calls, by parameters as `console/call_query` reads them."""
+        query = QueryParams(list(asked))
+        wanted = call_search(query, tuple(query.getlist("task")), self._clock.wall_ns())
+        return self._open().telemetry.search(wanted)
 
     def call(self, call: str) -> CallDetail:
         """One call with its attempts."""

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from trimtab.cli.answers import Answers, Bodies, CallShown, Wanted, answers
 from trimtab.cli.call_text import call_text, calls_table
+from trimtab.cli.calls_search import search
 from trimtab.cli.screen import PROJECT, SINCE, TASKS, console, next_verb, plain, say, say_json
 from trimtab.record.events import Settled
 from trimtab.reports.foreign import plain_text
@@ -31,6 +32,9 @@ SHOWN_LINES = 40
 @click.group()
 def command() -> None:
     """The calls that were made."""
+
+
+command.add_command(search)
 
 
 @command.command(epilog=EXIT)

@@ -82,7 +82,7 @@ def call_search(asked: QueryParams, tasks: tuple[str, ...], now_ns: int, limit: 
             text=asked.get("text", ""),
             order=asked.get("order") or "newest",  # type: ignore[arg-type]  # it is held against the orders there are
             after=asked.get("after", ""),
-            limit=int(asked.get("limit") or limit),
+            limit=_limit(asked.get("limit", ""), limit),
         )
     except ValueError as wrong:
         raise InvalidRequest(detail=str(wrong)) from wrong
@@ -100,6 +100,12 @@ def _range(asked: QueryParams, measure: CallMeasure) -> Range | None:
     if least is None and most is None:
         return None
     return Range(measure, None if least is None else least * scale, None if most is None else most * scale)
+
+
+def _limit(text: str, limit: int) -> int:
+    if text and not text.isdecimal():
+        raise ValueError(f"?limit={text[:40]} is not a number from 1 to {MAX_LIMIT}")
+    return int(text[:10]) if text else limit
 
 
 def _number(asked: QueryParams, name: str) -> float | None:

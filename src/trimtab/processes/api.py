@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from trimtab.access.keys import Key, Role
 from trimtab.clock import Clock
+from trimtab.console.call_query import SEARCH, call_search
 from trimtab.console.endpoint import Endpoint, Query, tasks_of, visitor_of
 from trimtab.console.problems import json_answer
 from trimtab.errors import InvalidRequest
@@ -28,16 +29,13 @@ from trimtab.record.events import Settled
 from trimtab.reports.prompts import PromptReports, prompt_reports
 from trimtab.reports.report import Report, Scope, compile_report
 from trimtab.reports.window import since_ns
-from trimtab.store.telemetry import CallDetail, CallFilter, ReportQuery
+from trimtab.store.search import CallPage
+from trimtab.store.telemetry import CallDetail, ReportQuery
 
-MAX_LIMIT: Final = 1000
 DEFAULT_WINDOW: Final = "24h"
 TASK: Final = Query("task", "a task; may be given again", many=True)
 MODEL: Final = Query("model", "a model by its name in the project")
-OUTCOME: Final = Query("outcome", "`ok`, an error's code, `client_gone` or `abandoned`")
 SINCE: Final = Query("since", "an age (30m, 1h, 7d) or a time (2026-11-01T10:30)")
-LOCK: Final = Query("lock", "a lock's id or its beginning; may be given again", many=True)
-LIMIT: Final = Query("limit", f"how many at most, 1 to {MAX_LIMIT}", int)
 BY: Final = tuple(Query(f"by_{what}", f"true tells {what}s apart", bool) for what in ("model", "prompt", "lock"))
 
 
@@ -92,9 +90,9 @@ def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
             "/api/calls",
             "viewer",
             api.calls,
-            "the calls that ended last",
-            answers=Calls,
-            query=(TASK, MODEL, OUTCOME, SINCE, LOCK, LIMIT),
+            "calls by what they are and by what was said, a page at a time",
+            answers=CallPage,
+            query=SEARCH,
         ),
         Endpoint(
             "GET", "/api/calls/{call}", "viewer", api.call, "one call with its attempts", answers=CallDetail, query=()
@@ -189,17 +187,9 @@ class Api:
         )
 
     async def calls(self, request: Request) -> Response:
-        """The calls that ended last: ?task=&model=&outcome=&since=&lock=&limit=."""
-        asked = request.query_params
-        wanted = CallFilter(
-            tasks=tasks_of(request),
-            model=asked.get("model", ""),
-            outcome=asked.get("outcome", ""),
-            since_ns=self._since(asked["since"]) if "since" in asked else 0,
-            limit=_limit(asked.get("limit", "50")),
-            locks=tuple(request.query_params.getlist("lock")),
-        )
-        return json_answer({"calls": await self._from.desk.ask(lambda stores: stores.telemetry.tail(wanted))})
+        """A page of the calls that are wanted, as `console/call_query` reads them."""
+        wanted = call_search(request.query_params, tasks_of(request), self._from.clock.wall_ns())
+        return json_answer(await self._from.desk.ask(lambda stores: stores.telemetry.search(wanted)))
 
     async def call(self, request: Request) -> Response:
         """One call with its attempts."""
@@ -274,12 +264,6 @@ class Health(msgspec.Struct, frozen=True):
     status: str
 
 
-class Calls(msgspec.Struct, frozen=True):
-    """Calls, the one that ended last first."""
-
-    calls: tuple[Settled, ...]
-
-
 class CallBodies(msgspec.Struct, frozen=True):
     """What was said in one call, as text; None where it was not kept."""
 
@@ -312,12 +296,6 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     tasks: tuple[str, ...] = ()
     role: Role = "client"
-
-
-def _limit(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= MAX_LIMIT:
-        raise InvalidRequest(detail=f"?limit={text} is not a number from 1 to {MAX_LIMIT}")
-    return int(text)
 
 
 def _decoded(body: bytes) -> NewKey:
