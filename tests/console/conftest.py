@@ -27,7 +27,7 @@ from trimtab.errors import StoreError
 from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import Tally
 from trimtab.policy.snapshot import Snapshot
-from trimtab.signals.alerts.alert import Alert
+from trimtab.signals.alerts.shown import AlertShown
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
 from trimtab.testing import JumpingClock
@@ -72,12 +72,12 @@ class Scene:
     live: Live = field(default_factory=Live)
     policy: Snapshot = field(default_factory=snapshot)
     tallies: tuple[Tally, ...] = ()
-    alerts: tuple[Alert, ...] = ()
+    alerts: tuple[AlertShown, ...] = ()
     needs: tuple[Need, ...] = ()
 
     @property
     def parts(self) -> Parts:
-        async def alerts(since_ns: int, until_ns: int) -> Sequence[Alert]:
+        async def alerts(since_ns: int, until_ns: int) -> Sequence[AlertShown]:
             return self.alerts
 
         async def needs() -> Sequence[Need]:

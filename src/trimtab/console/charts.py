@@ -20,8 +20,9 @@ LEFT: Final = 52
 RIGHT: Final = 8
 TOP: Final = 8
 BOTTOM: Final = 18
-SPARK_WIDTH: Final = 96
+SPARK_WIDTH: Final = 88
 SPARK_HEIGHT: Final = 18
+METER: Final = 64
 MOST_LINES: Final = 6
 Unit = Literal["share", "s", "usd", "tokens", "count", "per_s", "bytes"]
 Points = Sequence[float | None]
@@ -121,7 +122,7 @@ def data(chart: Chart) -> Markup:
         ],
         "since": chart.since_ns // 1_000_000_000,
         "until": chart.until_ns // 1_000_000_000,
-        "span": span(chart),
+        "span": _with_room(span(chart)),
         "marks": [
             {
                 "at": mark.at_ns // 1_000_000_000,
@@ -183,7 +184,7 @@ def meter(part: float | None, words: str = "") -> Markup:
     return Markup(
         '<svg class="meter" width="{}" height="8" viewBox="0 0 {} 8" role="img" aria-label="{}">'
         '<rect class="all" width="{}" height="8"/><rect class="part" width="{}" height="8"/></svg>'
-    ).format(SPARK_WIDTH, SPARK_WIDTH, words, SPARK_WIDTH, _f(SPARK_WIDTH * min(1.0, max(0.0, part))))
+    ).format(METER, METER, words or written.share(part), METER, _f(METER * min(1.0, max(0.0, part))))
 
 
 def regrouped(bins: Sequence[tuple[float, float, int]], groups: int = 24) -> tuple[int, ...]:
@@ -294,6 +295,11 @@ def _in_words(chart: Chart) -> str:
 
 def _clear(values: Points) -> list[float | None]:
     return [value if _is(value) else None for value in values]
+
+
+def _with_room(ends: tuple[float, float]) -> tuple[float, float]:
+    """A little above the most, so that a line along the edge is seen whole."""
+    return ends[0], ends[1] + (ends[1] - ends[0]) * 0.04
 
 
 def _is(value: float | None) -> TypeGuard[float]:

@@ -62,8 +62,10 @@ def plain_rate_column(signal: str, head: str, href: Href[R] | None = None, group
     )
 
 
-def value_column(signal: str, head: str, href: Href[R] | None = None, group: str = "", unit: str = "") -> Column[R]:
-    """An amount in its unit."""
+def value_column(
+    signal: str, head: str, href: Href[R] | None = None, group: str = "", unit: str = "", times: float = 1.0
+) -> Column[R]:
+    """An amount in its unit; shown for so many `times`, which the head must say: cost of 1,000 calls, not of one."""
 
     def value(row: R) -> Value:
         figure = figure_of(row, signal)
@@ -73,7 +75,7 @@ def value_column(signal: str, head: str, href: Href[R] | None = None, group: str
         key=signal,
         head=head,
         value=value,
-        show=lambda row: told(figure_of(row, signal)),
+        show=lambda row: told(figure_of(row, signal), times),
         href=lambda row: href(row) if href is not None and figure_of(row, signal) else None,
         says=BY_NAME[signal].says,
         unit=unit,
@@ -152,13 +154,13 @@ def told_quantile(figure: Figure, level: float) -> str:
     return in_unit(found.value if found is not None else None, BY_NAME[figure.signal].unit)
 
 
-def told(figure: Figure | None) -> str | Markup:
-    """A figure as text: a share with its interval, everything else in its unit."""
+def told(figure: Figure | None, times: float = 1.0) -> str | Markup:
+    """A figure as text: a share with its interval, everything else in its unit, for so many `times`."""
     if figure is None:
         return Markup('<span class="none">{}</span>').format(written.NOTHING)
     if figure.kind == "ratio":
         return written.rate(figure)
-    return in_unit(figure.value, BY_NAME[figure.signal].unit)
+    return in_unit(None if figure.value is None else figure.value * times, BY_NAME[figure.signal].unit)
 
 
 def in_unit(value: float | None, unit: str) -> str:
@@ -181,8 +183,8 @@ def told_change(figure: Figure) -> Markup:
     if change is None or change.difference is None:
         return Markup('<span class="none" title="nothing to hold it against">{}</span>').format(written.NOTHING)
     kind, word = _VERDICTS[change.verdict]
-    return Markup('<span class="state {}" title="{}">{} <span class="word">{}</span></span>').format(
-        kind, _before(figure, change), _difference(figure, change.difference), word
+    return Markup('<span class="state {}" title="{}">{}{}</span>').format(
+        kind, _before(figure, change), _difference(figure, change.difference), f" {word}" if word else ""
     )
 
 
@@ -233,13 +235,14 @@ _VERDICTS: Final = {
     "better": ("good", "better"),
     "worse": ("bad", "worse"),
     "changed": ("warn", "changed"),
-    "": ("idle", "no clear change"),
+    "": ("idle", ""),
 }
 
 
 def _before(figure: Figure, change: Compared) -> str:
     unit = BY_NAME[figure.signal].unit
-    return f"before {in_unit(change.value, unit)} of {written.exact(change.n)}"
+    clear = "" if change.verdict else "; no clear change"
+    return f"before {in_unit(change.value, unit)} of {written.exact(change.n)}{clear}"
 
 
 def _difference(figure: Figure, difference: float) -> str:

@@ -130,13 +130,18 @@ def size(bytes_: float | None) -> str:
 
 
 def when(at_ns: int | None, zone: tzinfo, now_ns: int | None = None) -> Markup:
-    """A time as `<time>`: local to the second, the day too if it is another one than today; absolute on hover."""
+    """A time as `<time>`: local to the second, with the day unless that is today; absolute on hover."""
     if not at_ns:
         return Markup('<span class="none">{}</span>').format(NOTHING)
     local = datetime.fromtimestamp(at_ns // SECOND_NS, zone)
-    today = now_ns is not None and datetime.fromtimestamp(now_ns // SECOND_NS, zone).date() == local.date()
+    now = datetime.fromtimestamp(now_ns // SECOND_NS, zone) if now_ns is not None else None
+    told = "%Y-%m-%d %H:%M:%S"
+    if now is not None and now.date() == local.date():
+        told = "%H:%M:%S"
+    elif now is not None and now.year == local.year:
+        told = "%d %b %H:%M:%S"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        stamp(at_ns), absolute(at_ns, zone), local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+        stamp(at_ns), absolute(at_ns, zone), local.strftime(told)
     )
 
 

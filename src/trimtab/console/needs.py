@@ -9,36 +9,31 @@ from trimtab.console.charts import Mark
 from trimtab.console.format import exact
 from trimtab.console.page import Asked
 from trimtab.console.parts import Need, Parts
-from trimtab.signals.alerts.alert import Alert
+from trimtab.signals.alerts.shown import AlertShown
 
 
-def sort_of(alert: Alert) -> tuple[bool, bool, int]:
+def sort_of(alert: AlertShown) -> tuple[bool, bool, int]:
     """Pages before tickets, those nobody sees to before the others, the latest first."""
     return alert.severity != "page", alert.state == "acknowledged", -alert.began_ns
 
 
-def words_of(alert: Alert) -> str:
-    """An alert in a line."""
-    return alert.words or f"{alert.place.task or 'host'}: {alert.signal} {alert.evidence.direction}"
-
-
-async def alerts_of(asked: Asked, parts: Parts, task: str = "") -> tuple[Alert, ...]:
+async def alerts_of(asked: Asked, parts: Parts, task: str = "") -> tuple[AlertShown, ...]:
     """The alerts that are active or began in the range, as far as the visitor may see them, worst first."""
     found = await parts.alerts(asked.window.since_ns, asked.window.until_ns)
     seen = [
         one
         for one in found
         if one.state != "pending"
-        and (asked.visitor.sees(one.place.task) if one.place.task else not asked.tasks)
-        and task in ("", one.place.task)
+        and (asked.visitor.sees(one.task) if one.task else not asked.tasks)
+        and task in ("", one.task)
     ]
     return tuple(sorted(seen, key=sort_of))
 
 
-async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[Alert], task: str = "") -> tuple[Need, ...]:
+async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], task: str = "") -> tuple[Need, ...]:
     """Everything that waits for a person, the most urgent first."""
     found = [
-        Need("!", words_of(one), asked.to(f"/alerts/{quote(one.id, safe='')}"), one.place.task, one.began_ns)
+        Need("!", one.words, asked.to(f"/alerts/{quote(one.id, safe='')}"), one.task, one.began_ns)
         for one in alerts
         if one.state == "open"
     ]
@@ -50,10 +45,10 @@ async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[Alert], task: st
     return tuple(found)
 
 
-def alert_marks(asked: Asked, alerts: Sequence[Alert]) -> tuple[Mark, ...]:
+def alert_marks(asked: Asked, alerts: Sequence[AlertShown]) -> tuple[Mark, ...]:
     """When the alerts of the range began."""
     return tuple(
-        Mark(one.began_ns, words_of(one), "alert", asked.to(f"/alerts/{quote(one.id, safe='')}"))
+        Mark(one.began_ns, one.words, "alert", asked.to(f"/alerts/{quote(one.id, safe='')}"))
         for one in alerts
         if asked.window.since_ns <= one.began_ns < asked.window.until_ns
     )

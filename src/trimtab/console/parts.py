@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from trimtab.clock import Clock
 from trimtab.journal.dead_letters import DeadLetters, Tally
 from trimtab.policy.snapshot import Snapshot
-from trimtab.signals.alerts.alert import Alert
+from trimtab.signals.alerts.shown import AlertShown
 from trimtab.signals.figure import Gauge
 from trimtab.store.telemetry import Telemetry
 
@@ -93,7 +93,7 @@ async def no_needs() -> Sequence[Need]:
     return ()
 
 
-async def no_alerts(since_ns: int, until_ns: int) -> Sequence[Alert]:
+async def no_alerts(since_ns: int, until_ns: int) -> Sequence[AlertShown]:
     """No alert."""
     return ()
 
@@ -108,6 +108,6 @@ class Parts:
     asker: Asker
     policy: Callable[[], Snapshot]
     dead: Callable[[], Sequence[Tally]] = tuple
-    alerts: Callable[[int, int], Awaitable[Sequence[Alert]]] = no_alerts
+    alerts: Callable[[int, int], Awaitable[Sequence[AlertShown]]] = no_alerts
     needs: Callable[[], Awaitable[Sequence[Need]]] = no_needs
     gauges: Callable[[], Sequence[Gauge]] = tuple

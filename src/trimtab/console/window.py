@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -14,6 +14,8 @@ RANGES: Final = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_
 DEFAULT: Final = "6h"
 STEPS_S: Final = (60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 MOST_STEPS: Final = 180
+LEAST_STEPS: Final = 12
+CALLS_A_STEP: Final = 30
 LONGEST_NS: Final = 400 * 86_400 * 1_000_000_000
 
 
@@ -38,6 +40,13 @@ class Window:
         """When each step begins, in ns since 1970: at multiples of the step."""
         step_ns = self.step_s * 1_000_000_000
         return tuple(range(self.since_ns // step_ns * step_ns, self.until_ns, step_ns))
+
+    def for_calls(self, calls: int) -> Window:
+        """The same in steps that have 30 of so many calls each, where that leaves twelve of them: a p95 needs 20."""
+        seconds = (self.until_ns - self.since_ns) // 1_000_000_000
+        wanted = min(seconds / LEAST_STEPS, seconds * CALLS_A_STEP / max(1, calls))
+        step_s = max((step for step in STEPS_S if step <= wanted), default=self.step_s)
+        return replace(self, step_s=max(step_s, self.step_s))
 
     @property
     def before(self) -> Window:

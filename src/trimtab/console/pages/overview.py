@@ -21,7 +21,7 @@ from trimtab.console.tables import Column, Table
 from trimtab.console.window import Window
 from trimtab.policy.snapshot import UNDECLARED
 from trimtab.record.events import Change
-from trimtab.signals.alerts.alert import Alert
+from trimtab.signals.alerts.shown import AlertShown
 from trimtab.signals.figure import Cell, Figure
 from trimtab.signals.figures import FigureQuery, figures
 
@@ -73,10 +73,11 @@ class Overview(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Found:
-    """What the store says of a window."""
+    """What the store says of a window; `window` is that of the steps."""
 
     cells: tuple[Cell, ...]
     steps: tuple[Cell, ...]
+    window: Window
     changes: tuple[Change, ...]
 
 
@@ -99,8 +100,11 @@ def find(window: Window, tasks: tuple[str, ...], stores: Stores) -> Found:
     """Four questions to the store."""
     place = (window.since_ns, window.until_ns, tasks)
     whole = figures(stores.telemetry, FigureQuery(*place, SIGNALS, before=False))
-    steps = figures(stores.telemetry, FigureQuery(*place, OVER_TIME, step_s=window.step_s))
-    return Found(whole.cells, steps.cells, stores.telemetry.changes(window.since_ns, window.until_ns, MOST))
+    counted = sorted(cell.calls for cell in whole.cells if not cell.task.startswith("("))
+    stepped = window.for_calls(counted[len(counted) // 2] if counted else 0)
+    steps = figures(stores.telemetry, FigureQuery(*place, OVER_TIME, step_s=stepped.step_s))
+    changes = stores.telemetry.changes(window.since_ns, window.until_ns, MOST)
+    return Found(whole.cells, steps.cells, stepped, changes)
 
 
 async def build(asked: Asked, parts: Parts) -> Built[Overview]:
@@ -119,7 +123,9 @@ async def build(asked: Asked, parts: Parts) -> Built[Overview]:
         tuple(TaskFigures(one.task, one.calls, one.alerts, one.cell.figures if one.cell else ()) for one in rows),
         tuple(Happening(mark.at_ns, mark.kind, mark.words) for mark in sorted(marks, key=lambda one: one.at_ns)),
     )
-    return Built(data, (table_of(asked, rows),), charts_of(window, found.steps, rows, marks), extra=shown(needs, marks))
+    return Built(
+        data, (table_of(asked, rows),), charts_of(found.window, found.steps, rows, marks), extra=shown(needs, marks)
+    )
 
 
 def shown(needs: Sequence[Need], marks: Sequence[Mark]) -> Mapping[str, object]:
@@ -128,14 +134,14 @@ def shown(needs: Sequence[Need], marks: Sequence[Mark]) -> Mapping[str, object]:
 
 
 def rows_of(
-    cells: Sequence[Cell], declared: Sequence[str], alerts: Sequence[Alert], queue: Mapping[str, int]
+    cells: Sequence[Cell], declared: Sequence[str], alerts: Sequence[AlertShown], queue: Mapping[str, int]
 ) -> tuple[TaskRow, ...]:
     """A row for each task that is declared or had calls: those with alerts first, then by calls; what no task claims
     comes last.
     """
     by_task = {cell.task: cell for cell in cells}
     names = dict.fromkeys((*declared, *sorted(by_task)))
-    active = [alert.place.task for alert in alerts if alert.is_active]
+    active = [alert.task for alert in alerts if alert.state != "resolved"]
     rows = [TaskRow(name, active.count(name), queue.get(name), by_task.get(name)) for name in names]
     return tuple(sorted(rows, key=lambda row: (row.task.startswith("("), -row.alerts, -row.calls, row.task)))
 
@@ -162,7 +168,9 @@ def table_of(asked: Asked, rows: Sequence[TaskRow]) -> Table[TaskRow]:
         rate_column("tool_validity", "tools", lambda row: calls(row, bad_tool_call=True), left),
         rate_column("completion", "done", lambda row: asked.task(row.task), left),
         bars_column("output_length", "length", lambda row: calls(row, order="longest"), left),
-        value_column("cost_per_completed", "cost", lambda row: calls(row, order="dearest"), left, "per done"),
+        value_column(
+            "cost_per_completed", "cost", lambda row: calls(row, order="dearest"), left, "per 1,000 done", 1000
+        ),
         value_column("request_rate", "calls", calls, right, "per s"),
         value_column("error_rate", "errors", lambda row: calls(row, failing=True), right),
         quantile_column("ttft", 0.95, "ttft p95", lambda row: calls(row, order="slowest_first_token"), right),

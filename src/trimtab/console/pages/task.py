@@ -62,10 +62,11 @@ class TaskPage(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Found:
-    """What the store says of a task."""
+    """What the store says of a task; `window` is that of the steps."""
 
     cells: tuple[Cell, ...]
     steps: tuple[Cell, ...]
+    window: Window
     goals: tuple[ObjectiveFigure, ...]
     changes: tuple[Change, ...]
 
@@ -105,7 +106,7 @@ async def build(asked: Asked, parts: Parts) -> Built[TaskPage]:
     said = task_tables.said(found.cells[0]) if view == "answers" and found.cells else []
     extra = {"needs": needs, "marks": marks, "tabs": tabs, "declared": task is not None, "fields": said}
     extra["calls"] = asked.calls(task=name)
-    charts = task_charts.over_time(window, found.steps, marks) if not view else ()
+    charts = task_charts.over_time(found.window, found.steps, marks) if not view else ()
     return Built(data, tables_of(asked, data, task), charts, title=name, extra=extra)
 
 
@@ -119,14 +120,15 @@ def find(window: Window, name: str, view: str, policy: Snapshot, now_ns: int, st
     telemetry, place = stores.telemetry, (window.since_ns, window.until_ns, (name,))
     changes = telemetry.changes(window.since_ns, window.until_ns, MOST)
     if view == "answers":
-        return Found(figures(telemetry, FigureQuery(*place, SAYS)).cells, (), (), changes)
+        return Found(figures(telemetry, FigureQuery(*place, SAYS)).cells, (), window, (), changes)
     if view in get_args(Dimension):
         by = cast(Dimension, view)
         cells = figures(telemetry, FigureQuery(*place, task_tables.VERSION, by, before=False)).cells
-        return Found(cells, (), (), changes)
+        return Found(cells, (), window, (), changes)
     whole = figures(telemetry, FigureQuery(*place, FROM_SLICES)).cells
-    steps = figures(telemetry, FigureQuery(*place, task_charts.OVER_TIME, step_s=window.step_s)).cells
-    return Found(whole, steps, objectives(telemetry, policy.tasks, now_ns, (name,)), changes)
+    stepped = window.for_calls(sum(cell.calls for cell in whole))
+    steps = figures(telemetry, FigureQuery(*place, task_charts.OVER_TIME, step_s=stepped.step_s)).cells
+    return Found(whole, steps, stepped, objectives(telemetry, policy.tasks, now_ns, (name,)), changes)
 
 
 def tables_of(asked: Asked, data: TaskPage, task: TaskPolicy | None) -> tuple[Table[object], ...]:

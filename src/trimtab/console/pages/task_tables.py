@@ -16,6 +16,7 @@ from trimtab.console.figured import (
     plain_rate_column,
     quantile_column,
     quantile_of,
+    rate_column,
     shape,
     told,
     told_change,
@@ -123,13 +124,13 @@ def rates(asked: Asked, task: str, cell: Cell | None) -> Table[FigureRow]:
             "signal",
             "rate",
             lambda row: row.figure.signal.replace("_", " "),
-            href=lambda row: asked.calls(task=task, **RATES[row.figure.signal]),
+            _titled,
+            lambda row: asked.calls(task=task, **RATES[row.figure.signal]),
             sortable=False,
         ),
         Column("value", "share", _with_ends, lambda row: told(row.figure), numeric=True, sortable=False),
         Column("n", "of", lambda row: row.figure.n, numeric=True, sortable=False),
         _change("against before"),
-        Column("says", "what it is", lambda row: row.head, lambda row: _wrapped(row.head), sortable=False),
     )
     return Table("rates", "Rates", columns, rows, NO_CALLS)
 
@@ -169,13 +170,13 @@ def money(asked: Asked, task: str, cell: Cell | None) -> Table[FigureRow]:
             "signal",
             "what",
             lambda row: row.figure.signal.replace("_", " "),
-            href=lambda row: asked.calls(task=task, order="dearest"),
+            _titled,
+            lambda row: asked.calls(task=task, order="dearest"),
             sortable=False,
         ),
         Column("value", "figure", _with_ends, lambda row: told(row.figure), numeric=True, sortable=False),
-        Column("n", "over", lambda row: row.figure.n, numeric=True, sortable=False),
+        Column("n", "over", _over, numeric=True, sortable=False),
         _change("against before"),
-        Column("says", "what it is", lambda row: row.head, lambda row: _wrapped(row.head), sortable=False),
     )
     return Table("money", "Cost and tokens", columns, rows, NO_CALLS)
 
@@ -215,13 +216,13 @@ def versions(asked: Asked, task: str, by: str, cells: Sequence[Cell], prompt: st
     columns: tuple[Column[VersionRow], ...] = (
         Column(by, by, lambda row: row.value, lambda row: _version(row, by), behind),
         Column("calls", "calls", lambda row: row.cell.calls if row.cell else 0, href=behind, numeric=True),
-        plain_rate_column("parse_rate", "parse", lambda row: behind(row, failing=True), "Behaviour"),
+        rate_column("parse_rate", "parse", lambda row: behind(row, failing=True), "Behaviour"),
         plain_rate_column("tool_validity", "tools", lambda row: behind(row, bad_tool_call=True), "Behaviour"),
-        plain_rate_column("completion", "done", None, "Behaviour"),
+        rate_column("completion", "done", None, "Behaviour"),
         plain_rate_column("cut_share", "cut", lambda row: behind(row, finish_reason="length"), "Behaviour"),
         bars_column("output_length", "length", lambda row: behind(row, order="longest"), "Behaviour"),
-        value_column("cost_per_call", "cost", lambda row: behind(row, order="dearest"), "Behaviour", "per call"),
-        plain_rate_column("availability", "answered", lambda row: behind(row, failing=True), "Infrastructure"),
+        value_column("cost_per_call", "cost", lambda row: behind(row, order="dearest"), "Behaviour", "per 1,000", 1000),
+        rate_column("availability", "answered", lambda row: behind(row, failing=True), "Infrastructure"),
         quantile_column("ttft", 0.5, "ttft p50", None, "Infrastructure"),
         quantile_column("ttft", 0.95, "ttft p95", None, "Infrastructure"),
         quantile_column("tpot", 0.95, "tpot p95", None, "Infrastructure"),
@@ -290,8 +291,13 @@ def _with_ends(row: FigureRow) -> Value:
     return {"value": row.figure.value, "low": row.figure.low, "high": row.figure.high}
 
 
-def _wrapped(words: str) -> Markup:
-    return Markup('<span class="wrap hint">{}</span>').format(words)
+def _titled(row: FigureRow) -> Markup:
+    return Markup('<span title="{}">{}</span>').format(row.head, row.figure.signal.replace("_", " "))
+
+
+def _over(row: FigureRow) -> Value:
+    """How many calls a figure is told of; a sum is told of what it adds up, which is no number of calls."""
+    return row.figure.n if row.figure.kind != "shares" else None
 
 
 def _share(row: PartRow) -> Value:

@@ -66,7 +66,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Tasks]:
     window, policy = asked.window, parts.policy()
     key = ("tasks", window, asked.tasks, policy.digest)
     cells, goals = await parts.asker.figures(key, partial(find, window, asked.tasks, policy, asked.now_ns))
-    alerts = [one.place.task for one in await alerts_of(asked, parts) if one.is_active]
+    alerts = [one.task for one in await alerts_of(asked, parts) if one.state != "resolved"]
     by_task = {cell.task: cell for cell in cells}
     declared = known_tasks(policy, asked.visitor)
     lines = [
@@ -121,7 +121,7 @@ def table_of(asked: Asked, rows: Sequence[TaskRow]) -> Table[TaskRow]:
         bars_column("output_length", "length", lambda row: calls(row, order="longest")),
         quantile_column("ttft", 0.95, "ttft p95", lambda row: calls(row, order="slowest_first_token")),
         quantile_column("total", 0.95, "total p95", lambda row: calls(row, order="slowest")),
-        value_column("cost_per_call", "cost", lambda row: calls(row, order="dearest"), unit="per call"),
+        value_column("cost_per_call", "cost", lambda row: calls(row, order="dearest"), unit="per 1,000", times=1000),
         Column(
             "budget_left",
             "budget left",

@@ -13,7 +13,7 @@
     return colour;
   };
   const lines = ["accent", "l1", "l2", "l3", "l4", "l5"];
-  const zone = (document.cookie.split("; ").find((one) => one.startsWith("trimtab_zone=")) ?? "=UTC").split("=")[1];
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   const three = (value) => Number(value.toPrecision(3)).toString();
   const scaled = (value) => {
     for (const [size, letter] of [[1e9, " G"], [1e6, " M"], [1e3, " k"]]) if (Math.abs(value) >= size) return three(value / size) + letter;
