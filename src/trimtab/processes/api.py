@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,6 +29,7 @@ from trimtab.record.events import Settled
 from trimtab.reports.prompts import PromptReports, prompt_reports
 from trimtab.reports.report import Report, Scope, compile_report
 from trimtab.reports.window import since_ns
+from trimtab.signals.engine.view import EngineView
 from trimtab.store.search import CallPage
 from trimtab.store.telemetry import CallDetail, ReportQuery
 
@@ -65,6 +66,7 @@ class Sources:
     board: Callable[[], BoardView | None]
     keys: KeyKeeper
     identity: Callable[[], Figures] = Figures
+    engines: Callable[[], Sequence[EngineView]] = tuple
 
 
 def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
@@ -181,9 +183,9 @@ class Api:
         source = self._from
         at_ns = source.clock.wall_ns()
         desk = source.desk
-        tested = source.identity().tested
+        tested, engines = source.identity().tested, tuple(source.engines())
         return json_answer(
-            read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested)
+            read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested, engines)
         )
 
     async def calls(self, request: Request) -> Response:
