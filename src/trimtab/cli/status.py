@@ -14,6 +14,7 @@ from rich.text import Text
 
 from trimtab.cli.answers import answers
 from trimtab.cli.dead_text import causes_text
+from trimtab.cli.engines import engines_table
 from trimtab.cli.screen import PROJECT, next_verb, safe, say, say_json
 from trimtab.gateway.board_view import BoardView, Enforces
 from trimtab.policy.agreement import told
@@ -61,6 +62,8 @@ def status_text(status: Status, *, is_live: bool) -> RenderableType:
     if not is_live:
         return Group(head, Text("Nothing runs here."))
     parts = [head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry)]
+    if status.engines:
+        parts.append(engines_table(status.engines, status.at_ns))
     if status.identity:
         parts.append(_identity(status.identity))
     if status.dead:

@@ -15,6 +15,7 @@ from trimtab.processes import roster
 from trimtab.processes.identity import ReplicaIdentity
 from trimtab.processes.inforce import Drift, Refusal, Standing
 from trimtab.processes.roster import Member
+from trimtab.signals.engine.view import EngineView
 
 
 class TelemetryState(Struct, frozen=True):
@@ -31,7 +32,8 @@ class TelemetryState(Struct, frozen=True):
 
 class Status(Struct, frozen=True):
     """A host at `at_ns`. `refused` and `needs_restart` tell what was not taken of the latest edit, `dead` what waits of
-    calls and records that failed for good. `lock` is the id of the lock in force, `drift` how the declaration differs
+    calls and records that failed for good. `lock` is the id of the lock in force, `drift` how the declaration differs.
+    `engines` are what replicas say of themselves.
     """
 
     at_ns: int
@@ -46,6 +48,7 @@ class Status(Struct, frozen=True):
     lock: str = ""
     drift: Drift | None = None
     identity: tuple[ReplicaIdentity, ...] = ()
+    engines: tuple[EngineView, ...] = ()
 
 
 def read_status(
@@ -56,6 +59,7 @@ def read_status(
     telemetry: TelemetryState,
     dead: tuple[Tally, ...] = (),
     identity: tuple[ReplicaIdentity, ...] = (),
+    engines: tuple[EngineView, ...] = (),
 ) -> Status:
     """Puts together what supervisor, workers and control each wrote down; raises `StoreError` for unreadable files."""
     standing = _standing(run / "declaration.json")
@@ -72,6 +76,7 @@ def read_status(
         lock=standing.lock,
         drift=standing.drift,
         identity=identity,
+        engines=engines,
     )
 
 
