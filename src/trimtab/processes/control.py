@@ -37,6 +37,8 @@ from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics
 from trimtab.processes.recorded import Recorded
+from trimtab.processes.replicas import ReplicaSources
+from trimtab.processes.replicas_api import replica_endpoints
 from trimtab.processes.resend import Send
 from trimtab.processes.routes import Site, site
 from trimtab.processes.signals_api import signal_endpoints
@@ -134,6 +136,9 @@ async def serve_control(
         *dead_endpoints(undertaker, parts.clock),
         *data_endpoints(desk, parts.clock),
         *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
+        *replica_endpoints(
+            desk, parts.clock, ReplicaSources(parts.snapshot, parts.board, parts.engines, parts.identity)
+        ),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     served = _site(settings, parts, desk, live, api, said)
@@ -185,6 +190,7 @@ def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics
         parts.board,
         parts.keys,
         parts.identity,
+        parts.engines,
     )
 
 
