@@ -92,13 +92,15 @@ async def opened(place: Place, *, up: bool = True) -> AsyncIterator[Door]:
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(desk.run(stop, tried.set))
     await asyncio.wait_for(tried.wait(), 10)
-    with contextlib.closing(open_state(place.directory.state)) as state:
-        with contextlib.closing(KeyDirectory(place.directory.state)) as finder:
-            door = Door(place, KeyStore(state, place.clock, IdSource(seed=1)), desk)
-            gate = KeyGate(finder, SessionStore(state, place.clock), place.clock, "trimtab_session")
-            rows = feedback_endpoints(desk, place.clock, FeedbackParts(door, place.kept, IdSource(seed=2), door.pause))
-            door.network = serving(rows, gate)
-            yield door
+    with (
+        contextlib.closing(open_state(place.directory.state)) as state,
+        contextlib.closing(KeyDirectory(place.directory.state)) as finder,
+    ):
+        door = Door(place, KeyStore(state, place.clock, IdSource(seed=1)), desk)
+        gate = KeyGate(finder, SessionStore(state, place.clock), place.clock, "trimtab_session")
+        rows = feedback_endpoints(desk, place.clock, FeedbackParts(door, place.kept, IdSource(seed=2), door.pause))
+        door.network = serving(rows, gate)
+        yield door
     stop.set()
     await asyncio.wait_for(working, 10)
 

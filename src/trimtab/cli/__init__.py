@@ -36,10 +36,13 @@ VERBS: Final = {
     "status": Verb("trimtab.cli.status", "Show processes, replicas, and whether records arrive."),
     "prompts": Verb("trimtab.cli.prompts", "Show what is sent for a task, and how its prompt came to be."),
     "calls": Verb("trimtab.cli.calls", "Show the calls that were made."),
+    "feedback": Verb("trimtab.cli.feedback", "Say of a call, run or conversation how good it was, or what was right."),
     "tools": Verb("trimtab.cli.tools", "Show what tools answer, and what has changed."),
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
     "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, and draw cases from calls."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
+    "signals": Verb("trimtab.cli.signals", "Show behaviour beside infrastructure, against the window before."),
+    "export": Verb("trimtab.cli.export", "Write rules for Prometheus and dashboards for Grafana."),
 }
 
 

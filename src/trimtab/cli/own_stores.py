@@ -6,14 +6,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from trimtab.assemble.changes import changes
+from trimtab.assemble.judgements import JudgementWorks, judgement_works
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.declare.load import read
+from trimtab.declare.project import Project
 from trimtab.errors import DeclarationError, DirectoryInUse
+from trimtab.journal.judgements import Judgements
 from trimtab.policy.compile import compile as compile_policy
+from trimtab.policy.watch import watch_of
 from trimtab.processes.dead import whole_tasks
 from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
+from trimtab.record.index import BodyIndex
+from trimtab.store.telemetry import Telemetry
+
+EPOCH = "c0-000000000000"
+"""Nothing is written under it: what would be waits for a control that runs."""
 
 
 @contextmanager
@@ -35,9 +45,19 @@ def own_stores(root: Path) -> Iterator[tuple[DataDirectory, Stores | None]]:
             return
         if reading.project is None:
             raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-        tasks = whole_tasks(compile_policy(reading.project))
-        stores = open_stores(places, reading.project.data, SystemClock(), lambda: tasks)
+        stores = _stores(places, reading.project)
         stack.callback(stores.close)
         while stores.ingest.step():
             pass
         yield places, stores
+
+
+def _stores(places: DataDirectory, project: Project) -> Stores:
+    clock, snapshot, watch = SystemClock(), compile_policy(project), watch_of(project)
+    tasks = whole_tasks(snapshot)
+    noted = changes(places, EPOCH, clock)
+
+    def judge(kept: Judgements, telemetry: Telemetry, bodies: BodyIndex) -> JudgementWorks:
+        return judgement_works(kept, telemetry, bodies, lambda: snapshot, lambda: watch, noted, clock)
+
+    return open_stores(places, project.data, clock, lambda: tasks, judge=judge)
