@@ -14,6 +14,8 @@ from tests.store.samples import MINUTE_NS, NOON_NS, SOME_USAGE, attempt, call
 from trimtab.record.events import ToolOutcome
 from trimtab.store import rows
 from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded
+from trimtab.store.search import CallSearch
+from trimtab.store.spend import SpendQuery
 from trimtab.store.telemetry import Batch, Counts, ReportQuery
 
 SCHEMAS = Path(__file__).parent / "data"
@@ -67,6 +69,17 @@ def test_what_was_stored_is_read(migrated: ClickHouseTelemetry) -> None:
     assert migrated.contracts(HOUR) == ()
 
 
+def test_what_was_stored_is_found_and_summed(migrated: ClickHouseTelemetry) -> None:
+    """The roll-ups that this release adds hold the calls of before; new calls come on top."""
+    for number in range(2):
+        (spent,) = migrated.spend(SpendQuery(HOUR.since_ns, HOUR.until_ns))
+        (by_user,) = migrated.spend(SpendQuery(HOUR.since_ns, HOUR.until_ns, by=("end_user",)))
+        assert (spent.calls, by_user.calls) == (1 + number, 1 + number)
+        migrated.insert(Batch((call(f"new {number}"),)), f"u{number}")
+    page = migrated.search(CallSearch(HOUR.since_ns, HOUR.until_ns))
+    assert {one.admitted.call for one in page.calls} == {"old", "new 0", "new 1"}
+
+
 def test_it_takes_what_is_new(migrated: ClickHouseTelemetry) -> None:
     """Calls with contracts are stored and counted beside those of before."""
     migrated.insert(Batch((call("new", verdict="valid", tool_outcomes=(ToolOutcome("find", "valid", 1),)),)), "u")
@@ -79,6 +92,8 @@ def test_a_batch_on_the_way_at_the_upgrade_counts_once(migrated: ClickHouseTelem
     """The earlier release stored a batch and did not live to note it: sent again, it is not stored twice."""
     migrated.insert(Batch((OLD,), (attempt("old"),)), "t")
     assert migrated.count() == Counts(calls=1, attempts=1, rolled_up=1)
+    (spent,) = migrated.spend(SpendQuery(HOUR.since_ns, HOUR.until_ns))
+    assert spent.calls == 1
 
 
 def test_it_is_a_store_like_any_other(
@@ -107,4 +122,6 @@ def test_a_migration_that_was_cut_short_is_finished(earlier: tuple[Client, str],
         client.command("TRUNCATE TABLE schema_version")
         client.command("INSERT INTO schema_version SELECT 1")
         assert telemetry.count() == Counts(calls=1, attempts=1, rolled_up=1)
+        (spent,) = telemetry.spend(SpendQuery(HOUR.since_ns, HOUR.until_ns))
+        assert spent.calls == 1
         telemetry.close()

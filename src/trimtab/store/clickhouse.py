@@ -124,6 +124,9 @@ class ClickHouseTelemetry(SearchReader):
         self._where = where
         self._queries = statements.load("queries.sql")
         self._types: dict[str, dict[str, str]] = {}
+        self._filled: dict[str, str] = {}
+        """Roll-ups that `migrate` filled, and from what. The batch that an earlier release did not live to note comes
+        again: the roll-ups do not know it as one they hold, so they are filled once more behind it."""
 
     def __repr__(self) -> str:
         return f"ClickHouseTelemetry({self._where}, database {self._database})"
@@ -142,8 +145,9 @@ class ClickHouseTelemetry(SearchReader):
                 raise StoreError(store=self._where, detail=detail)
             for step in range(version + 1, SCHEMA_VERSION + 1):
                 for name in MIGRATIONS[step]:
-                    if name in FILLED:
-                        self._fill(FILLED[name], schema[name], schema["empty_table"])
+                    if name in FILLED and version:
+                        self._filled[FILLED[name]] = schema[name].partition(" AS\n")[2]
+                        self._fill(FILLED[name])
                     self._client.command(schema[name])
                 self._client.command(schema["write_schema_version"], {"version": step})
 
@@ -151,6 +155,9 @@ class ClickHouseTelemetry(SearchReader):
         """Stores the batch exactly once, however often it is sent whole under the same token."""
         with _mapped(self._where):
             self._insert("calls", batch.calls, rows.call_columns, token)
+            for table in tuple(self._filled):
+                self._fill(table)
+                del self._filled[table]
             self._insert("attempts", batch.attempts, rows.attempt_columns, token)
             self._insert("changes", batch.changes, rows.change_columns, token)
             self._insert("scores", batch.scores, rows.score_columns, token)
@@ -266,11 +273,10 @@ class ClickHouseTelemetry(SearchReader):
         with _mapped(self._where):
             self._client.close()
 
-    def _fill(self, table: str, view: str, empty: str) -> None:
-        """Fills a roll-up as its view would have: from the start again, should the one before have been cut short."""
-        self._client.command(empty, {"table": table})
-        _, _, selected = view.partition(" AS\n")
-        self._client.command(f"INSERT INTO {table} {selected}")
+    def _fill(self, table: str) -> None:
+        """Fills a roll-up with all calls there are, in the place of what it held."""
+        self._client.command(self._queries["empty_table"], {"table": table})
+        self._client.command(f"INSERT INTO {table} {self._filled[table]}")
 
     def _query(self, name: str, **parameters: Any) -> QueryResult:
         return self._ask(self._queries[name], **parameters)

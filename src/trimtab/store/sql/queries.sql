@@ -324,6 +324,10 @@ WHERE active AND database = currentDatabase() AND table = {table:String} AND toI
 -- Drops one day of a table.
 ALTER TABLE {table:Identifier} DROP PARTITION ID {partition:String};
 
+-- name: empty_table
+-- Empties a roll-up that is then filled from the calls there are.
+TRUNCATE TABLE {table:Identifier};
+
 -- name: columns
 -- Names and types of a table's columns.
 SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String};

@@ -147,7 +147,3 @@ SELECT
     output_tokens,
     reasoning_tokens
 FROM calls;
-
--- name: empty_table
--- Empties a roll-up before it is filled from the calls there are.
-TRUNCATE TABLE {table:Identifier};
