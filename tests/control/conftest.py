@@ -33,6 +33,7 @@ from trimtab.processes.metrics import Host, Metrics
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.resend import Sent
 from trimtab.processes.routes import Site, site
+from trimtab.processes.signals_api import signal_endpoints
 from trimtab.store.ingest import Ingest
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
@@ -124,6 +125,7 @@ class Scene:
             *api_endpoints(sources),
             *dead_endpoints(self.undertaker, self.clock),
             *data_endpoints(sources.desk, self.clock),
+            *signal_endpoints(sources.desk, self.clock, lambda: sources.snapshot().tasks, tuple),
         )
         parts = Parts(self.clock, Asker(sources.desk, self.clock), sources.snapshot, dead=lambda: self.desk.dead)
         return site(api, parts, gate or self.gate, self.live, hosts=hosts)

@@ -12,7 +12,7 @@ BEGIN = "\n## Behaviour\n"
 
 def with_tables(page: str) -> str:
     """The page with the tables as the catalogue has them."""
-    return page.split(BEGIN)[0] + "\n" + tables()
+    return page.split(BEGIN, maxsplit=1)[0] + "\n" + tables()
 
 
 if __name__ == "__main__":
