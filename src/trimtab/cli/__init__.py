@@ -38,6 +38,7 @@ VERBS: Final = {
     "calls": Verb("trimtab.cli.calls", "Show the calls that were made."),
     "feedback": Verb("trimtab.cli.feedback", "Say of a call, run or conversation how good it was, or what was right."),
     "tools": Verb("trimtab.cli.tools", "Show what tools answer, and what has changed."),
+    "alerts": Verb("trimtab.cli.alerts", "Show what is wrong and what is watched, and see to it."),
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
     "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, and draw cases from calls."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),

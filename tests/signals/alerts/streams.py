@@ -39,12 +39,14 @@ class Stream:
 
     def __init__(self) -> None:
         self.minutes: dict[tuple[str, int], Minute] = {}
+        self.tasks: set[str] = set()
         self.noted: list[Change] = []
         self.searched: list[CallSearch] = []
 
     def put(self, minute: int, one: Minute) -> None:
         """Lays down what came in the minute that began then."""
         self.minutes[one.slice.task, minute] = one
+        self.tasks.add(one.slice.task)
 
     def slices(self, query: SliceQuery) -> tuple[Slice, ...]:
         """Slices, as the contract says."""
@@ -108,7 +110,7 @@ class Stream:
     def _within(self, query: SliceQuery | ReadingQuery | ScoreQuery) -> Iterable[tuple[int, Minute]]:
         step_ns = query.step_s * 1_000_000_000
         first, last = query.since_ns // MINUTE_NS, query.until_ns // MINUTE_NS
-        tasks = query.tasks or tuple(sorted({task for task, _ in self.minutes}))
+        tasks = query.tasks or tuple(sorted(self.tasks))
         for task in tasks:
             for minute in range(first, last):
                 one = self.minutes.get((task, minute))
