@@ -13,8 +13,9 @@ from tests.signals.notify.telling import alert, sent
 from trimtab.database.migrate import open_state
 from trimtab.journal.alerts import AlertStore, Outgoing, Passed
 from trimtab.journal.outbox import Outbox
+from trimtab.policy.secrets import Secrets
 from trimtab.policy.watch import Address, Alerting, Receiver, Watch
-from trimtab.processes.deliver import Delivery
+from trimtab.processes.deliver import Delivery, revealed
 from trimtab.signals.notify.message import Message
 from trimtab.signals.notify.post import Undelivered
 from trimtab.testing import JumpingClock
@@ -177,3 +178,12 @@ def test_what_was_under_way_when_it_ended_is_sent_again(tmp_path: Path) -> None:
     again = Office(tmp_path / "state.db", carrier, "oncall")
     again.work(2)
     assert carrier.told == [("oncall", "m1")]
+
+
+def test_secret_addresses_are_read_where_they_lie(tmp_path: Path) -> None:
+    """One that is written down is taken as it stands."""
+    (tmp_path / "key").write_text("from a file\n")
+    secrets = Secrets({"URL": "from a variable"})
+    places = "env:URL", f"file:{tmp_path}/key"
+    assert [revealed(Address(place, is_secret=True), secrets) for place in places] == ["from a variable", "from a file"]
+    assert revealed(Address("https://hooks.example.com"), secrets) == "https://hooks.example.com"

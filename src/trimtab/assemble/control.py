@@ -28,6 +28,7 @@ from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertStore
 from trimtab.journal.judgements import Judgements
+from trimtab.journal.outbox import Outbox
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.policy.watch import Watch
@@ -38,6 +39,7 @@ from trimtab.processes.changes import Changes
 from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import whole_tasks
+from trimtab.processes.deliver import Delivery, revealed
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.feedback_api import FeedbackParts, feedback_endpoints
@@ -57,6 +59,7 @@ from trimtab.processes.tool_shapes import ToolShapes
 from trimtab.processes.tool_watch import ToolWatch
 from trimtab.processes.watched import WatchInForce
 from trimtab.record.index import BodyIndex
+from trimtab.signals.notify.post import Post
 from trimtab.store.ingest import Observer
 from trimtab.store.telemetry import Telemetry
 
@@ -124,7 +127,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         key_finder=KeyDirectory(directory.state),
         sessions=SessionStore(state, clock),
         send=gateway_sender(gateway, key),
-        works=(watch.run, tools.run),
+        works=(watch.run, tools.run, _delivery(directory, watched).run),
         desk_works=(engines.run, judge, alerts.run),
         desk_rows=(rows, lambda desk: alert_endpoints(alerts, clock)),
         identity=lambda: watch.figures,
@@ -212,6 +215,15 @@ def _alert_watch(
     clock = SystemClock()
     sight = Sight(lambda: board.view(clock.monotonic()), lambda: watch.figures, lambda: tools.drifting)
     return AlertWatch(lambda: AlertStore(open_state(directory.state)), watched, sight, clock, IdSource())
+
+
+def _delivery(directory: DataDirectory, watched: Callable[[], Watch]) -> Delivery:
+    """What brings alerts to their receivers."""
+    clock = SystemClock()
+    secrets = Secrets()
+    carrier = Post(lambda address: revealed(address, secrets), lambda: clock.wall_ns() / 1e9)
+    outbox = Outbox(open_state(directory.state))
+    return Delivery(outbox, carrier, watched, clock, random.Random())  # noqa: S311 - when to try again, not secrecy
 
 
 def _tool_watch(

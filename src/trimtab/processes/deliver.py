@@ -16,9 +16,11 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from trimtab.clock import Clock
+from trimtab.declare.project import Secret
 from trimtab.errors import SecretMissing, StoreError
 from trimtab.journal.outbox import Letter
-from trimtab.policy.watch import Receiver, Watch
+from trimtab.policy.secrets import Secrets
+from trimtab.policy.watch import Address, Receiver, Watch
 from trimtab.processes.logs import event
 from trimtab.signals.alerts.shown import Sent
 from trimtab.signals.notify.message import Message, message_of
@@ -158,6 +160,14 @@ class Delivery:
 
     async def _booked(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._books, work)
+
+
+def revealed(address: Address, secrets: Secrets) -> str:
+    """The text of an address: as it stands, or read from where it lies; raises `SecretMissing`."""
+    if not address.is_secret:
+        return address.text
+    kind, _, place = address.text.partition(":")
+    return secrets.read(Secret("file" if kind == "file" else "env", place))
 
 
 def _first_of_each(letters: Collection[Letter], busy: Collection[str]) -> Collection[Letter]:
