@@ -259,7 +259,7 @@ def test_goals_that_were_missed(scraped: Scraped) -> None:
     )
     name = "trimtab_objective_missed_total"
     assert scraped.value(name, task="route", goal="ttft_p95") == 1
-    assert scraped.value(name, task="route", goal="total_p99.9") == 2
+    assert scraped.value(name, task="route", goal="total_p999") == 2
     assert not any(one.labels["task"] == "find" for one in scraped.samples() if one.name == name)
 
 

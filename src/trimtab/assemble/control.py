@@ -54,6 +54,7 @@ from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.resend import gateway_asker, gateway_sender
 from trimtab.processes.scrape import EngineWatch
 from trimtab.processes.scrape_client import MetricsClient
+from trimtab.processes.standings import Standings
 from trimtab.processes.tool_servers import McpServers
 from trimtab.processes.tool_shapes import ToolShapes
 from trimtab.processes.tool_watch import ToolWatch
@@ -118,6 +119,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     def rows(desk: Desk) -> tuple[Endpoint, ...]:
         return feedback_endpoints(desk, clock, FeedbackParts(noted, corrections, IdSource()))
 
+    standings = Standings(lambda: in_force.snapshot.tasks, alerts, clock)
     parts = ControlParts(
         clock=clock,
         open_stores=_opening(orders, in_force, directory, lock, noted, known),
@@ -128,11 +130,12 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         sessions=SessionStore(state, clock),
         send=gateway_sender(gateway, key),
         works=(watch.run, tools.run, _delivery(directory, watched).run),
-        desk_works=(engines.run, judge, alerts.run),
+        desk_works=(engines.run, judge, alerts.run, standings.run),
         desk_rows=(rows, lambda desk: alert_endpoints(alerts, clock)),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,
         engines=lambda: engines.views,
+        watched=lambda: standings.watched,
         watch=watched,
     )
 

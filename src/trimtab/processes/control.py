@@ -35,7 +35,7 @@ from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
-from trimtab.processes.metrics import Host, Metrics
+from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
 from trimtab.processes.replicas_api import replica_endpoints
@@ -89,8 +89,8 @@ class ControlParts:
     the `Ingest` with the observer it is given. `snapshot` gives the one in force, `board` None before there is one,
     `send` sends dead letters through the gateway. `works` go on beside it all and are cancelled at the stop;
     `desk_works` do too, and ask telemetry. `identity` tells what one of them found of models, `tools` what another
-    found of tools, `engines` what replicas say of themselves; `watch` is what is declared of alerts, receivers,
-    completion and scraping, and raises `StoreError` while that cannot be read.
+    found of tools, `engines` what replicas say of themselves, `watched` how alerts and budgets stand; `watch` is what
+    is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read.
     """
 
     clock: Clock
@@ -106,6 +106,7 @@ class ControlParts:
     identity: Callable[[], Figures] = Figures
     tools: Callable[[], Sequence[Drifting]] = tuple
     engines: Callable[[], Sequence[EngineView]] = tuple
+    watched: Callable[[], Watched] = Watched
     watch: Callable[[], Watch] = Watch
     desk_rows: Sequence[Callable[[Desk], tuple[Endpoint, ...]]] = ()
 
@@ -176,6 +177,7 @@ def _host(settings: ControlSettings, parts: ControlParts, desk: Desk) -> Host:
         drifting=lambda: (*desk.drifting, *parts.tools()),
         lock_differences=lambda: lock_differences(settings.run),
         engines=parts.engines,
+        watched=parts.watched,
     )
 
 

@@ -8,11 +8,12 @@ from typing import Final, NamedTuple
 
 from prometheus_client.core import Metric as Family
 
+from trimtab.policy.goals import goal_name
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.processes import catalogue as metric
 from trimtab.processes.series import OTHER_ERROR, Buckets, Counter, Histogram, Labels
 from trimtab.record.events import OK, Attempt, Score, Settled
-from trimtab.store.contract_figures import UNKNOWN_TOOL, result_of, tool_of
+from trimtab.store.contract_figures import ANSWER_RESULTS, UNKNOWN_TOOL, result_of, tool_of
 from trimtab.store.telemetry import Batch
 
 OPERATIONS: Final = {
@@ -45,25 +46,28 @@ class Contracts:
     """What became of answers and tool calls."""
 
     def __init__(self) -> None:
-        self._answers = Counter(metric.CONTRACT_ANSWERS)
+        self._answers = Counter(metric.CONTRACT_ANSWERS, zeros=True)
+        self._begun: set[str] = set()
         self._repairs = Counter(metric.REPAIRS)
         self._tool_calls = Counter(metric.TOOL_CALLS)
         self._repetition = Counter(metric.REPETITION)
         self._resumed = Counter(metric.RESUMED)
-        self._results = Counter(metric.TOOL_RESULTS)
+        self._results = Counter(metric.TOOL_RESULTS, zeros=True)
         self._reasons = Counter(metric.FINISH_REASONS)
 
     def count(self, call: Settled) -> None:
         """Counts one call."""
         task, result = call.admitted.task, result_of(call)
         if result is not None:
+            self._begin(task)
             self._answers.series(task, result).value += 1
         if call.repairs:
             self._repairs.series(task).value += call.repairs
         for one in call.tool_outcomes:
             self._tool_calls.series(task, tool_of(one), one.outcome).value += 1
         for answer in call.tool_results:
-            self._results.series(task, answer.tool or UNKNOWN_TOOL, "error" if answer.error else OK).value += 1
+            good, bad = (self._results.series(task, answer.tool or UNKNOWN_TOOL, told) for told in (OK, "error"))
+            (bad if answer.error else good).value += 1
         if call.repetition:
             action = "stopped" if call.repetition_stopped else "flagged"
             self._repetition.series(task, call.repetition, action).value += 1
@@ -71,6 +75,13 @@ class Contracts:
             self._resumed.series(task).value += 1
         if call.finish_reason:
             self._reasons.series(task, call.finish_reason).value += 1
+
+    def _begin(self, task: str) -> None:
+        """A task's answers are told from 0, each result."""
+        if task not in self._begun and len(self._begun) < MAX_REMEMBERED:
+            self._begun.add(task)
+            for result in ANSWER_RESULTS:
+                self._answers.series(task, result)
 
     def counters(self) -> tuple[Counter, ...]:
         """All of them."""
@@ -85,7 +96,7 @@ class Latencies:
         self._tasks = tasks
         measures = (metric.CALL_SECONDS, metric.TTFT_SECONDS, metric.TPOT_SECONDS, metric.LONGEST_GAP_SECONDS)
         self.histograms = tuple(map(Histogram, (*measures, metric.OUTPUT_TOKENS)))
-        self.missed = Counter(metric.OBJECTIVE_MISSED)
+        self.missed = Counter(metric.OBJECTIVE_MISSED, zeros=True)
         self._of_tasks: dict[str, tuple[Buckets, ...]] = {}
 
     def count(self, call: Settled) -> None:
@@ -106,9 +117,9 @@ class Latencies:
             return
         measures = {"ttft": call.ttft_s, "tpot": call.tpot_s, "gap": call.longest_gap_s, "total": total}
         for goal in policy.objective.goals:
-            value = measures[goal.measure]
+            value, missed = measures[goal.measure], self.missed.series(task, goal_name(goal))
             if value is not None and value > goal.limit_s:
-                self.missed.series(task, f"{goal.measure}_p{100 * goal.quantile:g}").value += 1
+                missed.value += 1
 
 
 class Recorded:
@@ -130,7 +141,7 @@ class Recorded:
         self._fallbacks = Counter(metric.FALLBACKS)
         self._tokens = Counter(metric.TOKENS)
         self._cost_pusd = Counter(metric.COST, divisor=10**12)
-        self._scores = Counter(metric.SCORES)
+        self._scores = Counter(metric.SCORES, zeros=True)
         self._contracts = Contracts()
         self._latencies = Latencies(tasks)
         self._rows = Counter(metric.INGESTED)
@@ -225,4 +236,5 @@ class Recorded:
     def _score(self, score: Score) -> None:
         if score.value is not None:
             result = "passed" if score.value >= PASSED else "failed"
-            self._scores.series(score.task, score.name, result).value += 1
+            found = {told: self._scores.series(score.task, score.name, told) for told in ("passed", "failed")}
+            found[result].value += 1
