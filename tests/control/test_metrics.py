@@ -263,6 +263,18 @@ def test_goals_that_were_missed(scraped: Scraped) -> None:
     assert not any(one.labels["task"] == "find" for one in scraped.samples() if one.name == name)
 
 
+def test_what_shares_are_made_of_begins_at_zero(scraped: Scraped) -> None:
+    """With the first of its kind each result, goal and verdict is told, so that Prometheus sees the next ones grow."""
+    scraped.observe(
+        call("a", verdict="valid", ttft_s=0.1, total_s=1.0, tool_results=(ToolResult("find", "", 2),)),
+    )
+    scraped.recorded.observe(Batch.of([Score("a", 1, "completion", "rule", task="route", value=1.0)]))
+    assert scraped.value("trimtab_contract_answers_total", task="route", result="rejected") == 0
+    assert scraped.value("trimtab_tool_results_total", task="route", tool="find", result="error") == 0
+    assert scraped.value("trimtab_objective_missed_total", task="route", goal="ttft_p95") == 0
+    assert scraped.value("trimtab_scores_total", task="route", score="completion", result="failed") == 0
+
+
 def test_retries_fallbacks_and_ends_of_answers(scraped: Scraped) -> None:
     """Each is counted once for a call, whatever the number of attempts."""
     scraped.observe(

@@ -105,11 +105,16 @@ class Histogram:
 
 
 class Counter:
-    """A count for each set of labels, and what it is divided by when it is told; zeros are not told."""
+    """A count for each set of labels, and what it is divided by when it is told.
 
-    def __init__(self, of: Metric, divisor: int = 1) -> None:
+    Zeros are told only where `zeros` says so: of a count that comes into sight with its first values these are lost to
+    Prometheus, which sees no growth.
+    """
+
+    def __init__(self, of: Metric, divisor: int = 1, *, zeros: bool = False) -> None:
         self.of = of
         self._divisor = divisor
+        self._zeros = zeros
         self._series = Bounded(of, Count)
 
     def series(self, *labels: str) -> Count:
@@ -120,7 +125,7 @@ class Counter:
         """The counts as Prometheus wants them."""
         family = CounterMetricFamily(self.of.name, self.of.says, labels=self.of.labels)
         for labels, count in self._series.held.items():
-            if count.value:
+            if count.value or self._zeros:
                 family.add_metric(labels, count.value / self._divisor)
         return family
 

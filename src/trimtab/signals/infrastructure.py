@@ -155,6 +155,7 @@ LONGEST_GAP: Final = _time(
     "gap",
     "The longest silence between two content-bearing events of a call.",
     "Preemptions at the engine, or something on the way that holds chunks back.",
+    "trimtab_longest_gap_seconds",
 )
 TOTAL: Final = _time(
     "total",

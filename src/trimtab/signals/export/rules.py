@@ -32,10 +32,10 @@ KEPT: Final = frozenset({"ratio", "spread", "amount"})
 COUNTS: Final = {
     "ttft": "trimtab_ttft_seconds_count",
     "tpot": "trimtab_tpot_seconds_count",
-    "gap": "trimtab_ttft_seconds_count",
+    "gap": "trimtab_longest_gap_seconds_count",
     "total": "trimtab_call_seconds_count",
 }
-"""What lies behind a goal on time; calls that have a longest gap are those that have a first token."""
+"""What lies behind a goal on time."""
 MISSED: Final = "trimtab_objective_missed_total"
 EVENTS: Final = {
     "records_silent": (
