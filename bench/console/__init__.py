@@ -1,0 +1,1 @@
+"""Calls made by formula inside the store, and the questions that the console asks of them."""

@@ -1,0 +1,136 @@
+"""What the console asks of 10 million calls in one day: twelve questions, cold and warm, with memory and disk.
+
+The calls are made by formula inside the store, through its own schema and views (`bench/console/calls.sql`). Cold is
+the first question of a fresh process after the system's page cache was dropped; warm asks each question again and
+again, with other tasks, conversations and words each time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.console import questions, stored
+from bench.options import Options
+from bench.report import Result
+from trimtab.store.clickhouse import open_embedded
+
+CALLS, QUICK_CALLS = 10_000_000, 50_000
+WARM_MS, COLD_MS, PEAK_MIB = 300.0, 1000.0, 4096.0
+ASKED, COLD_ROUNDS = 40, 3
+DROP = Path("/proc/sys/vm/drop_caches")
+ROOT = Path(__file__).parents[2]
+KEPT = "TRIMTAB_BENCH_CONSOLE"
+"""Names a folder in which the store is kept between runs, or found."""
+
+
+def run(options: Options, result: Result) -> None:
+    """Makes the calls, or finds them made; then asks."""
+    calls = options.size(CALLS, QUICK_CALLS)
+    kept = os.environ.get(KEPT)
+    path = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="trimtab-console-"))
+    try:
+        if not (path / "made").exists():
+            make(path, calls, options, result)
+        measure(path, options, result)
+    finally:
+        if not kept:
+            shutil.rmtree(path)
+
+
+def make(path: Path, calls: int, options: Options, result: Result) -> None:
+    """The store, in a process of its own, with its merges done."""
+    began = time.monotonic()
+    code = "import sys; from bench.suites import console; console.fill(*sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", code, str(path), str(calls), str(options.seed)], cwd=ROOT, check=True)
+    (path / "made").write_text(str(time.monotonic() - began))
+
+
+def fill(path: str, calls: str, seed: str) -> None:
+    """Makes the calls and waits for the store's merges."""
+    stored.fill(Path(path), int(calls), int(seed), lambda text: print(text, file=sys.stderr, flush=True))
+    telemetry = open_embedded(Path(path))
+    telemetry.migrate()
+    while not stored.merged(telemetry):
+        time.sleep(1)
+    telemetry.close()
+
+
+def measure(path: Path, options: Options, result: Result) -> None:
+    """Every question cold and warm, then what the store takes."""
+    drawn = json.dumps(ask(path, "draw", 0)["drawn"])
+    dropped = can_drop()
+    for name in questions.QUESTIONS:
+        options.tell(f"console: {name}, cold")
+        found = []
+        for number in range(options.size(COLD_ROUNDS, 1)):
+            if dropped:
+                drop()
+            found.append(ask(path, name, number, drawn)[name]["ms"][0])
+        result.worst(f"{name}, cold, slowest", max(found), COLD_MS, "ms", len(found))
+        result.raw[f"{name}, cold"] = found
+    asked = options.size(options.rounds or ASKED, 3)
+    options.tell(f"console: all, warm, {asked} times each")
+    warm = ask(path, "warm", asked, drawn)
+    for name in questions.QUESTIONS:
+        took, rows = warm[name]["ms"], warm[name]["rows"]
+        result.tell_value(f"{name}, warm, p50", quantile(took, 0.5), "ms", len(took))
+        result.worst(f"{name}, warm, p95", quantile(took, 0.95), WARM_MS, "ms", len(took))
+        result.raw[name] = {"ms": took, "rows": rows}
+        if not any(rows):
+            result.remarks.append(f"{name} found nothing.")
+    result.worst("peak memory of the process that asks", warm["peak_mib"], PEAK_MIB, "MiB")
+    told(path, result, dropped=dropped)
+
+
+def told(path: Path, result: Result, *, dropped: bool) -> None:
+    """What there is, and how the figures are to be read."""
+    telemetry = open_embedded(path)
+    telemetry.migrate()
+    counts = telemetry.count()
+    telemetry.close()
+    result.tell_value("calls stored", counts.calls)
+    result.tell_value("disk", disk(path) / 2**20, "MiB")
+    result.tell_value("making them", float((path / "made").read_text()), "s")
+    load = os.getloadavg()[1]
+    result.remarks.append(f"Load average over five minutes: {load:.1f} on {os.cpu_count()} cores.")
+    if not dropped:
+        result.remarks.append("The page cache could not be dropped: cold is a fresh process only.")
+
+
+def ask(path: Path, what: str, number: int, drawn: str = "") -> dict[str, Any]:
+    """What a fresh process says."""
+    command = [sys.executable, "-m", "bench.console.asking", str(path), what, str(number), drawn]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def can_drop() -> bool:
+    """Whether this process may drop the system's page cache."""
+    return os.access(DROP, os.W_OK)
+
+
+def drop() -> None:
+    """Drops it, once what is dirty is written (Documentation/admin-guide/sysctl/vm.rst)."""
+    os.sync()
+    DROP.write_text("3")
+
+
+def disk(path: Path) -> int:
+    """Bytes of all files."""
+    return sum(file.stat().st_blocks * 512 for file in path.rglob("*") if file.is_file())
+
+
+def quantile(values: Sequence[float], level: float) -> float:
+    """The value at rank ceil(level n)."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-int(level * 1000) * len(ordered) // 1000) - 1)]
