@@ -10,7 +10,7 @@ DECLARED := pyproject.toml src/trimtab/__init__.py
 RESOLVE := uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: help up test test-engine test-prometheus bench lint format lock clean
+.PHONY: help up test test-engine test-prometheus test-browser bench lint format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -19,7 +19,7 @@ up: $(UP) ## the demo: a tiny engine, the gateway and control, in ./demo
 	@$(VENV)/bin/trimtab up --demo
 
 test: $(DEV) ## every test that needs nothing but this machine
-	$(VENV)/bin/pytest -m "not engine and not prometheus"
+	$(VENV)/bin/pytest -m "not engine and not prometheus and not browser"
 
 test-engine: $(DEV) ## the tests that need a real vLLM (installs one first)
 	tests/engine/install_vllm.sh
@@ -28,6 +28,10 @@ test-engine: $(DEV) ## the tests that need a real vLLM (installs one first)
 test-prometheus: $(DEV) ## rules, dashboards and scraping, with a real Prometheus (installs Debian's first)
 	tests/prometheus/install.sh
 	$(VENV)/bin/pytest -m prometheus
+
+test-browser: $(DEV) ## every page of the console in a real Chromium (installs Debian's first)
+	tests/browser/install.sh
+	$(VENV)/bin/pytest -m browser tests/browser
 
 bench: $(DEV) ## the benchmarks; figures go to bench/RESULTS.md
 	$(VENV)/bin/python -m bench all

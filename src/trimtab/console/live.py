@@ -19,6 +19,9 @@ EVERY_S: Final = 1.0
 """How often it is looked whether anything changed, and whether those who listen still may."""
 BEAT_TICKS: Final = 15
 """After so many looks without news a comment is sent, so that proxies and we notice who is gone."""
+ECHO_TICKS: Final = 16
+"""So many looks after the last news pages are told once more: until then they may have been shown figures that were kept
+(`parts.KEPT_S`) from before it."""
 MOST_CLIENTS: Final = 64
 
 
@@ -27,8 +30,9 @@ class Live:
 
     def __init__(self) -> None:
         self._version = 0
+        self._seen = 0
         self._told = 0
-        self._ticks = 0
+        self._quiet = 0
         self._closed = False
         self._clients = 0
         self._tick: asyncio.Future[None] | None = None
@@ -53,8 +57,12 @@ class Live:
 
     def tick(self) -> None:
         """Wakes those who listen once."""
-        self._ticks += 1
-        self._told = self._version
+        self._quiet += 1
+        if self._version != self._seen:
+            self._seen, self._quiet = self._version, 0
+            self._told += 1
+        elif self._quiet == ECHO_TICKS and self._seen:
+            self._told += 1
         tick, self._tick = self._tick, None
         if tick is not None and not tick.done():
             tick.set_result(None)

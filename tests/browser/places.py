@@ -1,0 +1,17 @@
+"""What stands in the addresses of pages that have something in them, by the page's name: things that are seeded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PLACES: Final[dict[str, dict[str, str]]] = {
+    "task": {"task": "extract"},
+}
+FURTHER: Final[tuple[str, ...]] = (
+    "/tasks/extract?by=prompt",
+    "/tasks/extract?by=answers",
+    "/tasks/idle",
+    "/?range=28d",
+    "/?from=2020-01-01T00:00Z&to=2020-01-02T00:00Z",
+)
+"""More addresses to visit: other views of pages, and pages with nothing to show."""
