@@ -49,8 +49,8 @@ class Wanted:
 
     def __init__(self, prefixes: Iterable[str]) -> None:
         begins = b"|".join(re.escape(prefix.encode()) for prefix in sorted(prefixes, key=len, reverse=True))
-        line = rb"^((?:" + begins + rb")[a-zA-Z0-9_:]{0,200})([{ \t][^\n]{0,%d})\r?$" % MAX_LINE
-        self._line = re.compile(line, re.MULTILINE)
+        name = rb"^((?:" + begins + rb")[a-zA-Z0-9_:]{0,200}+)(?<!_bucket)(?<!_created)"
+        self._line = re.compile(name + rb"([{ \t][^\n]{0,%d})\r?$" % MAX_LINE, re.MULTILINE)
 
     def read(self, data: bytes) -> Exposition:
         """The samples in an exposition; never raises."""
@@ -58,10 +58,7 @@ class Wanted:
         malformed = 0
         lines = list(islice(self._line.finditer(data), MAX_SAMPLES + 1))
         for line in lines[:MAX_SAMPLES]:
-            name = line[1]
-            if name.endswith((b"_bucket", b"_created")):
-                continue
-            found = _sample(name.decode("ascii"), line[2])
+            found = _sample(line[1].decode("ascii"), line[2])
             if found is None:
                 malformed += 1
             elif math.isfinite(found.value) and found.value >= 0:
