@@ -18,7 +18,7 @@ from trimtab.errors import StoreError
 from trimtab.policy.snapshot import UNDECLARED
 from trimtab.record.events import Confidence, Settled
 from trimtab.signals.readings.language import language
-from trimtab.signals.readings.sampling import PER_TASK_S, sampled
+from trimtab.signals.readings.sampling import PER_TASK_S, sampled, searched
 from trimtab.signals.readings.sketch import BUCKETS, sketch
 from trimtab.store.readings import Reading, ReadingQuery
 from trimtab.store.telemetry import Batch
@@ -217,6 +217,15 @@ def test_calls_are_sampled_where_they_are_many(place: Place) -> None:
     assert len(sampled(slow)) == 50
     tasks = [place.ended(at_ns=place.clock.wall_ns() + number, task=f"t{number % 20}") for number in range(1000)]
     assert len(sampled(tasks)) == 50
+
+
+def test_calls_that_are_found_by_their_words(place: Place) -> None:
+    """Of 1,000 calls within a second 300 can be searched, of large ones as many as 4 MiB hold; of fewer all."""
+    now_ns = place.clock.wall_ns()
+    assert len(searched([place.ended(at_ns=now_ns + number) for number in range(1000)])) == 300
+    assert len(searched([place.ended(at_ns=now_ns + number, size=1 << 20) for number in range(20)])) == 4
+    assert len(searched([place.ended(at_ns=now_ns + number) for number in range(300)])) == 300
+    assert searched([]) == frozenset()
 
 
 SENTENCES = {

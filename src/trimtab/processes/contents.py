@@ -18,7 +18,7 @@ from trimtab.processes.logs import event
 from trimtab.record.events import OK, Settled
 from trimtab.record.redact import Redaction, scrub
 from trimtab.signals.readings.reading import Contents, Said, readings_of
-from trimtab.signals.readings.sampling import sampled
+from trimtab.signals.readings.sampling import sampled, searched
 from trimtab.store.readings import Reading
 from trimtab.store.telemetry import Batch
 from trimtab.store.texts import MAX_CHARACTERS, CallText
@@ -145,14 +145,14 @@ class Readings:
     def __call__(self, batch: Batch) -> Batch:
         """The batch with its readings and texts."""
         of_tasks = [call for call in batch.calls if not is_own(call.admitted.task)]
-        chosen = sampled(of_tasks)
+        chosen, by_words = sampled(of_tasks), searched(of_tasks)
         readings: list[Reading] = []
         texts: list[CallText] = []
         for call in of_tasks:
             glance = self._reader.glance(call)
             found = self.read(glance) if call.admitted.call in chosen else ()
             readings += found
-            text = text_of(glance, found)
+            text = text_of(glance, found) if found or call.admitted.call in by_words else None
             if text is not None:
                 texts.append(text)
         return replace(batch, readings=tuple(readings), texts=tuple(texts))

@@ -6,6 +6,7 @@ Found by py3langid (Lui and Baldwin, ACL 2012: naive Bayes over byte n-grams), a
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -30,8 +31,4 @@ def language(text: str) -> str:
 
 @cache
 def _classifier() -> Any:
-    if find_spec("py3langid") is None:
-        return None
-    from py3langid import classify  # noqa: PLC0415 - it loads numpy
-
-    return classify
+    return import_module("py3langid").classify if find_spec("py3langid") is not None else None

@@ -17,6 +17,9 @@ PER_TASK_S: Final = 10.0
 """Calls of one task that are read, for each second that a batch spans."""
 PER_BATCH_S: Final = 50.0
 """The same of all tasks together."""
+SEARCHED_S: Final = 300.0
+SEARCHED_BYTES_S: Final = 4 << 20
+"""Calls that can be found by their words, and bytes of their bodies, for each second that a batch spans."""
 LEAST_SPAN_S: Final = 1.0
 """A batch spans at least the second between two passes of the ingest."""
 WHOLE: Final = float(1 << 64)
@@ -36,6 +39,19 @@ def sampled(calls: Iterable[Settled]) -> frozenset[str]:
     span_s = _span_s(every)
     chosen = [call for of_one in of_task.values() for call in _first(of_one, PER_TASK_S * _span_s(of_one))]
     return frozenset(call.admitted.call for call in _first(chosen, PER_BATCH_S * span_s))
+
+
+def searched(calls: Iterable[Settled]) -> frozenset[str]:
+    """The ids of the calls of a batch that can be found by their words: all, as long as there are not very many."""
+    every = list(calls)
+    span_s = _span_s(every)
+    room, found = SEARCHED_BYTES_S * span_s, []
+    for call in _first(every, SEARCHED_S * span_s):
+        room -= call.admitted.request_bytes + call.response_bytes
+        if room < 0:
+            break
+        found.append(call.admitted.call)
+    return frozenset(found)
 
 
 def _first(calls: list[Settled], most: float) -> list[Settled]:
