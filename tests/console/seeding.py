@@ -9,7 +9,10 @@ from typing import Any
 
 from msgspec import structs
 
+from tests.control.conftest import snapshot
 from tests.store.samples import SECOND_NS, call
+from trimtab.declare.project import Goal, Objective
+from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import Change, Event, Score, Settled, ToolOutcome, Usage
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.readings import Reading
@@ -21,8 +24,8 @@ OLD_PROMPT, NEW_PROMPT = "77cc" * 16, "3f2a" * 16
 BROKE_MINUTES_AGO = 70
 
 HOSTILE = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
+    "<script>window.pwned=1;alert(1)</script>",
+    '"><img src=x onerror=window.pwned=1>',
     "[click](javascript:alert(1)) ![x](http://evil.example/x.png)",
     "\x1b[31mred\x1b[0m \x1b]8;;http://evil.example\x07link\x1b]8;;\x07",
     "\u202egnp.exe\u202c \u2066hidden\u2069",
@@ -31,9 +34,15 @@ HOSTILE = (
 """Texts that a model, a client or a tool may send to whoever looks at them."""
 
 
-def seeded(now_ns: int, *, calls_per_minute: float = 3.0, hours: int = 8) -> MemoryTelemetry:
+def seeded(now_ns: int) -> MemoryTelemetry:
     """A store with calls of the last hours, changes, scores and readings."""
     telemetry = MemoryTelemetry()
+    telemetry.insert(day(now_ns), "seed")
+    return telemetry
+
+
+def day(now_ns: int, *, calls_per_minute: float = 3.0, hours: int = 8) -> Batch:
+    """The calls of the last hours, changes, scores and readings."""
     draw = random.Random(5)
     events: list[Event] = list(_changes(now_ns))
     readings: list[Reading] = []
@@ -46,9 +55,7 @@ def seeded(now_ns: int, *, calls_per_minute: float = 3.0, hours: int = 8) -> Mem
                 if draw.random() < 0.5:
                     events.append(_score(draw, settled))
                 readings += _readings(draw, settled)
-    batch = Batch.of(events)
-    telemetry.insert(dataclasses.replace(batch, readings=tuple(readings)), "seed")
-    return telemetry
+    return dataclasses.replace(Batch.of(events), readings=tuple(readings))
 
 
 def hostile(now_ns: int, task: str = "extract") -> Iterator[Event]:
@@ -167,3 +174,17 @@ def _changes(now_ns: int) -> Iterator[Change]:
     yield Change(broke_ns, "lock", "test", OLD_LOCK, NEW_LOCK, "ana", words)
     yield Change(broke_ns, "snapshot", "test", "b" * 64, "c" * 64, "ana")
     yield Change(now_ns - 140 * MINUTE_NS, "worker_died", "gateway 1", "", "", "supervisor", "signal 9")
+
+
+def policy() -> Snapshot:
+    """The policy in force: three tasks with objectives and one without calls."""
+    objective = Objective(goals=(Goal("ttft", 0.95, 0.8), Goal("tpot", 0.95, 0.05)), success=0.995)
+    made = snapshot(objective)
+    route = made.tasks["route"]
+    tasks = {
+        "route": route,
+        "extract": structs.replace(route, name="extract", models=("small", "large")),
+        "refund": structs.replace(route, name="refund", owner="money"),
+        "idle": structs.replace(route, name="idle", objective=Objective()),
+    }
+    return structs.replace(made, tasks=tasks, lock_id=NEW_LOCK)

@@ -50,6 +50,7 @@ from trimtab.processes.judge import Judge
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
+from trimtab.processes.pages import shown_alerts
 from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.resend import gateway_asker, gateway_sender
 from trimtab.processes.scrape import EngineWatch
@@ -137,6 +138,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         engines=lambda: engines.views,
         watched=lambda: standings.watched,
         watch=watched,
+        alerts=shown_alerts(alerts),
     )
 
     gc.set_threshold(*GC_THRESHOLD)

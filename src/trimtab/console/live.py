@@ -20,8 +20,8 @@ EVERY_S: Final = 1.0
 BEAT_TICKS: Final = 15
 """After so many looks without news a comment is sent, so that proxies and we notice who is gone."""
 ECHO_TICKS: Final = 16
-"""So many looks after the last news pages are told once more: until then they may have been shown figures that were kept
-(`parts.KEPT_S`) from before it."""
+"""So many looks after the last news pages are told once more: until then they may have been shown figures that were
+kept (`parts.KEPT_S`) from before it."""
 MOST_CLIENTS: Final = 64
 
 

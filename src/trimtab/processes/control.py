@@ -21,7 +21,7 @@ from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
 from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
 from trimtab.console.live import Live
-from trimtab.console.parts import Asker, Parts
+from trimtab.console.parts import Asker, Parts, no_alerts
 from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
@@ -36,6 +36,7 @@ from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics, Watched
+from trimtab.processes.pages import ShownAlerts
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
 from trimtab.processes.replicas_api import replica_endpoints
@@ -90,7 +91,8 @@ class ControlParts:
     `send` sends dead letters through the gateway. `works` go on beside it all and are cancelled at the stop;
     `desk_works` do too, and ask telemetry. `identity` tells what one of them found of models, `tools` what another
     found of tools, `engines` what replicas say of themselves, `watched` how alerts and budgets stand; `watch` is what
-    is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read.
+    is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
+    `alerts` gives those that are active, or were found in a range.
     """
 
     clock: Clock
@@ -109,6 +111,7 @@ class ControlParts:
     watched: Callable[[], Watched] = Watched
     watch: Callable[[], Watch] = Watch
     desk_rows: Sequence[Callable[[Desk], tuple[Endpoint, ...]]] = ()
+    alerts: ShownAlerts = no_alerts
 
 
 async def serve_control(
@@ -211,7 +214,14 @@ def _site(
     cookie = f"trimtab_session_{settings.listen.port}"
     keyed = KeyGate(parts.key_finder, parts.sessions, parts.clock, cookie)
     gate = OpenGate() if settings.is_open else keyed
-    pages = Parts(parts.clock, Asker(desk, parts.clock), parts.snapshot, dead=lambda: desk.dead, gauges=said)
+    pages = Parts(
+        parts.clock,
+        Asker(desk, parts.clock),
+        parts.snapshot,
+        dead=lambda: desk.dead,
+        alerts=parts.alerts,
+        gauges=said,
+    )
     return site(api, pages, gate, live, secure=settings.listen.tls is not None, hosts=hosts)
 
 

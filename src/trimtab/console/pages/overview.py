@@ -147,12 +147,14 @@ def rows_of(
 
 
 def queues(parts: Parts) -> dict[str, int]:
-    """How many calls wait at the engines of each task's model, where they say so."""
+    """How many calls wait at the engines of each task's first model, where they say so."""
     waiting: dict[str, int] = {}
     for gauge in parts.gauges():
-        if gauge.signal == QUEUE and gauge.task:
-            waiting[gauge.task] = waiting.get(gauge.task, 0) + round(gauge.value)
-    return waiting
+        if gauge.signal == QUEUE:
+            model = gauge.of.partition(" ")[0]
+            waiting[model] = waiting.get(model, 0) + round(gauge.value)
+    tasks = parts.policy().tasks
+    return {name: waiting[task.models[0]] for name, task in tasks.items() if task.models and task.models[0] in waiting}
 
 
 def table_of(asked: Asked, rows: Sequence[TaskRow]) -> Table[TaskRow]:
