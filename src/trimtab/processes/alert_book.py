@@ -90,7 +90,7 @@ class AlertBook:
                 ),
                 tuple(place.key for place in gone),
                 tuple(map(_row, changed)),
-                tuple(StepRow(*msgspec.structs.astuple(one.step)) for one in moved),
+                tuple(StepRow(*msgspec.structs.astuple(one.step)) for one in moved if one.step is not None),
                 tuple(one for telling in told.tellings for one in self._outgoing(telling, watch, now_ns)),
             )
         )

@@ -147,7 +147,7 @@ class AlertWatch:
             found,
             now_ns,
             lambda alert: beyond.get(alert.place, True),
-            lambda place: taken is None and (bool(place.task) or place.rule == RESTARTED),
+            lambda place: _is_unsure(book, place, is_seen=taken is not None),
         )
         moved = await self._explained(desk, book, watch, moved, alarms, until)
         await self._in_thread(lambda: self._keep(book, moved, watch, now_ns, until if taken is not None else None))
@@ -224,8 +224,10 @@ class AlertWatch:
         """What opens now gets its figures, causes and worst calls, and its group."""
         done: list[Moved] = []
         for one in moved:
-            alert = one.alert
-            if one.step.after == "open":
+            alert, step = one
+            if step is None:
+                pass  # it is as it was
+            elif step.after == "open":
                 rule = _rule(watch, alert.place)
                 if rule is not None and alert.place.task:
                     looked: Looked | None = await self._asked(desk, _question(rule, alert, until), look)
@@ -233,9 +235,9 @@ class AlertWatch:
                 alert = replace(alert, group=group_of(alert, self._others(book, done)))
                 alert = worded(alert)
                 event(log, logging.WARNING, "alert_open", alert=alert.id, severity=alert.severity, words=alert.words)
-            elif one.step.after == "resolved" and one.step.before != "pending":
-                event(log, logging.INFO, "alert_resolved", alert=alert.id, why=one.step.why)
-            done.append(Moved(alert, one.step))
+            elif step.after == "resolved" and step.before != "pending":
+                event(log, logging.INFO, "alert_resolved", alert=alert.id, why=step.why)
+            done.append(Moved(alert, step))
         return done
 
     @staticmethod
@@ -276,6 +278,14 @@ class AlertWatch:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _is_unsure(book: AlertBook, place: Place, *, is_seen: bool) -> bool:
+    """Whether an alert that is not found any more stays: nothing can be seen of it, or evidence gathers anew."""
+    if not is_seen and (place.task or place.rule == RESTARTED):
+        return True
+    watcher = book.evaluation.watcher(place)
+    return watcher is not None and watcher.is_suspicious
 
 
 def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int) -> Rows:

@@ -65,8 +65,9 @@ class Alert(Struct, frozen=True):
 
     `began_ns` is when what it tells of likely began, `opened_ns` when somebody was first to be told (0 while pending),
     `changed_ns` when its state last changed, `ended_ns` when it was resolved (0 before). `by` and `why` are of the last
-    change that a person made. Of a group's leader, `told` is the highest severity that was told and not taken back,
-    `told_ns` when it was told last.
+    change that a person made. `lasting_ns` is how long it must not be so any more before it counts as over, `quiet_ns`
+    since when it is not (0 while it is). Of a group's leader, `told` is the highest severity that was told and not
+    taken back, `told_ns` when it was told last.
     """
 
     id: str
@@ -90,6 +91,8 @@ class Alert(Struct, frozen=True):
     by: str = ""
     why: str = ""
     reopened: int = 0
+    lasting_ns: int = 0
+    quiet_ns: int = 0
     told: Literal["", "ticket", "page"] = ""
     told_ns: int = 0
 

@@ -22,6 +22,8 @@ from trimtab.store.telemetry import MINUTE_NS
 
 INPUTS: Final = "inputs"
 LIMITS: Final = ("below", "above")
+SHORTEST, LONGEST = 30, 1440
+"""Minutes for which what a monitor found must not be so any more before that counts: as long as it took to find it."""
 
 
 def found_of(alarm: Alarm, watch: Watch) -> Found:
@@ -43,7 +45,8 @@ def found_of(alarm: Alarm, watch: Watch) -> Found:
         needed=math.exp(decision.threshold),
     )
     began = decision.since if decision.since is not None else monitor.alarmed
-    return _found(monitor.place, rule, watch, began, evidence)
+    lasting = min(max(monitor.alarmed - began, SHORTEST), LONGEST)
+    return _found(monitor.place, rule, watch, began, evidence)._replace(lasting_ns=lasting * MINUTE_NS)
 
 
 def found_of_burning(one: Burning, watch: Watch) -> Found:

@@ -29,7 +29,8 @@ class AlertRefused(TrimtabError):
 class Found(NamedTuple):
     """That something holds now, and what is known of it: an alert is to tell of it.
 
-    `holds_ns` is how long it must have been so before anybody is told.
+    `holds_ns` is how long it must have been so before anybody is told, `lasting_ns` how long it must not be so any more
+    before that counts as over.
     """
 
     place: Place
@@ -41,13 +42,14 @@ class Found(NamedTuple):
     receivers: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     holds_ns: int = HOLD_NS
+    lasting_ns: int = 0
 
 
 class Moved(NamedTuple):
-    """An alert after a step of its life, and the step."""
+    """An alert after a step of its life, and the step; None where its state is as before."""
 
     alert: Alert
-    step: Step
+    step: Step | None
 
 
 def advance(
@@ -73,11 +75,21 @@ def advance(
             moved.append(_reopened(alert, one, now_ns))
         elif alert.state == "pending" and now_ns - alert.found_ns >= one.holds_ns and lasts(alert):
             moved.append(_to(alert, "open", now_ns, EVIDENCE, "it lasts"))
+        elif alert.quiet_ns:
+            moved.append(Moved(replace(alert, quiet_ns=0), None))
     for place, alert in alerts.items():
         if alert.is_active and place not in holding and not unseen(place):
-            why = "it did not last" if alert.state == "pending" else "what was seen is as before"
-            moved.append(_to(alert, "resolved", now_ns, EVIDENCE, why))
+            moved += _quieter(alert, now_ns)
     return moved
+
+
+def _quieter(alert: Alert, now_ns: int) -> list[Moved]:
+    """An alert on what is not so any more: it is over once that has lasted."""
+    if alert.state == "pending":
+        return [_to(alert, "resolved", now_ns, EVIDENCE, "it did not last")]
+    if now_ns - (alert.quiet_ns or now_ns) >= alert.lasting_ns:
+        return [_to(alert, "resolved", now_ns, EVIDENCE, "what was seen is as before")]
+    return [] if alert.quiet_ns else [Moved(replace(alert, quiet_ns=now_ns), None)]
 
 
 def act(alert: Alert, what: Act, now_ns: int, by: str, why: str = "") -> Moved:
@@ -114,6 +126,7 @@ def _begun(found: Found, now_ns: int, alert_id: str) -> Moved:
         receivers=found.receivers,
         models=found.models,
         changed_ns=now_ns,
+        lasting_ns=found.lasting_ns,
     )
     return Moved(alert, Step(alert_id, now_ns, "", "pending", EVIDENCE))
 
@@ -132,14 +145,15 @@ def _reopened(alert: Alert, found: Found, now_ns: int) -> Moved:
         models=found.models,
         changed_ns=now_ns,
         ended_ns=0,
+        lasting_ns=found.lasting_ns,
         reopened=alert.reopened + 1,
     )
     return Moved(fresh, Step(alert.id, now_ns, alert.state, "open", EVIDENCE, "it has come back"))
 
 
 def _by_person(alert: Alert, state: State, now_ns: int, by: str, why: str) -> Moved:
-    moved = _to(alert, state, now_ns, by, why[:MOST_WORDS])
-    return Moved(replace(moved.alert, by=by, why=why[:MOST_WORDS]), moved.step)
+    fresh, step = _to(alert, state, now_ns, by, why[:MOST_WORDS])
+    return Moved(replace(fresh, by=by, why=why[:MOST_WORDS]), step)
 
 
 def _to(alert: Alert, state: State, now_ns: int, by: str, why: str) -> Moved:
@@ -149,5 +163,6 @@ def _to(alert: Alert, state: State, now_ns: int, by: str, why: str) -> Moved:
         changed_ns=now_ns,
         opened_ns=alert.opened_ns or (now_ns if state == "open" else 0),
         ended_ns=now_ns if state == "resolved" else 0,
+        quiet_ns=0,
     )
     return Moved(fresh, Step(alert.id, now_ns, alert.state, state, by, why))

@@ -92,6 +92,12 @@ class Watcher:
         """What it says now; None before its first step."""
         return None if self.monitor.state is None else self.detector.decision(self.monitor.state)
 
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether evidence for a change has gathered, though not enough for an alarm."""
+        decision = self.decision
+        return decision is not None and decision.evidence >= SUSPECT * decision.threshold
+
     def allow(self, rate: float) -> None:
         """Takes another part of the false alarms allowed; what was gathered stays."""
         if rate != self.rate:
@@ -103,10 +109,7 @@ class Watcher:
             return False
         if not self.monitor.learned_to:
             return True
-        if minute < self.monitor.learn_at or self.monitor.alarmed:
-            return False
-        decision = self.decision
-        return decision is None or decision.evidence < SUSPECT * decision.threshold
+        return minute >= self.monitor.learn_at and not self.monitor.alarmed and not self.is_suspicious
 
     def learn(self, steps: Steps, minute: int) -> None:
         """Learns from the steps that ended up to a minute, each of an hour or less."""

@@ -15,7 +15,7 @@ from trimtab.signals.alerts.alert import Alert, Evidence, Measured, OutboxKind, 
 from trimtab.signals.alerts.evaluation import Evaluation
 from trimtab.signals.alerts.lenses import DEAD_LETTERS
 from trimtab.signals.alerts.monitors import Watcher
-from trimtab.signals.alerts.telling import receivers_of
+from trimtab.signals.alerts.telling import receivers_of, receiving
 from trimtab.signals.alerts.words import cause_text, sentence
 from trimtab.signals.catalogue import BY_NAME
 from trimtab.signals.objectives import promises
@@ -246,9 +246,9 @@ def estimated(decision: Decision, scale: float) -> Measured | None:
 
 def _receivers(task: str, rule: AlertRule, watch: Watch) -> tuple[str, ...]:
     owner = watch.tasks[task].owner if task in watch.tasks else ""
-    named = rule.receivers or watch.alerting.owners.get(owner, ()) or watch.alerting.fallback
-    known = (watch.alerting.receivers[name] for name in named if name in watch.alerting.receivers)
-    return tuple(one.name for one in known if rule.severity in one.severities)
+    return receiving(
+        (rule.receivers, watch.alerting.owners.get(owner, ()), watch.alerting.fallback), watch.alerting, rule.severity
+    )
 
 
 def unit_of(rule: AlertRule) -> str:

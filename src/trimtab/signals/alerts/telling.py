@@ -69,12 +69,20 @@ def _worst(alerts: Iterable[Alert]) -> Severity:
 
 
 def receivers_of(alert: Alert, alerting: Alerting, severity: Severity) -> tuple[str, ...]:
-    """Who is told of an alert: the receivers of its rule, else those of its owner, else the fallback ones; of each, if
-    it takes alerts of that severity.
+    """Who is told of an alert: the receivers of its rule, else those of its owner, else the fallback ones; the first of
+    these among which any takes that severity.
     """
-    named = alert.receivers or alerting.owners.get(alert.owner, ()) or alerting.fallback
-    known = (alerting.receivers[name] for name in named if name in alerting.receivers)
-    return tuple(one.name for one in known if severity in one.severities)
+    return receiving((alert.receivers, alerting.owners.get(alert.owner, ()), alerting.fallback), alerting, severity)
+
+
+def receiving(lists: Iterable[Iterable[str]], alerting: Alerting, severity: Severity) -> tuple[str, ...]:
+    """Of the first list in which any receiver takes a severity, those that do; none if there is no such list."""
+    for names in lists:
+        known = (alerting.receivers[name] for name in names if name in alerting.receivers)
+        found = tuple(one.name for one in known if severity in one.severities)
+        if found:
+            return found
+    return ()
 
 
 def mutes(silences: Iterable[Silence], windows: Iterable[Maintenance], now_ns: int) -> Callable[[Alert], bool]:
