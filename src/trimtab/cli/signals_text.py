@@ -51,14 +51,15 @@ def signals_text(told: Told, *, whole_tasks: bool, width: int) -> RenderableType
 def overview(figures: Figures) -> Table:
     """A row for each task, value and step."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("task")
+    table.add_column("\ntask")
     if figures.by != "task":
-        table.add_column(figures.by)
+        table.add_column(f"\n{figures.by}")
     if figures.step_s:
-        table.add_column("from")
-    for _, head in (*LEFT, *RIGHT):
-        table.add_column(head, justify="right")
-    table.add_column("queue", justify="right")
+        table.add_column("\nfrom")
+    for side, columns in (("BEHAVIOUR", LEFT), ("INFRASTRUCTURE", RIGHT)):
+        for place, (_, head) in enumerate(columns):
+            table.add_column(f"{'' if place else side}\n{head}", justify="right")
+    table.add_column("\nqueue", justify="right")
     for cell in figures.cells:
         names = [plain_text(cell.task)]
         names += [plain_text(_value_name(figures.by, cell.value))] if figures.by != "task" else []
