@@ -74,7 +74,7 @@ def measure(path: Path, options: Options, result: Result) -> None:
         for number in range(options.size(COLD_ROUNDS, 1)):
             if dropped:
                 drop()
-            found.append(ask(path, name, number, drawn)[name]["ms"][0])
+            found.append(ask(path, name, number, drawn)[name]["ms"])
         result.worst(f"{name}, cold, slowest", max(found), COLD_MS, "ms", len(found))
         result.raw[f"{name}, cold"] = found
     asked = options.size(options.rounds or ASKED, 3)
@@ -84,7 +84,8 @@ def measure(path: Path, options: Options, result: Result) -> None:
         took, rows = warm[name]["ms"], warm[name]["rows"]
         result.tell_value(f"{name}, warm, p50", quantile(took, 0.5), "ms", len(took))
         result.worst(f"{name}, warm, p95", quantile(took, 0.95), WARM_MS, "ms", len(took))
-        result.raw[name] = {"ms": took, "rows": rows}
+        result.tell_value(f"{name}, warm, processor time", quantile(warm[name]["cpu_ms"], 0.5), "ms", len(took))
+        result.raw[name] = warm[name]
         if not any(rows):
             result.remarks.append(f"{name} found nothing.")
     result.worst("peak memory of the process that asks", warm["peak_mib"], PEAK_MIB, "MiB")
