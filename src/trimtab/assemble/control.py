@@ -8,7 +8,7 @@ import logging
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import msgspec
@@ -52,7 +52,7 @@ from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.pages import shown_alerts
 from trimtab.processes.probe import ReplicaClient
-from trimtab.processes.resend import gateway_asker, gateway_sender
+from trimtab.processes.resend import Ask, gateway_asker, gateway_sender
 from trimtab.processes.scrape import EngineWatch
 from trimtab.processes.scrape_client import MetricsClient
 from trimtab.processes.standings import Standings
@@ -114,8 +114,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     engines = _engine_watch(in_force, watched, MetricsClient(pool, signers), noted)
     alerts = _alert_watch(directory, watched, board, watch, tools)
 
-    async def judge(desk: Desk) -> None:
-        await Judge(desk, gateway_asker(gateway, key), known, noted, clock).run()
+    judge = _judging(gateway_asker(gateway, key), known, noted)
 
     def rows(desk: Desk) -> tuple[Endpoint, ...]:
         return feedback_endpoints(desk, clock, FeedbackParts(noted, corrections, IdSource()))
@@ -152,6 +151,11 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
             held.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _judging(ask: Ask, watch: KnownWatch, noted: Changes) -> Callable[[Desk], Coroutine[object, object, None]]:
+    """What has calls judged by a model."""
+    return lambda desk: Judge(desk, ask, watch, noted, SystemClock()).run()
 
 
 def _settings(orders: ControlOrders, directory: DataDirectory, snapshot: Snapshot) -> ControlSettings:
