@@ -93,6 +93,19 @@ def test_a_gap_is_read_over_one_window_on_both_sides() -> None:
     assert "60 requests more" in found.words[0]
 
 
+def test_what_came_before_the_first_sample_is_on_neither_side() -> None:
+    """Samples since 12:01: an hour's window begins at 12:02, behind the calls of 12:00; a younger replica waits."""
+    telemetry = MemoryTelemetry()
+    telemetry.insert_engine_samples(counted("requests", *range(100, 120, 1))[1:])
+    telemetry.insert_engine_samples(counted("requests", *range(10), replica="http://b:1")[8:])
+    ended = [call("a", NOON_NS + 1), call("b", NOON_NS + 3 * MINUTE_NS)]
+    telemetry.insert(Batch.of([msgspec.structs.replace(one, replica=URL) for one in ended]), "a")
+    (found,) = read_gaps(telemetry, NOON_NS + 10 * MINUTE_NS, 600)
+    assert (found.replica, found.window_s) == (URL, 480.0)
+    assert (found.engine.requests, found.calls.requests) == (8.0, 1.0)
+    assert read_gaps(telemetry, NOON_NS + 2 * MINUTE_NS, 60) == ()
+
+
 def test_where_nothing_is_read_nothing_is_compared() -> None:
     """Calls alone make no gap; a replica whose metrics are read no more shows none."""
     telemetry = MemoryTelemetry()

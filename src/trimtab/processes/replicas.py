@@ -54,7 +54,8 @@ def read_gaps(telemetry: Telemetry, now_ns: int, window_s: int) -> tuple[Gap, ..
     """Both views of every address that tells its metrics, over the latest whole steps of `window_s`, a minute at least.
 
     Models behind one address are taken together, as calls are recorded by address. The engine is read from the last
-    sample before the window to the last one in it.
+    sample before the window to the last one in it, so that the window begins no earlier than samples do; an address
+    whose first sample is younger is left out.
     """
     step_s = max(60, window_s // STEPS // 60 * 60)
     step_ns = step_s * 10**9
@@ -64,15 +65,16 @@ def read_gaps(telemetry: Telemetry, now_ns: int, window_s: int) -> tuple[Gap, ..
     told: dict[str, list[EngineSample]] = {}
     for sample in telemetry.engine_samples(query):
         told.setdefault(sample.replica, []).append(sample)
-    if not told:
+    first_ns = {url: min(one.at_ns for one in samples) for url, samples in told.items()}
+    since_ns = max(since_ns, (min(first_ns.values(), default=until_ns) // step_ns + 1) * step_ns)
+    covered = sorted(url for url in told if first_ns[url] < since_ns)
+    if since_ns >= until_ns or not covered:
         return ()
     seen: dict[str, list[Slice]] = {}
     for one in telemetry.slices(SliceQuery(since_ns, until_ns, by="replica")):
         seen.setdefault(one.value, []).append(one)
     window = (until_ns - since_ns) / 1e9
-    return tuple(
-        gap(url, window, engine_side(samples), calls_side(seen.get(url, ()))) for url, samples in sorted(told.items())
-    )
+    return tuple(gap(url, window, engine_side(told[url]), calls_side(seen.get(url, ()))) for url in covered)
 
 
 def _standing(
