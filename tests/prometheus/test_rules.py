@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.prometheus.promtool import expectation, promtool, unit_test, written
+from tests.signals.test_rules import EVERY
 from tests.signals.watching import watched
 from trimtab.signals.export.dashboards import dashboards
 from trimtab.signals.export.rule_file import Group, Recording, text_of
@@ -48,6 +49,11 @@ def firing(alert: str, *, severity: str = "page") -> str:
 def test_promtool_accepts_them(rules: Path) -> None:
     """Names, expressions, labels and templates are as Prometheus wants them."""
     assert "SUCCESS" in promtool("check", "rules", rules)
+
+
+def test_promtool_accepts_every_comparison(tmp_path: Path) -> None:
+    """Rules of every comparison, quantile and window are as Prometheus wants them."""
+    assert "SUCCESS" in promtool("check", "rules", written(rules_of(EVERY), tmp_path))
 
 
 def test_a_fall_of_the_parse_rate(rules: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.signals.watching import FLOOR, OF_TASKS, watched
-from trimtab.policy.watch import AlertRule, TaskWatch, Watch
+from trimtab.policy.watch import Alerting, AlertRule, TaskWatch, Watch
 from trimtab.processes.catalogue import CATALOGUE
 from trimtab.signals.catalogue import SIGNALS
 from trimtab.signals.export.expressions import duration
@@ -131,3 +131,31 @@ def test_a_floor_is_held_by_its_bound() -> None:
     assert alert.expr.endswith(f"< {FLOOR.limit}")
     assert "3.09 * sqrt" in alert.expr
     assert alert.labels == {"severity": "page", "signal": "parse_rate"}
+
+
+COMPARED = (
+    AlertRule("slow", "ttft", "above", 2.0, quantile=0.99, window_s=1800),
+    AlertRule("slower", "ttft", "rises", quantile=0.99, smallest=0.5),
+    AlertRule("silent", "request_rate", "falls", window_s=2 * 86_400.0),
+    AlertRule("odd", "refusal_rate", "changes"),
+    AlertRule("dear", "cost_per_call", "above", 0.01),
+    AlertRule("of-a-model", "parse_rate", "falls", by="model"),
+    AlertRule("unknown-here", "request_size", "above", 1e6),
+)
+EVERY = Watch(tasks={"a": TaskWatch(alerts=COMPARED)}, alerting=Alerting(console_url="https://console.example/"))
+
+
+def test_every_comparison() -> None:
+    """A rule is written at its own quantile, over its own window, against a baseline that is longer than it."""
+    exported = rules_of(EVERY)
+    found = {rule.alert: rule for group in exported.groups for rule in group.rules if isinstance(rule, Alert)}
+    records = [rule.record for group in exported.groups for rule in group.rules if isinstance(rule, Recording)]
+    assert len(records) == len(set(records))
+    assert "task:trimtab_ttft:p99_rate30m > 2" in found["TrimtabSlow"].expr
+    assert "task:trimtab_ttft:p99_change1h > 1.5" in found["TrimtabSlower"].expr
+    assert "task:trimtab_request_rate:change2d < 0.75" in found["TrimtabSilent"].expr
+    assert "task:trimtab_request_rate:rate7d" in records
+    assert "\nor\n" in found["TrimtabOdd"].expr
+    assert "task:trimtab_cost_per_call:rate1h > 0.01" in found["TrimtabDear"].expr
+    assert found["TrimtabDear"].annotations["console"] == "https://console.example/tasks/{{ $labels.task }}"
+    assert set(exported.left_out) == {"of-a-model", "unknown-here"}

@@ -35,8 +35,9 @@ def duration(seconds: float) -> str:
 
 
 def change(signal: Signal, window: str) -> str:
-    """The name under which the difference from the baseline is recorded."""
-    return f"task:trimtab_{signal.name}:change{window}"
+    """The name under which the difference from the baseline is recorded, of a quantile how many times as much it is."""
+    level = f"p{signal.level * 100:g}_".replace(".", "") if signal.kind == "spread" else ""
+    return f"task:trimtab_{signal.name}:{level}change{window}"
 
 
 def errors_of_change(signal: Signal, window: str) -> str:

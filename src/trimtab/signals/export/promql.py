@@ -89,7 +89,8 @@ def _reading(series: Series, window: str) -> str:
 
 def recorded(signal: Signal, window: str) -> str:
     """The name under which a signal over a window is recorded."""
-    what = {"ratio": "ratio_rate", "spread": f"p{signal.level * 100:g}_rate", "amount": "rate"}[signal.kind]
+    level = f"p{signal.level * 100:g}".replace(".", "")
+    what = {"ratio": "ratio_rate", "spread": f"{level}_rate", "amount": "rate"}[signal.kind]
     return f"task:trimtab_{signal.name}:{what}{window}"
 
 

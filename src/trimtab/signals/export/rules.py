@@ -7,8 +7,8 @@ signals that `/metrics` has not stay with Trimtab's own alerts; they are named a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trimtab.policy.watch import AlertRule, Watch
@@ -20,6 +20,7 @@ from trimtab.signals.infrastructure import ERROR_RATE
 from trimtab.signals.objectives import Promise, promises
 from trimtab.signals.signal import Family, Signal
 
+NONE: Final[Mapping[str, str]] = {}
 HOUR: Final = "1h"
 DAY_S: Final = 86_400.0
 BASELINE: Final = "1d"
@@ -39,7 +40,8 @@ COUNTS: Final = {
 MISSED: Final = "trimtab_objective_missed_total"
 EVENTS: Final = {
     "records_silent": (
-        "trimtab_telemetry_up == 0\nor trimtab_spool_lag_seconds > {silent}\nor absent(trimtab_telemetry_up)"
+        "trimtab_telemetry_up == 0\nor trimtab_spool_lag_seconds > {silent}\nor absent(trimtab_telemetry_up)\nor "
+        "(sum(trimtab_worker_open_calls) > 0 and sum(increase(trimtab_ingested_rows_total[{silent}s])) == 0)"
     ),
     "replica_down": 'trimtab_replica_healthy == 0 or trimtab_breaker_state{{state="open"}} == 1',
     "replica_restarted": "increase(trimtab_engine_restarts_total[1h]) > 0",
@@ -135,14 +137,27 @@ def _baseline_of(window_s: float) -> str:
     return BASELINE if window_s < DAY_S else LONG_BASELINE
 
 
+def _watched(rule: AlertRule) -> Signal | None:
+    """The signal of a rule, at the rule's own quantile; None where Prometheus has none of it."""
+    signal = BY_NAME.get(rule.signal)
+    if signal is None or not _has_series(signal):
+        return None
+    return replace(signal, level=rule.quantile) if rule.quantile is not None else signal
+
+
 def _signals(in_force: Iterable[Applied]) -> Iterator[Recording]:
     """Every signal over an hour, and over whatever windows the rules name, with how much lies behind it."""
-    windows: dict[tuple[str, str], None] = {(one.name, HOUR): None for one in SIGNALS if _has_series(one)}
+    windows: dict[tuple[Signal, str], None] = {(one, HOUR): None for one in SIGNALS if _has_series(one)}
     for one in in_force:
-        if _has_series(BY_NAME.get(one.rule.signal)) and (_is_change(one.rule) or one.rule.limit is not None):
-            windows[one.rule.signal, ask.duration(one.rule.window_s)] = None
-    for name, window in windows:
-        yield from _recorded(BY_NAME[name], window)
+        signal = _watched(one.rule)
+        if signal is not None and (_is_change(one.rule) or one.rule.limit is not None):
+            windows[signal, ask.duration(one.rule.window_s)] = None
+    yield from _once(rule for signal, window in windows for rule in _recorded(signal, window))
+
+
+def _once(rules: Iterable[Recording]) -> Iterator[Recording]:
+    """Each name once: how much lies behind a signal is the same at every quantile."""
+    yield from {rule.record: rule for rule in rules}.values()
 
 
 def _recorded(signal: Signal, window: str) -> Iterator[Recording]:
@@ -153,14 +168,13 @@ def _recorded(signal: Signal, window: str) -> Iterator[Recording]:
 
 def _baselines(in_force: Iterable[Applied]) -> Iterator[Recording]:
     """What changes are held against, and the changes."""
-    wanted: dict[tuple[str, str, str], None] = {}
+    wanted: dict[tuple[Signal, str, str], None] = {}
     for one in in_force:
-        if _is_change(one.rule) and _has_series(BY_NAME.get(one.rule.signal)):
-            wanted[one.rule.signal, ask.duration(one.rule.window_s), _baseline_of(one.rule.window_s)] = None
-    for name, baseline in dict.fromkeys((name, baseline) for name, _, baseline in wanted):
-        yield from _recorded(BY_NAME[name], baseline)
-    for name, window, baseline in wanted:
-        signal = BY_NAME[name]
+        signal = _watched(one.rule)
+        if signal is not None and _is_change(one.rule):
+            wanted[signal, ask.duration(one.rule.window_s), _baseline_of(one.rule.window_s)] = None
+    yield from _once(rule for signal, _, baseline in wanted for rule in _recorded(signal, baseline))
+    for signal, window, baseline in wanted:
         after, before = promql.recorded(signal, window), f"({promql.recorded(signal, baseline)} offset {window})"
         if signal.kind == "ratio":
             yield Recording(ask.change(signal, window), f"{after} - {before}")
@@ -202,12 +216,12 @@ def _alerts(one: Applied, watch: Watch) -> Iterator[Alert]:
     if _is_burn(rule):
         yield from _burns(one, watch)
         return
-    signal = BY_NAME.get(rule.signal)
+    signal = _watched(rule)
     if rule.signal in EVENTS:
-        expr = EVENTS[rule.signal].format(silent=f"{watch.alerting.silent_after_s:g}")
-        yield _alert(rule, expr, rule.severity, f"{_spoken(rule.name)} {{{{ $labels }}}}")
+        expr = EVENTS[rule.signal].format(silent=f"{watch.alerting.silent_after_s:.0f}")
+        yield _alert(rule, expr, f"{_spoken(rule.name)} {{{{ $labels }}}}")
         return
-    if signal is None or not _has_series(signal) or rule.by != "task" or rule.field:
+    if signal is None or rule.by != "task" or rule.field:
         return
     window = ask.duration(rule.window_s)
     if rule.comparison in {"below", "above"} and rule.limit is not None:
@@ -218,7 +232,7 @@ def _alerts(one: Applied, watch: Watch) -> Iterator[Alert]:
     else:
         return
     told = f"{{{{ $labels.task }}}}: {_spoken(rule.name)} over {window}"
-    yield _alert(rule, "\nor\n".join(exprs), rule.severity, told, signal)
+    yield _alert(rule, "\nor\n".join(exprs), told, signal, _linked(watch))
 
 
 def _burns(one: Applied, watch: Watch) -> Iterator[Alert]:
@@ -231,24 +245,31 @@ def _burns(one: Applied, watch: Watch) -> Iterator[Alert]:
                 counts = {long: _behind(promise, long) for long, _, _ in windows}
                 expr = ask.burning(promise, task, windows, counts)
                 told = f"{task}: the error budget of {promise.name} burns"
-                labels = {"task": task, "goal": promise.name}
-                yield _alert(one.rule, expr, severity, told, BY_NAME[promise.signal], watched.owner, labels)
+                owner = {"owner": watched.owner} if watched.owner else {}
+                labels = {"severity": severity, **owner, "task": task, "goal": promise.name}
+                yield _alert(one.rule, expr, told, BY_NAME[promise.signal], _linked(watch), labels)
 
 
 def _alert(
     rule: AlertRule,
     expr: str,
-    severity: str,
     summary: str,
     signal: Signal | None = None,
-    owner: str = "",
-    more: dict[str, str] | None = None,
+    links: Mapping[str, str] = NONE,
+    labels: Mapping[str, str] = NONE,
 ) -> Alert:
-    labels = {"severity": severity, "signal": rule.signal, **({"owner": owner} if owner else {}), **(more or {})}
-    annotations = {"summary": summary, **({"description": f"{signal.says} {signal.means}"} if signal else {})}
-    return Alert(
-        "Trimtab" + "".join(map(str.capitalize, rule.name.split("_"))), expr, WAIT[severity], labels, annotations
-    )
+    """An alert of a rule, with more annotations and labels, or others in the place of its own."""
+    named = {"severity": rule.severity, "signal": rule.signal, **labels}
+    described = {"description": f"{signal.says} {signal.means}"} if signal else {}
+    name = "".join(map(str.capitalize, rule.name.replace("-", "_").split("_")))
+    annotations = {"summary": summary, **described, **links}
+    return Alert(f"Trimtab{name}", expr, WAIT[named["severity"]], named, annotations)
+
+
+def _linked(watch: Watch) -> dict[str, str]:
+    """Where the console shows the task, if its address is declared."""
+    url = watch.alerting.console_url.rstrip("/")
+    return {"console": f"{url}/tasks/{{{{ $labels.task }}}}"} if url else {}
 
 
 def _spoken(name: str) -> str:
