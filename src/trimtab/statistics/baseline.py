@@ -57,10 +57,13 @@ def hour_of_week(minute: int) -> int:
 
 
 def known_rate(share: float) -> RateBaseline:
-    """The baseline of a declared limit: exact, the same at every hour. Raises `ValueError` unless 0 < share < 1."""
+    """The baseline of a declared limit: exact, the same at every hour. Raises `ValueError` unless 0 < share < 1.
+
+    It counts as one observation of one day, since with none nothing would be known.
+    """
     if not 0 < share < 1:
         raise ValueError(f"{share} is no share between 0 and 1")
-    return RateBaseline((share,) * HOURS, (0.0,) * HOURS, 0.0, 1.0, 0, 0)
+    return RateBaseline((share,) * HOURS, (0.0,) * HOURS, 0.0, 1.0, 1, 1)
 
 
 def learn_rate(steps: Iterable[RateStep], excluded: Sequence[tuple[int, int]] = ()) -> RateBaseline:
