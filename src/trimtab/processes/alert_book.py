@@ -66,7 +66,12 @@ class AlertBook:
         unseen: Callable[[Place], bool],
     ) -> list[Moved]:
         """What becomes of alerts, as `life.advance` says; nothing is kept yet."""
-        return advance(self.alerts, found, now_ns, lambda: self._ids.new(now_ns), lasts, unseen)
+
+        def suspected(place: Place) -> bool:
+            watcher = self.evaluation.watcher(place)
+            return watcher is not None and watcher.is_suspicious
+
+        return advance(self.alerts, found, now_ns, lambda: self._ids.new(now_ns), lasts, unseen, suspected)
 
     def keep(self, moved: Sequence[Moved], watch: Watch, now_ns: int, minute: int | None = None) -> tuple[Telling, ...]:
         """Keeps alerts that moved, with all monitors that did and what is to be told of it; at once, or not at all.
@@ -143,8 +148,9 @@ class AlertBook:
         return found
 
     def list(self, wanted: AlertsAsked, watch: Watch, now_ns: int) -> tuple[AlertShown, ...]:
-        """The alerts asked for, newest first."""
-        return tuple(self._shown(_alerts.decode(one), watch, now_ns) for one in self._store.list(wanted))
+        """The alerts asked for, newest first; without those that did not last and were never told."""
+        found = map(_alerts.decode, self._store.list(wanted))
+        return tuple(self._shown(one, watch, now_ns) for one in found if one.is_active or one.opened_ns)
 
     def detail(self, alert_id: str, watch: Watch, now_ns: int) -> AlertDetail:
         """One alert with its history and its group; raises `AlertRefused` if there is none of that id."""

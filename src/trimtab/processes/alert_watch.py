@@ -147,7 +147,7 @@ class AlertWatch:
             found,
             now_ns,
             lambda alert: beyond.get(alert.place, True),
-            lambda place: _is_unsure(book, place, is_seen=taken is not None),
+            lambda place: taken is None and (bool(place.task) or place.rule == RESTARTED),
         )
         moved = await self._explained(desk, book, watch, moved, alarms, until)
         await self._in_thread(lambda: self._keep(book, moved, watch, now_ns, until if taken is not None else None))
@@ -278,14 +278,6 @@ class AlertWatch:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def _is_unsure(book: AlertBook, place: Place, *, is_seen: bool) -> bool:
-    """Whether an alert that is not found any more stays: nothing can be seen of it, or evidence gathers anew."""
-    if not is_seen and (place.task or place.rule == RESTARTED):
-        return True
-    watcher = book.evaluation.watcher(place)
-    return watcher is not None and watcher.is_suspicious
 
 
 def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int) -> Rows:

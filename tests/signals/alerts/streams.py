@@ -14,7 +14,7 @@ from trimtab.store.histograms import bucket_of, merged
 from trimtab.store.readings import ReadingCounts, ReadingQuery
 from trimtab.store.scores import ScoreCounts, ScoreQuery
 from trimtab.store.search import CallSearch, Example, ReadingMatch
-from trimtab.store.slices import Slice, SliceQuery
+from trimtab.store.slices import Slice, SliceQuery, Spread
 from trimtab.store.telemetry import MINUTE_NS
 
 PROMPT_A = "a" * 64
@@ -55,7 +55,7 @@ class Stream:
             value = "" if query.by == "task" else str(getattr(one, query.by))
             if not query.only or value == query.only:
                 found[one.slice.task, value, at_ns].append(one.slice)
-        return tuple(_summed(*key, slices) for key, slices in sorted(found.items()))
+        return tuple(_summed(*key, slices, query.spreads) for key, slices in sorted(found.items()))
 
     def readings(self, query: ReadingQuery) -> tuple[ReadingCounts, ...]:
         """The field `answer/label`, by task alone."""
@@ -126,7 +126,7 @@ NUMBERS = (
 COUNTS = ("outcomes", "finish_reasons", "tool_outcomes", "tools", "tokens")
 
 
-def _summed(task: str, value: str, at_ns: int, slices: list[Slice]) -> Slice:
+def _summed(task: str, value: str, at_ns: int, slices: list[Slice], spreads: Iterable[Spread]) -> Slice:
     if len(slices) == 1:
         return replace(slices[0], value=value, at_ns=at_ns)
     facts: dict[str, Any] = {name: sum(getattr(one, name) for one in slices) for name in NUMBERS}
@@ -135,8 +135,7 @@ def _summed(task: str, value: str, at_ns: int, slices: list[Slice]) -> Slice:
         for one in slices:
             total.update(getattr(one, name))
         facts[name] = dict(total)
-    names = {name for one in slices for name in one.spreads}
-    facts["spreads"] = {name: merged(one.spreads.get(name, {}) for one in slices) for name in names}
+    facts["spreads"] = {name: merged(one.spreads.get(name, {}) for one in slices) for name in spreads}
     return Slice(task, at_ns, value, **facts)
 
 

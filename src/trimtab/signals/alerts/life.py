@@ -59,17 +59,18 @@ def advance(
     new_id: Callable[[], str],
     lasts: Callable[[Alert], bool] = lambda alert: True,
     unseen: Callable[[Place], bool] = lambda place: False,
+    suspected: Callable[[Place], bool] = lambda place: False,
 ) -> list[Moved]:
     """What becomes of alerts when these things hold now. `alerts` has the latest of each place.
 
     `lasts` may keep a pending one from opening. `unseen` names places of which nothing can be told now: their alerts
-    stay as they are.
+    stay as they are. What is `suspected` again is not over yet.
     """
     holding = {one.place: one for one in found}
     moved = []
     for place, one in holding.items():
         alert = alerts.get(place)
-        if alert is None or (not alert.is_active and now_ns - alert.ended_ns > REOPEN_NS):
+        if alert is None or _is_long_over(alert, now_ns):
             moved.append(_begun(one, now_ns, new_id()))
         elif not alert.is_active:
             moved.append(_reopened(alert, one, now_ns))
@@ -79,14 +80,21 @@ def advance(
             moved.append(Moved(replace(alert, quiet_ns=0), None))
     for place, alert in alerts.items():
         if alert.is_active and place not in holding and not unseen(place):
-            moved += _quieter(alert, now_ns)
+            moved += _quieter(alert, now_ns, is_suspected=suspected(place))
     return moved
 
 
-def _quieter(alert: Alert, now_ns: int) -> list[Moved]:
+def _is_long_over(alert: Alert, now_ns: int) -> bool:
+    """Whether what is found now is another alert: the last one was resolved a day ago, or nobody ever heard of it."""
+    return not alert.is_active and (not alert.opened_ns or now_ns - alert.ended_ns > REOPEN_NS)
+
+
+def _quieter(alert: Alert, now_ns: int, *, is_suspected: bool) -> list[Moved]:
     """An alert on what is not so any more: it is over once that has lasted."""
     if alert.state == "pending":
         return [_to(alert, "resolved", now_ns, EVIDENCE, "it did not last")]
+    if is_suspected:
+        return [Moved(replace(alert, quiet_ns=now_ns), None)]
     if now_ns - (alert.quiet_ns or now_ns) >= alert.lasting_ns:
         return [_to(alert, "resolved", now_ns, EVIDENCE, "what was seen is as before")]
     return [] if alert.quiet_ns else [Moved(replace(alert, quiet_ns=now_ns), None)]
