@@ -81,7 +81,7 @@ def alerts(store: Telemetry, number: int) -> Any:
     """One pass of the alerts: every task over the last hour by minute, then by model, prompt and lock."""
     hour = (ENDED_NS - HOUR_NS, ENDED_NS)
     found = [store.slices(SliceQuery(*hour, step_s=60, spreads=("ttft", "tpot", "total", "output")))]
-    return found + [store.slices(SliceQuery(*hour, by=by, spreads=())) for by in ("model", "prompt", "lock")]  # type: ignore[arg-type]
+    return found + [store.slices(SliceQuery(*hour, by=by, spreads=())) for by in ("model", "prompt", "lock")]
 
 
 QUESTIONS: Final[Mapping[str, Question]] = {
