@@ -319,6 +319,21 @@ async def test_a_call_that_is_still_on_its_way(door: Door) -> None:
     assert door.place.works.judgements.waiting(10) == ()
 
 
+async def test_a_call_that_never_comes(door: Door) -> None:
+    """After a day a judgement waits no longer; until then it is looked for its call from time to time."""
+    young = IdSource(seed=3).new(door.place.clock.wall_ns())
+    await door.send(door.secret(), call=young, score=1)
+    await door.stored()
+    door.place.clock.advance(86_390)
+    for waits in (1, 0):
+        for _ in range(240):
+            await door.desk.ask(lambda stores: door.place.works.chores[1].do())
+        assert len(door.place.works.judgements.waiting(10)) == waits
+        door.place.clock.advance(11)
+    [score] = await door.stored()
+    assert (score.task, score.call) == ("", young)
+
+
 async def test_an_answer_id_of_a_call_on_its_way(door: Door) -> None:
     """By the answer's id a call is looked for again until its record is in."""
     call = door.place.call(asked(), chat(ANSWER), upstream_id="chatcmpl-9")

@@ -14,7 +14,7 @@ from trimtab.declare.table import Table
 FACTS: Final = ("outcome", "verdict", "finish_reason", "tool_calls", "calls", "answer")
 """What a rule may read of a call."""
 LEAST_QUIET_S: Final = 10.0
-MOST_QUIET_S: Final = 86_400.0
+MOST_QUIET_S: Final = 43_200.0
 MOST_CALLS: Final = 100_000
 SAMPLE: Final = 0.05
 

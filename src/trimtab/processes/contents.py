@@ -26,6 +26,8 @@ from trimtab.store.texts import MAX_CHARACTERS, CallText
 MOST_BYTES: Final = 256 << 10
 """Of a body that is read; a larger one gives nothing."""
 MAX_SCHEMAS: Final = 1000
+BEYOND: Final = 300
+"""Characters behind what is shown of a text in which it is looked for the end of a secret."""
 KEPT: Final = frozenset({"full", "preview"})
 
 log = logging.getLogger("trimtab.control")
@@ -196,7 +198,7 @@ def text_of(glance: Glance, readings: Sequence[Reading]) -> CallText | None:
 
 def _shown(text: str) -> str:
     """The beginning of a text; more is masked than shown, so that no secret is cut into one that is not seen as one."""
-    return without_secrets(scrub(text[: 4 * MAX_CHARACTERS]))[:MAX_CHARACTERS]
+    return without_secrets(scrub(text[: MAX_CHARACTERS + BEYOND]))[:MAX_CHARACTERS]
 
 
 def as_json(text: str) -> Any:

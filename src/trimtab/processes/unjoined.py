@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 from typing import Final
+from zlib import crc32
 
 from trimtab.clock import Clock
 from trimtab.journal.judgements import Judgements
+from trimtab.journal.judgements import Unjoined as WaitingScore
 from trimtab.processes.changes import Changes
 from trimtab.processes.feedback import Judging, find_call
 from trimtab.processes.logs import event
 from trimtab.store.telemetry import Batch, Telemetry
 
-AT_ONCE: Final = 200
+AT_ONCE: Final = 50
+"""Judgements that are looked up in one pass."""
+LOOKED_AT: Final = 1000
+OFTEN_NS: Final = 60_000_000_000
+"""So long a judgement is tried with each pass, then with one pass in `SELDOM`."""
+SELDOM: Final = 240
 DAY_NS: Final = 86_400_000_000_000
 """How long a judgement waits for its call."""
 MINUTE_NS: Final = 60_000_000_000
@@ -31,6 +38,7 @@ class Unjoined:
         self._telemetry = telemetry
         self._changes = changes
         self._clock = clock
+        self._passes = 0
 
     def __repr__(self) -> str:
         return f"Unjoined({self._judgements!r})"
@@ -44,7 +52,9 @@ class Unjoined:
     def join(self) -> None:
         """Makes those whole whose calls are stored by now; raises `StoreError` when that cannot be recorded."""
         now_ns = self._clock.wall_ns()
-        for waiting in self._judgements.waiting(AT_ONCE):
+        self._passes += 1
+        due = [one for one in self._judgements.waiting(LOOKED_AT) if self._is_due(one, now_ns)]
+        for waiting in due[:AT_ONCE]:
             score = waiting.score
             since_ns = max(0, waiting.added_ns - DAY_NS)
             call = find_call(self._telemetry, score, now_ns + MINUTE_NS, since_ns)
@@ -56,3 +66,6 @@ class Unjoined:
             else:
                 continue
             self._judgements.joined(score.id)
+
+    def _is_due(self, waiting: WaitingScore, now_ns: int) -> bool:
+        return now_ns - waiting.added_ns <= OFTEN_NS or (self._passes + crc32(waiting.score.id.encode())) % SELDOM == 0

@@ -252,7 +252,7 @@ class Ingest:
             return
         try:
             self._bodies.update()
-        except FormatError as error:
+        except StoreError as error:
             if str(error) != self._damaged_pack:
                 self._damaged_pack = str(error)
                 log.error("pack_damaged", extra={"fields": {"detail": str(error)}})  # noqa: TRY400 - no trace is wanted
