@@ -15,6 +15,7 @@ from trimtab.record.events import ToolOutcome
 from trimtab.store import rows
 from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded
 from trimtab.store.search import CallSearch
+from trimtab.store.slices import SliceQuery
 from trimtab.store.spend import SpendQuery
 from trimtab.store.telemetry import Batch, Counts, ReportQuery
 
@@ -73,6 +74,8 @@ def test_what_was_stored_is_found_and_summed(migrated: ClickHouseTelemetry) -> N
     """The roll-ups that this release adds hold the calls of before; new calls come on top."""
     for number in range(2):
         (spent,) = migrated.spend(SpendQuery(HOUR.since_ns, HOUR.until_ns))
+        (whole,) = migrated.slices(SliceQuery(HOUR.since_ns, HOUR.until_ns, by="lock"))
+        assert whole.calls == 1 + number
         (by_user,) = migrated.spend(SpendQuery(HOUR.since_ns, HOUR.until_ns, by=("end_user",)))
         assert (spent.calls, by_user.calls) == (1 + number, 1 + number)
         migrated.insert(Batch((call(f"new {number}"),)), f"u{number}")
@@ -94,6 +97,19 @@ def test_a_batch_on_the_way_at_the_upgrade_counts_once(migrated: ClickHouseTelem
     assert migrated.count() == Counts(calls=1, attempts=1, rolled_up=1)
     (spent,) = migrated.spend(SpendQuery(HOUR.since_ns, HOUR.until_ns))
     assert spent.calls == 1
+    assert [one.calls for one in migrated.slices(SliceQuery(HOUR.since_ns, HOUR.until_ns))] == [1]
+
+
+def test_the_same_token_counts_once_after_the_upgrade(migrated: ClickHouseTelemetry, chdb_path: Path) -> None:
+    """Batches are told apart as ever, by the store that brought the schema forward and by one opened behind it."""
+    again = open_embedded(chdb_path, migrated._database)
+    again.migrate()
+    for telemetry in (migrated, again, migrated):
+        telemetry.insert(Batch((call("new"),), (attempt("new"),)), "u")
+        telemetry.insert(Batch((call("newer"),)), "v")
+    assert migrated.count() == Counts(calls=3, attempts=2, rolled_up=3)
+    assert [one.calls for one in migrated.slices(SliceQuery(HOUR.since_ns, HOUR.until_ns))] == [3]
+    again.close()
 
 
 def test_it_is_a_store_like_any_other(
@@ -102,6 +118,7 @@ def test_it_is_a_store_like_any_other(
     """After the migration every table has the columns, types and views of a store that this release made."""
     client, database = earlier
     fresh = embedded._database
+    migrated.insert(Batch((call("new"),)), "u")
     described = "SELECT table, name, type, default_expression FROM system.columns WHERE database = '{}' ORDER BY ALL"
     columns = [client.query(described.format(name)).result_rows for name in (database, fresh)]
     assert columns[0] == columns[1]

@@ -21,12 +21,13 @@ from clickhouse_connect.driver.query import QueryResult
 
 from trimtab.errors import StoreError
 from trimtab.record.events import Change, CostLabel, Settled
-from trimtab.store import rows, statements
+from trimtab.store import filling, rows, statements
 from trimtab.store.clickhouse_searching import SearchReader
 from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures, ToolResult
 from trimtab.store.engine_samples import EngineSample
 from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
 from trimtab.store.readings import tallied
+from trimtab.store.slice_pieces import quarters
 from trimtab.store.telemetry import (
     DAY_NS,
     MAX_LEVELS,
@@ -58,18 +59,26 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         *("create_tool_calls_by_minute", "create_tool_calls_to_minute"),
     ),
     3: ("add_context_to_calls",),
-    4: ("add_signals_to_calls", "create_scores", "create_readings_by_minute", "create_engine_samples"),
+    4: (
+        *("add_signals_to_calls", "create_scores", "create_readings_by_minute", "create_engine_samples"),
+        *("create_slices", "create_calls_to_slices"),
+    ),
     5: (
         *("index_calls_for_search", "create_texts", "create_spend_by_hour", "create_spend_to_hour"),
         *("create_conversations_by_hour", "create_conversations_to_hour", "create_spend_of_calls"),
     ),
 }
 """The statements that bring the schema from the version before to this one."""
-FILLED = {"create_spend_to_hour": "spend_by_hour", "create_conversations_to_hour": "conversations_by_hour"}
+FILLED = {
+    "create_calls_to_slices": "slices",
+    "create_spend_to_hour": "spend_by_hour",
+    "create_conversations_to_hour": "conversations_by_hour",
+}
 """Views whose roll-up is first filled from the calls that an earlier release stored."""
 TABLES = (
     *("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute"),
     *("scores", "readings_by_minute", "engine_samples", "texts", "spend_by_hour", "conversations_by_hour"),
+    "slices",
 )
 WINDOWS_MINUTES = (10, 120, 1440, 14_400)
 """How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""
@@ -124,17 +133,16 @@ class ClickHouseTelemetry(SearchReader):
         self._where = where
         self._queries = statements.load("queries.sql")
         self._types: dict[str, dict[str, str]] = {}
-        self._filled: dict[str, str] = {}
-        """Roll-ups that `migrate` filled, and from what. The batch that an earlier release did not live to note comes
-        again: the roll-ups do not know it as one they hold, so they are filled once more behind it."""
+        self._is_after_fill = False
+        """Whether roll-ups were filled and nothing was inserted since. The batch that an earlier release did not live
+        to note may come again: the roll-ups hold it and do not know it as one that they were sent."""
 
     def __repr__(self) -> str:
         return f"ClickHouseTelemetry({self._where}, database {self._database})"
 
     def migrate(self) -> None:
         """Brings the schema to this release's version; raises `StoreError` if a newer release wrote it."""
-        schema = statements.load("schema.sql") | statements.load("signals_schema.sql")
-        schema |= statements.load("search_schema.sql")
+        schema = statements.schema()
         with _mapped(self._where):
             self._client.command(schema["create_database"], {"database": self._database})
             self._client.database = self._database
@@ -146,18 +154,17 @@ class ClickHouseTelemetry(SearchReader):
             for step in range(version + 1, SCHEMA_VERSION + 1):
                 for name in MIGRATIONS[step]:
                     if name in FILLED and version:
-                        self._filled[FILLED[name]] = schema[name].partition(" AS\n")[2]
-                        self._fill(FILLED[name])
+                        self._client.command(schema["create_after_fill"])
+                        filling.fill(self._client, FILLED[name], schema[name], self._queries)
                     self._client.command(schema[name])
                 self._client.command(schema["write_schema_version"], {"version": step})
+            self._is_after_fill = bool(self._query("is_after_fill").result_rows)
 
     def insert(self, batch: Batch, token: str) -> None:
         """Stores the batch exactly once, however often it is sent whole under the same token."""
         with _mapped(self._where):
             self._insert("calls", batch.calls, rows.call_columns, token)
-            for table in tuple(self._filled):
-                self._fill(table)
-                del self._filled[table]
+            self._note_inserted()
             self._insert("attempts", batch.attempts, rows.attempt_columns, token)
             self._insert("changes", batch.changes, rows.change_columns, token)
             self._insert("scores", batch.scores, rows.score_columns, token)
@@ -191,7 +198,11 @@ class ClickHouseTelemetry(SearchReader):
 
     def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
         """The locks that calls of a window were made under, the one first in force first."""
-        result = self._query("locks", **_narrowed(query), limit=MAX_KINDS)
+        narrowed = _narrowed(query)
+        first, end = quarters(narrowed["first_minute"], narrowed["end_minute"])
+        if query.model:
+            first = end = narrowed["end_minute"]
+        result = self._query("locks", **narrowed, first_quarter=first, end_quarter=end, limit=MAX_KINDS)
         return tuple(LockUse(**row) for row in result.named_results())
 
     def call_kinds(self, query: ReportQuery) -> CallKinds:
@@ -273,11 +284,6 @@ class ClickHouseTelemetry(SearchReader):
         with _mapped(self._where):
             self._client.close()
 
-    def _fill(self, table: str) -> None:
-        """Fills a roll-up with all calls there are, in the place of what it held."""
-        self._client.command(self._queries["empty_table"], {"table": table})
-        self._client.command(f"INSERT INTO {table} {self._filled[table]}")
-
     def _query(self, name: str, **parameters: Any) -> QueryResult:
         return self._ask(self._queries[name], **parameters)
 
@@ -291,6 +297,8 @@ class ClickHouseTelemetry(SearchReader):
         for event in events:
             days[min(max(event.at_ns, 0), rows.LARGEST) // DAY_NS].append(event)
         for day, of_day in days.items():
+            if table == "calls" and self._is_after_fill and self._holds(of_day[0]):
+                continue
             columns = columns_of(of_day)
             settings = {
                 "insert_deduplication_token": f"{token}/{table}/{day}" if token else "",
@@ -301,6 +309,18 @@ class ClickHouseTelemetry(SearchReader):
                 self._send(table, columns, settings)
             except DataError:
                 self._send(table, rows.storable(columns), settings)
+
+    def _holds(self, call: Settled) -> bool:
+        """Whether a call of the first batch behind a fill is stored; if not, that is no batch that came before."""
+        is_stored = bool(self._query("call", call=call.admitted.call).result_rows)
+        if not is_stored:
+            self._note_inserted()
+        return is_stored
+
+    def _note_inserted(self) -> None:
+        if self._is_after_fill:
+            self._client.command(self._queries["drop_after_fill"])
+            self._is_after_fill = False
 
     def _send(self, table: str, columns: rows.Columns, settings: dict[str, Any]) -> None:
         types = self._types_of(table)

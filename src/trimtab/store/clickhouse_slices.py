@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from clickhouse_connect.driver.query import QueryResult
 
-from trimtab.record.events import Score
-from trimtab.store import rows, statements
+from trimtab.record.events import CostLabel, Outcome, Score
+from trimtab.store import rows, slice_pieces, statements
 from trimtab.store.engine_samples import MAX_SAMPLES, EngineQuery, EngineSample
 from trimtab.store.readings import MAX_CATEGORIES, MAX_READINGS, ReadingCounts, ReadingQuery
 from trimtab.store.scores import MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
+from trimtab.store.slice_pieces import Piece
 from trimtab.store.slices import MAX_SLICES, Slice, SliceQuery, Spread, bounded, few
 from trimtab.store.telemetry import MINUTE_NS, CostSum
 
 MINUTE_S: Final = 60
-TOKEN_CLASSES: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
+LOWEST: Final = -(1 << 31)
+"""The bucket in which the roll-up counts calls that measured 0 or less."""
+TOKEN_CLASSES: Final = {
+    "input": "input_tokens",
+    "cache_read": "cache_read_tokens",
+    "cache_write": "cache_write_tokens",
+    "output": "output_tokens",
+    "reasoning": "reasoning_tokens",
+}
+LABELS: Final[tuple[CostLabel, ...]] = ("exact", "estimated", "unknown")
 PLAIN: Final = (
     *("task", "at_ns", "value", "calls", "valid_first", "repaired", "rejected", "passed_invalid", "truncated"),
-    *("refused", "repairs", "cut", "repetition", "tool_results", "tool_errors", "attempts", "retried", "fallbacks"),
+    *("refused", "repairs", "cut", "tool_results", "tool_errors", "attempts", "retried", "fallbacks"),
 )
 """Columns of a slice that are its fields as they are."""
 
@@ -28,7 +39,9 @@ class SignalReader:
     """The reading half of `Signalling`, for a store that can send statements."""
 
     def __init__(self) -> None:
-        self._texts = statements.load("slices.sql")
+        shared = statements.load("slices_schema.sql")
+        found = statements.load("slices.sql")
+        self._texts = {name: statements.with_slices(text, shared) for name, text in found.items()}
 
     def _ask(self, text: str, **parameters: Any) -> QueryResult:
         """Sends a statement's text with its parameters."""
@@ -36,11 +49,15 @@ class SignalReader:
 
     def slices(self, query: SliceQuery) -> tuple[Slice, ...]:
         """What calls came to, by task, step and value of the query's dimension, in that order."""
+        pieces = slice_pieces.pieces(query)
         merged = "".join(f",\n    sumMap(p.spread_{name}) AS spread_{name}" for name in query.spreads)
-        spreads = "".join(f",\n    {self._spread(name)}" for name in query.spreads)
-        parts = self._texts["slices_of_calls"].replace("{spreads}", spreads)
-        text = self._texts["slices"].replace("{merged_spreads}", merged).replace("{parts}", parts)
-        found = self._ask(text, **_window(query), limit=MAX_SLICES + 1)
+        text = self._texts["slices"].replace("{merged_spreads}", merged)
+        parts = [self._part(piece, place) for place, piece in enumerate(pieces)]
+        bounds = {name: value for place, piece in enumerate(pieces) for name, value in _bounds(piece, place).items()}
+        if not parts:
+            return ()
+        text = text.replace("{parts}", "\n    UNION ALL\n    ".join(parts))
+        found = self._ask(text, **_window(query), **bounds, limit=MAX_SLICES + 1)
         bounded(found.row_count, MAX_SLICES)
         return tuple(_slice(row, query.spreads) for row in found.named_results())
 
@@ -88,9 +105,20 @@ class SignalReader:
         bounded(found.row_count, MAX_SAMPLES)
         return tuple(EngineSample(**row) for row in found.named_results())
 
-    def _spread(self, name: Spread) -> str:
-        measure = self._texts[f"measure_{name}"]
-        return self._texts["spread_of_calls"].replace("{x}", measure).replace("{name}", name)
+    def _part(self, piece: Piece, place: int) -> str:
+        """The statement of one piece of a window; its bounds are told from those of others by its place."""
+        text = self._texts["part_of_calls" if piece.of == "calls" else "part_of_roll_up"]
+        for name in ("first_minute", "end_minute", "dimension"):
+            text = text.replace(f"{{{name}:", f"{{{name}_{place}:")
+        return text
+
+
+def _bounds(piece: Piece, place: int) -> dict[str, Any]:
+    return {
+        f"first_minute_{place}": piece.first_minute,
+        f"end_minute_{place}": piece.end_minute,
+        f"dimension_{place}": piece.of,
+    }
 
 
 def _window(query: SliceQuery | ReadingQuery | ScoreQuery) -> dict[str, Any]:
@@ -104,23 +132,35 @@ def _window(query: SliceQuery | ReadingQuery | ScoreQuery) -> dict[str, Any]:
         "tasks": list(query.tasks),
         "by": query.by,
         "column": query.by,
+        "rolled": "environment" if query.by == "environment" else "value",
         "only": "" if query.by == "task" else query.only,
     }
 
 
 def _slice(row: Mapping[str, Any], spreads: tuple[Spread, ...]) -> Slice:
-    pusd = row["pusd"]
-    histograms = {name: row[f"spread_{name}"] for name in spreads}
+    outcomes: Counter[Outcome] = Counter()
+    tools: Counter[str] = Counter()
+    for told, count in row["tool_calls"].items():
+        outcome, _, tool = told.partition(" ")
+        outcomes[cast("Outcome", outcome)] += count
+        tools[tool] += count
+    histograms = {name: _without_lowest(row[f"spread_{name}"]) for name in spreads}
     return Slice(
         **{name: row[name] for name in PLAIN},
         outcomes=row["outcomes"],
         finish_reasons=few(row["finish_reasons"]),
-        tool_outcomes=row["tool_outcomes"],
-        tools=few(row["tools"]),
-        tokens={name: row[name] for name in TOKEN_CLASSES if row[name]},
-        cost={label: CostSum(calls, pusd[label]) for label, calls in row["labels"].items()},
+        repetition=row["flagged"] + row["stopped"],
+        tool_outcomes=dict(outcomes),
+        tools=few(tools),
+        tokens={name: row[column] for name, column in TOKEN_CLASSES.items() if row[column]},
+        cost={label: CostSum(row[f"{label}_calls"], row[f"{label}_pusd"]) for label in LABELS if row[f"{label}_calls"]},
         spreads={name: histogram for name, histogram in histograms.items() if histogram},
     )
+
+
+def _without_lowest(histogram: dict[int, int]) -> dict[int, int]:
+    histogram.pop(LOWEST, None)
+    return histogram
 
 
 def _scores(row: dict[str, Any]) -> ScoreCounts:

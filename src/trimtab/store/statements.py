@@ -26,3 +26,14 @@ def load(file: str) -> dict[str, str]:
             raise ValueError(f"{file}: the statement {name} is named twice or has no line of purpose")
         statements[name] = "\n".join(line for line in lines if not line.startswith("--")).strip().rstrip(";")
     return statements
+
+
+def schema() -> dict[str, str]:
+    """Every statement of the schema; what calls come to in a slice is put in where it is used."""
+    found = load("schema.sql") | load("signals_schema.sql") | load("slices_schema.sql") | load("search_schema.sql")
+    return {name: with_slices(text, found) for name, text in found.items()}
+
+
+def with_slices(text: str, found: dict[str, str]) -> str:
+    """A statement with the columns and functions of slices in their place."""
+    return text.replace("{functions}", found["slice_functions"]).replace("{columns}", found["slice_columns"])

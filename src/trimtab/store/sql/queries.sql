@@ -202,23 +202,30 @@ ORDER BY task, first_ns, prompted_by
 LIMIT {limit:UInt32};
 
 -- name: locks
--- The locks that calls were made under in a window, the one that was first in force first. Snapshots are told apart by
--- grouping, which reads their codes; to count distinct names would hash a text for each call.
+-- The locks that calls were made under in a window, the one that was first in force first: whole quarters of an hour
+-- from the roll-up by lock, what remains at both ends from the calls.
 SELECT
     lock,
     sum(made) AS calls,
-    count() AS snapshots,
+    length(groupUniqArrayArray(seen)) AS snapshots,
     min(first_at) AS first_ns,
     max(last_at) AS last_ns
 FROM
 (
-    SELECT lock, snapshot, count() AS made, min(settled_ns) AS first_at, max(settled_ns) AS last_at
+    SELECT r.value AS lock, r.calls AS made, r.snapshots AS seen, r.first_ns AS first_at, r.last_ns AS last_at
+    FROM slices AS r
+    WHERE r.dimension = 'lock'
+      AND r.minute >= {first_quarter:Int64}
+      AND r.minute < {end_quarter:Int64}
+      AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.task))
+    UNION ALL
+    SELECT lock, count() AS made, groupUniqArray(toString(snapshot)) AS seen, min(settled_ns) AS first_at, max(settled_ns) AS last_at
     FROM calls
-    WHERE minute >= {first_minute:Int64}
-      AND minute < {end_minute:Int64}
+    WHERE ((minute >= {first_minute:Int64} AND minute < {first_quarter:Int64})
+        OR (minute >= {end_quarter:Int64} AND minute < {end_minute:Int64}))
       AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
       AND ({model:String} = '' OR model = {model:String})
-    GROUP BY lock, snapshot
+    GROUP BY lock
 )
 GROUP BY lock
 ORDER BY first_ns, lock
@@ -327,6 +334,22 @@ ALTER TABLE {table:Identifier} DROP PARTITION ID {partition:String};
 -- name: empty_table
 -- Empties a roll-up that is then filled from the calls there are.
 TRUNCATE TABLE {table:Identifier};
+
+-- name: quarters
+-- How many calls ended in each quarter of an hour.
+SELECT intDiv(minute, 15) AS quarter, count() FROM calls GROUP BY quarter ORDER BY quarter;
+
+-- name: in_minutes
+-- The condition that bounds what a roll-up is filled with at a time.
+WHERE c.minute >= {first_minute:Int64} AND c.minute < {end_minute:Int64};
+
+-- name: is_after_fill
+-- A row if roll-ups were filled from the calls of an earlier release and nothing was inserted since.
+SELECT name FROM system.tables WHERE database = currentDatabase() AND name = 'after_fill';
+
+-- name: drop_after_fill
+-- Notes that something was inserted since.
+DROP TABLE IF EXISTS after_fill;
 
 -- name: columns
 -- Names and types of a table's columns.

@@ -11,6 +11,14 @@ CREATE TABLE IF NOT EXISTS schema_version
 ENGINE = MergeTree ORDER BY version
 SETTINGS fsync_after_insert = 1;
 
+-- name: create_after_fill
+-- Notes that roll-ups were filled from the calls of an earlier release, until the next insert.
+CREATE TABLE IF NOT EXISTS after_fill
+(
+    at DateTime
+)
+ENGINE = MergeTree ORDER BY at;
+
 -- name: read_schema_version
 -- The version in place; 0 for a new store.
 SELECT max(version) FROM schema_version;

@@ -1,12 +1,11 @@
 -- name: slices
--- The slices of a window, merged of the parts that stand in the place of `parts`. One more than the bound is asked for.
+-- The slices of a window, merged of the parts that stand in the place of `parts`.
 SELECT
     task,
     at_minute * 60000000000 AS at_ns,
     value,
     sum(p.calls) AS calls,
-    sumMap(p.outcomes) AS outcomes,
-    sumMap(p.finish_reasons) AS finish_reasons,
+    sum(p.contracts) AS contracts,
     sum(p.valid_first) AS valid_first,
     sum(p.repaired) AS repaired,
     sum(p.rejected) AS rejected,
@@ -15,21 +14,35 @@ SELECT
     sum(p.refused) AS refused,
     sum(p.repairs) AS repairs,
     sum(p.cut) AS cut,
-    sum(p.repetition) AS repetition,
-    sumMap(p.tool_outcomes) AS tool_outcomes,
-    sumMap(p.tools) AS tools,
+    sum(p.flagged) AS flagged,
+    sum(p.stopped) AS stopped,
+    sum(p.resumed) AS resumed,
+    sum(p.seams) AS seams,
     sum(p.tool_results) AS tool_results,
     sum(p.tool_errors) AS tool_errors,
     sum(p.attempts) AS attempts,
     sum(p.retried) AS retried,
     sum(p.fallbacks) AS fallbacks,
-    sum(p.input_tokens) AS input,
-    sum(p.cache_read_tokens) AS cache_read,
-    sum(p.cache_write_tokens) AS cache_write,
-    sum(p.output_tokens) AS output,
-    sum(p.reasoning_tokens) AS reasoning,
-    sumMap(p.labels) AS labels,
-    sumMap(p.pusd) AS pusd
+    sum(p.input_tokens) AS input_tokens,
+    sum(p.cache_read_tokens) AS cache_read_tokens,
+    sum(p.cache_write_tokens) AS cache_write_tokens,
+    sum(p.output_tokens) AS output_tokens,
+    sum(p.reasoning_tokens) AS reasoning_tokens,
+    sum(p.exact_calls) AS exact_calls,
+    sum(p.estimated_calls) AS estimated_calls,
+    sum(p.unknown_calls) AS unknown_calls,
+    sum(p.exact_pusd) AS exact_pusd,
+    sum(p.estimated_pusd) AS estimated_pusd,
+    sum(p.unknown_pusd) AS unknown_pusd,
+    sum(p.prefill_tokens) AS prefill_tokens,
+    sum(p.prefill_s) AS prefill_s,
+    sum(p.decode_tokens) AS decode_tokens,
+    sum(p.decode_s) AS decode_s,
+    min(p.first_ns) AS first_ns,
+    max(p.last_ns) AS last_ns,
+    sumMap(p.outcomes) AS outcomes,
+    sumMap(p.finish_reasons) AS finish_reasons,
+    sumMap(p.tool_calls) AS tool_calls
     {merged_spreads}
 FROM
 (
@@ -39,77 +52,82 @@ GROUP BY task, at_minute, value
 ORDER BY task, at_minute, value
 LIMIT {limit:UInt32};
 
--- name: slices_of_calls
--- A part of the slices: the calls that ended in [first_minute, end_minute), summed.
+-- name: part_of_roll_up
+-- A part of the slices: rows of the roll-up from one minute to another.
+SELECT
+    task,
+    if({step:Int64} = 0, {origin:Int64}, intDiv(r.minute, greatest({step:Int64}, 1)) * {step:Int64}) AS at_minute,
+    if({by:String} = 'task', '', {rolled:Identifier}) AS value,
+    calls,
+    contracts,
+    valid_first,
+    repaired,
+    rejected,
+    passed_invalid,
+    truncated,
+    refused,
+    repairs,
+    cut,
+    flagged,
+    stopped,
+    resumed,
+    seams,
+    tool_results,
+    tool_errors,
+    attempts,
+    retried,
+    fallbacks,
+    input_tokens,
+    cache_read_tokens,
+    cache_write_tokens,
+    output_tokens,
+    reasoning_tokens,
+    exact_calls,
+    estimated_calls,
+    unknown_calls,
+    exact_pusd,
+    estimated_pusd,
+    unknown_pusd,
+    prefill_tokens,
+    prefill_s,
+    decode_tokens,
+    decode_s,
+    first_ns,
+    last_ns,
+    outcomes,
+    finish_reasons,
+    tool_calls,
+    spread_ttft,
+    spread_tpot,
+    spread_gap,
+    spread_total,
+    spread_output,
+    spread_input,
+    spread_request
+FROM slices AS r
+WHERE r.dimension = {dimension:String}
+  AND r.block >= intDiv({first_minute:Int64}, if({dimension:String} = 'minute', 60, 1440))
+  AND r.block <= intDiv({end_minute:Int64}, if({dimension:String} = 'minute', 60, 1440))
+  AND r.minute >= {first_minute:Int64}
+  AND r.minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.task))
+  AND ({only:String} = '' OR {rolled:Identifier} = {only:String});
+
+-- name: part_of_calls
+-- A part of the slices: the calls themselves that ended from one minute to another, summed.
+WITH
+    {functions}
 SELECT
     c.task AS task,
     if({step:Int64} = 0, {origin:Int64}, intDiv(c.minute, greatest({step:Int64}, 1)) * {step:Int64}) AS at_minute,
     if({by:String} = 'task', '', {column:Identifier}) AS value,
-    count() AS calls,
-    sumMap(map(toString(c.outcome), toUInt64(1))) AS outcomes,
-    sumMapIf(map(toString(c.finish_reason), toUInt64(1)), c.finish_reason != '') AS finish_reasons,
-    countIf(c.verdict = 'valid' AND c.repairs = 0) AS valid_first,
-    countIf(c.verdict = 'valid' AND c.repairs > 0) AS repaired,
-    countIf(c.verdict = 'invalid' AND c.outcome != 'ok') AS rejected,
-    countIf(c.verdict = 'invalid' AND c.outcome = 'ok') AS passed_invalid,
-    countIf(c.verdict = 'truncated') AS truncated,
-    countIf(c.verdict = 'refused') AS refused,
-    sum(c.repairs) AS repairs,
-    countIf(c.finish_reason = 'length') AS cut,
-    countIf(c.repetition != '') AS repetition,
-    sumMap(mapFromArrays(c.tool_outcomes.outcome, arrayMap(o -> toUInt64(1), c.tool_outcomes.outcome))) AS tool_outcomes,
-    sumMap(mapFromArrays(arrayMap((o, t) -> if(o = 'unknown_tool', '(unknown)', t), c.tool_outcomes.outcome, c.tool_outcomes.tool), arrayMap(o -> toUInt64(1), c.tool_outcomes.outcome))) AS tools,
-    sum(length(c.tool_results)) AS tool_results,
-    sum(arrayCount(c.tool_results.error)) AS tool_errors,
-    sum(c.attempts) AS attempts,
-    countIf(c.attempts > 1) AS retried,
-    countIf(c.first_model != '') AS fallbacks,
-    sum(c.input_tokens) AS input_tokens,
-    sum(c.cache_read_tokens) AS cache_read_tokens,
-    sum(c.cache_write_tokens) AS cache_write_tokens,
-    sum(c.output_tokens) AS output_tokens,
-    sum(c.reasoning_tokens) AS reasoning_tokens,
-    sumMap(map(toString(c.cost_label), toUInt64(1))) AS labels,
-    sumMap(map(toString(c.cost_label), toInt128(ifNull(c.cost_pusd, 0)))) AS pusd
-    {spreads}
+    {columns}
 FROM calls AS c
 WHERE c.minute >= {first_minute:Int64}
   AND c.minute < {end_minute:Int64}
   AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
   AND ({only:String} = '' OR {column:Identifier} = {only:String})
-GROUP BY task, at_minute, value
-
--- name: spread_of_calls
--- The histogram of a measure of calls: the bucket rule of `store/histograms.py`.
-sumMapIf(map(toInt32(ceil(log(if({x} > 0 AND isFinite({x}), {x}, 1.)) / log(1.01 / 0.99) - 1e-9)), toUInt64(1)), {x} > 0 AND isFinite({x})) AS spread_{name}
-
--- name: measure_ttft
--- What is measured of a call, 0 where it is not known.
-(1e6 * ifNull(c.ttft_s, 0.))
-
--- name: measure_tpot
--- Microseconds.
-(1e6 * ifNull(c.tpot_s, 0.))
-
--- name: measure_gap
--- Microseconds.
-(1e6 * ifNull(c.longest_gap_s, 0.))
-
--- name: measure_total
--- Microseconds, of calls that went well.
-if(c.outcome = 'ok', 1e6 * ifNull(c.total_s, 0.), 0.)
-
--- name: measure_output
--- Tokens of the answer that was delivered.
-toFloat64(ifNull(c.answer_tokens, 0))
-
--- name: measure_input
--- Tokens of what was asked, those that the cache held among them.
-if(c.usage_known, toFloat64(c.input_tokens) + toFloat64(c.cache_read_tokens) + toFloat64(c.cache_write_tokens), 0.)
-
--- name: measure_request
--- Bytes of the request's body.
-toFloat64(c.request_bytes)
+GROUP BY task, at_minute, value;
 
 -- name: readings
 -- Counts of readings over a window, by field and step and by what the query tells apart.
