@@ -13,11 +13,12 @@ import pytest
 from tests.control.alerting import MODEL, ONCALL, Alerts, alerting, declared
 from tests.signals.alerts.streams import PROMPT_A, PROMPT_B, Stream, Traffic, run
 from trimtab.errors import StoreError
-from trimtab.record.events import Change
+from trimtab.record.events import Admitted, Change, Settled, Verdict
 from trimtab.signals.alerts.alert import Silence
 from trimtab.signals.alerts.shown import AlertShown, Sent
+from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.slices import Slice, SliceQuery
-from trimtab.store.telemetry import MINUTE_NS
+from trimtab.store.telemetry import MINUTE_NS, Batch
 from trimtab.testing.clock import START_NS, JumpingClock
 
 NOW = START_NS // MINUTE_NS
@@ -326,3 +327,42 @@ async def test_a_limit_and_a_budget(tmp_path: Path) -> None:
         assert "times as fast as allowed" in found["availability_burns"].words
         await alerts.minutes(240, at_once=2)
         assert {one.rule: one.state for one in await alerts.list()}["availability_burns"] == "resolved"
+
+
+def of_call(number: int, at_ns: int, *, is_valid: bool, prompt: str) -> Settled:
+    """One call of the task, answered well or not."""
+    admitted = Admitted(
+        call=f"{'good' if is_valid else 'bad'}-{number}",
+        at_ns=at_ns,
+        worker="g0",
+        environment="test",
+        snapshot="s",
+        task="extract",
+        key="app",
+        surface="chat_completions",
+        model="small",
+        prompt=prompt,
+        schema="5" * 64,
+    )
+    verdict: Verdict = "valid" if is_valid else "invalid"
+    return Settled(
+        admitted, at_ns, "ok", 200, 1, "small", "http://a", total_s=1.0, finish_reason="stop", verdict=verdict
+    )
+
+
+async def test_from_calls_to_the_calls_that_show_it(tmp_path: Path) -> None:
+    """On stored calls the alert names calls that fail, of the prompt that came with the fall."""
+    telemetry, clock, draw = MemoryTelemetry(), JumpingClock(), random.Random(4)
+    before = [(NOW * 60 - 480 * number, 0.99, PROMPT_A) for number in range(1, 1500)]
+    after = [(NOW * 60 + 30 * number, 0.60, PROMPT_B) for number in range(240)]
+    calls = [
+        of_call(number, second * 1_000_000_000, is_valid=draw.random() < valid, prompt=prompt)
+        for number, (second, valid, prompt) in enumerate([*before, *after])
+    ]
+    telemetry.insert(Batch(calls=tuple(calls)), "all")
+    async with alerting(tmp_path, telemetry, declared(tmp_path / "p", extract=TASK), clock) as alerts:
+        await alerts.minutes(120, at_once=5)
+        [found] = await alerts.list(rule="parse_rate_falls")
+        assert [cause.after for cause in found.causes if cause.kind == "prompt"] == [PROMPT_B]
+        assert len(found.worst) == 5
+        assert all(call.startswith("bad-") for call in found.worst)
