@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trimtab.console.page import Action, Page
-from trimtab.console.pages import overview, task, tasks
+from trimtab.console.pages import costs, overview, task, tasks
 
 PAGES: Final[tuple[Page[Any], ...]] = (
     overview.PAGE,
     tasks.PAGE,
     task.PAGE,
+    costs.PAGE,
 )
 ACTIONS: Final[tuple[Action, ...]] = ()
