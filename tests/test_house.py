@@ -46,8 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "advice": {"policy", "store", "statistics", "cost", "evals"},
     "planner": {"policy", "record", "store", "statistics", "cost"},
     "console": {
-        "policy", "declare", "store", "journal", "data", "evals", "signals", "advice", "planner", "lock", "cost",
-        "reports", "access",
+        "policy", "declare", "record", "store", "journal", "data", "evals", "signals", "advice", "planner", "lock",
+        "cost", "reports", "access",
     },
     "processes": LIBRARY,
     "demo": set(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +15,19 @@ from tests.control.conftest import snapshot
 from trimtab.access.keys import KeyDirectory, KeyStore, Role
 from trimtab.access.sessions import SessionStore
 from trimtab.console.console import Console
-from trimtab.console.endpoint import Endpoint
+from trimtab.console.endpoint import Endpoint, Visitor
 from trimtab.console.gate import Gate, KeyGate, OpenGate
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts
 from trimtab.console.serving import on_network, serving
 from trimtab.console.signin import signin_endpoints
-from trimtab.console.site import ACTIONS, PAGES
+from trimtab.console.site import ACTIONS, DOWNLOADS, PAGES
 from trimtab.console.statics import statics
 from trimtab.database.migrate import open_state
 from trimtab.errors import StoreError
 from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import Tally
+from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.snapshot import Snapshot
 from trimtab.signals.alerts.shown import AlertShown
 from trimtab.store.memory import MemoryTelemetry
@@ -74,6 +76,9 @@ class Scene:
     tallies: tuple[Tally, ...] = ()
     alerts: tuple[AlertShown, ...] = ()
     needs: tuple[Need, ...] = ()
+    views: SavedViews | None = None
+    judged: list[tuple[str, Any]] = field(default_factory=list)
+    """The judgements that came, each with who sent it."""
 
     @property
     def parts(self) -> Parts:
@@ -83,6 +88,10 @@ class Scene:
         async def needs() -> Sequence[Need]:
             return self.needs
 
+        async def take(visitor: Visitor, body: bytes) -> object:
+            self.judged.append((visitor.name, json.loads(body)))
+            return None
+
         return Parts(
             clock=self.clock,
             asker=Asker(self.desk, self.clock),
@@ -90,12 +99,14 @@ class Scene:
             dead=lambda: self.tallies,
             alerts=alerts,
             needs=needs,
+            views=self.views,
+            feedback=take,
         )
 
     def app(self, gate: Gate | None = None, more: tuple[Endpoint, ...] = ()) -> Any:
         """The app for the network, with `more` routes."""
         chosen = gate or self.gate
-        console = Console(PAGES, ACTIONS, self.parts, statics(), chosen, secure=False)
+        console = Console(PAGES, ACTIONS, self.parts, statics(), chosen, secure=False, downloads=DOWNLOADS)
         signing = signin_endpoints(console, chosen) if isinstance(chosen, KeyGate) else ()
         return serving(on_network((*more, *signing, *console.table())), chosen, shown=console.problem)
 
@@ -125,4 +136,4 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         telemetry = MemoryTelemetry()
         keys = KeyStore(state, clock, IdSource(seed=1))
         gate = KeyGate(finder, SessionStore(state, clock), clock, COOKIE)
-        yield Scene(clock, telemetry, AtOnce(Held(telemetry)), keys, gate)
+        yield Scene(clock, telemetry, AtOnce(Held(telemetry)), keys, gate, views=SavedViews(state))

@@ -277,6 +277,15 @@ def test_text_is_searched_in_its_beginning(telemetry: Telemetry) -> None:
     assert telemetry.text("c") is None
 
 
+def test_the_texts_of_several_calls(telemetry: Telemetry) -> None:
+    """What is kept of calls is given for many of them at once; those of which nothing is kept are left out."""
+    calls = made("a"), made("b"), made("c")
+    put(telemetry, *calls, texts=(said("a", "one"), said("c", answered="two")))
+    assert {text.call: (text.asked, text.answered) for text in telemetry.texts(calls[:2])} == {"a": ("one", "")}
+    assert {text.call for text in telemetry.texts(calls)} == {"a", "c"}
+    assert telemetry.texts(()) == ()
+
+
 def test_texts_go_with_their_day(telemetry: Telemetry) -> None:
     """Retention drops what was said with the calls."""
     put(telemetry, made("a"), texts=(said("a", "needle"),))

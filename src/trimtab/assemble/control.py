@@ -20,7 +20,6 @@ from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
-from trimtab.console.endpoint import Endpoint
 from trimtab.database.migrate import open_state
 from trimtab.gateway.board import Board
 from trimtab.gateway.upstreams.pool import Pool
@@ -29,6 +28,7 @@ from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertStore
 from trimtab.journal.judgements import Judgements
 from trimtab.journal.outbox import Outbox
+from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.policy.watch import Watch
@@ -42,7 +42,7 @@ from trimtab.processes.dead import whole_tasks
 from trimtab.processes.deliver import Delivery, revealed
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.directory import DataDirectory
-from trimtab.processes.feedback_api import FeedbackParts, feedback_endpoints
+from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
@@ -116,9 +116,6 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
 
     judge = _judging(gateway_asker(gateway, key), known, noted)
 
-    def rows(desk: Desk) -> tuple[Endpoint, ...]:
-        return feedback_endpoints(desk, clock, FeedbackParts(noted, corrections, IdSource()))
-
     standings = Standings(lambda: in_force.snapshot.tasks, alerts, clock)
     parts = ControlParts(
         clock=clock,
@@ -131,13 +128,15 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         send=gateway_sender(gateway, key),
         works=(watch.run, tools.run, _delivery(directory, watched).run),
         desk_works=(engines.run, judge, alerts.run, standings.run),
-        desk_rows=(rows, lambda desk: alert_endpoints(alerts, clock)),
+        desk_rows=(lambda desk: alert_endpoints(alerts, clock),),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,
         engines=lambda: engines.views,
         watched=lambda: standings.watched,
         watch=watched,
         alerts=shown_alerts(alerts),
+        feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
+        views=SavedViews(state),
     )
 
     gc.set_threshold(*GC_THRESHOLD)

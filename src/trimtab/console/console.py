@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from trimtab.console.endpoint import NOBODY, Endpoint, Query, Visitor, visitor_of
 from trimtab.console.gate import Gate, form_of
 from trimtab.console.look import THEME, THEMES, View, nav_of, ranges_of, render, theme_of, zone_of
-from trimtab.console.page import EVERYWHERE, Action, Asked, Built, Page, address, section
+from trimtab.console.page import EVERYWHERE, Action, Asked, Built, Download, Page, address, section
 from trimtab.console.parts import Parts
 from trimtab.console.problems import Problem, json_answer
 from trimtab.console.statics import Statics
@@ -36,12 +37,14 @@ class Console:
     statics: Statics
     gate: Gate
     secure: bool
+    downloads: Sequence[Download] = ()
 
     def table(self) -> tuple[Endpoint, ...]:
         """The rows of the table of routes; pages are for the network only."""
         return (
             *(self._page(page) for page in self.pages),
             *(self._action(action) for action in self.actions),
+            *(self._download(download) for download in self.downloads),
             Endpoint("POST", "/look", "viewer", self._look, "chooses the theme", page=True, socket=False, media=""),
             self.statics.endpoint(),
         )
@@ -169,6 +172,26 @@ class Console:
             query=(),
         )
 
+    def _download(self, download: Download) -> Endpoint:
+        async def send(request: Request) -> Response:
+            found = await download.get(self._plain(request, visitor_of(request)), self.parts)
+            headers = {"content-disposition": f'attachment; filename="{file_name(found.name)}"'}
+            return Response(found.content, media_type="text/plain; charset=utf-8", headers=headers)
+
+        send.__doc__ = download.says
+        return Endpoint(
+            "GET",
+            download.path,
+            download.least,
+            send,
+            download.says,
+            whole=download.whole,
+            page=True,
+            socket=False,
+            media="text/plain",
+            query=(),
+        )
+
     async def _look(self, request: Request) -> Response:
         form = await form_of(request)
         theme = form.get("theme", "")
@@ -184,6 +207,11 @@ def own_place(text: str) -> str:
     """A place on our own pages: whatever could lead elsewhere is the overview instead."""
     is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and "\\" not in text and text.isprintable()
     return text if is_own else "/"
+
+
+def file_name(text: str) -> str:
+    """A name for a file, of letters, digits and what cannot mislead."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".")[:120] or "file"
 
 
 def _file(page: Page[Any], form: str, name: str, built: Built[Any], tables: Mapping[str, Table[Any]]) -> Response:

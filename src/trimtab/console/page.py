@@ -116,6 +116,25 @@ class Action:
     whole: bool = False
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """Foreign bytes to take along. They go out as plain text, which no browser shows or runs, under this name."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that a page leads to."""
+
+    path: str
+    says: str
+    get: Callable[[Asked, Parts], Awaitable[Attachment]]
+    least: Least = "viewer"
+    whole: bool = False
+
+
 def section(place: str) -> str:
     """The first step of an address: `/tasks` of `/tasks/triage?range=1h`."""
     return "/" + place.partition("?")[0].split("/")[1]

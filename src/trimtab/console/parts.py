@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from trimtab.clock import Clock
+from trimtab.console.endpoint import Visitor
 from trimtab.journal.dead_letters import DeadLetters, Tally
+from trimtab.journal.saved_views import SavedView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.signals.alerts.shown import AlertShown
+from trimtab.signals.engine.standing import ReplicaStanding
 from trimtab.signals.figure import Gauge
 from trimtab.store.telemetry import Telemetry
 
@@ -49,6 +52,23 @@ class Desk(Protocol):
 
     async def ask(self, question: Callable[[Any], T]) -> T:
         """The answer; raises `StoreError` when telemetry is not open or fails."""
+
+
+class Views(Protocol):
+    """Filters of calls that somebody named. Every operation raises `StoreError`."""
+
+    def all(self) -> tuple[SavedView, ...]:
+        """All of them, by name."""
+
+    def keep(self, view: SavedView) -> None:
+        """Keeps one, in the place of one of the same name; raises `InvalidRequest` for one too many."""
+
+    def drop(self, name: str) -> bool:
+        """Lets go of one; whether there was one of that name."""
+
+
+Feedback = Callable[[Visitor, bytes], Awaitable[object]]
+"""Takes in a judgement as `POST /api/feedback` does; raises `CallError` or `StoreError`."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +119,22 @@ async def no_alerts(since_ns: int, until_ns: int) -> Sequence[AlertShown]:
 
 
 @dataclass(frozen=True)
+class Standings:
+    """How replicas stand; `detail` says why engines and calls are not compared, where they are not."""
+
+    replicas: Sequence[ReplicaStanding] = ()
+    detail: str = ""
+
+
+async def no_replicas() -> Standings:
+    """No replica."""
+    return Standings()
+
+
+@dataclass(frozen=True)
 class Parts:
     """What pages ask. `alerts` gives those that are active, or began in a range; `needs` what else waits for a person;
-    `gauges` what the host and the engines said last.
+    `gauges` what the host and the engines said last. `views` and `feedback` are None where nothing can be kept.
     """
 
     clock: Clock
@@ -111,3 +144,6 @@ class Parts:
     alerts: Callable[[int, int], Awaitable[Sequence[AlertShown]]] = no_alerts
     needs: Callable[[], Awaitable[Sequence[Need]]] = no_needs
     gauges: Callable[[], Sequence[Gauge]] = tuple
+    replicas: Callable[[], Awaitable[Standings]] = no_replicas
+    views: Views | None = None
+    feedback: Feedback | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trimtab.console.page import Action, Page
+from trimtab.console.page import Action, Download, Page
 from trimtab.console.pages import costs, overview, task, tasks
 
 PAGES: Final[tuple[Page[Any], ...]] = (
@@ -14,3 +14,4 @@ PAGES: Final[tuple[Page[Any], ...]] = (
     costs.PAGE,
 )
 ACTIONS: Final[tuple[Action, ...]] = ()
+DOWNLOADS: Final[tuple[Download, ...]] = ()

@@ -21,7 +21,7 @@ from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
 from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
 from trimtab.console.live import Live
-from trimtab.console.parts import Asker, Parts, no_alerts
+from trimtab.console.parts import Asker, Parts, Views, no_alerts
 from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
@@ -32,6 +32,7 @@ from trimtab.processes.data_api import data_endpoints
 from trimtab.processes.dead import Undertaker
 from trimtab.processes.dead_api import dead_endpoints
 from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.feedback_api import Taking
 from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
@@ -92,7 +93,8 @@ class ControlParts:
     `desk_works` do too, and ask telemetry. `identity` tells what one of them found of models, `tools` what another
     found of tools, `engines` what replicas say of themselves, `watched` how alerts and budgets stand; `watch` is what
     is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
-    `alerts` gives those that are active, or were found in a range.
+    `alerts` gives those that are active, or were found in a range. `feedback` makes what takes judgements in, `views`
+    keeps filters that somebody named.
     """
 
     clock: Clock
@@ -112,6 +114,8 @@ class ControlParts:
     watch: Callable[[], Watch] = Watch
     desk_rows: Sequence[Callable[[Desk], tuple[Endpoint, ...]]] = ()
     alerts: ShownAlerts = no_alerts
+    feedback: Callable[[Desk], Taking] | None = None
+    views: Views | None = None
 
 
 async def serve_control(
@@ -131,7 +135,9 @@ async def serve_control(
     desk = Desk(lambda: parts.open_stores(observe), parts.clock)
     metrics = Metrics(recorded, _host(settings, parts, desk))
     undertaker = Undertaker(desk, parts.send)
+    taking = parts.feedback(desk) if parts.feedback is not None else None
     further = [row for rows in parts.desk_rows for row in rows(desk)]
+    further += taking.endpoints() if taking is not None else ()
 
     def said() -> tuple[Gauge, ...]:
         return gauges(desk.dead, parts.board(), parts.identity(), desk.lag, parts.engines())
@@ -145,7 +151,7 @@ async def serve_control(
         ),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
-    served = _site(settings, parts, desk, live, api, said)
+    served = _site(settings, parts, desk, live, api, said, taking)
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
             (_listener(served.network, settings.listen), tcp),
@@ -206,6 +212,7 @@ def _site(
     live: Live,
     api: Sequence[Endpoint],
     said: Callable[[], Sequence[Gauge]],
+    taking: Taking | None,
 ) -> Site:
     """All that is served. Without keys only our own names are answered to, so that no page in a browser reaches it
     under another one.
@@ -221,6 +228,8 @@ def _site(
         dead=lambda: desk.dead,
         alerts=parts.alerts,
         gauges=said,
+        views=parts.views,
+        feedback=taking.take if taking is not None else None,
     )
     return site(api, pages, gate, live, secure=settings.listen.tls is not None, hosts=hosts)
 

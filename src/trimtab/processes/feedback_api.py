@@ -100,38 +100,46 @@ class Rates:
 
 def feedback_endpoints(desk: Desk, clock: Clock, parts: FeedbackParts) -> tuple[Endpoint, ...]:
     """The row of the table of routes."""
-    taking = _Taking(desk, clock, parts)
-    return (
-        Endpoint(
-            "POST",
-            "/api/feedback",
-            "client",
-            taking.feedback,
-            "takes a judgement on a call, a run or a conversation",
-            acts=True,
-            answers=Taken,
-            status=202,
-            body=Given,
-            query=(),
-        ),
-    )
+    return Taking(desk, clock, parts).endpoints()
 
 
-class _Taking:
+class Taking:
+    """Takes judgements in, from programs and from forms of the console."""
+
     def __init__(self, desk: Desk, clock: Clock, parts: FeedbackParts) -> None:
         self._desk = desk
         self._clock = clock
         self._parts = parts
         self._rates = Rates(clock)
 
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The row of the table of routes."""
+        return (
+            Endpoint(
+                "POST",
+                "/api/feedback",
+                "client",
+                self.feedback,
+                "takes a judgement on a call, a run or a conversation",
+                acts=True,
+                answers=Taken,
+                status=202,
+                body=Given,
+                query=(),
+            ),
+        )
+
     async def feedback(self, request: Request) -> Response:
         """Takes one judgement; 202 once it is on the disk."""
         visitor = visitor_of(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise InvalidRequest(detail="a judgement is JSON; send it with content-type: application/json")
+        return json_answer(await self.take(visitor, await request.body()), 202)
+
+    async def take(self, visitor: Visitor, body: bytes) -> Taken:
+        """Takes one judgement of somebody's, as JSON; it is on the disk on return."""
         self._rates.take(visitor.name)
-        judgement = understood(await request.body())
-        return json_answer(await self._take(judgement, visitor), 202)
+        return await self._take(understood(body), visitor)
 
     async def _take(self, judgement: Judgement, visitor: Visitor) -> Taken:
         now_ns = self._clock.wall_ns()

@@ -19,7 +19,7 @@ from trimtab.console.parts import Parts
 from trimtab.console.problems import json_answer
 from trimtab.console.serving import on_network, on_socket, serving
 from trimtab.console.signin import signin_endpoints
-from trimtab.console.site import ACTIONS, PAGES
+from trimtab.console.site import ACTIONS, DOWNLOADS, PAGES
 from trimtab.console.statics import statics
 from trimtab.errors import CallError, StoreError
 
@@ -48,7 +48,7 @@ def site(
     api: Sequence[Endpoint], parts: Parts, gate: Gate, live: Live, *, secure: bool = False, hosts: tuple[str, ...] = ()
 ) -> Site:
     """Joins the routes of programs with the pages."""
-    console = Console(PAGES, ACTIONS, parts, statics(), gate, secure)
+    console = Console(PAGES, ACTIONS, parts, statics(), gate, secure, DOWNLOADS)
 
     async def described(request: Request) -> Response:
         """All of this, as OpenAPI 3.1."""

@@ -71,6 +71,10 @@ class CallSearcher:
         kept = self._kept([(minute, name) for minute, name in places]) if places else ()
         return kept[0] if kept else None
 
+    def texts(self, calls: Sequence[Settled]) -> tuple[CallText, ...]:
+        """What is kept of these calls for searching."""
+        return self._kept([(call.at_ns // MINUTE_NS, call.admitted.call) for call in calls]) if calls else ()
+
     def hours(
         self, since_ns: int, until_ns: int, tasks: Sequence[str] = (), models: Sequence[str] = ()
     ) -> tuple[Hour, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from trimtab.record.events import Settled
 from trimtab.store.clickhouse_conversations import ConversationReader
 from trimtab.store.clickhouse_search import CallSearcher
 from trimtab.store.clickhouse_slices import SignalReader
@@ -33,6 +36,10 @@ class SearchReader(SignalReader):
     def text(self, call: str) -> CallText | None:
         """What is kept of a call's question and answer for searching; None where nothing is."""
         return self._searcher.text(call)
+
+    def texts(self, calls: Sequence[Settled]) -> tuple[CallText, ...]:
+        """What is kept of these calls for searching, in no order; calls of which nothing is are left out."""
+        return self._searcher.texts(calls)
 
     def conversations(self, query: ConversationQuery) -> ConversationPage:
         """A page of conversations."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from trimtab.record.events import Settled
 from trimtab.store import memory_search
 from trimtab.store.conversations import ConversationLine, ConversationPage, ConversationQuery
 from trimtab.store.memory_slices import SignalLists
@@ -31,6 +34,11 @@ class SearchLists(SignalLists):
     def text(self, call: str) -> CallText | None:
         """What is kept of a call's question and answer for searching; None where nothing is."""
         return self._call_texts.get(call) if any(one.admitted.call == call for one in self._calls) else None
+
+    def texts(self, calls: Sequence[Settled]) -> tuple[CallText, ...]:
+        """What is kept of these calls for searching, in no order; calls of which nothing is are left out."""
+        names = [call.admitted.call for call in calls]
+        return tuple(self._call_texts[name] for name in names if name in self._call_texts)
 
     def conversations(self, query: ConversationQuery) -> ConversationPage:
         """A page of conversations."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from trimtab.record.events import Settled
 from trimtab.store.conversations import ConversationLine, ConversationPage, ConversationQuery
 from trimtab.store.search import CallPage, CallSearch, Example, ReadingMatch
 from trimtab.store.spend import Spend, SpendQuery
@@ -22,6 +24,9 @@ class Searching(Protocol):
 
     def text(self, call: str) -> CallText | None:
         """What is kept of a call's question and answer for searching; None where nothing is."""
+
+    def texts(self, calls: Sequence[Settled]) -> tuple[CallText, ...]:
+        """What is kept of these calls for searching, in no order; calls of which nothing is are left out."""
 
     def conversations(self, query: ConversationQuery) -> ConversationPage:
         """A page of conversations."""
