@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from trimtab.console.console import Console
 from trimtab.console.endpoint import Endpoint, Visitor
 from trimtab.console.gate import Gate, KeyGate, OpenGate
 from trimtab.console.live import Live
-from trimtab.console.parts import Asker, Need, Parts
+from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
 from trimtab.console.serving import on_network, serving
 from trimtab.console.signin import signin_endpoints
 from trimtab.console.site import ACTIONS, DOWNLOADS, PAGES
@@ -76,6 +76,7 @@ class Scene:
     tallies: tuple[Tally, ...] = ()
     alerts: tuple[AlertShown, ...] = ()
     needs: tuple[Need, ...] = ()
+    replicas: Callable[[], Awaitable[Standings]] = no_replicas
     views: SavedViews | None = None
     judged: list[tuple[str, Any]] = field(default_factory=list)
     """The judgements that came, each with who sent it."""
@@ -99,6 +100,7 @@ class Scene:
             dead=lambda: self.tallies,
             alerts=alerts,
             needs=needs,
+            replicas=self.replicas,
             views=self.views,
             feedback=take,
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trimtab.console.page import Action, Download, Page
-from trimtab.console.pages import costs, overview, task, tasks
+from trimtab.console.pages import costs, overview, replicas, task, tasks
 
 PAGES: Final[tuple[Page[Any], ...]] = (
     overview.PAGE,
     tasks.PAGE,
     task.PAGE,
     costs.PAGE,
+    replicas.PAGE,
 )
 ACTIONS: Final[tuple[Action, ...]] = ()
 DOWNLOADS: Final[tuple[Download, ...]] = ()

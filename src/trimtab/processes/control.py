@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -21,7 +22,7 @@ from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
 from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
 from trimtab.console.live import Live
-from trimtab.console.parts import Asker, Parts, Views, no_alerts
+from trimtab.console.parts import Asker, Parts, Standings, Views, no_alerts
 from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
@@ -40,7 +41,7 @@ from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.pages import ShownAlerts
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
-from trimtab.processes.replicas_api import replica_endpoints
+from trimtab.processes.replicas_api import read_replicas, replica_endpoints
 from trimtab.processes.resend import Send
 from trimtab.processes.routes import Site, site
 from trimtab.processes.signals_api import signal_endpoints
@@ -146,9 +147,7 @@ async def serve_control(
         *dead_endpoints(undertaker, parts.clock),
         *data_endpoints(desk, parts.clock),
         *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
-        *replica_endpoints(
-            desk, parts.clock, ReplicaSources(parts.snapshot, parts.board, parts.engines, parts.identity)
-        ),
+        *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     served = _site(settings, parts, desk, live, api, said, taking)
@@ -228,10 +227,21 @@ def _site(
         dead=lambda: desk.dead,
         alerts=parts.alerts,
         gauges=said,
+        replicas=partial(_standings, parts, desk),
         views=parts.views,
         feedback=taking.take if taking is not None else None,
     )
     return site(api, pages, gate, live, secure=settings.listen.tls is not None, hosts=hosts)
+
+
+async def _standings(parts: ControlParts, desk: Desk) -> Standings:
+    """How replicas stand, for a page."""
+    found = await read_replicas(desk, parts.clock, _replica_sources(parts))
+    return Standings(found.replicas, found.detail)
+
+
+def _replica_sources(parts: ControlParts) -> ReplicaSources:
+    return ReplicaSources(parts.snapshot, parts.board, parts.engines, parts.identity)
 
 
 def _listener(app: Starlette, listen: Listen | None = None) -> Listener:
