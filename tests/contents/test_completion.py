@@ -107,6 +107,23 @@ def test_how_many_calls_a_run_had(place: Place) -> None:
     assert {one.run: one.value for one in place.scores("completion")} == {"r1": 1.0, "r2": 0.0}
 
 
+def test_a_call_that_is_read_late(place: Place) -> None:
+    """A call that ended before the latest one counts for its run, and does not tell how that ended."""
+    place.completion = Completion(rule="answer.label == 'other' and calls < 3")
+    place.write(in_run(place, "other", 10))
+    place.take_in()
+    place.write(in_run(place, "billing", 5))
+    place.take_in()
+    place.clock.advance(QUIET_S + 11)
+    place.chores()
+    assert values(place) == [1.0]
+    place.write(in_run(place, "other", 0))
+    place.take_in()
+    place.clock.advance(QUIET_S + 1)
+    place.chores()
+    assert values(place) == [0.0]
+
+
 def test_a_run_that_goes_on_is_judged_anew(place: Place) -> None:
     """A call after the judgement brings another, under the same id, which takes the place of the first."""
     place.write(in_run(place, "other", 0))

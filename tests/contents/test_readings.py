@@ -119,7 +119,11 @@ def test_undeclared_calls(tmp_path: Path) -> None:
     """Of calls outside any task, whose bodies are kept by digest, nothing is read; nor of calls that are our own."""
     place = Place(tmp_path)
     assert read(place, place.call(asked(), chat(ANSWER), task=UNDECLARED)) == {}
-    assert read(place, place.call(asked(), chat(ANSWER), task="(judge)")) == {}
+    place.snapshot = structs.replace(place.snapshot, defaults=Defaults(undeclared_redaction="full"))
+    assert "input.sketch" in read(place, place.call(asked(), chat(ANSWER), task=UNDECLARED))
+    own = place.call(asked(), chat(ANSWER), task="(judge)", confidence={"": Confidence(0.9, 0.9)})
+    assert read(place, own) == {}
+    assert place.works.enrich(Batch(calls=(own,))).texts == ()
 
 
 def test_texts_hold_no_secret(place: Place) -> None:
@@ -130,6 +134,10 @@ def test_texts_hold_no_secret(place: Place) -> None:
         place.index.update()
         [text] = place.works.enrich(Batch(calls=(call,))).texts
         assert "a1B2c3D4" not in text.asked + text.answered
+    call = place.call(asked("x " * 240 + "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcDEF0123456789"), chat("fine"))
+    place.index.update()
+    [text] = place.works.enrich(Batch(calls=(call,))).texts
+    assert "eyJ" not in text.asked
 
 
 def test_readings_are_stored_with_their_calls(place: Place) -> None:
