@@ -31,6 +31,8 @@ from trimtab.processes.dead_api import dead_endpoints
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.metrics import Host, Metrics
 from trimtab.processes.recorded import Recorded
+from trimtab.processes.replicas import ReplicaSources
+from trimtab.processes.replicas_api import replica_endpoints
 from trimtab.processes.resend import Sent
 from trimtab.processes.routes import Site, site
 from trimtab.processes.signals_api import signal_endpoints
@@ -126,6 +128,7 @@ class Scene:
             *dead_endpoints(self.undertaker, self.clock),
             *data_endpoints(sources.desk, self.clock),
             *signal_endpoints(sources.desk, self.clock, lambda: sources.snapshot().tasks, tuple),
+            *replica_endpoints(sources.desk, self.clock, ReplicaSources(sources.snapshot, sources.board)),
         )
         parts = Parts(self.clock, Asker(sources.desk, self.clock), sources.snapshot, dead=lambda: self.desk.dead)
         return site(api, parts, gate or self.gate, self.live, hosts=hosts)
