@@ -92,7 +92,7 @@ class Console:
             place=request.url.path,
             path=dict(request.path_params),
             query={name: value for name, value in given.items() if name in single},
-            lists={name: tuple(request.query_params.getlist(name)) for name in many if name in given},
+            lists={name: tuple(filter(None, request.query_params.getlist(name))) for name in many if name in given},
             places=self.places,
         )
 

@@ -154,7 +154,7 @@ def nav_of(pages: Sequence[Page[Any]], asked: Asked) -> tuple[NavItem, ...]:
 
 def ranges_of(asked: Asked) -> tuple[RangeItem, ...]:
     """The ranges, each leading to this page with it."""
-    without = dict.fromkeys(("range", "from", "to"))
+    without = dict.fromkeys(("range", "from", "to", "after", "trail"))
     return tuple(
         RangeItem(name, asked.here(**{**without, "range": name}), asked.window.name == name) for name in RANGES
     )

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trimtab.console.page import Action, Download, Page
-from trimtab.console.pages import costs, overview, replicas, task, tasks
+from trimtab.console.pages import calls, costs, overview, replicas, task, tasks
 
 PAGES: Final[tuple[Page[Any], ...]] = (
     overview.PAGE,
     tasks.PAGE,
     task.PAGE,
+    calls.PAGE,
     costs.PAGE,
     replicas.PAGE,
 )
-ACTIONS: Final[tuple[Action, ...]] = ()
+ACTIONS: Final[tuple[Action, ...]] = (
+    calls.SAVE,
+    calls.DROP,
+)
 DOWNLOADS: Final[tuple[Download, ...]] = ()
