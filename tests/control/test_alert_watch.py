@@ -72,7 +72,7 @@ async def test_a_planted_regression_opens_the_right_alert(
     """At 200 calls an hour: the alert on it alone, with the prompt and lock that changed, figures and calls."""
     stream, clock = Stream(), JumpingClock()
     history(stream)
-    then(stream, replace(USUAL, **change), hours=hours)
+    then(stream, replace(USUAL, **change), hours=hours)  # type: ignore[arg-type]  # numbers only
     words = "prompts/extract: the prompt is another\nprompts/route: the prompt is another"
     stream.noted.append(Change(NOW * MINUTE_NS, "lock", "test", LOCK_A, LOCK_B, "edit", words))
     stream.noted.append(Change(NOW * MINUTE_NS, "started", "gateway 0"))
