@@ -40,7 +40,7 @@ VERBS: Final = {
     "tools": Verb("trimtab.cli.tools", "Show what tools answer, and what has changed."),
     "alerts": Verb("trimtab.cli.alerts", "Show what is wrong and what is watched, and see to it."),
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
-    "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, and draw cases from calls."),
+    "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, draw cases from calls."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
     "signals": Verb("trimtab.cli.signals", "Show behaviour beside infrastructure, against the window before."),
     "export": Verb("trimtab.cli.export", "Write rules for Prometheus and dashboards for Grafana."),
