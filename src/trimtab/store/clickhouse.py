@@ -66,6 +66,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     5: (
         *("index_calls_for_search", "create_texts", "create_spend_by_hour", "create_spend_to_hour"),
         *("create_conversations_by_hour", "create_conversations_to_hour", "create_spend_of_calls"),
+        *("create_undeclared_by_hour", "create_undeclared_to_hour"),
     ),
 }
 """The statements that bring the schema from the version before to this one."""
@@ -73,12 +74,13 @@ FILLED = {
     "create_calls_to_slices": "slices",
     "create_spend_to_hour": "spend_by_hour",
     "create_conversations_to_hour": "conversations_by_hour",
+    "create_undeclared_to_hour": "undeclared_by_hour",
 }
 """Views whose roll-up is first filled from the calls that an earlier release stored."""
 TABLES = (
     *("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute"),
     *("scores", "readings_by_minute", "engine_samples", "texts", "spend_by_hour", "conversations_by_hour"),
-    "slices",
+    *("undeclared_by_hour", "slices"),
 )
 WINDOWS_MINUTES = (10, 120, 1440, 14_400)
 """How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""

@@ -54,5 +54,5 @@ class SearchReader(SignalReader):
         return self._spend.spend(query)
 
     def undeclared(self, since_ns: int, until_ns: int) -> Undeclared:
-        """The undeclared calls that ended in [since, until), put together by system prompt and tools."""
+        """The undeclared calls of [since, until), taken as whole hours (UTC), by system prompt and tools."""
         return self._spend.undeclared(since_ns, until_ns)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trimtab.store import statements
-from trimtab.store.clickhouse_search import MINUTE_NS, Ask
+from trimtab.store.clickhouse_search import Ask
 from trimtab.store.spend import HOUR_NS, Spend, SpendDimension, SpendQuery
-from trimtab.store.undeclared import EXAMPLES, MAX_CLUSTERS, SPREADS, UNDECLARED_TASK, Cluster, Undeclared
+from trimtab.store.undeclared import MAX_CLUSTERS, SPREADS, Cluster, Undeclared
 
 TOKEN_CLASSES: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
 OF_CONVERSATIONS: Final[frozenset[SpendDimension]] = frozenset({"task", "conversation", "end_user"})
@@ -36,15 +36,11 @@ class SpendReader:
         return query.ordered(_spend(row, len(query.by)) for row in result.named_results())
 
     def undeclared(self, since_ns: int, until_ns: int) -> Undeclared:
-        """The undeclared calls of a window by system prompt and tools."""
+        """The undeclared calls of whole hours by system prompt and tools."""
         result = self._ask(
             self._texts["undeclared"],
-            since_ns=since_ns,
-            until_ns=until_ns,
-            first_minute=since_ns // MINUTE_NS,
-            end_minute=-(-until_ns // MINUTE_NS),
-            task=UNDECLARED_TASK,
-            examples=EXAMPLES,
+            first_hour=since_ns // HOUR_NS,
+            end_hour=-(-until_ns // HOUR_NS),
             limit=MAX_CLUSTERS,
         )
         found = list(result.named_results())

@@ -38,11 +38,12 @@ def pieces(quarters: Iterable[Quarter]) -> Iterator[tuple[int, int]]:
 def fill(client: Client, table: str, view: str, texts: dict[str, str]) -> None:
     """Empties a table and fills it with what its materialised view makes of all calls there are.
 
-    `view` is the statement that makes the view; it selects from `calls AS c` and groups, without a condition.
+    `view` is the statement that makes the view; it selects from `calls AS c` and groups.
     """
     client.command(texts["empty_table"], {"table": table})
     selected, grouped, keys = view.partition(" AS\n")[2].rpartition("\nGROUP BY")
-    text = f"INSERT INTO {table} {selected}\n{texts['in_minutes']}{grouped}{keys}"
+    joined = "AND" if "\nWHERE " in selected else "WHERE"
+    text = f"INSERT INTO {table} {selected}\n{joined} {texts['in_minutes']}{grouped}{keys}"
     quarters = client.query(texts["quarters"]).result_rows
     for first, end in pieces(Quarter(*row) for row in quarters):
         client.command(text, {"first_minute": first, "end_minute": end}, settings={"insert_deduplicate": 0})

@@ -177,10 +177,11 @@ def spend(calls: Iterable[Settled], query: SpendQuery) -> tuple[Spend, ...]:
 
 
 def undeclared(calls: Iterable[Settled], since_ns: int, until_ns: int) -> Undeclared:
-    """The undeclared calls of a window by system prompt and tools."""
+    """The undeclared calls of whole hours by system prompt and tools."""
+    first, end = since_ns // HOUR_NS, -(-until_ns // HOUR_NS)
     found: defaultdict[tuple[str, str], list[Settled]] = defaultdict(list)
     for call in calls:
-        if call.admitted.task == UNDECLARED_TASK and since_ns <= call.at_ns < until_ns:
+        if call.admitted.task == UNDECLARED_TASK and first <= call.at_ns // HOUR_NS < end:
             found[call.admitted.system_prompt, call.admitted.tools].append(call)
     clusters = sorted((_cluster(*group, of_one) for group, of_one in found.items()), key=_by_size)
     return Undeclared(tuple(clusters[:MAX_CLUSTERS]), sum(cluster.calls for cluster in clusters))

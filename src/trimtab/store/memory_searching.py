@@ -54,7 +54,7 @@ class SearchLists(SignalLists):
         return memory_search.spend(self._calls, query)
 
     def undeclared(self, since_ns: int, until_ns: int) -> Undeclared:
-        """The undeclared calls that ended in [since, until), put together by system prompt and tools."""
+        """The undeclared calls of [since, until), taken as whole hours (UTC), by system prompt and tools."""
         return memory_search.undeclared(self._calls, since_ns, until_ns)
 
     def _take(self, batch: Batch) -> None:

@@ -38,4 +38,4 @@ class Searching(Protocol):
         """Tokens and cost, by step and then the dearest first."""
 
     def undeclared(self, since_ns: int, until_ns: int) -> Undeclared:
-        """The undeclared calls that ended in [since, until), put together by system prompt and tools."""
+        """The undeclared calls of [since, until), taken as whole hours (UTC), by system prompt and tools."""

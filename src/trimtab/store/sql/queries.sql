@@ -341,7 +341,7 @@ SELECT intDiv(minute, 15) AS quarter, count() FROM calls GROUP BY quarter ORDER 
 
 -- name: in_minutes
 -- The condition that bounds what a roll-up is filled with at a time.
-WHERE c.minute >= {first_minute:Int64} AND c.minute < {end_minute:Int64};
+c.minute >= {first_minute:Int64} AND c.minute < {end_minute:Int64};
 
 -- name: is_after_fill
 -- A row if roll-ups were filled from the calls of an earlier release and nothing was inserted since.

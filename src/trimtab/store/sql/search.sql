@@ -223,41 +223,34 @@ WHERE s.hour >= {first_hour:Int64}
 GROUP BY step, value_1, value_2;
 
 -- name: undeclared
--- Undeclared calls of a window by system prompt and tools, those with most calls first. The buckets are those of
--- `store/histograms`.
-WITH
-    log(1.01 / 0.99) AS width,
-    (value -> map(toInt32(ceil(log(if(value > 0 AND isFinite(value), value, 1.)) / width - 1e-9)), toUInt64(1))) AS bucket
+-- Undeclared calls of whole hours by system prompt and tools, those with most calls first.
 SELECT
-    c.system_prompt AS system_prompt,
-    c.tools AS tools,
-    count() AS calls,
-    min(c.settled_ns) AS first_ns,
-    max(c.settled_ns) AS last_ns,
-    countIf(c.stream) AS streamed,
-    countIf(c.tool_calls > 0) AS with_tool_calls,
-    max(ifNull(c.answer_tokens, 0)) AS largest_output,
-    sumMap(map(toString(c.key), toUInt64(1))) AS keys,
-    sumMap(map(toString(c.asked_model), toUInt64(1))) AS asked,
-    sumMap(map(toString(c.surface), toUInt64(1))) AS surfaces,
-    sumMap(map(toString(c.outcome), toUInt64(1))) AS outcomes,
-    sumMapIf(map(toString(c.finish_reason), toUInt64(1)), c.finish_reason != '') AS finish_reasons,
-    sumMap(map(ifNull(c.max_output_tokens, 0), toUInt64(1))) AS limits,
-    sumMapIf(map(toString(c.schema), toUInt64(1)), c.schema != '') AS schemas,
-    sumMapIf(bucket(toFloat64(ifNull(c.answer_tokens, 0))), c.answer_tokens > 0) AS output,
-    sumMapIf(bucket(toFloat64(c.input_tokens + c.cache_read_tokens + c.cache_write_tokens)), c.input_tokens + c.cache_read_tokens + c.cache_write_tokens > 0) AS input,
-    sumMapIf(bucket(1e6 * ifNull(c.total_s, 0.)), c.outcome = 'ok' AND c.total_s > 0 AND isFinite(ifNull(c.total_s, 0.))) AS total,
-    sumMapIf(bucket(1e6 * ifNull(c.ttft_s, 0.)), c.ttft_s > 0 AND isFinite(ifNull(c.ttft_s, 0.))) AS ttft,
-    sumMapIf(bucket(1e6 * ifNull(c.tpot_s, 0.)), c.tpot_s > 0 AND isFinite(ifNull(c.tpot_s, 0.))) AS tpot,
-    sumMapIf(bucket(1e6 * ifNull(c.longest_gap_s, 0.)), c.longest_gap_s > 0 AND isFinite(ifNull(c.longest_gap_s, 0.))) AS gap,
-    arrayMap(one -> one.2, groupArraySorted({examples:UInt8})((-c.settled_ns, c.call))) AS examples,
-    sum(count()) OVER () AS all_calls
-FROM calls AS c
-WHERE c.minute >= {first_minute:Int64}
-  AND c.minute < {end_minute:Int64}
-  AND c.settled_ns >= {since_ns:Int64}
-  AND c.settled_ns < {until_ns:Int64}
-  AND c.task = {task:String}
+    r.system_prompt AS system_prompt,
+    r.tools AS tools,
+    sum(r.calls) AS calls,
+    min(r.first_ns) AS first_ns,
+    max(r.last_ns) AS last_ns,
+    sum(r.streamed) AS streamed,
+    sum(r.with_tool_calls) AS with_tool_calls,
+    max(r.largest_output) AS largest_output,
+    sumMap(r.keys) AS keys,
+    sumMap(r.asked) AS asked,
+    sumMap(r.surfaces) AS surfaces,
+    sumMap(r.outcomes) AS outcomes,
+    sumMap(r.finish_reasons) AS finish_reasons,
+    sumMap(r.limits) AS limits,
+    sumMap(r.schemas) AS schemas,
+    sumMap(r.output) AS output,
+    sumMap(r.input) AS input,
+    sumMap(r.total) AS total,
+    sumMap(r.ttft) AS ttft,
+    sumMap(r.tpot) AS tpot,
+    sumMap(r.gap) AS gap,
+    arrayMap(one -> one.2, groupArraySortedMerge(5)(r.newest)) AS examples,
+    sum(sum(r.calls)) OVER () AS all_calls
+FROM undeclared_by_hour AS r
+WHERE r.hour >= {first_hour:Int64}
+  AND r.hour < {end_hour:Int64}
 GROUP BY system_prompt, tools
 ORDER BY calls DESC, system_prompt, tools
 LIMIT {limit:UInt32};

@@ -17,12 +17,12 @@ CREATE TABLE IF NOT EXISTS texts
     answered    String CODEC(ZSTD(1)),
     categories  Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     numbers     Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
-    INDEX by_words concat(lowerUTF8(asked), '\n', lowerUTF8(answered)) TYPE ngrambf_v1(4, 8192, 2, 0) GRANULARITY 1
+    INDEX by_words concat(lowerUTF8(asked), '\n', lowerUTF8(answered)) TYPE ngrambf_v1(4, 4096, 2, 0) GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(minute, 1440)
 ORDER BY (minute, call)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, fsync_after_insert = 1;
+SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000, fsync_after_insert = 1;
 
 -- name: create_spend_by_hour
 -- The roll-up of tokens and cost by everything of few values that they are told apart by.
@@ -147,3 +147,70 @@ SELECT
     output_tokens,
     reasoning_tokens
 FROM calls;
+
+-- name: create_undeclared_by_hour
+-- The roll-up of undeclared calls by system prompt and tools; histograms are those of `store/histograms`.
+CREATE TABLE IF NOT EXISTS undeclared_by_hour
+(
+    hour             Int64,
+    system_prompt    String CODEC(ZSTD(1)),
+    tools            LowCardinality(String),
+    calls            SimpleAggregateFunction(sum, UInt64),
+    first_ns         SimpleAggregateFunction(min, Int64),
+    last_ns          SimpleAggregateFunction(max, Int64),
+    streamed         SimpleAggregateFunction(sum, UInt64),
+    with_tool_calls  SimpleAggregateFunction(sum, UInt64),
+    largest_output   SimpleAggregateFunction(max, Int64),
+    keys             SimpleAggregateFunction(sumMap, Map(String, UInt64)),
+    asked            SimpleAggregateFunction(sumMap, Map(String, UInt64)),
+    surfaces         SimpleAggregateFunction(sumMap, Map(String, UInt64)),
+    outcomes         SimpleAggregateFunction(sumMap, Map(String, UInt64)),
+    finish_reasons   SimpleAggregateFunction(sumMap, Map(String, UInt64)),
+    limits           SimpleAggregateFunction(sumMap, Map(Int64, UInt64)),
+    schemas          SimpleAggregateFunction(sumMap, Map(String, UInt64)),
+    output           SimpleAggregateFunction(sumMap, Map(Int32, UInt64)),
+    input            SimpleAggregateFunction(sumMap, Map(Int32, UInt64)),
+    total            SimpleAggregateFunction(sumMap, Map(Int32, UInt64)),
+    ttft             SimpleAggregateFunction(sumMap, Map(Int32, UInt64)),
+    tpot             SimpleAggregateFunction(sumMap, Map(Int32, UInt64)),
+    gap              SimpleAggregateFunction(sumMap, Map(Int32, UInt64)),
+    newest           AggregateFunction(groupArraySorted(5), Tuple(Int64, String))
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY intDiv(hour, 24)
+ORDER BY (hour, system_prompt, tools)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1;
+
+-- name: create_undeclared_to_hour
+-- Fills that roll-up with every insert into calls.
+CREATE MATERIALIZED VIEW IF NOT EXISTS undeclared_to_hour TO undeclared_by_hour AS
+WITH
+    log(1.01 / 0.99) AS width,
+    (x -> map(toInt32(ceil(log(if(x > 0 AND isFinite(x), x, 1.)) / width - 1e-9)), toUInt64(1))) AS bucket
+SELECT
+    intDiv(c.minute, 60) AS hour,
+    c.system_prompt AS system_prompt,
+    c.tools AS tools,
+    count() AS calls,
+    min(c.settled_ns) AS first_ns,
+    max(c.settled_ns) AS last_ns,
+    countIf(c.stream) AS streamed,
+    countIf(c.tool_calls > 0) AS with_tool_calls,
+    max(ifNull(c.answer_tokens, 0)) AS largest_output,
+    sumMap(map(toString(c.key), toUInt64(1))) AS keys,
+    sumMap(map(toString(c.asked_model), toUInt64(1))) AS asked,
+    sumMap(map(toString(c.surface), toUInt64(1))) AS surfaces,
+    sumMap(map(toString(c.outcome), toUInt64(1))) AS outcomes,
+    sumMapIf(map(toString(c.finish_reason), toUInt64(1)), c.finish_reason != '') AS finish_reasons,
+    sumMap(map(ifNull(c.max_output_tokens, 0), toUInt64(1))) AS limits,
+    sumMapIf(map(toString(c.schema), toUInt64(1)), c.schema != '') AS schemas,
+    sumMapIf(bucket(toFloat64(ifNull(c.answer_tokens, 0))), c.answer_tokens > 0) AS output,
+    sumMapIf(bucket(toFloat64(c.input_tokens) + toFloat64(c.cache_read_tokens) + toFloat64(c.cache_write_tokens)), toFloat64(c.input_tokens) + toFloat64(c.cache_read_tokens) + toFloat64(c.cache_write_tokens) > 0) AS input,
+    sumMapIf(bucket(1e6 * ifNull(c.total_s, 0.)), c.outcome = 'ok' AND c.total_s > 0 AND isFinite(ifNull(c.total_s, 0.))) AS total,
+    sumMapIf(bucket(1e6 * ifNull(c.ttft_s, 0.)), c.ttft_s > 0 AND isFinite(ifNull(c.ttft_s, 0.))) AS ttft,
+    sumMapIf(bucket(1e6 * ifNull(c.tpot_s, 0.)), c.tpot_s > 0 AND isFinite(ifNull(c.tpot_s, 0.))) AS tpot,
+    sumMapIf(bucket(1e6 * ifNull(c.longest_gap_s, 0.)), c.longest_gap_s > 0 AND isFinite(ifNull(c.longest_gap_s, 0.))) AS gap,
+    groupArraySortedState(5)((-c.settled_ns, c.call)) AS newest
+FROM calls AS c
+WHERE c.task = '(undeclared)'
+GROUP BY hour, system_prompt, tools;
