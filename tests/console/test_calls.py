@@ -162,7 +162,9 @@ async def test_nothing_hostile_is_alive(scene: Scene) -> None:
     now_ns = scene.clock.wall_ns()
     events = list(hostile(now_ns))
     calls = [one for one in events if hasattr(one, "admitted")]
-    texts = tuple(CallText(one.admitted.call, one.at_ns, "extract", text, text) for one, text in zip(calls, HOSTILE))
+    texts = tuple(
+        CallText(one.admitted.call, one.at_ns, "extract", text, text) for one, text in zip(calls, HOSTILE, strict=True)
+    )
     scene.telemetry.insert(Batch(tuple(calls), texts=texts), "hostile")
     for query in ("", "?text=<script>", '?end_user="><img src=x onerror=alert(1)>', "?text=%E2%80%AEx"):
         html = (await page(scene, query)).text
@@ -198,7 +200,7 @@ async def test_a_filter_is_saved_opened_and_deleted(stored: Scene) -> None:
 
 
 async def test_who_sees_and_keeps_views(stored: Scene) -> None:
-    """A viewer sees views and changes none; a key for some tasks sees no view that names another; forms bear a token."""
+    """A viewer sees views and changes none; a key for some tasks sees no view that names another."""
     assert stored.views is not None
     for name, query in (("slow", "order=slowest"), ("routes", "task=route"), ("extracts", "task=extract")):
         stored.views.keep(SavedView(name, query, "ben", 1))

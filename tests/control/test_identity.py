@@ -88,6 +88,6 @@ def report(running: Running) -> Any:
 
 def secret(running: Running) -> str:
     """The secret of a key made now."""
-    _, made = running.ask("/api/keys", "POST", b'{"name": "prometheus"}')
+    _, made = running.ask("/api/keys", "POST", b'{"name": "prometheus", "role": "viewer"}')
     found: str = made["secret"]
     return found

@@ -31,7 +31,7 @@ def test_both_doors_and_a_last_look_at_the_spool(tmp_path: Path) -> None:
         assert until(lambda: requests(running), 120) == 120
         assert running.ask_tcp("/health") == (200, {"status": "ok"})
         assert running.ask_tcp("/metrics")[0] == 401
-        made = running.ask("/api/keys", "POST", b'{"name": "prometheus"}')[1]
+        made = running.ask("/api/keys", "POST", b'{"name": "prometheus", "role": "viewer"}')[1]
         status, metrics = running.ask_tcp("/metrics", made["secret"])
         assert status == 200
         assert 'trimtab_calls_total{model="small",outcome="ok",task="route"} 120.0' in metrics

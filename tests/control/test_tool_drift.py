@@ -31,7 +31,7 @@ def test_a_tool_that_answers_otherwise(tmp_path: Path, capsys: pytest.CaptureFix
         )
         told = [("tool_shape", "find", "$.id: number", "$.id: string")]
         assert until(lambda: drift(running), told) == told
-        made = running.ask("/api/keys", "POST", b'{"name": "prometheus"}')[1]
+        made = running.ask("/api/keys", "POST", b'{"name": "prometheus", "role": "viewer"}')[1]
         _, metrics = running.ask_tcp("/metrics", made["secret"])
         assert 'trimtab_tool_drift{class="major",kind="tool_shape",tool="find"} 1.0' in metrics
         assert 'trimtab_tool_results_total{result="ok",task="route",tool="find"} 80.0' in metrics
