@@ -10,6 +10,7 @@ from msgspec import Struct
 from rich import box
 from rich.table import Table
 
+from trimtab.cli.check_production import Lack, lacking, show_lacks
 from trimtab.cli.check_schemas import SchemaFacts, schema_facts, show, write_rewritten
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.declare.load import read
@@ -55,19 +56,25 @@ class Found(Struct, frozen=True):
     tasks: tuple[TaskFacts, ...] = ()
     notes: tuple[str, ...] = ()
     schemas: tuple[SchemaFacts, ...] = ()
+    lacks: tuple[Lack, ...] = ()
 
 
 @click.command(
-    epilog="Exit status: 0 the project can be used, 1 it has mistakes, or a file is in the way of --rewrite, "
-    "2 the command was not understood."
+    epilog="Exit status: 0 the project can be used, 1 it has mistakes, a task lacks what --production asks for, or a "
+    "file is in the way of --rewrite, 2 the command was not understood."
 )
 @PROJECT
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
 @click.option(
     "--rewrite", is_flag=True, help="Write each schema that OpenAI refuses as one it takes, into a file of its own."
 )
+@click.option(
+    "--production",
+    is_flag=True,
+    help="Also ask of each task: schema or rule, completion, cases, objectives, owner and caps.",
+)
 @click.pass_context
-def command(context: click.Context, project: Path, as_json: bool, rewrite: bool) -> None:
+def command(context: click.Context, project: Path, as_json: bool, rewrite: bool, production: bool) -> None:
     """Tell every mistake in a project, each with its file and line, or sum up what it declares.
 
     For each task with a schema it tells whether the engine of each model enforces it, weakens a keyword of it, or takes
@@ -76,10 +83,15 @@ def command(context: click.Context, project: Path, as_json: bool, rewrite: bool)
     reading = read(project)
     mistakes = tuple(sorted((*reading.mistakes, *schema_mistakes(reading.schemas))))
     found = Found(False, tuple(map(_plain, mistakes))) if mistakes or not reading.project else _found(reading.project)
+    if production and reading.project and found.ok:
+        lacks = lacking(reading.project)
+        found = msgspec.structs.replace(found, lacks=lacks, ok=not lacks)
     if as_json:
         say_json(msgspec.json.encode(found))
     elif found.ok:
         _sum_up(found)
+    elif found.lacks:
+        show_lacks(found.lacks)
     else:
         for mistake in mistakes:
             click.echo(str(mistake))
