@@ -32,7 +32,7 @@ def test_a_newer_schema_is_refused(chdb_path: Path) -> None:
     telemetry.close()
 
 
-@pytest.mark.parametrize("roll_up", ["calls_by_minute", "contracts_by_minute", "tool_calls_by_minute"])
+@pytest.mark.parametrize("roll_up", ["slices", "spend_by_hour", "conversations_by_hour"])
 def test_an_insert_that_died_before_a_roll_up_is_made_whole(chdb_path: Path, roll_up: str) -> None:
     """The base table has the batch and a roll-up has not: sending it again fills that one and counts once in all."""
     database = next(databases)

@@ -156,7 +156,7 @@ def test_what_is_no_measure(telemetry: Telemetry) -> None:
     put(
         telemetry,
         made("c1", ttft_s=0.0, total_s=float("inf"), tpot_s=float("nan"), longest_gap_s=-1.0, answer_tokens=0),
-        made("c2"),
+        made("c2", ttft_s=1e305),
     )
     (found,) = telemetry.slices(HOUR)
     assert (found.calls, set(found.spreads)) == (2, {"input"})

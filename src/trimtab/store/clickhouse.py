@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,48 +20,39 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 from clickhouse_connect.driver.query import QueryResult
 
 from trimtab.errors import StoreError
-from trimtab.record.events import Change, CostLabel, Settled
+from trimtab.record.events import Change, Settled
 from trimtab.store import filling, rows, statements
+from trimtab.store.clickhouse_figures import FigureReader
 from trimtab.store.clickhouse_searching import SearchReader
-from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures, ToolResult
 from trimtab.store.engine_samples import EngineSample
 from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
 from trimtab.store.readings import tallied
 from trimtab.store.slice_pieces import quarters
 from trimtab.store.telemetry import (
     DAY_NS,
-    MAX_LEVELS,
-    MEASURES,
     MINUTE_NS,
     Batch,
     CallDetail,
     CallFilter,
-    CostSum,
     Counts,
-    Distribution,
-    Figures,
-    PromptFigures,
     ReportQuery,
     Sample,
     SampleQuery,
-    Work,
 )
 
 DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
-EXACT_BELOW_TOKENS = 50
 SCHEMA_VERSION = 5
 MIGRATIONS: dict[int, tuple[str, ...]] = {
-    1: ("create_calls", "create_attempts", "create_changes", "create_calls_by_minute", "create_calls_to_minute"),
-    2: (
-        *("add_contract_to_calls", "create_contracts_by_minute", "create_contracts_to_minute"),
-        *("create_tool_calls_by_minute", "create_tool_calls_to_minute"),
-    ),
+    1: ("create_calls", "create_attempts", "create_changes"),
+    2: ("add_contract_to_calls",),
     3: ("add_context_to_calls",),
     4: (
         *("add_signals_to_calls", "create_scores", "create_readings_by_minute", "create_engine_samples"),
-        *("create_slices", "create_calls_to_slices"),
+        *("create_slices", "create_calls_to_slices", "drop_calls_to_minute", "drop_calls_by_minute"),
+        *("drop_contracts_to_minute", "drop_contracts_by_minute", "drop_tool_calls_to_minute"),
+        "drop_tool_calls_by_minute",
     ),
     5: (
         *("index_calls_for_search", "create_texts", "create_spend_by_hour", "create_spend_to_hour"),
@@ -78,24 +69,13 @@ FILLED = {
 }
 """Views whose roll-up is first filled from the calls that an earlier release stored."""
 TABLES = (
-    *("calls", "attempts", "changes", "calls_by_minute", "contracts_by_minute", "tool_calls_by_minute"),
-    *("scores", "readings_by_minute", "engine_samples", "texts", "spend_by_hour", "conversations_by_hour"),
-    *("undeclared_by_hour", "slices"),
+    *("calls", "attempts", "changes", "slices", "scores", "readings_by_minute", "engine_samples"),
+    *("texts", "spend_by_hour", "conversations_by_hour"),
 )
 WINDOWS_MINUTES = (10, 120, 1440, 14_400)
 """How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""
-TOKEN_CLASSES = {
-    "input": "input",
-    "cache_read": "cache_read",
-    "cache_write": "cache_write",
-    "output": "output_sum",
-    "reasoning": "reasoning",
-}
 BINARY: dict[str, str | dict[str, str]] = dict.fromkeys(rows.CHUNKS, "bytes")
 PLAIN = re.compile(r"LowCardinality\((\w+)\)")
-Group = tuple[str, str, str, str]
-"""Task, model, prompt and lock."""
-COST_LABELS: tuple[CostLabel, ...] = ("exact", "estimated", "unknown")
 
 
 def open_embedded(path: Path, database: str = DATABASE) -> ClickHouseTelemetry:
@@ -125,7 +105,7 @@ def open_server(url: str, password: str = "") -> ClickHouseTelemetry:
     return ClickHouseTelemetry(client, parts.path.strip("/") or DATABASE, where)
 
 
-class ClickHouseTelemetry(SearchReader):
+class ClickHouseTelemetry(SearchReader, FigureReader):
     """The contract `Telemetry` over one clickhouse-connect client."""
 
     def __init__(self, client: Client, database: str, where: str) -> None:
@@ -177,26 +157,6 @@ class ClickHouseTelemetry(SearchReader):
         """Counts the base tables and, apart from them, what the roll-ups have seen."""
         (counted,) = self._query("count").named_results()
         return Counts(**counted)
-
-    def report(self, query: ReportQuery) -> tuple[Figures, ...]:
-        """Sums the roll-up over a window, by task and perhaps by model and by lock, in their alphabetical order."""
-        result = self._query("report", **_narrowed(query), **_quantiles(query))
-        return tuple(_figures(row, len(query.levels)) for row in result.named_results())
-
-    def prompts(self, query: ReportQuery) -> tuple[PromptFigures, ...]:
-        """Figures by task and prompt, of each task the prompt first that was rendered first; 10,000 at most."""
-        result = self._query("prompts", **_narrowed(query), **_quantiles(query), limit=MAX_KINDS)
-        return tuple(_of_prompt(row, len(query.levels)) for row in result.named_results())
-
-    def contracts(self, query: ReportQuery) -> tuple[ContractFigures, ...]:
-        """Sums what became of answers and tool calls, by task and perhaps by model, prompt and lock, in that order."""
-        narrowed = _narrowed(query) | {"by_prompt": query.by_prompt}
-        by_lock = "_by_lock" if query.by_lock else ""
-        found = {_group(row): row for row in self._query(f"contracts{by_lock}", **narrowed).named_results()}
-        tools: defaultdict[Group, defaultdict[str, dict[ToolResult, int]]] = defaultdict(lambda: defaultdict(dict))
-        for row in self._query(f"tool_calls{by_lock}", **narrowed).named_results():
-            tools[_group(row)][row["tool"]][row["outcome"]] = row["tool_calls"]
-        return tuple(_contract(group, found.get(group, {}), tools[group]) for group in sorted({*found, *tools}))
 
     def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
         """The locks that calls of a window were made under, the one first in force first."""
@@ -352,66 +312,10 @@ def _mapped(where: str) -> Iterator[None]:
 
 
 def _narrowed(query: ReportQuery) -> dict[str, Any]:
-    """The parameters that say which part of a roll-up is looked at."""
+    """The parameters that say which calls are looked at."""
     return {
         "first_minute": query.since_ns // MINUTE_NS,
         "end_minute": -(-query.until_ns // MINUTE_NS),
         "tasks": list(query.tasks),
         "model": query.model,
-        "by_model": query.by_model,
-        "by_lock": query.by_lock,
     }
-
-
-def _quantiles(query: ReportQuery) -> dict[str, float]:
-    """The levels as parameters; statements take as many as there can be."""
-    padded = (*query.levels, *([0.5] * (MAX_LEVELS - len(query.levels))))
-    return {f"q{place}": level for place, level in enumerate(padded, 1)}
-
-
-def _group(row: rows.Row) -> Group:
-    return row["task"], row["served_by"], row["prompted_by"], row.get("locked_by", "")
-
-
-def _contract(group: Group, row: rows.Row, tool_calls: dict[str, dict[ToolResult, int]]) -> ContractFigures:
-    counts = ("repairs", "flagged", "stopped", "resumed", "seams")
-    return ContractFigures(
-        *group,
-        answers={result: row.get(result, 0) for result in ANSWER_RESULTS},
-        tool_calls=dict(tool_calls),
-        **{name: row.get(name, 0) for name in counts},
-    )
-
-
-def _of_prompt(row: Mapping[str, Any], levels: int) -> PromptFigures:
-    answers = {result: row[result] for result in ANSWER_RESULTS}
-    return PromptFigures(row["prompted_by"], _figures(row, levels), answers, row["first_ns"], row["last_ns"])
-
-
-def _figures(row: Mapping[str, Any], levels: int) -> Figures:
-    return Figures(
-        task=row["task"],
-        model=row["served_by"],
-        lock=row["locked_by"],
-        outcomes=dict(row["outcomes"]),
-        distributions={measure: _distribution(row, measure, levels) for measure in MEASURES},
-        tokens={token_class: row[column] for token_class, column in TOKEN_CLASSES.items()},
-        cost={label: CostSum(row[f"{label}_calls"], row[f"{label}_pusd"]) for label in COST_LABELS},
-        prefill=Work(row["prefill_tokens"], row["prefill_s"]),
-        decode=Work(row["decode_tokens"], row["decode_s"]),
-    )
-
-
-def _distribution(row: Mapping[str, Any], measure: str, levels: int) -> Distribution:
-    calls = row[f"{measure}_n"]
-    values = row[f"{measure}_q"][:levels] if calls else ()
-    return Distribution(calls, tuple(map(_tokens if measure == "output" else _seconds, values)))
-
-
-def _seconds(sketched_us: float) -> float:
-    return sketched_us * 1e-6
-
-
-def _tokens(sketched: float) -> float:
-    """Below 50 the error is less than half a token, so that the nearest whole number is the true one."""
-    return round(sketched) if sketched < EXACT_BELOW_TOKENS else sketched

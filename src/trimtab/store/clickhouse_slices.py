@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from clickhouse_connect.driver.query import QueryResult
@@ -18,6 +18,8 @@ from trimtab.store.slices import MAX_SLICES, Slice, SliceQuery, Spread, bounded,
 from trimtab.store.telemetry import MINUTE_NS, CostSum
 
 MINUTE_S: Final = 60
+MOST_ROWS: Final = 1_000_000
+"""How many rows a report may be made of."""
 LOWEST: Final = -(1 << 31)
 """The bucket in which the roll-up counts calls that measured 0 or less."""
 TOKEN_CLASSES: Final = {
@@ -49,17 +51,26 @@ class SignalReader:
 
     def slices(self, query: SliceQuery) -> tuple[Slice, ...]:
         """What calls came to, by task, step and value of the query's dimension, in that order."""
+        return tuple(_slice(row, query.spreads) for row in self._slice_rows(query, MAX_SLICES))
+
+    def _slice_rows(self, query: SliceQuery, most: int = MOST_ROWS) -> Iterator[Mapping[str, Any]]:
+        """The rows of slices; raises `ValueError` for more than `most`."""
         pieces = slice_pieces.pieces(query)
-        merged = "".join(f",\n    sumMap(p.spread_{name}) AS spread_{name}" for name in query.spreads)
-        text = self._texts["slices"].replace("{merged_spreads}", merged)
+        parameters = _window(query)
+        for place, piece in enumerate(pieces):
+            parameters |= _bounds(piece, place)
         parts = [self._part(piece, place) for place, piece in enumerate(pieces)]
-        bounds = {name: value for place, piece in enumerate(pieces) for name, value in _bounds(piece, place).items()}
-        if not parts:
-            return ()
-        text = text.replace("{parts}", "\n    UNION ALL\n    ".join(parts))
-        found = self._ask(text, **_window(query), **bounds, limit=MAX_SLICES + 1)
-        bounded(found.row_count, MAX_SLICES)
-        return tuple(_slice(row, query.spreads) for row in found.named_results())
+        return self._merged(parts, query.spreads, parameters, most) if parts else iter(())
+
+    def _merged(
+        self, parts: list[str], spreads: tuple[Spread, ...], parameters: dict[str, Any], most: int = MOST_ROWS
+    ) -> Iterator[Mapping[str, Any]]:
+        """Rows of several statements with the columns of slices, added up by task, step and value."""
+        merged = "".join(f",\n    sumMap(p.spread_{name}) AS spread_{name}" for name in spreads)
+        text = self._texts["slices"].replace("{merged_spreads}", merged)
+        found = self._ask(text.replace("{parts}", "\n    UNION ALL\n    ".join(parts)), **parameters, limit=most + 1)
+        bounded(found.row_count, most)
+        return iter(found.named_results())
 
     def readings(self, query: ReadingQuery) -> tuple[ReadingCounts, ...]:
         """Counts of readings by task, field, step and value, in that order."""

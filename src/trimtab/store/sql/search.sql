@@ -2,12 +2,13 @@
 -- How many calls ended in each hour of a window, the newest hour first, and only hours in which the tasks and models
 -- that are wanted had any.
 SELECT intDiv(r.minute, 60) AS hour, sum(r.calls) AS calls
-FROM calls_by_minute AS r
-WHERE r.minute >= {first_minute:Int64}
+FROM slices AS r
+WHERE r.dimension = 'model'
+  AND r.minute > {first_minute:Int64} - 15
   AND r.minute < {end_minute:Int64}
 GROUP BY hour
 HAVING countIf((empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.task))
-           AND (empty({models:Array(String)}) OR has({models:Array(String)}, r.model))) > 0
+           AND (empty({models:Array(String)}) OR has({models:Array(String)}, r.value))) > 0
 ORDER BY hour DESC;
 
 -- name: search

@@ -129,6 +129,22 @@ WHERE c.minute >= {first_minute:Int64}
   AND ({only:String} = '' OR {column:Identifier} = {only:String})
 GROUP BY task, at_minute, value;
 
+-- name: part_across
+-- The calls of a window summed by several dimensions at once, whose names stand in one value.
+WITH
+    {functions}
+SELECT
+    c.task AS task,
+    {first_minute:Int64} AS at_minute,
+    concat(if({by_model:Bool}, toString(c.model), ''), '\x1f', if({by_prompt:Bool}, toString(c.prompt), ''), '\x1f', if({by_lock:Bool}, toString(c.lock), '')) AS value,
+    {columns}
+FROM calls AS c
+WHERE c.minute >= {first_minute:Int64}
+  AND c.minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
+  AND ({model:String} = '' OR c.model = {model:String})
+GROUP BY task, at_minute, value;
+
 -- name: readings
 -- Counts of readings over a window, by field and step and by what the query tells apart.
 SELECT

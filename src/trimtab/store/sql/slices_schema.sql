@@ -90,6 +90,30 @@ ARRAY JOIN [
 ] AS d
 GROUP BY dimension, block, task, minute, environment, value;
 
+-- name: drop_calls_to_minute
+-- Slices hold what earlier releases summed here.
+DROP VIEW IF EXISTS calls_to_minute;
+
+-- name: drop_calls_by_minute
+-- The same.
+DROP TABLE IF EXISTS calls_by_minute;
+
+-- name: drop_contracts_to_minute
+-- Slices hold what earlier releases summed here.
+DROP VIEW IF EXISTS contracts_to_minute;
+
+-- name: drop_contracts_by_minute
+-- The same.
+DROP TABLE IF EXISTS contracts_by_minute;
+
+-- name: drop_tool_calls_to_minute
+-- Slices hold what earlier releases summed here.
+DROP VIEW IF EXISTS tool_calls_to_minute;
+
+-- name: drop_tool_calls_by_minute
+-- The same.
+DROP TABLE IF EXISTS tool_calls_by_minute;
+
 -- name: slice_functions
 -- The bucket of a measure, and a list of buckets as a map.
 (x -> if(x > 0 AND isFinite(x), toInt32(ceil(log(if(x > 0 AND isFinite(x), x, 1.)) / log(1.01 / 0.99) - 1e-9)), -2147483648)) AS bucket,
