@@ -47,7 +47,7 @@ format: $(DEV) ## puts the code into its form
 
 lock: ## resolves the versions of requirements/*.lock anew (needs uv)
 	$(RESOLVE) --all-extras --group dev --output-file requirements/dev.lock
-	$(RESOLVE) --constraint requirements/dev.lock --extra control --extra demo --group build --group client --output-file requirements/up.lock
+	$(RESOLVE) --constraint requirements/dev.lock --extra charts --extra control --extra demo --extra language --group build --group client --output-file requirements/up.lock
 
 clean: ## removes the environment, caches and the demo's data; keeps edits of the demo project
 	rm -rf $(VENV) demo/.trimtab build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
