@@ -33,6 +33,7 @@ from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.policy.watch import Watch
 from trimtab.processes.alert_api import alert_endpoints
+from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.alert_sight import Sight
 from trimtab.processes.alert_watch import AlertWatch
 from trimtab.processes.changes import Changes
@@ -135,6 +136,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         watched=lambda: standings.watched,
         watch=watched,
         alerts=shown_alerts(alerts),
+        alert_pages=AlertPages(alerts, Outbox(open_state(directory.state))),
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
         views=SavedViews(state),
     )

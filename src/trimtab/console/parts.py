@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from trimtab.clock import Clock
+from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.endpoint import Visitor
+from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.journal.dead_letters import DeadLetters, Tally
 from trimtab.journal.saved_views import SavedView
 from trimtab.policy.snapshot import Snapshot
@@ -134,7 +136,8 @@ async def no_replicas() -> Standings:
 @dataclass(frozen=True)
 class Parts:
     """What pages ask. `alerts` gives those that are active, or began in a range; `needs` what else waits for a person;
-    `gauges` what the host and the engines said last. `views` and `feedback` are None where nothing can be kept.
+    `gauges` what the host and the engines said last. `views` and `feedback` are None where nothing can be kept,
+    `alert_desk`, `letters` and `redrives` where there are no alerts and no dead letters.
     """
 
     clock: Clock
@@ -147,3 +150,6 @@ class Parts:
     replicas: Callable[[], Awaitable[Standings]] = no_replicas
     views: Views | None = None
     feedback: Feedback | None = None
+    alert_desk: AlertDesk | None = None
+    letters: LetterDesk | None = None
+    redrives: Redrives | None = None

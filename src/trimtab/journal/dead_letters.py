@@ -96,6 +96,10 @@ class DeadLetters:
         """How many there are, by kind, task and cause; may be asked for in any thread."""
         return self._waiting
 
+    def refresh(self) -> None:
+        """Counts anew: alerts that could not be delivered are put here by another connection."""
+        self._waiting = self._counted()
+
     def take(
         self, token: str, calls: Iterable[Settled], whole: Iterable[str], damaged: Sequence[Damaged] = ()
     ) -> tuple[str, ...]:

@@ -94,6 +94,13 @@ def alert_endpoints(watch: AlertWatch, clock: Clock) -> tuple[Endpoint, ...]:
     return (*_reading(watch, clock), *_acting(watch), *_silencing(watch))
 
 
+def watched_now(book: AlertBook, rules: Watch, now_ns: int) -> RulesShown:
+    """All that is watched, as a question to the watch."""
+    minute = book.minute or now_ns // MINUTE_NS
+    behind_s = (now_ns - minute * MINUTE_NS) / SECOND_NS
+    return rules_shown(book.evaluation, rules, minute, behind_s, MAX_MONITORS)
+
+
 def _reading(watch: AlertWatch, clock: Clock) -> tuple[Endpoint, ...]:
     async def listed(request: Request) -> Response:
         """The alerts: ?task=&rule=&signal=&state=&since=&limit=."""
@@ -105,13 +112,7 @@ def _reading(watch: AlertWatch, clock: Clock) -> tuple[Endpoint, ...]:
     async def rules(request: Request) -> Response:
         """All that is watched, with what was learned and what speaks for a change."""
         visitor = visitor_of(request)
-
-        def read(book: AlertBook, rules: Watch, now_ns: int) -> RulesShown:
-            minute = book.minute or now_ns // MINUTE_NS
-            behind_s = (now_ns - minute * MINUTE_NS) / SECOND_NS
-            return rules_shown(book.evaluation, rules, minute, behind_s, MAX_MONITORS)
-
-        found = await watch.ask(read)
+        found = await watch.ask(watched_now)
         seen = tuple(one for one in found.rules if visitor.sees(one.task))
         return json_answer(msgspec.structs.replace(found, rules=seen))
 

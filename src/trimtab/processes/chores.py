@@ -14,6 +14,7 @@ from trimtab.store.telemetry import Telemetry
 
 HOUR_S = 3600.0
 MINUTE_S = 60.0
+COUNT_S = 5.0
 
 
 def chores(
@@ -24,7 +25,8 @@ def chores(
     letters: DeadLetters,
     discard: Callable[[str], object],
 ) -> Sequence[Chore]:
-    """Retention of telemetry, dead letters and bodies by age; compression of finished packs, one in a minute.
+    """Retention of telemetry, dead letters and bodies by age; compression of finished packs, one in a minute;
+    and dead letters counted, of which alerts come by another connection.
 
     `discard` lets go of a damaged segment whose letter is too old.
     """
@@ -48,6 +50,7 @@ def chores(
     return (
         Chore("retain_telemetry", HOUR_S, lambda: telemetry.retain(kept_since_ns())),
         Chore("retain_dead_letters", HOUR_S, retain_letters),
+        Chore("count_dead_letters", COUNT_S, letters.refresh),
         Chore("retain_bodies", HOUR_S, lambda: retention.delete_packs(bodies, kept_since_ns())),
         Chore("compact_bodies", MINUTE_S, shrink_one_pack),
     )

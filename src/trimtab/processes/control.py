@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
 from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
+from trimtab.console.letter_desk import Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Parts, Standings, Views, no_alerts
 from trimtab.declare.project import Listen
@@ -28,6 +29,7 @@ from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.policy.watch import Watch
+from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.api import KeyKeeper, Sources, api_endpoints
 from trimtab.processes.data_api import data_endpoints
 from trimtab.processes.dead import Undertaker
@@ -94,8 +96,8 @@ class ControlParts:
     `desk_works` do too, and ask telemetry. `identity` tells what one of them found of models, `tools` what another
     found of tools, `engines` what replicas say of themselves, `watched` how alerts and budgets stand; `watch` is what
     is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
-    `alerts` gives those that are active, or were found in a range. `feedback` makes what takes judgements in, `views`
-    keeps filters that somebody named.
+    `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
+    `feedback` makes what takes judgements in, `views` keeps filters that somebody named.
     """
 
     clock: Clock
@@ -115,6 +117,7 @@ class ControlParts:
     watch: Callable[[], Watch] = Watch
     desk_rows: Sequence[Callable[[Desk], tuple[Endpoint, ...]]] = ()
     alerts: ShownAlerts = no_alerts
+    alert_pages: AlertPages | None = None
     feedback: Callable[[Desk], Taking] | None = None
     views: Views | None = None
 
@@ -135,7 +138,9 @@ async def serve_control(
 
     desk = Desk(lambda: parts.open_stores(observe), parts.clock)
     metrics = Metrics(recorded, _host(settings, parts, desk))
-    undertaker = Undertaker(desk, parts.send)
+    again = parts.alert_pages.again if parts.alert_pages is not None else None
+    undertaker = Undertaker(desk, parts.send, again)
+    redrives = Redrives(undertaker, parts.clock)
     taking = parts.feedback(desk) if parts.feedback is not None else None
     further = [row for rows in parts.desk_rows for row in rows(desk)]
     further += taking.endpoints() if taking is not None else ()
@@ -150,7 +155,8 @@ async def serve_control(
         *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
-    served = _site(settings, parts, desk, live, api, said, taking)
+    shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
+    served = _site(settings, parts, live, api, shown)
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
         servers = [
             (_listener(served.network, settings.listen), tcp),
@@ -170,6 +176,7 @@ async def serve_control(
             for work in works:
                 work.cancel()
             live.close()
+            redrives.close()
             undertaker.close()
             for server, _ in servers:
                 server.should_exit = True
@@ -204,15 +211,7 @@ def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics
     )
 
 
-def _site(
-    settings: ControlSettings,
-    parts: ControlParts,
-    desk: Desk,
-    live: Live,
-    api: Sequence[Endpoint],
-    said: Callable[[], Sequence[Gauge]],
-    taking: Taking | None,
-) -> Site:
+def _site(settings: ControlSettings, parts: ControlParts, live: Live, api: Sequence[Endpoint], pages: Parts) -> Site:
     """All that is served. Without keys only our own names are answered to, so that no page in a browser reaches it
     under another one.
     """
@@ -220,7 +219,12 @@ def _site(
     cookie = f"trimtab_session_{settings.listen.port}"
     keyed = KeyGate(parts.key_finder, parts.sessions, parts.clock, cookie)
     gate = OpenGate() if settings.is_open else keyed
-    pages = Parts(
+    return site(api, pages, gate, live, secure=settings.listen.tls is not None, hosts=hosts)
+
+
+def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]], taking: Taking | None) -> Parts:
+    """What pages are made of, but for dead letters."""
+    return Parts(
         parts.clock,
         Asker(desk, parts.clock),
         parts.snapshot,
@@ -230,8 +234,8 @@ def _site(
         replicas=partial(_standings, parts, desk),
         views=parts.views,
         feedback=taking.take if taking is not None else None,
+        alert_desk=parts.alert_pages,
     )
-    return site(api, pages, gate, live, secure=settings.listen.tls is not None, hosts=hosts)
 
 
 async def _standings(parts: ControlParts, desk: Desk) -> Standings:

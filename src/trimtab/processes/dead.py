@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,8 @@ MOST_AT_ONCE: Final = 16
 
 Whole = Callable[[], Iterable[str]]
 """The tasks whose request bodies are kept whole."""
+Again = Callable[[str], Awaitable[bool]]
+"""Takes a telling of an alert up again that was given up; False where there is none such."""
 
 log = logging.getLogger("trimtab.control")
 
@@ -94,11 +96,14 @@ def _size(path: Path) -> int:
 
 
 class Undertaker:
-    """Lists, shows, re-drives and drops letters while the gateway runs; `send` sends a request through it."""
+    """Lists, shows, re-drives and drops letters while the gateway runs; `send` sends a request through it, `again` has
+    what was not delivered of an alert delivered.
+    """
 
-    def __init__(self, desk: Desk, send: Send) -> None:
+    def __init__(self, desk: Desk, send: Send, again: Again | None = None) -> None:
         self._desk = desk
         self._send = send
+        self._again = again
         self._busy: set[str] = set()
         self._senders = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="redrive")
 
@@ -138,9 +143,17 @@ class Undertaker:
                 return None
             if letter.kind == "records":
                 return await self._desk.ask(lambda stores: salvaged(stores, letter))
+            if letter.kind == "alert":
+                return await self._told_again(letter)
             return await self._resend(letter)
         finally:
             self._busy.discard(letter_id)
+
+    async def _told_again(self, letter: DeadLetter) -> Redriven:
+        if self._again is None or not await self._again(letter.id):
+            raise LetterRefused(detail=f"what {letter.id} was to tell is not kept any more; drop it")
+        await self._desk.ask(lambda stores: letters_of(stores).refresh())
+        return Redriven(letter.id, True, detail=f"it is delivered to {letter.last_call} again")
 
     async def _resend(self, letter: DeadLetter) -> Redriven:
         admitted = letter.admitted
