@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,9 +11,6 @@ from msgspec import structs
 from tests.control.asgi import ask
 from tests.control.conftest import BOARD, Scene
 from tests.store.samples import SECOND_NS, attempt, call
-from trimtab.console.endpoint import Endpoint
-from trimtab.console.serving import on_network
-from trimtab.console.serving import on_socket as on_socket_of
 from trimtab.errors import StoreError
 from trimtab.processes.desk import Desk
 from trimtab.processes.seen import Seen
@@ -24,7 +19,6 @@ from trimtab.record.events import Attempt, Settled
 from trimtab.reports.report import Report
 from trimtab.store.telemetry import CallDetail
 
-DOCS = Path(__file__).parents[2] / "docs" / "control.md"
 GUARDED = ["/metrics", "/api/status", "/api/calls", "/api/calls/a", "/api/report"]
 
 
@@ -308,20 +302,3 @@ async def test_a_question_to_a_closed_desk(closed_desk: Desk) -> None:
     """Nothing is asked of a store that is not open."""
     with pytest.raises(StoreError, match="not open yet"):
         await closed_desk.ask(lambda stores: stores.telemetry.count())
-
-
-async def test_the_documentation_lists_every_route_and_no_other(scene: Scene) -> None:
-    """docs/control.md has a row for each route, with its method, the role it needs and the listeners it is on."""
-    rows = re.findall(r"^\| `(\w+) (/\S*)` \| (\w+) \| (both|socket|network) \|", DOCS.read_text(), re.MULTILINE)
-    documented = {(method, path): (least, where) for method, path, least, where in rows}
-
-    def routes(table: tuple[Endpoint, ...]) -> dict[tuple[str, str], str]:
-        return {(one.method, one.path.replace(":path", "")): one.least for one in table}
-
-    site = scene.site()
-    on_tcp, on_socket = routes(on_network(site.table)), routes(on_socket_of(site.table))
-    where = {
-        route: "both" if route in on_tcp and route in on_socket else "socket" if route in on_socket else "network"
-        for route in on_tcp | on_socket
-    }
-    assert documented == {route: (least, where[route]) for route, least in (on_tcp | on_socket).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from trimtab.console.serving import HEADERS
 RANK = {role: place for place, role in enumerate(LEAST)}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 DESCRIBED = "/api/openapi.json"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 class Route(NamedTuple):
@@ -29,6 +31,7 @@ class Route(NamedTuple):
     least: str
     acts: bool
     page: bool
+    where: str = "both"
 
 
 class Answer(NamedTuple):
@@ -53,6 +56,7 @@ class Doors:
                 one["x-trimtab-least"],
                 one["x-trimtab-acts"],
                 one["tags"] == ["pages"],
+                one["x-trimtab-where"],
             )
             for path, methods in document["paths"].items()
             for method, one in methods.items()
@@ -175,6 +179,15 @@ def test_no_way_out_of_the_static_files(doors: Doors, target: str) -> None:
     assert answer.status == 404
     assert b"root:" not in answer.body
     assert b"import" not in answer.body
+
+
+def test_the_documentation_lists_every_route_and_no_other(doors: Doors) -> None:
+    """docs/control.md and docs/console.md have a row for each route: method, path, role, and where it is served."""
+    text = "".join((DOCS / name).read_text("utf-8") for name in ("control.md", "console.md"))
+    rows = re.findall(r"^\| `(\w+) (/\S*)` \| (\w+) \| (both|socket|network) \|", text, re.MULTILINE)
+    documented = {(method, path): (least, where) for method, path, least, where in rows}
+    assert len(documented) == len(rows)
+    assert documented == {(route.method, route.path): (route.least, route.where) for route in doors.routes}
 
 
 def test_the_description_is_sound(doors: Doors) -> None:

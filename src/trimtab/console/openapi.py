@@ -59,6 +59,7 @@ def _operation(one: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
         "tags": ["pages" if one.page else "api"],
         "x-trimtab-least": one.least,
         "x-trimtab-acts": one.acts,
+        "x-trimtab-where": "socket" if one.least == "owner" else "both" if one.socket else "network",
         "parameters": [*_in_path(one.path), *map(_parameter, one.query or ())],
         "responses": {str(one.status if one.media else 303): _answer(one, by_type), "default": _failure(by_type)},
         "security": [] if one.least == "anyone" else [{"key": []}, {"session": []}],
