@@ -378,8 +378,8 @@ def test_a_cursor_comes_back(figure: float, at_ns: int, name: str) -> None:
 
 
 def test_windows_grow_from_the_newest_hour() -> None:
-    """Small hours are put together until a window holds enough; the next holds five times as many."""
-    hours = [Hour(20, 100_000), Hour(19, 250_000), Hour(12, 1_400_000), Hour(11, 200_000), Hour(3, 1)]
+    """Small hours are put together until a window holds enough; the next holds ten times as many."""
+    hours = [Hour(20, 100_000), Hour(19, 250_000), Hour(12, 2_900_000), Hour(11, 200_000), Hour(3, 1)]
     assert windows(hours, 3 * HOUR_NS + 5, 20 * HOUR_NS + 7) == [
         Window(19 * HOUR_NS, 20 * HOUR_NS + 7),
         Window(11 * HOUR_NS, 13 * HOUR_NS),

@@ -10,27 +10,25 @@ from clickhouse_connect.driver.query import QueryResult
 
 from trimtab.record.events import Settled
 from trimtab.store import rows, statements
-from trimtab.store.search import MEASURES, CallOrder, CallPage, CallSearch, Cursor, Example, Range, ReadingMatch
+from trimtab.store.search import CallOrder, CallPage, CallSearch, Cursor, Example, ReadingMatch
 from trimtab.store.texts import CallText
 from trimtab.store.windows import HOUR_NS, Hour, Window, windows, within
 
 MINUTE_NS: Final = 60_000_000_000
 FIGURES: Final[Mapping[CallOrder, str]] = {
-    "newest": "total_s",
-    "slowest": "total_s",
-    "slowest_first_token": "ttft_s",
-    "dearest": "cost_pusd",
-    "longest": "answer_tokens",
+    "newest": "0.",
+    "slowest": "toFloat64(c.total_s)",
+    "slowest_first_token": "toFloat64(c.ttft_s)",
+    "dearest": "toFloat64(c.cost_pusd)",
+    "longest": "toFloat64(c.answer_tokens)",
 }
-"""The column each order goes by; `newest` goes by none and reads none."""
+"""What each order goes by."""
 LISTS: Final = (
     *("tasks", "models", "replicas", "outcomes", "verdicts", "finish_reasons", "environments", "keys", "prompts"),
     "locks",
 )
-PLAIN: Final = (
-    *("run", "conversation", "end_user", "system_prompt", "tools", "tool", "failing", "bad_tool_call", "tool_error"),
-    *("retried", "order"),
-)
+NAMES: Final = ("run", "conversation", "end_user", "system_prompt", "tools", "tool")
+MARKS: Final = ("failing", "bad_tool_call", "tool_error", "retried")
 Place = tuple[int, str]
 """Where a call lies: the minute it ended in, and its id."""
 
@@ -97,20 +95,24 @@ class CallSearcher:
         parts = windows(hours, wanted.since_ns, until_ns)
         if wanted.order != "newest" and parts:
             parts = [Window(parts[-1].since_ns, parts[0].until_ns)]
-        asked = _asked(wanted) | _read(reading) | _behind(cursor)
+        text, asked = self._statement(wanted, reading)
         found: list[dict[str, Any]] = []
         for part in parts:
-            result = self._ask(
-                self._texts["search"],
-                **asked,
-                **_bounds(part),
-                figure=FIGURES[wanted.order],
-                limit=wanted.limit + 1 - len(found),
-            )
+            result = self._ask(text, **asked, **_bounds(part), limit=wanted.limit + 1 - len(found))
             found += map(dict, result.named_results())
             if len(found) > wanted.limit:
                 break
         return found[: wanted.limit], _after(wanted, found, looked_back_ns), looked_back_ns
+
+    def _statement(self, wanted: CallSearch, reading: ReadingMatch | None) -> tuple[str, dict[str, Any]]:
+        """The statement with the conditions that are asked, and their parameters."""
+        asked = _narrowed(wanted) | _read(reading)
+        behind: dict[str, dict[str, Any]] = {} if wanted.cursor is None else {"behind": _behind(wanted.cursor)}
+        measured: dict[str, dict[str, Any]] = {} if wanted.order == "newest" else {"measured": {}}
+        conditions = asked | measured | behind
+        narrowed = "\n  ".join(self._texts[f"if_{name}"] for name in conditions)
+        text = self._texts["search"].replace("{narrowed}", narrowed).replace("{measured}", FIGURES[wanted.order])
+        return text, {name: value for values in conditions.values() for name, value in values.items()}
 
     def _calls(self, found: Sequence[Mapping[str, Any]]) -> tuple[Settled, ...]:
         places = [(row["at_minute"], row["id"]) for row in found]
@@ -125,38 +127,37 @@ class CallSearcher:
         return tuple(CallText(**row) for row in result)
 
 
-def _asked(wanted: CallSearch) -> dict[str, Any]:
-    asked: dict[str, Any] = {name: list(getattr(wanted, name)) for name in LISTS}
-    asked |= {name: getattr(wanted, name) for name in PLAIN}
-    asked["said"] = escaped(wanted.text)
-    ranges = {one.measure: one for one in wanted.ranges}
-    for measure in MEASURES:
-        found = ranges.get(measure, Range(measure))
-        asked[f"by_{measure}"] = measure in ranges
-        asked[f"{measure}_least"] = -math.inf if found.least is None else found.least
-        asked[f"{measure}_most"] = math.inf if found.most is None else found.most
+def _narrowed(wanted: CallSearch) -> dict[str, dict[str, Any]]:
+    """The parameters of each condition that is asked, by its name."""
+    asked: dict[str, dict[str, Any]] = {}
+    for name in (*LISTS, *NAMES):
+        value = getattr(wanted, name)
+        if value:
+            asked[name] = {name: list(value) if name in LISTS else value}
+    asked |= {name: {} for name in MARKS if getattr(wanted, name)}
+    asked |= {one.measure: _between(one.measure, one.least, one.most) for one in wanted.ranges}
+    if wanted.text:
+        asked["said"] = {"said": escaped(wanted.text)}
     return asked
 
 
-def _read(reading: ReadingMatch | None) -> dict[str, Any]:
-    match = reading or ReadingMatch("")
+def _read(reading: ReadingMatch | None) -> dict[str, dict[str, Any]]:
+    if reading is None:
+        return {}
+    if reading.least is None and reading.most is None:
+        return {"category": {"field": reading.field, "category": reading.value}}
+    return {"number": {"field": reading.field} | _between("number", reading.least, reading.most)}
+
+
+def _between(name: str, least: float | None, most: float | None) -> dict[str, float]:
     return {
-        "field": match.field,
-        "by_value": match.least is None and match.most is None,
-        "value": match.value,
-        "value_least": -math.inf if match.least is None else match.least,
-        "value_most": math.inf if match.most is None else match.most,
+        f"{name}_least": -math.inf if least is None else least,
+        f"{name}_most": math.inf if most is None else most,
     }
 
 
-def _behind(cursor: Cursor | None) -> dict[str, Any]:
-    place = cursor or Cursor("", 0.0, 0, "")
-    return {
-        "is_first": cursor is None,
-        "after_figure": place.figure,
-        "after_ns": place.at_ns,
-        "after_call": place.call,
-    }
+def _behind(place: Cursor) -> dict[str, Any]:
+    return {"after_figure": place.figure, "after_ns": place.at_ns, "after_call": place.call}
 
 
 def _bounds(window: Window) -> dict[str, int]:

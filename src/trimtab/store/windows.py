@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 HOUR_NS: Final = 3_600_000_000_000
 FIRST_CALLS: Final = 300_000
 """How many stored calls the first window of a search holds at least, if there are as many."""
-GROWTH: Final = 5
+GROWTH: Final = 10
 
 
 class Hour(NamedTuple):

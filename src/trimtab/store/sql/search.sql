@@ -12,73 +12,179 @@ HAVING countIf((empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.tas
 ORDER BY hour DESC;
 
 -- name: search
--- Where the calls that are wanted lie, in the order asked for, behind the place where the page before ended. What is
--- not asked for is a constant condition, which reads no column.
+-- Where the calls that are wanted lie, in the order asked for. `narrowed` stands for the conditions below that are asked.
 SELECT
     c.minute AS at_minute,
     c.call AS id,
     c.settled_ns AS ended_ns,
-    if({order:String} = 'newest', 0., toFloat64(ifNull(c.{figure:Identifier}, 0))) AS measured
+    {measured} AS measured
 FROM calls AS c
 WHERE c.minute >= {first_minute:Int64}
   AND c.minute < {end_minute:Int64}
   AND c.settled_ns >= {since_ns:Int64}
   AND c.settled_ns < {until_ns:Int64}
-  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
-  AND (empty({models:Array(String)}) OR has({models:Array(String)}, c.model))
-  AND (empty({replicas:Array(String)}) OR has({replicas:Array(String)}, c.replica))
-  AND (empty({outcomes:Array(String)}) OR has({outcomes:Array(String)}, c.outcome))
-  AND (empty({verdicts:Array(String)}) OR has({verdicts:Array(String)}, c.verdict))
-  AND (empty({finish_reasons:Array(String)}) OR has({finish_reasons:Array(String)}, c.finish_reason))
-  AND (empty({environments:Array(String)}) OR has({environments:Array(String)}, c.environment))
-  AND (empty({keys:Array(String)}) OR has({keys:Array(String)}, c.key))
-  AND (empty({prompts:Array(String)}) OR arrayExists(id -> startsWith(c.prompt, id), {prompts:Array(String)}))
-  AND (empty({locks:Array(String)}) OR arrayExists(id -> startsWith(c.lock, id), {locks:Array(String)}))
-  AND ({run:String} = '' OR c.run = {run:String})
-  AND ({conversation:String} = '' OR c.conversation = {conversation:String})
-  AND ({end_user:String} = '' OR c.end_user = {end_user:String})
-  AND ({system_prompt:String} = '' OR c.system_prompt = {system_prompt:String})
-  AND ({tools:String} = '' OR c.tools = {tools:String})
-  AND ({tool:String} = '' OR has(c.tool_outcomes.tool, {tool:String}))
-  AND (NOT {failing:Bool} OR c.outcome != 'ok' OR c.verdict IN ('invalid', 'truncated', 'refused'))
-  AND (NOT {bad_tool_call:Bool} OR arrayExists(one -> one != 'valid', c.tool_outcomes.outcome))
-  AND (NOT {tool_error:Bool} OR has(c.tool_results.error, true))
-  AND (NOT {retried:Bool} OR c.attempts > 1)
-  AND (NOT {by_total:Bool} OR c.total_s BETWEEN {total_least:Float64} AND {total_most:Float64})
-  AND (NOT {by_ttft:Bool} OR c.ttft_s BETWEEN {ttft_least:Float64} AND {ttft_most:Float64})
-  AND (NOT {by_tpot:Bool} OR c.tpot_s BETWEEN {tpot_least:Float64} AND {tpot_most:Float64})
-  AND (NOT {by_gap:Bool} OR c.longest_gap_s BETWEEN {gap_least:Float64} AND {gap_most:Float64})
-  AND (NOT {by_output:Bool} OR c.answer_tokens BETWEEN {output_least:Float64} AND {output_most:Float64})
-  AND (NOT {by_input:Bool} OR (c.usage_known AND c.input_tokens + c.cache_read_tokens + c.cache_write_tokens BETWEEN {input_least:Float64} AND {input_most:Float64}))
-  AND (NOT {by_cost:Bool} OR c.cost_pusd BETWEEN {cost_least:Float64} AND {cost_most:Float64})
-  AND (NOT {by_attempts:Bool} OR c.attempts BETWEEN {attempts_least:Float64} AND {attempts_most:Float64})
-  AND (NOT {by_repairs:Bool} OR c.repairs BETWEEN {repairs_least:Float64} AND {repairs_most:Float64})
-  AND ({order:String} = 'newest' OR isFinite(ifNull(toFloat64(c.{figure:Identifier}), nan)))
-  AND ({said:String} = '' OR (c.minute, c.call) IN
-      (
-          SELECT t.minute, t.call
-          FROM texts AS t
-          WHERE {said:String} != ''
-            AND t.minute >= {first_minute:Int64}
-            AND t.minute < {end_minute:Int64}
-            AND concat(lowerUTF8(t.asked), '\n', lowerUTF8(t.answered)) LIKE concat('%', lowerUTF8({said:String}), '%')
-      ))
-  AND ({field:String} = '' OR (c.minute, c.call) IN
-      (
-          SELECT t.minute, t.call
-          FROM texts AS t
-          WHERE {field:String} != ''
-            AND t.minute >= {first_minute:Int64}
-            AND t.minute < {end_minute:Int64}
-            AND if({by_value:Bool},
-                   mapContains(t.categories, {field:String}) AND t.categories[{field:String}] = {value:String},
-                   mapContains(t.numbers, {field:String}) AND t.numbers[{field:String}] BETWEEN {value_least:Float64} AND {value_most:Float64})
-      ))
-  AND ({is_first:Bool}
-       OR (if({order:String} = 'newest', 0., toFloat64(ifNull(c.{figure:Identifier}, 0))), c.settled_ns, c.call)
-          < ({after_figure:Float64}, {after_ns:Int64}, {after_call:String}))
+  {narrowed}
 ORDER BY measured DESC, ended_ns DESC, id DESC
 LIMIT {limit:UInt32};
+
+-- name: if_tasks
+-- Conditions of a search, one for each field of it.
+AND has({tasks:Array(String)}, c.task);
+
+-- name: if_models
+-- The model that served, or that was asked for where none did.
+AND has({models:Array(String)}, c.model);
+
+-- name: if_replicas
+-- One of these replicas.
+AND has({replicas:Array(String)}, c.replica);
+
+-- name: if_outcomes
+-- One of these ends.
+AND has({outcomes:Array(String)}, c.outcome);
+
+-- name: if_verdicts
+-- One of these verdicts.
+AND has({verdicts:Array(String)}, c.verdict);
+
+-- name: if_finish_reasons
+-- One of these reasons.
+AND has({finish_reasons:Array(String)}, c.finish_reason);
+
+-- name: if_environments
+-- One of these environments.
+AND has({environments:Array(String)}, c.environment);
+
+-- name: if_keys
+-- One of these keys.
+AND has({keys:Array(String)}, c.key);
+
+-- name: if_prompts
+-- A digest that begins so.
+AND arrayExists(id -> startsWith(c.prompt, id), {prompts:Array(String)});
+
+-- name: if_locks
+-- A lock that begins so.
+AND arrayExists(id -> startsWith(c.lock, id), {locks:Array(String)});
+
+-- name: if_run
+-- This run.
+AND c.run = {run:String};
+
+-- name: if_conversation
+-- This conversation.
+AND c.conversation = {conversation:String};
+
+-- name: if_end_user
+-- This end user.
+AND c.end_user = {end_user:String};
+
+-- name: if_system_prompt
+-- This system prompt.
+AND c.system_prompt = {system_prompt:String};
+
+-- name: if_tools
+-- These tools.
+AND c.tools = {tools:String};
+
+-- name: if_tool
+-- An answer that called this tool.
+AND has(c.tool_outcomes.tool, {tool:String});
+
+-- name: if_failing
+-- No good answer.
+AND (c.outcome != 'ok' OR c.verdict IN ('invalid', 'truncated', 'refused'));
+
+-- name: if_bad_tool_call
+-- A tool call that was not valid.
+AND arrayExists(one -> one != 'valid', c.tool_outcomes.outcome);
+
+-- name: if_tool_error
+-- A tool's error in the request.
+AND has(c.tool_results.error, true);
+
+-- name: if_retried
+-- More than one attempt.
+AND c.attempts > 1;
+
+-- name: if_total
+-- Total seconds within bounds, and so on for each measure.
+AND c.total_s BETWEEN {total_least:Float64} AND {total_most:Float64};
+
+-- name: if_ttft
+-- Seconds to the first token.
+AND c.ttft_s BETWEEN {ttft_least:Float64} AND {ttft_most:Float64};
+
+-- name: if_tpot
+-- Seconds for each token after it.
+AND c.tpot_s BETWEEN {tpot_least:Float64} AND {tpot_most:Float64};
+
+-- name: if_gap
+-- Seconds of the longest gap.
+AND c.longest_gap_s BETWEEN {gap_least:Float64} AND {gap_most:Float64};
+
+-- name: if_output
+-- Tokens of the answer.
+AND c.answer_tokens BETWEEN {output_least:Float64} AND {output_most:Float64};
+
+-- name: if_input
+-- Tokens of the request, cached or not.
+AND c.usage_known AND c.input_tokens + c.cache_read_tokens + c.cache_write_tokens BETWEEN {input_least:Float64} AND {input_most:Float64};
+
+-- name: if_cost
+-- Picodollars.
+AND c.cost_pusd BETWEEN {cost_least:Float64} AND {cost_most:Float64};
+
+-- name: if_attempts
+-- Attempts.
+AND c.attempts BETWEEN {attempts_least:Float64} AND {attempts_most:Float64};
+
+-- name: if_repairs
+-- How often the model was asked again.
+AND c.repairs BETWEEN {repairs_least:Float64} AND {repairs_most:Float64};
+
+-- name: if_said
+-- Words in what is kept of question and answer. Where a call lies is its place in the order of `calls` too.
+AND (c.minute, c.call) IN
+(
+    SELECT t.minute, t.call
+    FROM texts AS t
+    WHERE t.minute >= {first_minute:Int64}
+      AND t.minute < {end_minute:Int64}
+      AND concat(lowerUTF8(t.asked), '\n', lowerUTF8(t.answered)) LIKE concat('%', lowerUTF8({said:String}), '%')
+);
+
+-- name: if_category
+-- A field that was read as this category.
+AND (c.minute, c.call) IN
+(
+    SELECT t.minute, t.call
+    FROM texts AS t
+    WHERE t.minute >= {first_minute:Int64}
+      AND t.minute < {end_minute:Int64}
+      AND mapContains(t.categories, {field:String})
+      AND t.categories[{field:String}] = {category:String}
+);
+
+-- name: if_number
+-- A field that was read as a number within bounds.
+AND (c.minute, c.call) IN
+(
+    SELECT t.minute, t.call
+    FROM texts AS t
+    WHERE t.minute >= {first_minute:Int64}
+      AND t.minute < {end_minute:Int64}
+      AND mapContains(t.numbers, {field:String})
+      AND t.numbers[{field:String}] BETWEEN {number_least:Float64} AND {number_most:Float64}
+);
+
+-- name: if_measured
+-- A call with the figure that the order goes by.
+AND isFinite(ifNull(toFloat64({measured}), nan));
+
+-- name: if_behind
+-- Behind the place where the page before ended.
+AND ({measured}, c.settled_ns, c.call) < ({after_figure:Float64}, {after_ns:Int64}, {after_call:String});
 
 -- name: found_calls
 -- The calls that a search found, by where they lie, without their chunk capture.
