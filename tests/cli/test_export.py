@@ -74,3 +74,26 @@ def test_a_place_that_cannot_be_written(project: Path, capsys: pytest.CaptureFix
     (project / "taken").write_text("")
     assert run(["export", "prometheus", "--project", str(project), "--out", str(project / "taken" / "r.yml")]) == 1
     assert "name another place with `--out`" in capsys.readouterr().err
+
+
+def test_rules_as_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a file the same rules are told as JSON, with a file where they were written."""
+    assert run(["export", "prometheus", "--project", str(project), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    rules = [rule for group in told["groups"] for rule in group["rules"]]
+    assert "TrimtabFloor" in [rule.get("alert") for rule in rules]
+    assert all(rule["expr"] for rule in rules)
+    assert "output_length_drifts" in told["left_out"] and told["files"] == []
+    file = project / "trimtab.rules.yml"
+    assert run(["export", "prometheus", "--project", str(project), "--out", str(file), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["files"], told["groups"]) == ([str(file)], [])
+    assert file.read_text().startswith("# Written by")
+
+
+def test_dashboards_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The files that were written are told, and are there."""
+    assert run(["export", "grafana", "--out", str(tmp_path / "boards"), "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert len(files) == 3
+    assert all(Path(file).is_file() for file in files)

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
+from msgspec import Struct
 
-from trimtab.cli.screen import PROJECT, next_verb
+from trimtab.cli.screen import PROJECT, next_verb, say_json
 from trimtab.declare.load import load
 from trimtab.errors import TrimtabError
 from trimtab.policy.watch import watch_of
 from trimtab.signals.export.dashboards import dashboards
-from trimtab.signals.export.rule_file import text_of
+from trimtab.signals.export.rule_file import objects_of, text_of
 from trimtab.signals.export.rules import Exported, rules_of
 
+JSON = click.option("--json", "as_json", is_flag=True, help="What was written, as one JSON document.")
 EPILOG = "Exit status: 0 it was written, 1 it could not be, 2 the command was not understood."
 
 
 class NotExported(TrimtabError):
     """{path} cannot be written: {detail}; name another place with `--out`"""
+
+
+class Written(Struct, frozen=True):
+    """What `--json` tells: the files that were written, and the rules that only Trimtab itself keeps.
+
+    `groups` are those of the rules in the form of Prometheus's own files, where no file was asked for.
+    """
+
+    files: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    groups: tuple[dict[str, Any], ...] = ()
 
 
 @click.group(epilog=EPILOG)
@@ -30,13 +44,20 @@ def command() -> None:
 @command.command("prometheus", epilog=EPILOG)
 @PROJECT
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Standard output without.")
-def prometheus(project: Path, out: Path | None) -> None:
+@JSON
+def prometheus(project: Path, out: Path | None, as_json: bool) -> None:
     """Recording and alerting rules, behaviour first; write them anew when tasks, objectives or alerts changed."""
-    text = rules_text(rules_of(watch_of(load(project))))
-    if out is None:
-        click.echo(text, nl=False)
+    rules = rules_of(watch_of(load(project)))
+    if out is not None:
+        _write(out, rules_text(rules))
+    if as_json:
+        files = (str(out),) if out is not None else ()
+        told = Written(files, rules.left_out, () if files else objects_of(rules.groups))
+        say_json(msgspec.json.encode(told))
         return
-    _write(out, text)
+    if out is None:
+        click.echo(rules_text(rules), nl=False)
+        return
     click.echo(f"wrote {out}")
     next_verb(f"promtool check rules {out}")
 
@@ -50,12 +71,19 @@ def prometheus(project: Path, out: Path | None) -> None:
     show_default=True,
     help="One file for each dashboard.",
 )
-def grafana(out: Path) -> None:
+@JSON
+def grafana(out: Path, as_json: bool) -> None:
     """Dashboards: all tasks, one task, replicas; they ask whichever data source is chosen in Grafana."""
+    places = []
     for name, board in dashboards().items():
         place = out / f"{name}.json"
         _write(place, msgspec.json.format(msgspec.json.encode(board), indent=2).decode() + "\n")
-        click.echo(f"wrote {place}")
+        places.append(str(place))
+    if as_json:
+        say_json(msgspec.json.encode(Written(tuple(places))))
+        return
+    for written in places:
+        click.echo(f"wrote {written}")
     next_verb("trimtab export prometheus --out trimtab.rules.yml")
 
 

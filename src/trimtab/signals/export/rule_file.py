@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,22 @@ def text_of(groups: tuple[Group, ...], head: tuple[str, ...] = ()) -> str:
         for rule in group.rules:
             lines += _recording(rule) if isinstance(rule, Recording) else _alert(rule)
     return "\n".join(lines) + "\n"
+
+
+def objects_of(groups: tuple[Group, ...]) -> tuple[dict[str, Any], ...]:
+    """The groups as the file has them, for JSON."""
+    return tuple(
+        {"name": group.name, "interval": group.interval, "rules": [_object(rule) for rule in group.rules]}
+        for group in groups
+    )
+
+
+def _object(rule: Recording | Alert) -> dict[str, Any]:
+    if isinstance(rule, Recording):
+        return {"record": rule.record, "expr": rule.expr}
+    told = {"alert": rule.alert, "expr": rule.expr, "for": rule.for_}
+    more = {"labels": dict(rule.labels), "annotations": dict(rule.annotations)}
+    return {**told, **{name: pairs for name, pairs in more.items() if pairs}}
 
 
 def _recording(rule: Recording) -> Iterator[str]:
