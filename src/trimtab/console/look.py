@@ -109,7 +109,7 @@ def zone_of(request: Request) -> tzinfo:
 
 @cache
 def templates() -> Environment:
-    """The templates: whatever they are given is escaped, and made visible where it was not."""
+    """The templates: whatever they are given is escaped."""
     made = Environment(
         loader=PackageLoader("trimtab.console", "templates"),
         autoescape=True,
@@ -117,7 +117,6 @@ def templates() -> Environment:
         auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_final,
     )
     made.filters |= {
         "number": written.number,
@@ -161,8 +160,8 @@ def ranges_of(asked: Asked) -> tuple[RangeItem, ...]:
 
 
 def render(name: str, view: View, content: Mapping[str, Any]) -> str:
-    """The HTML of a template."""
-    return templates().get_template(f"{name}.html").render(view=view, **content)
+    """The HTML of a template, with a visible sign for every character in it that has none."""
+    return clean(templates().get_template(f"{name}.html").render(view=view, **content))
 
 
 @lru_cache(64)
@@ -177,7 +176,3 @@ def _histogram(bins: Sequence[Any]) -> Markup:
     """The bars of a figure, as large as a column."""
     counts = [one.count for one in bins]
     return charts.bars(counts, f"a histogram of {written.exact(sum(counts))} values", 320, 64)
-
-
-def _final(value: Any) -> Any:
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

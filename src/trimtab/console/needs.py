@@ -33,7 +33,7 @@ async def alerts_of(asked: Asked, parts: Parts, task: str = "") -> tuple[AlertSh
 async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], task: str = "") -> tuple[Need, ...]:
     """Everything that waits for a person, the most urgent first."""
     found = [
-        Need("!", one.words, asked.to(f"/alerts/{quote(one.id, safe='')}"), one.task, one.began_ns)
+        Need("!", one.words, asked.to(f"/alerts/{quote(one.id, safe='', errors='replace')}"), one.task, one.began_ns)
         for one in alerts
         if one.state == "open"
     ]
@@ -48,7 +48,7 @@ async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], tas
 def alert_marks(asked: Asked, alerts: Sequence[AlertShown]) -> tuple[Mark, ...]:
     """When the alerts of the range began."""
     return tuple(
-        Mark(one.began_ns, one.words, "alert", asked.to(f"/alerts/{quote(one.id, safe='')}"))
+        Mark(one.began_ns, one.words, "alert", asked.to(f"/alerts/{quote(one.id, safe='', errors='replace')}"))
         for one in alerts
         if asked.window.since_ns <= one.began_ns < asked.window.until_ns
     )

@@ -70,7 +70,7 @@ class Asked:
 
     def task(self, name: str, **query: Given) -> str:
         """The address of a task's page."""
-        return self.to(f"/tasks/{quote(name, safe='')}", **query)
+        return self.to(f"/tasks/{quote(name, safe='', errors='replace')}", **query)
 
 
 @dataclass(frozen=True)
