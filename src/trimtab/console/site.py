@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trimtab.console.page import Action, Download, Page
-from trimtab.console.pages import calls, costs, overview, replicas, task, tasks
+from trimtab.console.pages import call, calls, costs, overview, replicas, task, tasks
 
 PAGES: Final[tuple[Page[Any], ...]] = (
     overview.PAGE,
     tasks.PAGE,
     task.PAGE,
     calls.PAGE,
+    call.PAGE,
     costs.PAGE,
     replicas.PAGE,
 )
 ACTIONS: Final[tuple[Action, ...]] = (
     calls.SAVE,
     calls.DROP,
+    call.JUDGE,
 )
-DOWNLOADS: Final[tuple[Download, ...]] = ()
+DOWNLOADS: Final[tuple[Download, ...]] = (
+    call.REQUEST,
+    call.RESPONSE,
+)

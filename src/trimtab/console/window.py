@@ -62,7 +62,7 @@ def window_of(asked: dict[str, str], now_ns: int, zone: tzinfo = UTC) -> Window:
     if "from" in asked or "to" in asked:
         since_ns = _at(asked["from"], zone) if asked.get("from") else now_ns - RANGES[DEFAULT] * 1_000_000_000
         until_ns = _at(asked["to"], zone) if asked.get("to") else now_ns
-        return _between(since_ns, until_ns)
+        return between(since_ns, until_ns)
     name = asked.get("range", DEFAULT)
     if name not in RANGES:
         raise InvalidRequest(detail=f"?range={name[:40]} is none of {', '.join(RANGES)}")
@@ -75,7 +75,8 @@ def step_of(seconds: int) -> int:
     return next((step for step in STEPS_S if seconds <= step * MOST_STEPS), 7 * 86_400)
 
 
-def _between(since_ns: int, until_ns: int) -> Window:
+def between(since_ns: int, until_ns: int) -> Window:
+    """The whole minutes from one time to another, in ns since 1970; raises `InvalidRequest` for what is no range."""
     since_ns, until_ns = since_ns // MINUTE_NS * MINUTE_NS, -(-until_ns // MINUTE_NS) * MINUTE_NS
     if not 0 <= since_ns < until_ns:
         raise InvalidRequest(detail="?from= is not before ?to=; give the earlier time first")
