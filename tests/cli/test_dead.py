@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +27,10 @@ from trimtab.cli import run
 from trimtab.cli.dead_client import Listed
 from trimtab.cli.dead_text import age_text, causes_text, letter_text, listed_text, redriven_text
 from trimtab.clock import SystemClock
+from trimtab.database.migrate import open_state
+from trimtab.journal.alerts import AlertRow, AlertStore, Outgoing, Passed
 from trimtab.journal.dead_letters import DeadLetter, Tally
+from trimtab.journal.outbox import Outbox
 from trimtab.processes.dead import Redriven, Shown
 from trimtab.processes.directory import DataDirectory
 from trimtab.record.bodies import Bodies
@@ -242,6 +245,24 @@ def test_where_nothing_runs(tmp_path: Path) -> None:
         {"kind": "call", "task": "route", "cause": "deadline_gap", "letters": 1},
         {"kind": "call", "task": "route", "cause": "upstream_error", "letters": 2},
     ]
+
+
+def test_an_alert_is_told_again_where_nothing_runs(tmp_path: Path) -> None:
+    """What could not be delivered waits in the outbox again, and is no dead letter any more."""
+    with control(tmp_path):
+        pass
+    state = DataDirectory(data_of(tmp_path)).state
+    row = AlertRow("a1", "route", "route", "parse", "parse_rate", "page", "open", "a1", 1, 1, b"{}")
+    with closing(AlertStore(open_state(state))) as alerts, closing(Outbox(open_state(state))) as outbox:
+        alerts.keep(Passed(1, (), (), (row,), (), (Outgoing("l1", "a1", "opened", "oncall", b"{}", 1, 1),)))
+        outbox.dead("l1", "refused: 410", 2)
+    project = tmp_path / "project"
+    assert "tries to tell oncall" in outside(project, "show", "l1").words
+    done = outside(project, "redrive", "l1")
+    assert (done.status, "l1 done it is delivered to oncall" in done.words) == (0, True)
+    assert outside(project, "list", "--json").json()["letters"] == []
+    with closing(Outbox(open_state(state))) as outbox:
+        assert [one.id for one in outbox.due(2**62, 10)] == ["l1"]
 
 
 def letter(**more: Any) -> DeadLetter:

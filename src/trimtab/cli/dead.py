@@ -75,7 +75,7 @@ def show(letter: str, project: Path, whole: bool, as_json: bool) -> None:
         say_json(msgspec.json.encode(found))
         return
     say(letter_text(found, time.time_ns(), to_the_end=whole))
-    can_be_sent = found.request is not None or found.letter.kind == "records"
+    can_be_sent = found.request is not None or found.letter.kind != "call"
     next_verb(f"trimtab dead {'redrive' if can_be_sent else 'drop'} {letter}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, TypeVar
@@ -15,8 +15,10 @@ from msgspec import Struct
 from trimtab.cli.control_client import ControlClient, refusal
 from trimtab.cli.own_stores import own_stores
 from trimtab.clock import SystemClock
+from trimtab.database.migrate import open_state
 from trimtab.errors import ControlUnreachable, TrimtabError
 from trimtab.journal.dead_letters import DeadLetter, Letters, Tally
+from trimtab.journal.outbox import Outbox
 from trimtab.processes.dead import Redriven, Shown, dropped, letters_of, salvaged, shown
 from trimtab.processes.desk import Stores
 from trimtab.processes.directory import DataDirectory
@@ -138,10 +140,12 @@ class OwnOffice:
         return found
 
     def redrive(self, letter: str) -> Redriven:
-        """Reads records again; calls want a gateway."""
+        """Reads records again, and lets the next control tell of an alert again; calls want a gateway."""
         found = letters_of(self._stores).get(letter)
         if found is None:
             raise _missing(letter)
+        if found.kind == "alert":
+            return self._told_again(found)
         if found.kind == "call":
             raise ControlUnreachable(socket=str(self._places.control_socket), detail="nothing runs here")
         with self._one_at_a_time:
@@ -150,6 +154,13 @@ class OwnOffice:
     def drop(self, letters: tuple[str, ...]) -> tuple[str, ...]:
         """Takes letters out; the ids of those that were there."""
         return dropped(self._stores, letters)
+
+    def _told_again(self, found: DeadLetter) -> Redriven:
+        with self._one_at_a_time, closing(Outbox(open_state(self._places.state))) as outbox:
+            if not outbox.again(found.id, SystemClock().wall_ns()):
+                raise DeadRefused(detail=f"What {found.id} was to tell is not kept any more; drop it.")
+            letters_of(self._stores).refresh()
+        return Redriven(found.id, True, detail=f"it is delivered to {found.last_call} once `trimtab up` runs")
 
 
 def _missing(letter: str) -> DeadRefused:

@@ -48,7 +48,7 @@ COLUMNS = (
 
 
 def _kept(letter: DeadLetter) -> str:
-    if letter.kind == "records":
+    if letter.kind != "call":
         return NONE
     return "kept" if letter.kept else "not kept"
 
@@ -98,6 +98,9 @@ def letter_text(found: Shown, now_ns: int, *, to_the_end: bool) -> RenderableTyp
     if letter.kind == "records":
         lines.append(Text(f"{when}a damaged segment of {whole(letter.size_bytes)} bytes"))
         return Text("\n").join(lines)
+    if letter.kind == "alert":
+        lines.append(Text(f"{when}{whole(letter.attempts)} tries to tell ").append_text(plain_text(letter.last_call)))
+        return Text("\n").join(lines)
     lines.append(Text(f"{when}{whole(letter.attempts)} tries at replicas"))
     if letter.redrives:
         latest = f"the latest as {letter.last_call} on {clock_text(letter.last_ns)}"
@@ -142,7 +145,7 @@ def redriven_text(done: Redriven, place: int, of: int) -> Text:
     """What became of one letter."""
     text = Text(f"{place}/{of} {done.id} ")
     text.append("done" if done.ok else "! failed", GOOD if done.ok else BAD)
-    if done.events or (done.ok and not done.call):
+    if done.events or (done.ok and not done.call and not done.detail):
         text.append(f", {whole(done.events)} records read behind the damage")
     if done.call:
         text.append(f" as {done.call}")
