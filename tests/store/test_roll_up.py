@@ -127,6 +127,9 @@ def test_it_is_what_the_calls_say(
         assert found == meant
         narrowed = replace_query(query, tasks=("route",), only=meant[-1].value if meant else "")
         assert both[0].slices(narrowed) == both[1].slices(narrowed)
+        for tasks in ((), ("route",)):
+            across = replace_query(query, tasks=tasks, across=True)
+            assert both[0].slices(across) == both[1].slices(across)
 
 
 def replace_query(query: SliceQuery, **fields: Any) -> SliceQuery:
@@ -154,6 +157,10 @@ def test_pieces_of_a_window() -> None:
     assert found(by="environment") == found()
     assert found(by="lock", step_s=1800) == [(-17, -15, "calls"), (-15, 15, "lock"), (15, 22, "calls")]
     assert found(by="lock", step_s=300) == [(-17, 22, "calls")]
+    assert found(by="replica", across=True)[1] == (-15, 15, "replicas")
+    assert found(by="model", across=True)[1] == (-15, 15, "models")
+    assert found(by="model", across=True, tasks=("route",))[1] == (-15, 15, "model")
+    assert found(by="prompt", across=True)[1] == (-15, 15, "prompt")
     assert found(step_s=60) == [(-17, 22, "minute")]
 
 

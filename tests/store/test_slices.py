@@ -143,6 +143,15 @@ def test_a_step_is_of_whole_minutes() -> None:
         query(step_s=90)
 
 
+def test_tasks_are_added_up(telemetry: Telemetry) -> None:
+    """Across tasks there is one slice of each step and value, without a task's name; tasks may be picked."""
+    put(telemetry, made("c1", replica="r1"), made("c2", replica="r1", task="extract"), made("c3", replica="r2"))
+    found = telemetry.slices(query(by="replica", across=True))
+    assert [(one.task, one.value, one.calls) for one in found] == [("", "r1", 2), ("", "r2", 1)]
+    (found_of_one,) = telemetry.slices(query(across=True, tasks=("route",)))
+    assert (found_of_one.task, found_of_one.calls) == ("", 2)
+
+
 def test_only_the_histograms_that_are_wanted(telemetry: Telemetry) -> None:
     """No other comes, and none where no call has the measure."""
     put(telemetry, made("c1", ttft_s=0.25, total_s=1.0))

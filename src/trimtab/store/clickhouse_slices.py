@@ -56,7 +56,7 @@ class SignalReader:
     def _slice_rows(self, query: SliceQuery, most: int = MOST_ROWS) -> Iterator[Mapping[str, Any]]:
         """The rows of slices; raises `ValueError` for more than `most`."""
         pieces = slice_pieces.pieces(query)
-        parameters = _window(query)
+        parameters = _window(query) | {"across": query.across}
         for place, piece in enumerate(pieces):
             parameters |= _bounds(piece, place)
         parts = [self._part(piece, place) for place, piece in enumerate(pieces)]

@@ -139,7 +139,7 @@ def slices(calls: Iterable[Settled], query: SliceQuery) -> tuple[Slice, ...]:
     for call in calls:
         value = value_of(call)
         if is_in(call.at_ns, call.admitted.task) and _only(query) in ("", value):
-            found[call.admitted.task, at_of(call.at_ns), value].add(call)
+            found["" if query.across else call.admitted.task, at_of(call.at_ns), value].add(call)
     bounded(len(found), MAX_SLICES)
     return tuple(cell.slice(*place, query.spreads) for place, cell in sorted(found.items(), key=_first))
 

@@ -13,19 +13,22 @@ BY_TASK: Final[tuple[Dimension, ...]] = ("task", "environment")
 """What rows by task tell apart."""
 
 
+Rows = Literal["minute", "task", "model", "replica", "prompt", "lock", "key", "models", "replicas", "calls"]
+"""Rows of the roll-up by their dimension, or the calls themselves."""
+
+
 class Piece(NamedTuple):
     """A part of a window, [first, end) in minutes since 1970, and the rows it is summed of."""
 
     first_minute: int
     end_minute: int
-    of: Literal["minute", "task", "model", "replica", "prompt", "lock", "key", "calls"]
-    """Rows of the roll-up by their dimension, or the calls themselves."""
+    of: Rows
 
 
 def pieces(query: SliceQuery) -> list[Piece]:
     """The pieces of a query's window, without empty ones."""
     first, end = query.since_ns // MINUTE_NS, -(-query.until_ns // MINUTE_NS)
-    coarse = "task" if query.by == "environment" else query.by
+    coarse = _coarse(query)
     fine: Literal["minute", "calls"] = "minute" if query.by in BY_TASK else "calls"
     if query.step_s % (60 * COARSE_MINUTES):
         return [Piece(first, end, fine)] if first < end else []
@@ -34,6 +37,14 @@ def pieces(query: SliceQuery) -> list[Piece]:
         return [Piece(first, end, fine)] if first < end else []
     found = [Piece(first, low, fine), Piece(low, high, coarse), Piece(high, end, fine)]
     return [piece for piece in found if piece.first_minute < piece.end_minute]
+
+
+def _coarse(query: SliceQuery) -> Rows:
+    if query.across and not query.tasks and query.by == "model":
+        return "models"
+    if query.across and not query.tasks and query.by == "replica":
+        return "replicas"
+    return "task" if query.by == "environment" else query.by
 
 
 def quarters(first: int, end: int) -> tuple[int, int]:

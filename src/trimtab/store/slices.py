@@ -34,7 +34,8 @@ class SliceQuery:
 
     `by` "task" tells no further than by task; `only` keeps one value of the dimension. `step_s` cuts the window into
     steps that begin at multiples of it since 1970, a multiple of 60; 0 takes the window as one. `spreads` are the
-    histograms that are wanted: each costs, so ask for those that are looked at.
+    histograms that are wanted: each costs, so ask for those that are looked at. `across` adds up all tasks that are
+    asked for, under no name.
     """
 
     since_ns: int
@@ -44,6 +45,7 @@ class SliceQuery:
     only: str = ""
     step_s: int = 0
     spreads: tuple[Spread, ...] = SPREADS
+    across: bool = False
 
     def __post_init__(self) -> None:
         check_step(self.step_s)

@@ -55,7 +55,7 @@ LIMIT {limit:UInt32};
 -- name: part_of_roll_up
 -- A part of the slices: rows of the roll-up from one minute to another.
 SELECT
-    task,
+    if({across:Bool}, '', r.task) AS task,
     if({step:Int64} = 0, {origin:Int64}, intDiv(r.minute, greatest({step:Int64}, 1)) * {step:Int64}) AS at_minute,
     if({by:String} = 'task', '', {rolled:Identifier}) AS value,
     calls,
@@ -118,7 +118,7 @@ WHERE r.dimension = {dimension:String}
 WITH
     {functions}
 SELECT
-    c.task AS task,
+    if({across:Bool}, '', c.task) AS task,
     if({step:Int64} = 0, {origin:Int64}, intDiv(c.minute, greatest({step:Int64}, 1)) * {step:Int64}) AS at_minute,
     if({by:String} = 'task', '', {column:Identifier}) AS value,
     {columns}

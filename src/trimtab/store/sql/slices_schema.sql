@@ -1,6 +1,7 @@
 -- name: create_slices
 -- The roll-up that signals are made of: the calls of a task that ended in a minute (dimension `minute`), or in a quarter
--- of an hour: all of them (`task`), and by one value of one dimension. Histograms map a bucket of `store/histograms.py`
+-- of an hour: all of them (`task`), by one value of one dimension, and those of all tasks together by model (`models`)
+-- and by replica. Histograms map a bucket of `store/histograms.py`
 -- to the calls in it, those that measured 0 or less lying in the lowest; a key may stand in one twice until rows merge.
 -- Within a block (an hour of minutes, a day of quarters) rows lie by task: one task reads little, and so does an hour.
 CREATE TABLE IF NOT EXISTS slices
@@ -72,7 +73,7 @@ WITH
 SELECT
     d.1 AS dimension,
     intDiv(c.minute, if(d.1 = 'minute', 60, 1440)) AS block,
-    c.task AS task,
+    if(d.1 IN ('models', 'replicas'), '', c.task) AS task,
     if(d.1 = 'minute', c.minute, intDiv(c.minute, 15) * 15) AS minute,
     c.environment AS environment,
     d.2 AS value,
@@ -86,7 +87,9 @@ ARRAY JOIN [
     ('replica', toString(c.replica)),
     ('prompt', toString(c.prompt)),
     ('lock', toString(c.lock)),
-    ('key', toString(c.key))
+    ('key', toString(c.key)),
+    ('models', toString(c.model)),
+    ('replicas', toString(c.replica))
 ] AS d
 GROUP BY dimension, block, task, minute, environment, value;
 
