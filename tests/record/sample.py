@@ -67,6 +67,7 @@ ADMITTED = Admitted(
     schema="12" * 32,
     redrive_of="019b0000000070008000000000000000",
     context=CONTEXT,
+    tools="56" * 32,
 )
 ATTEMPT = Attempt(
     call=ADMITTED.call,
@@ -126,6 +127,7 @@ SETTLED = Settled(
     seams=(40, 2000),
     wire="openai",
     tool_results=(ToolResult("lookup", '{"id":"number"}', 12), ToolResult("refund", "", 40, error=True)),
+    first_model="large",
 )
 CHANGE = Change(ADMITTED.at_ns + 20, "snapshot", "gateway 0", "ab" * 32, "ba" * 32, "SIGHUP", "one task changed")
 OPEN = Admitted(

@@ -23,7 +23,13 @@ CONTRACTS = frozenset(
     | {"confidence", "seams", "wire"}
 )
 LOCKS = frozenset({"context", "tool_results"})
-ADDED_SINCE = {"v1": CONTRACTS | LOCKS, "v1-contracts": LOCKS, "v1-locks": frozenset()}
+SIGNALS = frozenset({"tools", "first_model"})
+ADDED_SINCE = {
+    "v1": CONTRACTS | LOCKS | SIGNALS,
+    "v1-contracts": LOCKS | SIGNALS,
+    "v1-locks": SIGNALS,
+    "v1-signals": frozenset(),
+}
 """Saved directories, and the fields of events that are younger than each."""
 
 
