@@ -119,6 +119,7 @@ async def test_fallback_answers_when_the_first_model_fails(tmp_path: Path, first
     assert events.attempts[0].cause != "ok"
     assert events.attempts[1].cause == "ok"
     assert [(end.outcome, end.attempts, end.model) for end in events.settled] == [("ok", 2, "large")]
+    assert events.settled[0].first_model == "small"
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:
