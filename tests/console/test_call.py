@@ -75,7 +75,7 @@ async def test_a_stream_is_put_together(talked: Scene) -> None:
 
 
 async def test_phases_of_the_tries(talked: Scene) -> None:
-    """A failed try and the one after it lie one behind the other, each in its phases, in seconds since the call came."""
+    """A failed try and the one after it lie one behind the other, each in its phases."""
     first, second = (await data(talked, "talk-3"))["phases"]
     assert (first["failed"], second["failed"]) == (True, False)
     assert [(one["kind"], round(one["from_s"], 3), round(one["to_s"], 3)) for one in first["phases"]] == [

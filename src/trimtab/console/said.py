@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from trimtab.console.text import short
 
@@ -19,6 +19,8 @@ MOST_PARTS: Final = 2000
 MOST_JSON: Final = 200_000
 """Characters of JSON that are set out over lines; longer ones stay as they are."""
 MOST_URL: Final = 200
+CUT: Final = 2000
+"""Characters of a part that are shown in any case, where room for a whole conversation runs out."""
 BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 PartKind = Literal["text", "reasoning", "tool_call", "tool_result", "refusal", "media", "data"]
 MEDIA: Final = {
@@ -108,8 +110,26 @@ def bounded(turns: Iterator[Turn] | tuple[Turn, ...]) -> tuple[Turn, ...]:
             break
         parts = turn.parts[:left]
         left -= max(1, len(parts))
-        found.append(msgspec.structs.replace(turn, parts=parts))
+        found.append(structs.replace(turn, parts=parts))
     return tuple(found)
+
+
+def within(turns: tuple[Turn, ...], most: int) -> tuple[Turn, ...]:
+    """The turns in so many characters: of earlier ones only the beginning is left where room runs out."""
+    left, found = most, []
+    for turn in reversed(turns):
+        parts = []
+        for part in turn.parts:
+            kept = part if len(part.text) <= max(left, CUT) else _cut(part, max(left, CUT))
+            left -= len(kept.text)
+            parts.append(kept)
+        found.append(structs.replace(turn, parts=tuple(parts)))
+    return tuple(reversed(found))
+
+
+def _cut(part: Part, most: int) -> Part:
+    rest = f"\n[{len(part.text) - most:,} characters more; the raw bytes have them all]"
+    return structs.replace(part, text=part.text[:most] + rest)
 
 
 def _request(said: dict[str, Any]) -> Iterator[Turn]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trimtab.console.page import Action, Download, Page
-from trimtab.console.pages import call, calls, costs, overview, replicas, task, tasks
+from trimtab.console.pages import call, calls, conversation, conversations, costs, overview, replicas, task, tasks
 
 PAGES: Final[tuple[Page[Any], ...]] = (
     overview.PAGE,
@@ -13,6 +13,8 @@ PAGES: Final[tuple[Page[Any], ...]] = (
     task.PAGE,
     calls.PAGE,
     call.PAGE,
+    conversations.PAGE,
+    conversation.PAGE,
     costs.PAGE,
     replicas.PAGE,
 )

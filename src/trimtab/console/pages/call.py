@@ -20,7 +20,7 @@ from trimtab.console.page import Action, Asked, Attachment, Built, Download, Pag
 from trimtab.console.pages.call_facts import belongings, context_facts, summary
 from trimtab.console.pages.call_tables import tables_of
 from trimtab.console.parts import Parts, Stores
-from trimtab.console.said import Part, Turn, pretty
+from trimtab.console.said import Part, Turn, pretty, within
 from trimtab.console.waterfall import PHASES, Gaps, Row, gap_bars, gaps_of, rows_of, waterfall
 from trimtab.errors import InvalidRequest
 from trimtab.journal.dead_letters import DeadLetter
@@ -30,7 +30,6 @@ from trimtab.store.telemetry import CallDetail
 
 MOST_SHOWN: Final = 1_000_000
 """Characters of a conversation that a page bears; of earlier turns only the beginning is shown then."""
-CUT: Final = 2000
 AT_ONCE: Final = 12
 """Turns of a request that are shown; those before them fold."""
 FORM_FIELDS: Final = ("score", "label", "comment", "correct")
@@ -125,30 +124,14 @@ def _said(found: Found) -> tuple[Said, Said]:
     request, response = read_request(found.request), read_answer(found.response)
     if found.detail.call.admitted.schema:
         response = replace(response, turns=tuple(map(_set_out, response.turns)))
-    return replace(request, turns=within(request.turns)), replace(response, turns=within(response.turns))
+    return replace(request, turns=within(request.turns, MOST_SHOWN)), replace(
+        response, turns=within(response.turns, MOST_SHOWN)
+    )
 
 
 def _set_out(turn: Turn) -> Turn:
     parts = (Part(one.kind, pretty(one.text), one.name, one.id) if one.kind == "text" else one for one in turn.parts)
     return msgspec.structs.replace(turn, parts=tuple(parts))
-
-
-def within(turns: tuple[Turn, ...], most: int = MOST_SHOWN) -> tuple[Turn, ...]:
-    """The turns in so many characters: of earlier ones only the beginning is left where room runs out."""
-    left, found = most, []
-    for turn in reversed(turns):
-        parts = []
-        for part in turn.parts:
-            kept = part if len(part.text) <= max(left, CUT) else _cut(part, max(left, CUT))
-            left -= len(kept.text)
-            parts.append(kept)
-        found.append(msgspec.structs.replace(turn, parts=tuple(parts)))
-    return tuple(reversed(found))
-
-
-def _cut(part: Part, most: int) -> Part:
-    rest = f"\n[{len(part.text) - most:,} characters more; the raw bytes have them all]"
-    return msgspec.structs.replace(part, text=part.text[:most] + rest)
 
 
 def schema_of(parts: Parts, call: Settled) -> str:
