@@ -15,7 +15,7 @@ from tests.store.samples import attempt, call
 from trimtab.errors import StoreError
 from trimtab.record.events import ToolOutcome
 from trimtab.store import statements
-from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded, open_server
+from trimtab.store.clickhouse import SCHEMA_VERSION, TABLES, ClickHouseTelemetry, open_embedded, open_server
 from trimtab.store.telemetry import Batch, Counts
 
 
@@ -95,3 +95,11 @@ def test_statements_are_named_and_explained(file: str) -> None:
     loaded = statements.load(file)
     assert loaded
     assert all(text and "--" not in text and not text.endswith(";") for text in loaded.values())
+
+
+def test_no_table_is_left_out_of_retention(embedded: ClickHouseTelemetry) -> None:
+    """Every table that has rows of a day drops them by the day."""
+    found = embedded._client.query(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    )
+    assert {name for (name,) in found.result_rows} == {*TABLES, "schema_version"}

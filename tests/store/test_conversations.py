@@ -365,3 +365,12 @@ def test_no_undeclared_calls(telemetry: Telemetry) -> None:
     """Where every call has a task there is no cluster."""
     telemetry.insert(Batch((made("a"),)), "t")
     assert telemetry.undeclared(SINCE, UNTIL) == Undeclared()
+
+
+def test_roll_ups_go_with_their_day(telemetry: Telemetry) -> None:
+    """Retention drops spend, conversations and clusters with the calls they were made of."""
+    telemetry.insert(Batch((outside("a", admitted={"conversation": "c"}),)), "t")
+    telemetry.retain(NOON_NS + DAY_NS)
+    assert telemetry.spend(SpendQuery(SINCE, UNTIL)) == ()
+    assert telemetry.conversation("c") is None
+    assert telemetry.undeclared(SINCE, UNTIL) == Undeclared()

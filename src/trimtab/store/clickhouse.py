@@ -70,7 +70,7 @@ FILLED = {
 """Views whose roll-up is first filled from the calls that an earlier release stored."""
 TABLES = (
     *("calls", "attempts", "changes", "slices", "scores", "readings_by_minute", "engine_samples"),
-    *("texts", "spend_by_hour", "conversations_by_hour"),
+    *("texts", "spend_by_hour", "conversations_by_hour", "undeclared_by_hour"),
 )
 WINDOWS_MINUTES = (10, 120, 1440, 14_400)
 """How far back `tail` looks, window by window, before it reads everything: newest-first over all rows is dear."""
