@@ -42,6 +42,7 @@ VERBS: Final = {
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
     "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, draw cases from calls."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
+    "adopt": Verb("trimtab.cli.adopt", "Show calls that belong to no task, and make one of them."),
     "signals": Verb("trimtab.cli.signals", "Show behaviour beside infrastructure, against the window before."),
     "export": Verb("trimtab.cli.export", "Write rules for Prometheus and dashboards for Grafana."),
 }

@@ -12,6 +12,7 @@ from trimtab.clock import Clock
 from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.endpoint import Visitor
 from trimtab.console.letter_desk import LetterDesk, Redrives
+from trimtab.console.undeclared_desk import UndeclaredDesk
 from trimtab.journal.dead_letters import DeadLetters, Tally
 from trimtab.journal.saved_views import SavedView
 from trimtab.policy.snapshot import Snapshot
@@ -153,3 +154,4 @@ class Parts:
     alert_desk: AlertDesk | None = None
     letters: LetterDesk | None = None
     redrives: Redrives | None = None
+    undeclared: UndeclaredDesk | None = None

@@ -29,6 +29,7 @@ from trimtab.errors import CannotListen
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.policy.watch import Watch
+from trimtab.processes.adoption_api import Adopting, adoption_endpoints
 from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.api import KeyKeeper, Sources, api_endpoints
 from trimtab.processes.data_api import data_endpoints
@@ -153,6 +154,7 @@ async def serve_control(
         *data_endpoints(desk, parts.clock),
         *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
         *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
+        *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
@@ -235,6 +237,7 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         views=parts.views,
         feedback=taking.take if taking is not None else None,
         alert_desk=parts.alert_pages,
+        undeclared=Adopting(desk, parts.snapshot),
     )
 
 
