@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -30,6 +30,9 @@ class AlertDesk(Protocol):
 
     async def rule(self, task: str, name: str) -> AlertRule | None:
         """A rule in force of a task, or of the whole project."""
+
+    async def declared(self) -> Mapping[str, Sequence[AlertRule]]:
+        """The rules in force by task, those of the whole project under the empty name."""
 
     async def told(self, group: str) -> Sequence[Letter]:
         """What was or is to be told of a group, the newest first."""

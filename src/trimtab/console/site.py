@@ -5,7 +5,24 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trimtab.console.page import Action, Download, Page
-from trimtab.console.pages import call, calls, conversation, conversations, costs, overview, replicas, task, tasks
+from trimtab.console.pages import (
+    alert,
+    alert_acts,
+    alert_rules,
+    alerts,
+    call,
+    calls,
+    conversation,
+    conversations,
+    costs,
+    dead,
+    letter,
+    overview,
+    redrive,
+    replicas,
+    task,
+    tasks,
+)
 
 PAGES: Final[tuple[Page[Any], ...]] = (
     overview.PAGE,
@@ -15,13 +32,21 @@ PAGES: Final[tuple[Page[Any], ...]] = (
     call.PAGE,
     conversations.PAGE,
     conversation.PAGE,
+    alerts.PAGE,
+    alert_rules.PAGE,
+    alert.PAGE,
     costs.PAGE,
     replicas.PAGE,
+    dead.PAGE,
+    redrive.PAGE,
+    letter.PAGE,
 )
 ACTIONS: Final[tuple[Action, ...]] = (
     calls.SAVE,
     calls.DROP,
     call.JUDGE,
+    *alert_acts.ACTIONS,
+    *redrive.ACTIONS,
 )
 DOWNLOADS: Final[tuple[Download, ...]] = (
     call.REQUEST,

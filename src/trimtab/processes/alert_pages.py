@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -51,6 +51,14 @@ class AlertPages:
             return next((one for one in known if one.name == name), None)
 
         return await self._watch.ask(find)
+
+    async def declared(self) -> Mapping[str, Sequence[AlertRule]]:
+        """The rules in force by task, those of the whole project under the empty name."""
+
+        def read(book: AlertBook, rules: Watch, now_ns: int) -> Mapping[str, Sequence[AlertRule]]:
+            return {**{name: one.alerts for name, one in rules.tasks.items()}, "": rules.events}
+
+        return await self._watch.ask(read)
 
     async def told(self, group: str) -> Sequence[Letter]:
         """What was or is to be told of a group, the newest first."""

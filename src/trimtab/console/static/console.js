@@ -36,10 +36,12 @@
       if ((old.source ?? old.innerHTML) === now.innerHTML) continue;
       const at = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
       const open = all("details[open][id]", old).map((one) => one.id);
+      const ticked = all("input:checked[name]", old).map((one) => one.name);
       const left = $(".scroll", old)?.scrollLeft ?? 0;
       old.source = now.innerHTML;
       old.replaceChildren(...now.childNodes);
       for (const id of open) { const one = document.getElementById(id); if (one) one.open = true; }
+      for (const one of all("input[type=checkbox][name]", old)) if (ticked.includes(one.name)) one.checked = true;
       if ($(".scroll", old)) $(".scroll", old).scrollLeft = left;
       if (at) all("a", old).find((one) => one.getAttribute("href") === at)?.focus();
     }
@@ -73,6 +75,14 @@
     const next = list[Math.min(list.length - 1, Math.max(0, here < 0 ? (by > 0 ? 0 : list.length - 1) : here + by))];
     $("a", next).focus();
   }
+  // A key that a page gives to a button, or to a form that folds: that opens, and its first field waits for words.
+  function press(event) {
+    const chosen = $(`[data-press="${CSS.escape(event.key)}"]`);
+    if (!chosen || event.repeat || event.target.closest("summary, button, a") && event.key === "Enter") return;
+    event.preventDefault();
+    chosen.click();
+    chosen.closest("details[open]")?.querySelector("select, input:not([type=hidden])")?.focus();
+  }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
@@ -85,6 +95,7 @@
       case "j": event.preventDefault(); move(1); break;
       case "k": event.preventDefault(); move(-1); break;
       case "?": event.preventDefault(); help?.showModal(); break;
+      default: press(event);
     }
   });
 

@@ -1,0 +1,113 @@
+"""Alerts in a few words, for tables and pages: what was found, from what to what, and what speaks for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from markupsafe import Markup
+
+from trimtab.console import format as written
+from trimtab.console.marks import Kind, mark
+from trimtab.console.page import Asked
+from trimtab.console.tables import Value
+from trimtab.console.text import short, shown
+from trimtab.signals.alerts.alert import Measured
+from trimtab.signals.alerts.shown import AlertShown, Cause
+from trimtab.signals.alerts.words import FELL, HAPPENED, measured_text
+
+LEARNED: Final = "what was learned for this hour and weekday"
+BY: Final = (
+    "Each minute brings evidence for or against a change; it adds up over all minutes at which one may have begun"
+)
+TESTS: Final = {
+    "below": "a sequential test against the declared limit, exact however often it is looked at",
+    "above": "a sequential test against the declared limit, exact however often it is looked at",
+    "falls": f"a sequential test (Shiryaev-Roberts) against {LEARNED}",
+    "rises": f"a sequential test (Shiryaev-Roberts) against {LEARNED}",
+    "changes": f"a sequential test (Shiryaev-Roberts), both ways, against {LEARNED}",
+    "drifts": f"a sequential test (Shiryaev-Roberts) over all categories, or the whole distribution, against {LEARNED}",
+    "burns": "how fast the error budget goes over a long and a short window, by the lower end of an interval",
+    "happens": "it is so or it is not: nothing is estimated",
+}
+"""How each comparison decides."""
+STATES: Final[dict[str, Kind]] = {"open": "bad", "pending": "idle", "acknowledged": "ask", "resolved": "good"}
+MOST_ODDS: Final = 1e12
+
+
+def headline(alert: AlertShown) -> str:
+    """What was found, without its figures: `parse rate fell`, `predictions of answer/kind (invoice) changed`."""
+    evidence = alert.evidence
+    if evidence.direction == "happens":
+        what = HAPPENED.get(alert.signal, alert.signal.replace("_", " "))
+        told = f"{alert.value} {what}".strip()
+        return f"{told}: {short(evidence.detail, 80)}" if evidence.detail else told
+    whose = alert.signal.replace("_", " ") + (f" of {alert.field}" if alert.field else "")
+    whose += f" ({evidence.what})" if evidence.what else ""
+    whose += f" at {alert.value}" if alert.value else ""
+    return f"{whose} {FELL.get(evidence.direction, evidence.direction)}"
+
+
+def severity_mark(alert: AlertShown) -> Markup:
+    """Whether it wakes somebody."""
+    return mark("bad" if alert.severity == "page" else "warn", alert.severity)
+
+
+def state_mark(alert: AlertShown) -> Markup:
+    """Where it is in its life, and whether people hear of it."""
+    told = mark(STATES.get(alert.state, "idle"), alert.state)
+    return Markup('{} <span class="hint">(silenced)</span>').format(told) if alert.muted else told
+
+
+def figure_value(found: Measured) -> Value:
+    """A figure for CSV and JSON."""
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+
+def figure_text(found: Measured, unit: str) -> Markup | str:
+    """A figure with its interval and n; nothing where there is none."""
+    if found.value is None:
+        return Markup('<span class="none">{}</span>').format(written.NOTHING)
+    told, bracket, inside = measured_text(found, unit).partition(" (")
+    return Markup('{} <span class="ci">({}</span>').format(told, inside) if bracket else told
+
+
+def first_cause(alert: AlertShown) -> str:
+    """The likeliest of what changed."""
+    return alert.causes[0].text if alert.causes else ""
+
+
+def odds_text(alert: AlertShown) -> str:
+    """How much speaks for it, in plain words; empty where no such test was made."""
+    evidence = alert.evidence
+    if not evidence.odds or not evidence.needed:
+        return ""
+    most = "over " if evidence.odds >= MOST_ODDS else ""
+    return (
+        f"When it was found, what had come was {most}{written.number(evidence.odds)} times likelier with a change than "
+        f"without; {written.number(evidence.needed)} times raise an alarm."
+    )
+
+
+def cause_href(asked: Asked, alert: AlertShown, cause: Cause) -> str:
+    """Where somebody sees what changed: its page, or else the calls that have it."""
+    match cause.kind:
+        case "prompt" | "lock" | "model" | "replica":
+            if not cause.after:
+                return ""
+            known = asked.to("/prompts", task=alert.task) if cause.kind in ("prompt", "lock") else ""
+            return known or asked.calls(task=alert.task, **{cause.kind: cause.after})
+        case "model_identity":
+            return asked.to("/replicas") if not asked.tasks else ""
+        case "inputs":
+            return asked.task(alert.task, by="answers") if alert.task else ""
+    if cause.kind.startswith("tool_") and cause.subject:
+        return asked.calls(task=alert.task, tool=cause.subject)
+    return ""
+
+
+def cause_marked(asked: Asked, alert: AlertShown) -> Markup:
+    """The likeliest cause with the way to it."""
+    if not alert.causes:
+        return Markup('<span class="none">{}</span>').format(written.NOTHING)
+    told, href = shown(short(first_cause(alert), 60)), cause_href(asked, alert, alert.causes[0])
+    return Markup('<a href="{}">{}</a>').format(href, told) if href else told
