@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
@@ -18,7 +18,8 @@ from trimtab.lock.diff import differences
 from trimtab.lock.git import find
 from trimtab.lock.history import locked_at
 from trimtab.lock.lockfile import FILE, Entry, Lock, read
-from trimtab.lock.word_diff import Piece, word_diff
+from trimtab.lock.turn_diff import turn_changes, turns_of
+from trimtab.lock.word_diff import Piece
 
 SHORT: Final = 12
 AROUND: Final = 1
@@ -91,7 +92,7 @@ def _say(revision: str, commit: str, before: Lock | None, after: Lock, changed: 
         for one in some:
             click.echo(f"  {safe(one.words.removeprefix(f'{key}: '))}")
         if section == "prompts" and old and new:
-            for line in prompt_lines(old.pinned, new.pinned):
+            for line in prompt_lines(old, new):
                 click.echo(f"    {line}")
     next_verb(f"trimtab lock why {ordered[0].key}")
 
@@ -104,19 +105,12 @@ def changed_by(one: Entry | None) -> str:
     return f"  ({safe(one.author)}, {where})"
 
 
-def prompt_lines(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+def prompt_lines(before: Entry, after: Entry) -> Iterator[str]:
     """The turns of a prompt that changed, word by word: what is gone stands in [- -], what is new in {+ +}."""
-    old, new = _turns(before), _turns(after)
-    for place in range(max(len(old), len(new))):
-        left = old[place] if place < len(old) else ("", "")
-        right = new[place] if place < len(new) else ("", "")
-        if left != right:
-            yield f"{safe(right[0] or left[0])}:"
-            yield from diff_lines(word_diff(left[1], right[1]))
-
-
-def _turns(pinned: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(str(turn["role"]), "\n".join(turn["text"])) for turn in pinned.get("turns", ())]
+    for change in turn_changes(turns_of(before), turns_of(after)):
+        if change.kind != "same":
+            yield f"{safe(change.role)}:"
+            yield from diff_lines(change.pieces)
 
 
 def diff_lines(pieces: tuple[Piece, ...]) -> Iterator[str]:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import click
 import msgspec
 from msgspec import Struct
 
 from trimtab.cli.lock_diff import diff_lines
-from trimtab.cli.prompt_versions import FileChange, LockedIn, Version, locked_in, versions
 from trimtab.cli.screen import PROJECT, SINCE, next_verb, safe, say_json
 from trimtab.declare.load import read
 from trimtab.declare.values import NAME
-from trimtab.errors import GitFailed, LockInvalid, TrimtabError
-from trimtab.lock import lockfile
-from trimtab.lock.git import Repository, find
+from trimtab.errors import TrimtabError
+from trimtab.lock.prompt_history import SHORT, prompt_history
+from trimtab.lock.prompt_versions import FileChange, LockedIn, Version
 from trimtab.processes.directory import DataDirectory
 from trimtab.reports.numbers import NONE, milliseconds, share_of, three_digits, usd, whole
 from trimtab.reports.prompts import PromptReport
-
-SHORT: Final = 12
 
 
 class LoggedVersion(Struct, frozen=True):
@@ -81,58 +77,13 @@ def command(project: Path, task: str, limit: int, since: str, as_json: bool) -> 
 
 def read_log(root: Path, task: str, limit: int, since: str = "") -> Log:
     """The log of a task's prompt, `limit` versions at most; raises nothing of what git or the store cannot tell."""
-    notes: list[str] = []
-    repository = _repository(root, notes)
-    try:
-        found, may_be_older = versions(root, repository, task)
-        locked = locked_in(_own_lock(root, task, notes), repository, task)
-        if repository is not None and found:
-            _note_history(repository, task, found, may_be_older=may_be_older, notes=notes)
-    except GitFailed as failure:
-        notes.append(f"git cannot tell the history: {failure.facts['detail']}")
-        found, locked = versions(root, None, task)[0], {}
-    if len(found) > limit:
-        notes.append(f"{len(found) - limit} older versions are left out; --limit shows more")
+    history = prompt_history(root, task, limit)
+    found, notes = history.versions, list(history.notes)
+    if history.left_out:
+        notes.append(f"{history.left_out} older versions are left out; --limit shows more")
     figures = _figures(root, task, since, notes) if found else {}
-    logged = (_logged(one, locked.get(one.digest), figures.get(one.digest)) for one in found[:limit])
+    logged = (_logged(one, history.locked.get(one.digest), figures.get(one.digest)) for one in found)
     return Log(task, tuple(logged), tuple(notes))
-
-
-def _repository(root: Path, notes: list[str]) -> Repository | None:
-    try:
-        repository = find(root)
-    except GitFailed as failure:
-        notes.append(f"git cannot tell the history: {failure.facts['detail']}")
-        return None
-    if repository is None:
-        notes.append("the project lies in no git repository, or there is no git: only what is in the folder is known")
-    return repository
-
-
-def _own_lock(root: Path, task: str, notes: list[str]) -> tuple[str, str] | None:
-    """The id of the lock in the folder, and the digest of the prompt in it."""
-    try:
-        lock = lockfile.read(root)
-    except LockInvalid as failure:
-        notes.append(str(failure))
-        return None
-    one = lock.get("prompts", task) if lock is not None else None
-    return None if lock is None or one is None else (lock.lock_id, str(one.pinned.get("sha256", "")))
-
-
-def _note_history(
-    repository: Repository, task: str, found: tuple[Version, ...], *, may_be_older: bool, notes: list[str]
-) -> None:
-    """What is to be known of where the history begins and ends."""
-    if found[0].commit is None:
-        notes.append("the newest version is not committed")
-    if may_be_older:
-        notes.append("older versions are not known here: the clone is shallow, or the history very long")
-    renamed = repository.renamed(f"tasks/{task}/prompt.md")
-    if renamed is not None:
-        before, commit = renamed
-        where = f"it was {safe(before)}" if before else "it lay outside the project"
-        notes.append(f"{where} until {commit[:SHORT]} renamed it; what it was before that is not followed")
 
 
 def _figures(root: Path, task: str, since: str, notes: list[str]) -> dict[str, PromptReport]:
@@ -184,7 +135,7 @@ def _say(log: Log) -> None:
             for line in diff_lines(change.pieces):
                 click.echo(f"  {line}")
     for note in log.notes:
-        click.echo(f"\nNote: {note.removesuffix('.')}.")
+        click.echo(f"\nNote: {safe(note, 1_000).removesuffix('.')}.")
 
 
 def _head(one: LoggedVersion) -> str:

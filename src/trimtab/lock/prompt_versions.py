@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from trimtab.declare.mistakes import Mistakes
 from trimtab.declare.parts import DEEPEST, FOLDER, Parts, names_in
+from trimtab.declare.project import Turn
 from trimtab.declare.prompts import read_prompt
 from trimtab.declare.source import MAX_FILE_BYTES, read_toml
 from trimtab.declare.table import Table
@@ -25,11 +26,15 @@ Reads = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 
 class State(Struct, frozen=True):
-    """The prompt at one time: its texts by their files, its digest, and why it could not be read, if that is empty."""
+    """The prompt at one time: its texts by their files, its digest, and why it could not be read, if that is empty.
+
+    `turns` have the shared parts put in.
+    """
 
     texts: dict[str, str]
     digest: str
     fault: str = ""
+    turns: tuple[Turn, ...] = ()
 
 
 class FileChange(Struct, frozen=True):
@@ -40,12 +45,15 @@ class FileChange(Struct, frozen=True):
 
 
 class Version(Struct, frozen=True):
-    """A version of a prompt: the commit that brought it, None while it is not committed, and what it changed."""
+    """A version of a prompt: the commit that brought it, None while it is not committed, what it changed, and how it
+    reads.
+    """
 
     digest: str
     commit: Commit | None
     changes: tuple[FileChange, ...] = ()
     fault: str = ""
+    turns: tuple[Turn, ...] = ()
 
 
 class LockedIn(Struct, frozen=True):
@@ -173,7 +181,7 @@ def _state(files: Mapping[str, bytes], task: str) -> State | None:
     if prompt is None:
         return State(texts, "", str(next(iter(mistakes), "it cannot be read")))
     used = {prompt_file, *(file.path for file in prompt.includes)}
-    return State({path: text for path, text in texts.items() if path in used}, prompt.digest)
+    return State({path: text for path, text in texts.items() if path in used}, prompt.digest, turns=prompt.turns)
 
 
 def _key(state: State) -> tuple[str, dict[str, str]]:
@@ -187,4 +195,4 @@ def _version(state: State | None, before: State | None, commit: Commit | None) -
     old, new = before.texts if before else {}, state.texts
     changed = [path for path in sorted({*old, *new}) if old.get(path) != new.get(path)] if before else []
     changes = (FileChange(path, word_diff(old.get(path, ""), new.get(path, ""))) for path in changed)
-    return Version(state.digest, commit, tuple(changes), state.fault)
+    return Version(state.digest, commit, tuple(changes), state.fault, state.turns)
