@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS scores
     lock          LowCardinality(String),
     key           LowCardinality(String),
     settled_ns    Int64 CODEC(Delta, ZSTD(1)),
+    id_hash       UInt64 MATERIALIZED sipHash64(id),
     INDEX by_call call TYPE bloom_filter GRANULARITY 1,
     INDEX by_run run TYPE bloom_filter GRANULARITY 1,
     INDEX by_conversation conversation TYPE bloom_filter GRANULARITY 1

@@ -169,21 +169,26 @@ ORDER BY task, field, at_ns, value, kind
 LIMIT {limit:UInt32};
 
 -- name: scores
--- Scores of a window, summed. One that came again under its id counts where it came last, and may lie past the window.
+-- Scores of a window, summed. One that came again under its id counts where it came last, which may lie past the window
+-- or in another task; few come again, and only those are put in order.
+WITH again AS
+(
+    SELECT id_hash FROM scores WHERE minute >= {first_minute:Int64} GROUP BY id_hash HAVING count() > 1
+)
 SELECT
-    task,
-    name,
-    source,
-    if({step:Int64} = 0, {origin:Int64}, intDiv(minute, greatest({step:Int64}, 1)) * {step:Int64}) * 60000000000 AS at_ns,
-    told_apart AS value,
+    s.task AS task,
+    s.name AS name,
+    s.source AS source,
+    if({step:Int64} = 0, {origin:Int64}, intDiv(s.minute, greatest({step:Int64}, 1)) * {step:Int64}) * 60000000000 AS at_ns,
+    if({by:String} = 'task', '', s.told) AS value,
     count() AS n,
-    countIf(isFinite(number)) AS valued,
-    countIf(isFinite(number) AND number >= 0.5) AS passed,
-    sumIf(number, isFinite(number)) AS total,
-    sumIf(number * number, isFinite(number)) AS squares,
-    sumMapIf(map(toString(label), toUInt64(1)), label != '') AS labels,
+    countIf(isFinite(s.number)) AS valued,
+    countIf(isFinite(s.number) AND s.number >= 0.5) AS passed,
+    sumIf(s.number, isFinite(s.number)) AS total,
+    sumIf(s.number * s.number, isFinite(s.number)) AS squares,
+    sumMapIf(map(toString(s.label), toUInt64(1)), s.label != '') AS labels,
     sumMapIf(
-        map(toInt32(ceil(log(if(lag_ms > 0, lag_ms, 1.)) / log(1.01 / 0.99) - 1e-9)), toUInt64(1)), lag_ms > 0
+        map(toInt32(ceil(log(if(s.lag_ms > 0, s.lag_ms, 1.)) / log(1.01 / 0.99) - 1e-9)), toUInt64(1)), s.lag_ms > 0
     ) AS lag_ms_spread
 FROM
 (
@@ -193,19 +198,34 @@ FROM
         source,
         minute,
         {column:Identifier} AS told,
-        if({by:String} = 'task', '', told) AS told_apart,
-        ifNull(s.value, nan) AS number,
+        ifNull(value, nan) AS number,
         label,
         if(settled_ns > 0, (at_ns - settled_ns) / 1e6, 0.) AS lag_ms
-    FROM scores AS s
-    WHERE minute >= {first_minute:Int64}
-    ORDER BY s.at_ns DESC
-    LIMIT 1 BY id
-)
-WHERE minute < {end_minute:Int64}
-  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, task))
-  AND (empty({names:Array(String)}) OR has({names:Array(String)}, name))
-  AND ({only:String} = '' OR told = {only:String})
+    FROM scores
+    WHERE minute >= {first_minute:Int64} AND minute < {end_minute:Int64} AND id_hash NOT IN (again)
+    UNION ALL
+    SELECT
+        task,
+        name,
+        source,
+        minute,
+        {column:Identifier} AS told,
+        ifNull(value, nan) AS number,
+        label,
+        if(settled_ns > 0, (at_ns - settled_ns) / 1e6, 0.) AS lag_ms
+    FROM
+    (
+        SELECT *, minute
+        FROM scores
+        WHERE minute >= {first_minute:Int64} AND id_hash IN (again)
+        ORDER BY at_ns DESC
+        LIMIT 1 BY id
+    )
+) AS s
+WHERE s.minute < {end_minute:Int64}
+  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, s.task))
+  AND (empty({names:Array(String)}) OR has({names:Array(String)}, s.name))
+  AND ({only:String} = '' OR s.told = {only:String})
 GROUP BY task, name, source, at_ns, value
 ORDER BY task, name, source, at_ns, value
 LIMIT {limit:UInt32};
