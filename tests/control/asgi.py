@@ -40,6 +40,7 @@ async def ask(
     given = {"host": host, **({"authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
     scope = {
         "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
         "path": path,

@@ -308,7 +308,7 @@ def _is(value: float | None) -> TypeGuard[float]:
 
 def _round_up(value: float) -> float:
     """The next of 1, 2 and 5 times a power of ten that is not below; what is far out of reach stays as it is."""
-    if not 1e-300 < value < 1e300:  # noqa: PLR2004 - where powers of ten end
+    if not 1e-300 < value < 1e300:
         return value
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value * 0.999)
