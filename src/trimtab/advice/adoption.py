@@ -25,6 +25,7 @@ MIN_CALLS: Final = 100
 MIN_GOAL: Final = 20
 """The same for a p95."""
 TOKEN_MARGIN: Final = 1.5
+LEAST_TOKENS: Final = 64
 MOST_CUT: Final = 0.05
 """Above this share of answers that ran into their limit, the length that they need is not known."""
 BETTER: Final = 0.95
@@ -117,7 +118,7 @@ def _begin(draft: Draft, cluster: Cluster, facts: Facts, task: str) -> None:
         rest = ", ".join(f"{words(one, 40)} ({models[one]:,})" for one in others[:MOST_NAMED])
         says.append(f"The others asked for {rest}: from now on they get this model too.")
     draft.say(f"model = {quoted(model)}", *says)
-    draft.say('owner = ""', "Who answers for the task: nobody yet.")
+    draft.say('# owner = ""', "Who answers for the task: nobody yet. Write a name.")
     streamed = cluster.streamed * 2 > cluster.calls
     draft.say(
         f"class = {quoted('interactive' if streamed else 'background')}",
@@ -160,7 +161,8 @@ def _limits(draft: Draft, cluster: Cluster, facts: Facts) -> None:
         if p99 is None or size(spread) < MIN_CALLS:
             continue
         deadlines[key] = max(at_least(p99 / MICRO * margin.margin), margin.least_s)
-        says.append(f"{key}: p99 {_told(p99)} of {size(spread):,} calls, times {margin.margin:g}.")
+        least = f", and at least {margin.least_s:g} s" if deadlines[key] == margin.least_s else ""
+        says.append(f"{key}: p99 {_told(p99)} of {size(spread):,} calls, times {margin.margin:g}{least}.")
     if "total" in deadlines:
         deadlines["total"] = max(deadlines.values())
     if deadlines:
@@ -187,7 +189,7 @@ def _token_limit(draft: Draft, cluster: Cluster, facts: Facts) -> tuple[int, str
             f"{MIN_CALLS}."
         )
         return None
-    limit = tokens_at_least(max(p99 * TOKEN_MARGIN, cluster.largest_output))
+    limit = tokens_at_least(max(p99 * TOKEN_MARGIN, cluster.largest_output, LEAST_TOKENS))
     if limit > MOST_SIZED:
         return None
     says = f"p99 {p99:,.0f} tokens of {size(lengths):,} complete answers, times {TOKEN_MARGIN:g}; "
