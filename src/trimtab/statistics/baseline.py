@@ -37,6 +37,7 @@ class RateBaseline(Struct, frozen=True):
 
     `wobble` is the standard deviation between days, in logits; `clumping` (at least 1) the factor by which the variance
     within an hour exceeds the binomial one. `n` observations on `days` days were learned from; none: nothing is known.
+    `damping` is what a rehearsal of a detector found (`sequential.Detector.rehearsal`), for each of its alternatives.
     """
 
     shares: tuple[float, ...]
@@ -45,6 +46,7 @@ class RateBaseline(Struct, frozen=True):
     clumping: float
     n: int
     days: int
+    damping: tuple[float, ...] = ()
 
     def share(self, minute: int) -> float:
         """What is normal at a minute."""
@@ -164,11 +166,12 @@ def _drawn(moments: Sequence[Moment], about: Effects, groups: Sequence[int]) -> 
         sums[2] += variance**2
     chance = {key: about.clumping * v + about.wobble**2 * v2 for key, (_, v, v2) in found.items()}
     spread = sum(v * v for _, v, _ in found.values())
-    between = max(0.0, sum(found[key][0] ** 2 - chance[key] for key in found) / spread) if spread else 0.0
+    seen = max(0.0, sum(found[key][0] ** 2 - chance[key] for key in found) / spread)
+    between = _tempered(seen, 2 * sum(one * one for one in chance.values()) / spread**2, about.wobble / 2)
     shifts, left = [0.0] * HOURS, [between] * HOURS
     for cell in range(HOURS):
         off, v, _ = found.get(groups[cell], (0.0, 0.0, 0.0))
-        if between and v:
+        if v:
             kept = between * v * v / (between * v * v + chance[groups[cell]])
             shifts[cell], left[cell] = kept * off / v, between * (1 - kept)
     return about._replace(shifts=shifts, variances=left)
@@ -189,6 +192,11 @@ def _dispersed(moments: Sequence[Moment], about: Effects, usual: float) -> Effec
     clumping = max(1.0, pearson / freedom) if freedom >= _LEAST_FREEDOM else 1.0
     squares = sum(v * v for _, v in totals)
     seen = max(0.0, sum(off * off - clumping * v for off, v in totals) / squares)
-    chance = 2 * clumping**2 / squares
-    wobble2 = (seen / chance + 1 / usual**2) / (1 / chance + 1 / usual**4)
+    wobble2 = _tempered(seen, 2 * clumping**2 / squares, usual)
     return about._replace(wobble=math.sqrt(wobble2), clumping=clumping)
+
+
+def _tempered(seen: float, variance: float, usual: float) -> float:
+    """A variance between groups, from its estimate and what is usual, each weighted by how sure it is."""
+    sure = usual**4
+    return (seen * sure + usual**2 * variance) / (sure + variance)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
+
+from msgspec import structs
 
 from trimtab.statistics.baseline import HOURS, RateBaseline, hour_of_week, known_rate
 from trimtab.statistics.intervals import Interval, wilson
 from trimtab.statistics.sequential import Alternative, Detector, Leading, Reading
 
 Direction = Literal["rises", "falls", "both"]
-CAUTION: Final = 1.3
-"""How many standard errors from what was learned a share may lie and still count as unchanged."""
-STEPS: Final = (0.0, 0.5, 1.1, 1.8, 2.6, 3.5)
+CAUTION: Final = 10.0
+MOST_CAUTION: Final = 2.0
+"""What counts as unchanged reaches from what was learned by `CAUTION` times the variance of learning and of days over
+the distance of the alternative, at most `MOST_CAUTION` standard deviations."""
+STEPS: Final = (0.0, 0.45, 0.95)
 """Alternatives, in logits beyond the smallest change worth an alert."""
 APART: Final = 0.25
 """The least distance in logits of an alternative from what counts as unchanged."""
@@ -65,6 +69,7 @@ class RateDetector(Detector[Counted]):
         super().__init__([Alternative(side, "", weight) for side in sides for _ in STEPS], false_alarms_per_month)
         self.baseline = baseline
         self._lines = lines(baseline, sides, smallest)
+        self._options = direction, smallest, false_alarms_per_month
 
     def read(self, minute: int, seen: Counted) -> Reading | None:
         """The likelihood ratios of how many of how many; None of none."""
@@ -74,6 +79,14 @@ class RateDetector(Detector[Counted]):
         ratios = [of * each + n * trial for each, trial in self._lines[hour_of_week(minute)]]
         counted = [of] * len(ratios)
         return Reading(ratios, counted, n)
+
+    def rehearsed(self, steps: Iterable[tuple[int, Counted]]) -> RateDetector:
+        """The same detector, damped by what it would have said of a stream in which nothing changed (`rehearsal`): the
+        one that its baseline was learned from, in steps as fine as those to come. Store its `baseline`.
+        """
+        plain = RateDetector(structs.replace(self.baseline, damping=(), clumping=1.0), *self._options)
+        damping = plain.rehearsal(steps, self.baseline.clumping)
+        return RateDetector(structs.replace(self.baseline, damping=damping), *self._options)
 
     def describe(self, leading: Leading) -> tuple[float | None, Interval | None]:
         """The share since the change, with Wilson's interval."""
@@ -121,6 +134,7 @@ class SharesDetector(Detector[Mapping[str, int]]):
             [Alternative(side, name, weight) for name in names for side in sides for _ in STEPS], false_alarms_per_month
         )
         self._names = names
+        self._options = smallest, false_alarms_per_month, unseen
         self._lines = [lines(self.baselines[name], sides, smallest) for name in names]
 
     def read(self, minute: int, seen: Mapping[str, int]) -> Reading | None:
@@ -136,6 +150,17 @@ class SharesDetector(Detector[Mapping[str, int]]):
             ratios += [of * each + n * trial for each, trial in table[hour]]
             counted += [of] * (2 * len(STEPS))
         return Reading(ratios, counted, n)
+
+    def rehearsed(self, steps: Iterable[tuple[int, Mapping[str, int]]]) -> SharesDetector:
+        """As `RateDetector.rehearsed`; store its `baselines`."""
+        smallest, rate, unseen = self._options
+        plain = {name: structs.replace(one, damping=(), clumping=1.0) for name, one in self.baselines.items()}
+        clumping = max((one.clumping for one in self.baselines.values()), default=1.0)
+        damping = SharesDetector(plain, smallest, rate, unseen).rehearsal(steps, clumping)
+        size = 2 * len(STEPS)
+        for place, name in enumerate(self._names):
+            plain[name] = structs.replace(self.baselines[name], damping=damping[place * size : (place + 1) * size])
+        return SharesDetector(plain, smallest, rate, unseen)
 
     def _of(self, name: str, seen: Mapping[str, int]) -> int:
         if name == self.unseen:
@@ -164,27 +189,34 @@ def lines(baseline: RateBaseline, sides: Sequence[str], smallest: float | None) 
     """For each hour of the week, the likelihood ratio of each side's alternatives."""
     known: dict[tuple[float, float], list[_Line]] = {}
     table = []
+    damping = baseline.damping if len(baseline.damping) == len(sides) * len(STEPS) else (baseline.clumping,) * len(sides) * len(STEPS)
     for hour in range(HOURS):
         key = baseline.shares[hour], baseline.errors[hour]
         if key not in known:
-            margin = CAUTION * math.hypot(key[1], baseline.wobble)
+            unsure = math.hypot(key[1], baseline.wobble)
+            pairs = [pair for side in sides for pair in _pairs(key[0], unsure, side, smallest)]
             known[key] = [
-                _line(unchanged, alternative, baseline.clumping)
-                for side in sides
-                for unchanged, alternative in _pairs(key[0], margin, side, smallest)
+                _line(unchanged, alternative, damp)
+                for (unchanged, alternative), damp in zip(pairs, damping, strict=True)
             ]
         table.append(known[key])
     return table
 
 
-def _pairs(share: float, margin: float, side: str, smallest: float | None) -> list[tuple[float, float]]:
-    """Logits of what counts as unchanged and of each alternative, on one side of a share."""
+def _pairs(share: float, unsure: float, side: str, smallest: float | None) -> list[tuple[float, float]]:
+    """Logits of what counts as unchanged and of each alternative, on one side of a share.
+
+    A share that lies off by d from what was learned makes false alarms exp(2 h d / D) times as frequent, of a detector
+    with threshold h and an alternative at distance D (D. Siegmund, Sequential Analysis (1985), chapter 2). Averaged
+    over a normal d of variance v that is made good by a margin of h v / D; distant alternatives need less of it.
+    """
     change = smallest_change(share) if smallest is None else smallest
     if side == "falls":
-        return [(-one, -other) for one, other in _pairs(1 - share, margin, "rises", change)]
-    unchanged = _logit(share) + margin
-    first = max(_logit(min(share + change, (1 + share) / 2)), unchanged + APART)
-    return [(unchanged, first + step) for step in STEPS]
+        return [(-one, -other) for one, other in _pairs(1 - share, unsure, "rises", change)]
+    most = MOST_CAUTION * unsure
+    first = max(_logit(min(share + change, (1 + share) / 2)) - _logit(share), most + APART)
+    distances = [first + step for step in STEPS]
+    return [(_logit(share) + min(most, CAUTION * unsure**2 / one), _logit(share) + one) for one in distances]
 
 
 def _line(unchanged: float, alternative: float, clumping: float) -> _Line:

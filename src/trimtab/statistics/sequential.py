@@ -31,7 +31,10 @@ ENDED: Final = math.log(100)
 MOST_FOR_ONE_STEP: Final = 50.0
 """No step counts for more evidence than this; it keeps every number finite and is far above each threshold."""
 
-_MOST_LIKELY: Final = exp(MOST_FOR_ONE_STEP)
+MOST_PEAKS, LEAST_PEAKS = 40, 8
+"""Of the excursions of a rehearsal, how many of the largest tell how their tail goes on; fewer tell nothing."""
+REHEARSALS: Final = 2
+_MOST_EVIDENCE: Final = 1e200
 
 Seen = TypeVar("Seen")
 
@@ -116,11 +119,16 @@ class Detector(ABC, Generic[Seen]):
     A step without anything seen changes nothing. Steps may be of any length, and missing ones need not be given.
     """
 
+    spare = 0.35
+    """The part of the allowed false alarms that evidence alone is held to; the rest is for what learning gets wrong."""
+    doubt = 2.0
+
     def __init__(self, alternatives: Sequence[Alternative], false_alarms_per_month: float) -> None:
         self.alternatives = tuple(alternatives)
-        self.threshold = threshold(false_alarms_per_month)
+        self.threshold = threshold(false_alarms_per_month * self.spare)
         self._weights = [one.weight for one in self.alternatives]
         self._limit = math.exp(self.threshold)
+        self._rate = false_alarms_per_month * self.spare
 
     @abstractmethod
     def read(self, minute: int, seen: Seen) -> Reading | None:
@@ -160,11 +168,16 @@ class Detector(ABC, Generic[Seen]):
         ended an alarm, each with its minute.
         """
         edges = []
+        if len(state.evidence) != len(self.alternatives):
+            state = self.begin(state.minute)
         for minute, seen in steps:
-            before = state.held is not None
-            state, decision = self.step(state, minute, seen)
-            if decision.alarm is not before:
-                edges.append((minute, decision))
+            reading = self.read(minute, seen)
+            if reading is None:
+                continue
+            held = state.held
+            state = self._hold(state, minute, reading) if held else self._gather(state, minute, reading)
+            if (state.held is None) is not (held is None):
+                edges.append((minute, self.decision(state)))
         return state, edges
 
     def decision(self, state: State) -> Decision:
@@ -176,7 +189,7 @@ class Detector(ABC, Generic[Seen]):
     def _gather(self, state: State, minute: int, reading: Reading) -> State:
         """The state with a step's evidence, and with an alarm if that was enough."""
         minutes, before = minute - state.minute, state.minute
-        likely = [exp(one) if one < MOST_FOR_ONE_STEP else _MOST_LIKELY for one in reading.ratios]
+        likely = [exp(one if one < MOST_FOR_ONE_STEP else MOST_FOR_ONE_STEP) for one in reading.ratios]
         fresh = [weight * minutes for weight in self._weights]
         evidence = tuple([(old + new) * times for old, new, times in zip(state.evidence, fresh, likely, strict=True)])
         after = State(
@@ -215,6 +228,62 @@ class Detector(ABC, Generic[Seen]):
             alarm, math.log(total), self.threshold, alternative.direction, alternative.what, since, estimate, interval,
             round(leading.trials), self.normal(since, alternative.what),
         )  # fmt: skip
+
+
+    def rehearsal(self, steps: Iterable[tuple[int, Seen]], otherwise: float) -> tuple[float, ...]:
+        """By how much the evidence of each alternative must be divided so that it keeps its share of false alarms on
+        streams like this one, in which nothing changed; at least 1.
+
+        Independent observations would need nothing. Real ones come in clumps and drift, and no variance tells how far
+        the largest of these go. So the reference is gone through as if live, the highest evidence of each excursion is
+        kept, and the mean excess of the largest ones is continued to the threshold (B. M. Hill, Annals of Statistics 3
+        (1975) 1163-1174: an exponential tail), with `doubt` standard errors of it added.
+        `otherwise` is what is given where there were too few excursions to tell.
+        """
+        readings = [(minute, read.ratios) for minute, seen in steps if (read := self.read(minute, seen)) is not None]
+        if not readings:
+            return (otherwise,) * len(self.alternatives)
+        minutes = [minute for minute, _ in readings]
+        return tuple(
+            self._damping(minutes, [ratios[place] for _, ratios in readings], alternative.weight, otherwise)
+            for place, alternative in enumerate(self.alternatives)
+        )
+
+    def _damping(self, minutes: Sequence[int], ratios: Sequence[float], weight: float, otherwise: float) -> float:
+        allowed = self._rate * weight * max(1, minutes[-1] - minutes[0]) / MONTH_MINUTES
+        damping = 1.0
+        for _ in range(REHEARSALS):
+            peaks = sorted(_peaks(minutes, ratios, damping), reverse=True)
+            used = min(MOST_PEAKS, len(peaks) // 2)
+            if used < LEAST_PEAKS:
+                return max(otherwise, damping)
+            excess = sum(peaks[:used]) / used - peaks[used]
+            reached = peaks[used] + excess * (1 + self.doubt / math.sqrt(used)) * math.log(used / allowed)
+            over = reached / (self.threshold - math.log(weight))
+            if over <= 1:
+                return damping
+            damping *= over
+        return damping
+
+
+def _peaks(minutes: Sequence[int], ratios: Sequence[float], damping: float) -> list[float]:
+    """The highest evidence, as a logarithm, of each excursion: from one minute at which no change is likelier than one
+    to the next.
+    """
+    evidence, likelier, highest, last = 0.0, 0.0, 0.0, minutes[0]
+    peaks = []
+    for minute, ratio in zip(minutes, ratios, strict=True):
+        damped = min(ratio / damping, MOST_FOR_ONE_STEP)
+        evidence = min((evidence + minute - last) * exp(damped), _MOST_EVIDENCE)
+        last = minute
+        likelier += damped
+        if likelier <= 0:
+            if highest > 1:
+                peaks.append(math.log(highest))
+            likelier = highest = 0.0
+        elif evidence > highest:
+            highest = evidence
+    return [*peaks, math.log(highest)] if highest > 1 else peaks
 
 
 def _summed(

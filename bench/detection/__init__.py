@@ -1,0 +1,1 @@
+"""Streams with planted regressions, the peers that watch them, and how false alarms and delays are counted."""
