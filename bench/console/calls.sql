@@ -94,4 +94,4 @@ SELECT
     'openai' AS wire,
     if(is_outside AND cluster % 3 = 0, concat('sha256:', lower(hex(SHA256(concat('tools', toString(cluster)))))), '') AS tools,
     if(has_tools AND u(25) < 0.4, [(concat('tool_', toString(n % 4)), '', toInt64(800), u(26) < 0.01)], []) AS tool_results
-FROM numbers({count:UInt64})
+FROM numbers({calls:UInt64})

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from trimtab.store.clickhouse import ClickHouseTelemetry, open_embedded
 
@@ -16,6 +16,8 @@ BEGAN_NS: Final = 1_793_491_200_000_000_000
 """2026-11-01 00:00:00 UTC."""
 ENDED_NS: Final = BEGAN_NS + HOURS * HOUR_NS
 INSERTS_PER_HOUR: Final = 4
+FEW: Final = 40_000
+"""Calls of an hour that are made at once."""
 SYLLABLES: Final = tuple(map("".join, itertools.product("bdfgklmnprstvz", "aeiou")))[:64]
 HERE: Final = Path(__file__).parent
 
@@ -27,10 +29,11 @@ def fill(path: Path, calls: int, seed: int, tell: Callable[[str], None]) -> None
     made = 0
     for hour, count in enumerate(by_hour(calls)):
         tell(f"console: hour {hour}, {made:,} calls made")
-        for part in range(INSERTS_PER_HOUR):
-            size = count // INSERTS_PER_HOUR
-            began_ns = BEGAN_NS + hour * HOUR_NS + part * HOUR_NS // INSERTS_PER_HOUR
-            insert(telemetry, made, size, began_ns, seed)
+        parts = INSERTS_PER_HOUR if count >= FEW else 1
+        for part in range(parts):
+            size = count // parts
+            began_ns = BEGAN_NS + hour * HOUR_NS + part * HOUR_NS // parts
+            insert(telemetry, Made(made, size, began_ns, HOUR_NS // parts // size, seed))
             made += size
     telemetry.close()
 
@@ -41,16 +44,19 @@ def by_hour(calls: int) -> list[int]:
     return [round(calls * weight / sum(weights)) for weight in weights]
 
 
-def insert(telemetry: ClickHouseTelemetry, first: int, size: int, began_ns: int, seed: int) -> None:
+class Made(NamedTuple):
+    """Calls that are made together: the number of the first, how many, when they begin, and how far apart they end."""
+
+    first: int
+    calls: int
+    began_ns: int
+    step_ns: int
+    seed: int
+
+
+def insert(telemetry: ClickHouseTelemetry, made: Made) -> None:
     """One insert of calls, and one of what they said."""
-    parameters = {
-        "seed": seed,
-        "first": first,
-        "count": size,
-        "began_ns": began_ns,
-        "step_ns": HOUR_NS // INSERTS_PER_HOUR // size,
-        "syllables": list(SYLLABLES),
-    }
+    parameters = made._asdict() | {"syllables": list(SYLLABLES)}
     for statement in ("calls.sql", "texts.sql"):
         text = (HERE / statement).read_text("utf-8")
         body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))

@@ -15,5 +15,5 @@ SELECT
     concat('task-', leftPad(toString(t), 2, '0')) AS task,
     concat('Please ', arrayStringConcat(arraySlice(words, 1, 20), ' '), ', order ', toString(1000000 + sipHash64({seed:UInt64}, n, 31) % 1000000), '?') AS asked,
     concat('{"label":"label_', toString(toUInt32(6 * u(32))), '","reason":"', arrayStringConcat(arraySlice(words, 21), ' '), '"}') AS answered
-FROM numbers({count:UInt64})
+FROM numbers({calls:UInt64})
 WHERE NOT is_outside AND u(33) < 0.8
