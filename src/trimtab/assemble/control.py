@@ -53,6 +53,7 @@ from trimtab.processes.logs import event
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.pages import shown_alerts
 from trimtab.processes.probe import ReplicaClient
+from trimtab.processes.project_history import ProjectHistory
 from trimtab.processes.resend import Ask, gateway_asker, gateway_sender
 from trimtab.processes.scrape import EngineWatch
 from trimtab.processes.scrape_client import MetricsClient
@@ -139,6 +140,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
         alert_pages=AlertPages(alerts, Outbox(open_state(directory.state))),
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
         views=SavedViews(state),
+        history=ProjectHistory(Path(orders.root), directory.run, clock),
     )
 
     gc.set_threshold(*GC_THRESHOLD)

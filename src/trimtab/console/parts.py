@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from trimtab.clock import Clock
 from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.endpoint import Visitor
+from trimtab.console.history_desk import HistoryDesk, ToolDrift
 from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.undeclared_desk import UndeclaredDesk
 from trimtab.journal.dead_letters import DeadLetters, Tally
@@ -138,7 +139,8 @@ async def no_replicas() -> Standings:
 class Parts:
     """What pages ask. `alerts` gives those that are active, or began in a range; `needs` what else waits for a person;
     `gauges` what the host and the engines said last. `views` and `feedback` are None where nothing can be kept,
-    `alert_desk`, `letters` and `redrives` where there are no alerts and no dead letters.
+    `alert_desk`, `letters` and `redrives` where there are no alerts and no dead letters, `history` where no project is
+    known. `drifting` gives tools that are not as they were locked.
     """
 
     clock: Clock
@@ -152,6 +154,8 @@ class Parts:
     views: Views | None = None
     feedback: Feedback | None = None
     alert_desk: AlertDesk | None = None
+    history: HistoryDesk | None = None
+    drifting: Callable[[], Sequence[ToolDrift]] = tuple
     letters: LetterDesk | None = None
     redrives: Redrives | None = None
     undeclared: UndeclaredDesk | None = None

@@ -61,7 +61,7 @@ class EntryChange(Struct, frozen=True):
 
 
 class LockChange(Struct, frozen=True):
-    """What differs between two locks, by entry. `before` is None for no lock at all; `more` differences are left out."""
+    """What differs between two locks, by entry. `before` is None for none at all; `more` differences are left out."""
 
     before: KnownLock | None
     after: KnownLock

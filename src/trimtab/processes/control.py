@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
 from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
+from trimtab.console.history_desk import HistoryDesk
 from trimtab.console.letter_desk import Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Parts, Standings, Views, no_alerts
@@ -98,7 +99,8 @@ class ControlParts:
     found of tools, `engines` what replicas say of themselves, `watched` how alerts and budgets stand; `watch` is what
     is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
-    `feedback` makes what takes judgements in, `views` keeps filters that somebody named.
+    `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
+    `history` tells the project's past.
     """
 
     clock: Clock
@@ -121,6 +123,7 @@ class ControlParts:
     alert_pages: AlertPages | None = None
     feedback: Callable[[Desk], Taking] | None = None
     views: Views | None = None
+    history: HistoryDesk | None = None
 
 
 async def serve_control(
@@ -237,6 +240,8 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         views=parts.views,
         feedback=taking.take if taking is not None else None,
         alert_desk=parts.alert_pages,
+        history=parts.history,
+        drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
     )
 

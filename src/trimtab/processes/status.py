@@ -62,7 +62,7 @@ def read_status(
     engines: tuple[EngineView, ...] = (),
 ) -> Status:
     """Puts together what supervisor, workers and control each wrote down; raises `StoreError` for unreadable files."""
-    standing = _standing(run / "declaration.json")
+    standing = read_standing(run)
     return Status(
         at_ns=at_ns,
         environment=environment,
@@ -83,13 +83,15 @@ def read_status(
 def lock_differences(run: Path) -> int:
     """In how many places the declaration differs from its lock; 0 while that cannot be told."""
     try:
-        drift = _standing(run / "declaration.json").drift
+        drift = read_standing(run).drift
     except StoreError:
         return 0
     return drift.count if drift is not None else 0
 
 
-def _standing(path: Path) -> Standing:
+def read_standing(run: Path) -> Standing:
+    """What is in force, and how it stands to its lock; raises `StoreError` for a file that cannot be read."""
+    path = run / "declaration.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Standing)
     except FileNotFoundError:
