@@ -6,11 +6,21 @@ from typing import Final
 
 PLACES: Final[dict[str, dict[str, str]]] = {
     "task": {"task": "extract"},
+    "call": {"call": "talk-3"},
+    "conversation": {"conversation": "support/42"},
 }
 FURTHER: Final[tuple[str, ...]] = (
     "/tasks/extract?by=prompt",
     "/tasks/extract?by=answers",
     "/tasks/idle",
+    "/calls?task=extract&failing=true&order=slowest&min_total=1&limit=20",
+    "/calls?text=nothing+says+this",
+    "/calls/talk-1",
+    "/calls/talk-4",
+    "/calls/chunked",
+    "/calls/hostile-0",
+    "/calls/extract-5-0",
+    "/conversations?task=refund",
     "/?range=28d",
     "/?from=2020-01-01T00:00Z&to=2020-01-02T00:00Z",
 )

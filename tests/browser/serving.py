@@ -11,10 +11,13 @@ import json
 import random
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tests.console import alarms
+from tests.console.saying import Bodies, chunked, talk
 from tests.console.seeding import day, hostile, policy
 from tests.store.samples import call
 from trimtab.access.keys import ROLES, KeyDirectory, KeyStore
@@ -24,10 +27,18 @@ from trimtab.database.migrate import open_state
 from trimtab.declare.project import Listen
 from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import DeadLetters
+from trimtab.journal.saved_views import SavedViews
+from trimtab.policy.watch import Watch
+from trimtab.processes.contents import ContentReader
+from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.control import ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import burying
-from trimtab.processes.desk import Stores
+from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.feedback import Judging
+from trimtab.processes.feedback_api import FeedbackParts, Taking
+from trimtab.processes.pages import shown_alerts
 from trimtab.processes.resend import Sent
+from trimtab.record.events import Event
 from trimtab.store.ingest import Ingest, Observer
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
@@ -38,10 +49,14 @@ async def serve(directory: Path) -> None:
     clock = SystemClock()
     telemetry, today = MemoryTelemetry(), day(clock.wall_ns())
     telemetry.insert(today, "day")
+    bodies = Bodies()
     telemetry.insert(Batch.of(hostile(clock.wall_ns())), "hostile")
+    telemetry.insert(talk(clock.wall_ns(), bodies), "talk")
+    telemetry.insert(Batch.of([chunked(clock.wall_ns() - 3 * 10**11, bodies)]), "chunked")
     spool = directory / "spool"
     port = free_port()
     observers: list[Observer] = []
+    at_work, outbox = alarms.alarms(directory, alarms.watched(directory / "project"), clock)
 
     def open_stores(observer: Observer) -> Stores:
         observers.append(observer)
@@ -49,7 +64,14 @@ async def serve(directory: Path) -> None:
         letters.take("seed", [one for one in today.calls if one.outcome != "ok"][:20], ("extract",), [])
         keepers = (burying(letters, spool, lambda: ("extract",)),)
         ingest = Ingest(spool, directory / "ingest", telemetry, clock, keepers=keepers)
-        return Stores(telemetry, ingest, letters=letters)
+        judging = Judging(ContentReader(bodies, policy), Watch)
+        return Stores(telemetry, ingest, bodies, letters=letters, judging=judging)
+
+    def put(*events: Event) -> None:
+        batch = Batch.of(events)
+        telemetry.insert(batch, repr(events))
+        for observer in observers:
+            observer(batch)
 
     with closing(open_state(directory / "state.db")) as state, closing(KeyDirectory(directory / "state.db")) as finder:
         keys = KeyStore(state, clock, IdSource())
@@ -58,6 +80,13 @@ async def serve(directory: Path) -> None:
         settings = ControlSettings(
             Listen("127.0.0.1", port), directory / "run" / "control.sock", directory / "run", "test", is_open=False
         )
+        stop = asyncio.Event()
+
+        async def ready(desk: Desk) -> None:
+            await at_work.round(desk)
+            await alarms.seed(at_work, outbox, clock.wall_ns(), alarms.failing(today))
+            print(json.dumps({"port": port, "keys": secrets}), flush=True)
+
         parts = ControlParts(
             clock=clock,
             open_stores=open_stores,
@@ -67,29 +96,35 @@ async def serve(directory: Path) -> None:
             key_finder=finder,
             sessions=SessionStore(state, clock),
             send=lambda path, headers, body: Sent(False, 502, "", "nothing listens"),
+            feedback=lambda desk: Taking(desk, clock, FeedbackParts(Recorder(put), bodies, IdSource())),
+            views=SavedViews(state),
+            alerts=shown_alerts(at_work),
+            alert_pages=AlertPages(at_work, outbox),
+            desk_works=(ready,),
         )
-        stop = asyncio.Event()
-
-        def ready() -> None:
-            print(json.dumps({"port": port, "keys": secrets}), flush=True)
-
-        obeying = asyncio.ensure_future(obey(telemetry, observers, stop))
-        await serve_control(settings, parts, stop, ready)
+        obeying = asyncio.ensure_future(obey(put, stop))
+        await serve_control(settings, parts, stop, lambda: None)
         obeying.cancel()
 
 
-async def obey(telemetry: Any, observers: list[Observer], stop: asyncio.Event) -> None:
+@dataclass(frozen=True)
+class Recorder:
+    """Puts events at once into the store they would come to."""
+
+    put: Callable[..., None]
+
+    def record(self, *events: Event) -> None:
+        self.put(*events)
+
+
+async def obey(put: Callable[..., None], stop: asyncio.Event) -> None:
     """Does what the lines of standard input say."""
     while not stop.is_set():
         line = await asyncio.to_thread(sys.stdin.readline)
         if line.strip() in ("", "stop"):
             stop.set()
             return
-        made = call(f"new-{random.random()}", SystemClock.wall_ns(), task=line.strip())
-        batch = Batch.of([made])
-        telemetry.insert(batch, made.admitted.call)
-        for observer in observers:
-            observer(batch)
+        put(call(f"new-{random.random()}", SystemClock.wall_ns(), task=line.strip()))
 
 
 def free_port() -> int:

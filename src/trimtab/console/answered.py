@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-
 from trimtab.console.said import (
-    BROKEN,
     Part,
     PartKind,
     Turn,
@@ -19,6 +16,7 @@ from trimtab.console.said import (
     message_turn,
     parts_of,
     pretty,
+    said_of,
     string,
     told,
 )
@@ -48,14 +46,8 @@ def whole_turns(said: Any) -> tuple[Turn, ...]:
 def streamed_turns(body: bytes) -> tuple[Turn, ...]:
     """What the events of a stream said, put together; of one that was cut, as far as it came."""
     gathered = _Gathered()
-    decode = msgspec.json.Decoder().decode
     for line in body.splitlines():
-        if not line.startswith(DATA):
-            continue
-        try:
-            event = decode(line[len(DATA) :])
-        except BROKEN:
-            continue
+        event = said_of(line[len(DATA) :]) if line.startswith(DATA) else None
         if isinstance(event, dict):
             gathered.take(event)
     return bounded(gathered.turns())

@@ -6,6 +6,7 @@ messages. Bodies are foreign bytes: what cannot be read gives no turns, and noth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
@@ -21,6 +22,8 @@ MOST_JSON: Final = 200_000
 MOST_URL: Final = 200
 CUT: Final = 2000
 """Characters of a part that are shown in any case, where room for a whole conversation runs out."""
+HALF: Final = b"\\ud"
+"""How the escape of a half of a character begins: some clients send such, and JSON readers differ on it."""
 BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 PartKind = Literal["text", "reasoning", "tool_call", "tool_result", "refusal", "media", "data"]
 MEDIA: Final = {
@@ -58,11 +61,23 @@ class Turn(Struct, frozen=True, omit_defaults=True):
 
 
 def said_of(body: bytes) -> Any:
-    """A body's JSON; None for what is none."""
+    """A body's JSON; None for what is none. Halves of characters in it become U+FFFD."""
     try:
         return msgspec.json.decode(body)
     except BROKEN:
+        pass
+    try:
+        return _whole_characters(json.loads(body)) if HALF in body.lower() else None
+    except (ValueError, RecursionError):
         return None
+
+
+def _whole_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_whole_characters(one) for one in value]
+    return {key: _whole_characters(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def pretty(text: str) -> str:

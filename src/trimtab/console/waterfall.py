@@ -53,7 +53,7 @@ class Row(Struct, frozen=True):
 
 class Gaps(Struct, frozen=True):
     """The gaps between an answer's chunks, in seconds. `first_s` is the time to the first chunk of the last attempt,
-    `columns` hold the longest gap of each step of time, `step_s` how long that is.
+    `columns` hold the longest gap in each step of time, `step_s` how long that is.
     """
 
     chunks: int
@@ -123,9 +123,9 @@ def gaps_of(call: Settled) -> Gaps | None:
     columns = [0] * min(COLUMNS, len(ordered))
     at, scale = 0, len(columns) / (over_us or 1)
     for delay in delays[1:]:
-        at += delay
-        place = min(len(columns) - 1, int((at - delay / 2) * scale))
-        columns[place] = max(columns[place], delay)
+        first, at = min(len(columns) - 1, int(at * scale)), at + delay
+        for place in range(first, min(len(columns) - 1, int(at * scale)) + 1):
+            columns[place] = max(columns[place], delay)
     return Gaps(
         chunks=len(delays),
         size=sum(lengths),

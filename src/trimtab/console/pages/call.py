@@ -84,7 +84,7 @@ async def build(asked: Asked, parts: Parts) -> Built[CallPageData]:
         "earlier": request.turns[:-AT_ONCE],
         "asked_turns": request.turns[-AT_ONCE:],
         "letter": found.letter,
-        "dead": asked.to("/dead", task=call.admitted.task) if found.letter is not None else "",
+        "dead": asked.to(f"/dead/{quote(found.letter.id, safe='')}") if found.letter is not None else "",
         "schema": schema_of(parts, call),
         "can_judge": parts.feedback is not None,
         "given": asked.query.get("given") == "true",

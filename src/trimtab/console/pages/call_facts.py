@@ -46,8 +46,7 @@ def summary(asked: Asked, call: Settled) -> tuple[Fact, ...]:
         Fact("per token", written.duration(call.tpot_s)),
         Fact("longest gap", written.duration(call.longest_gap_s)),
         Fact("finish", short(call.finish_reason, 40) or written.NOTHING),
-        Fact("cost", cost(call.cost_pusd, call.cost_label)),
-        Fact("of it", f"{call.cost_label} cost"),
+        Fact(f"{call.cost_label} cost", cost(call.cost_pusd, call.cost_label)),
     ]
     if call.paused_s:
         found.append(Fact("paused for the client", written.duration(call.paused_s)))

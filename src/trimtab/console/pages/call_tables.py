@@ -25,6 +25,7 @@ TOKENS: Final[Mapping[str, str]] = {
     "reasoning": "of it reasoning",
 }
 NO_ATTEMPT: Final = "No replica was asked: the call ended before that. What happened stands above."
+NOT_STORED: Final = "The records of its tries are not stored here: they may still be on their way."
 
 
 class TokenLine(Struct, frozen=True):
@@ -32,7 +33,6 @@ class TokenLine(Struct, frozen=True):
 
     kind: str
     tokens: int
-    told_by: str
 
 
 class FieldLine(Struct, frozen=True):
@@ -47,7 +47,7 @@ def tables_of(
 ) -> tuple[Table[Any], ...]:
     """All of them."""
     return (
-        attempt_table(asked, attempts),
+        attempt_table(asked, attempts, NOT_STORED if call.attempts else NO_ATTEMPT),
         token_table(call),
         outcome_table(call.tool_outcomes),
         result_table(call.tool_results),
@@ -56,7 +56,7 @@ def tables_of(
     )
 
 
-def attempt_table(asked: Asked, attempts: Sequence[Attempt]) -> Table[Attempt]:
+def attempt_table(asked: Asked, attempts: Sequence[Attempt], none: str) -> Table[Attempt]:
     """One row for each try."""
 
     def seconds(key: str, head: str, says: str) -> Column[Attempt]:
@@ -91,7 +91,7 @@ def attempt_table(asked: Asked, attempts: Sequence[Attempt]) -> Table[Attempt]:
         ),
         Column("detail", "detail", lambda one: one.detail, wide),
     )
-    return Table("attempts", "Attempts", columns, attempts, NO_ATTEMPT)
+    return Table("attempts", "Attempts", columns, attempts, none)
 
 
 def wide(attempt: Attempt) -> Markup:
@@ -108,8 +108,7 @@ def token_table(call: Settled) -> Table[TokenLine]:
     usage, lines = call.usage, []
     if usage is not None:
         counts = {name: getattr(usage, name) for name in TOKENS} | usage.modalities
-        told_by = "the engine" if call.cost_label == "exact" else "see the label of the cost"
-        lines = [TokenLine(TOKENS.get(name, name), count, told_by) for name, count in counts.items() if count]
+        lines = [TokenLine(TOKENS.get(name, name), count) for name, count in counts.items() if count]
     columns: tuple[Column[TokenLine], ...] = (
         Column("kind", "tokens", lambda line: line.kind),
         Column("tokens", "how many", lambda line: line.tokens, lambda line: written.exact(line.tokens), numeric=True),

@@ -170,10 +170,16 @@ def table_of(asked: Asked, lines: Sequence[CallLine], *, is_narrowed: bool) -> T
             "ended", "ended", lambda line: written.stamp(line.at_ns), lambda line: when(asked, line.at_ns), href=opens
         ),
         Column("call", "call", lambda line: line.call, lambda line: shown(call_word(line.call))),
-        Column("task", "task", lambda line: line.task, href=lambda line: asked.task(line.task)),
+        Column(
+            "task",
+            "task",
+            lambda line: line.task,
+            lambda line: shown(short(line.task, 30)),
+            href=lambda line: asked.task(line.task),
+        ),
         Column("outcome", "outcome", lambda line: line.outcome, lambda line: outcome_mark(line.outcome)),
         Column("verdict", "verdict", lambda line: line.verdict, lambda line: verdict_mark(line.verdict)),
-        Column("model", "model", lambda line: line.model),
+        Column("model", "model", lambda line: line.model, lambda line: shown(short(line.model, 24))),
         Column("ttft", "ttft", lambda line: line.ttft_s, lambda line: written.duration(line.ttft_s), numeric=True),
         Column("total", "total", lambda line: line.total_s, lambda line: written.duration(line.total_s), numeric=True),
         Column("input", "in", lambda line: line.input_tokens, unit="tokens", numeric=True),

@@ -124,7 +124,7 @@ def table_of(asked: Asked, lines: Sequence[ConversationLine]) -> Table[Conversat
             "conversation",
             "conversation",
             lambda line: line.conversation,
-            lambda line: shown(short(line.conversation, 40)),
+            lambda line: shown(short(line.conversation, 30)),
             href=opens,
         ),
         Column("end_user", "end user", lambda line: line.end_user, _user, same_user),
@@ -168,7 +168,7 @@ def completed_mark(line: ConversationLine) -> Markup:
 
 
 def _user(line: ConversationLine) -> Markup:
-    return shown(short(line.end_user, 30)) if line.end_user else Markup('<span class="none">none</span>')
+    return shown(short(line.end_user, 20)) if line.end_user else Markup('<span class="none">none</span>')
 
 
 def _tasks(line: ConversationLine) -> Markup:
