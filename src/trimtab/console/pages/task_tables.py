@@ -271,10 +271,23 @@ def _quantile(level: float) -> Column[FigureRow]:
         one = found(row)
         if one is None or one.value is None:
             return Markup('<span class="none" title="too few calls beyond it">{}</span>').format(written.NOTHING)
-        ends = Markup(' <span class="ci">({}-{})</span>').format(written.duration(one.low), written.duration(one.high))
-        return Markup("{}{}").format(written.duration(one.value), ends if one.low or one.high else "")
+        ends = _ends(one)
+        bounds = Markup(' <span class="ci">({})</span>').format(ends) if ends else ""
+        return Markup("{}{}").format(written.duration(one.value), bounds)
 
     return Column(f"p{level * 100:g}", f"p{level * 100:g}", value, show, numeric=True, sortable=False)
+
+
+def _ends(found: Quantile) -> str:
+    """The interval of a quantile; too few values bound it on one side only."""
+    low, high = found.low, found.high
+    if low is None and high is None:
+        return ""
+    if low is None:
+        return f"up to {written.duration(high)}"
+    if high is None:
+        return f"{written.duration(low)} or more"
+    return f"{written.duration(low)}-{written.duration(high)}"
 
 
 def _change(head: str) -> Column[FigureRow]:
