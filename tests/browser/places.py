@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.console.straying import FEW, SORTING
+
 PLACES: Final[dict[str, dict[str, str]]] = {
     "task": {"task": "extract"},
     "call": {"call": "talk-3"},
     "conversation": {"conversation": "support/42"},
+    "undeclared_cluster": {"cluster": SORTING},
 }
 FURTHER: Final[tuple[str, ...]] = (
     "/tasks/extract?by=prompt",
@@ -21,6 +24,7 @@ FURTHER: Final[tuple[str, ...]] = (
     "/calls/hostile-0",
     "/calls/extract-5-0",
     "/conversations?task=refund",
+    f"/undeclared/{FEW}",
     "/?range=28d",
     "/?from=2020-01-01T00:00Z&to=2020-01-02T00:00Z",
 )

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from tests.console import alarms
 from tests.console.saying import Bodies, chunked, talk
-from tests.console.seeding import day, hostile, policy
+from tests.console.seeding import day, hostile
+from tests.console.straying import stray, straying
 from tests.store.samples import call
 from trimtab.access.keys import ROLES, KeyDirectory, KeyStore
 from trimtab.access.sessions import SessionStore
@@ -33,7 +34,7 @@ from trimtab.processes.contents import ContentReader
 from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.control import ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import burying
-from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.desk import Chore, Desk, Stores
 from trimtab.processes.feedback import Judging
 from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.pages import shown_alerts
@@ -53,6 +54,7 @@ async def serve(directory: Path) -> None:
     telemetry.insert(Batch.of(hostile(clock.wall_ns())), "hostile")
     telemetry.insert(talk(clock.wall_ns(), bodies), "talk")
     telemetry.insert(Batch.of([chunked(clock.wall_ns() - 3 * 10**11, bodies)]), "chunked")
+    telemetry.insert(Batch.of(stray(clock.wall_ns(), bodies)), "stray")
     spool = directory / "spool"
     port = free_port()
     observers: list[Observer] = []
@@ -64,8 +66,9 @@ async def serve(directory: Path) -> None:
         letters.take("seed", [one for one in today.calls if one.outcome != "ok"][:20], ("extract",), [])
         keepers = (burying(letters, spool, lambda: ("extract",)),)
         ingest = Ingest(spool, directory / "ingest", telemetry, clock, keepers=keepers)
-        judging = Judging(ContentReader(bodies, policy), Watch)
-        return Stores(telemetry, ingest, bodies, letters=letters, judging=judging)
+        judging = Judging(ContentReader(bodies, straying), Watch)
+        counting = Chore("count", 1.0, letters.refresh)
+        return Stores(telemetry, ingest, bodies, (counting,), letters=letters, judging=judging)
 
     def put(*events: Event) -> None:
         batch = Batch.of(events)
@@ -83,14 +86,14 @@ async def serve(directory: Path) -> None:
         stop = asyncio.Event()
 
         async def ready(desk: Desk) -> None:
-            await at_work.round(desk)
+            await alarms.learned(at_work, desk)
             await alarms.seed(at_work, outbox, clock.wall_ns(), alarms.failing(today))
             print(json.dumps({"port": port, "keys": secrets}), flush=True)
 
         parts = ControlParts(
             clock=clock,
             open_stores=open_stores,
-            snapshot=policy,
+            snapshot=straying,
             board=lambda: None,
             keys=keys,
             key_finder=finder,

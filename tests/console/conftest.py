@@ -29,6 +29,7 @@ from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import Tally
 from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.snapshot import Snapshot
+from trimtab.processes.adoption_api import Adopting
 from trimtab.signals.alerts.shown import AlertShown
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
@@ -103,6 +104,7 @@ class Scene:
             replicas=self.replicas,
             views=self.views,
             feedback=take,
+            undeclared=Adopting(self.desk, lambda: self.policy),  # type: ignore[arg-type]  # asks at once
         )
 
     def app(self, gate: Gate | None = None, more: tuple[Endpoint, ...] = ()) -> Any:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 
+from trimtab.console.alert_words import brief
 from trimtab.console.charts import Mark
-from trimtab.console.format import exact
+from trimtab.console.format import exact, share
 from trimtab.console.page import Asked
 from trimtab.console.parts import Need, Parts
+from trimtab.policy.snapshot import UNDECLARED
 from trimtab.signals.alerts.shown import AlertShown
+from trimtab.signals.figure import Cell
+
+MOST_UNDECLARED: Final = 0.05
+"""Above this share of calls that belong to no task, somebody is told."""
 
 
 def sort_of(alert: AlertShown) -> tuple[bool, bool, int]:
@@ -33,7 +40,7 @@ async def alerts_of(asked: Asked, parts: Parts, task: str = "") -> tuple[AlertSh
 async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], task: str = "") -> tuple[Need, ...]:
     """Everything that waits for a person, the most urgent first."""
     found = [
-        Need("!", one.words, asked.to(f"/alerts/{quote(one.id, safe='', errors='replace')}"), one.task, one.began_ns)
+        Need("!", brief(one), asked.to(f"/alerts/{quote(one.id, safe='', errors='replace')}"), one.task, one.began_ns)
         for one in alerts
         if one.state == "open"
     ]
@@ -45,10 +52,21 @@ async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], tas
     return tuple(found)
 
 
+def undeclared_needs(asked: Asked, cells: Sequence[Cell]) -> tuple[Need, ...]:
+    """That many calls belong to no task, where they do; our own calls (probes, summaries, judgements) do not count."""
+    if asked.tasks:
+        return ()
+    calls = {cell.task: cell.calls for cell in cells if cell.task == UNDECLARED or not cell.task.startswith("(")}
+    undeclared, whole = calls.get(UNDECLARED, 0), sum(calls.values())
+    if undeclared <= MOST_UNDECLARED * whole:
+        return ()
+    return (Need("?", f"{share(undeclared / whole)} of calls belong to no task", asked.to("/undeclared")),)
+
+
 def alert_marks(asked: Asked, alerts: Sequence[AlertShown]) -> tuple[Mark, ...]:
     """When the alerts of the range began."""
     return tuple(
-        Mark(one.began_ns, one.words, "alert", asked.to(f"/alerts/{quote(one.id, safe='', errors='replace')}"))
+        Mark(one.began_ns, brief(one), "alert", asked.to(f"/alerts/{quote(one.id, safe='', errors='replace')}"))
         for one in alerts
         if asked.window.since_ns <= one.began_ns < asked.window.until_ns
     )

@@ -22,6 +22,7 @@ from trimtab.console.pages import (
     replicas,
     task,
     tasks,
+    undeclared,
 )
 
 PAGES: Final[tuple[Page[Any], ...]] = (
@@ -32,6 +33,8 @@ PAGES: Final[tuple[Page[Any], ...]] = (
     call.PAGE,
     conversations.PAGE,
     conversation.PAGE,
+    undeclared.LIST,
+    undeclared.DETAIL,
     alerts.PAGE,
     alert_rules.PAGE,
     alert.PAGE,

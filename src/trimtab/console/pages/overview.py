@@ -14,7 +14,7 @@ from trimtab.console import format as written
 from trimtab.console.changes import MOST, marks_of
 from trimtab.console.charts import MOST_LINES, Chart, Mark
 from trimtab.console.figured import bars_column, lines_of, quantile_column, rate_column, value_column
-from trimtab.console.needs import alert_marks, alerts_of, needs_of
+from trimtab.console.needs import alert_marks, alerts_of, needs_of, undeclared_needs
 from trimtab.console.page import Asked, Built, Page, known_tasks
 from trimtab.console.parts import Need, Parts, Stores
 from trimtab.console.tables import Column, Table
@@ -113,7 +113,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Overview]:
     key = ("overview", window, asked.tasks)
     found = await parts.asker.figures(key, partial(find, window, asked.tasks))
     alerts = await alerts_of(asked, parts)
-    needs = await needs_of(asked, parts, alerts)
+    needs = (*await needs_of(asked, parts, alerts), *undeclared_needs(asked, found.cells))
     rows = rows_of(found.cells, known_tasks(parts.policy(), asked.visitor), alerts, queues(parts))
     marks = (*marks_of(found.changes, whole=not asked.tasks), *alert_marks(asked, alerts))
     data = Overview(
