@@ -13,7 +13,7 @@ from trimtab.console.tables import Value
 from trimtab.console.text import short, shown
 from trimtab.signals.alerts.alert import Measured
 from trimtab.signals.alerts.shown import AlertShown, Cause
-from trimtab.signals.alerts.words import FELL, HAPPENED, measured_text
+from trimtab.signals.alerts.words import FELL, HAPPENED, measured_text, number
 
 LEARNED: Final = "what was learned for this hour and weekday"
 BY: Final = (
@@ -45,6 +45,17 @@ def headline(alert: AlertShown) -> str:
     whose += f" ({evidence.what})" if evidence.what else ""
     whose += f" at {alert.value}" if alert.value else ""
     return f"{whose} {FELL.get(evidence.direction, evidence.direction)}"
+
+
+def brief(alert: AlertShown) -> str:
+    """The same with task, figures and likeliest cause: `extract: parse rate fell, 99.1 % to 93.4 % (prompt 3f2a)`."""
+    evidence, told = alert.evidence, headline(alert)
+    if evidence.after.value is not None:
+        after = number(evidence.after.value, evidence.unit)
+        is_from = evidence.before.value is not None and evidence.direction not in ("burns", "below", "above")
+        told += f", {number(evidence.before.value or 0.0, evidence.unit)} to {after}" if is_from else f": {after}"
+    cause = f" ({first_cause(alert)})" if alert.causes else ""
+    return f"{alert.task}: {told}{cause}" if alert.task else f"{told}{cause}"
 
 
 def severity_mark(alert: AlertShown) -> Markup:

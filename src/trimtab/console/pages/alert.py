@@ -142,10 +142,8 @@ def figures_of(page: AlertPage) -> list[tuple[str, Markup | str]]:
     evidence = page.alert.evidence
     limit = {"below": "limit", "above": "limit", "burns": "allowed"}.get(evidence.direction, "before")
     told = [(limit, evidence.before), ("when it was found", evidence.after)]
-    if page.before is not None:
-        told.append(("before, by now", page.before))
     if page.since is not None:
-        told.append(("since then, by now", page.since))
+        told.append(("since then, until now", page.since))
     return [(name, figure_text(found, evidence.unit)) for name, found in told if found.value is not None]
 
 

@@ -127,7 +127,7 @@ def chart_of(asked: Asked, alert: AlertShown, rule: AlertRule | None, around: Ar
         window.since_ns,
         window.until_ns,
         sorted(marks, key=lambda one: one.at_ns),
-        "with its 95 % interval; the mark in the colour of alerts is when it likely began",
+        "with its 95 % interval; the line that is not dashed marks when it likely began",
     )
 
 

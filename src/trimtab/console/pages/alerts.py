@@ -141,6 +141,7 @@ def table_of(
             lambda one: shown(one.task or "the host"),
             lambda one: asked.task(one.task) if one.task else None,
         ),
+        Column("state", "state", lambda one: one.state, state_mark),
         Column("since", "since", lambda one: written.stamp(one.began_ns), lambda one: at(one.began_ns)),
         *((Column("ended", "over", lambda one: written.stamp(one.ended_ns), lambda one: at(one.ended_ns)),) * is_over),
         Column(
@@ -159,7 +160,6 @@ def table_of(
             numeric=True,
         ),
         Column("changed", "what changed", first_cause, partial(cause_marked, asked)),
-        Column("state", "state", lambda one: one.state, state_mark),
         Column("owner", "owner", lambda one: one.owner),
         *((Column("why", "why", lambda one: one.why, lambda one: shown(short(one.why, 60))),) * is_over),
         Column("id", "alert", lambda one: one.id, lambda one: shown(one.id[-8:]), opens),

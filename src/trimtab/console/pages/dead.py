@@ -160,7 +160,9 @@ def table_of(
         Column("detail", "what failed", lambda one: one.detail, lambda one: shown(short(one.detail, 70))),
         Column("attempts", "tries", lambda one: one.attempts, numeric=True),
         Column("redrives", "re-driven", lambda one: one.redrives, numeric=True),
-        Column("size", "size", lambda one: one.size_bytes, lambda one: written.size(one.size_bytes), numeric=True),
+        Column(
+            "size", "size", lambda one: one.size_bytes, lambda one: written.size(one.size_bytes or None), numeric=True
+        ),
         Column("kept", "can be sent", lambda one: one.kept, lambda one: "yes" if one.kept else "no"),
     )
     rest = f"The {SHOWN} newest; a task, a cause or a kind leads to the others." if more else ""
