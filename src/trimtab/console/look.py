@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from trimtab.console import charts
 from trimtab.console import format as written
+from trimtab.console.diffs import difference
 from trimtab.console.endpoint import Visitor
 from trimtab.console.page import Asked, Page
 from trimtab.console.statics import Statics
@@ -131,6 +132,7 @@ def templates() -> Environment:
         "short": short,
         "shown": shown,
         "folded": folded,
+        "difference": difference,
         "bars": charts.bars,
         "spark": charts.spark,
         "meter": charts.meter,

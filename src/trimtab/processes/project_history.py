@@ -132,7 +132,7 @@ class ProjectHistory:
         """What tells that nothing changed: the commit that is checked out, and the files that are read."""
         try:
             repository = find(self._root)
-            commit = (repository.head, repository.boundary) if repository is not None else ()
+            commit: Stamp = (repository.head, repository.boundary) if repository is not None else ()
         except GitFailed as failure:
             commit = (str(failure),)
         paths = [self._in_force, self._root / lockfile.FILE, *(self._root / file for file in files)]
