@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 from trimtab.store.histograms import Histogram, bucket_of
 from trimtab.store.slices import check_step, few
-from trimtab.store.telemetry import MINUTE_NS
+from trimtab.store.sums import MINUTE_NS
 
 ReadingKind = Literal["category", "number"]
 MAX_CATEGORIES: Final = 100

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from trimtab.record.events import Score
-
-if TYPE_CHECKING:
-    from trimtab.store.engine_samples import EngineQuery, EngineSample
-    from trimtab.store.readings import ReadingCounts, ReadingQuery
-    from trimtab.store.scores import ScoreCounts, ScoreQuery
-    from trimtab.store.slices import Slice, SliceQuery
+from trimtab.store.engine_samples import EngineQuery, EngineSample
+from trimtab.store.readings import ReadingCounts, ReadingQuery
+from trimtab.store.scores import ScoreCounts, ScoreQuery
+from trimtab.store.slices import Slice, SliceQuery
 
 
 class Signalling(Protocol):

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from trimtab.record.events import CostLabel, Outcome
 from trimtab.store.histograms import Histogram
-from trimtab.store.telemetry import CostSum
+from trimtab.store.sums import CostSum
 
 Dimension = Literal["task", "model", "replica", "prompt", "lock", "key", "environment"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("task", "model", "replica", "prompt", "lock", "key", "environment")

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Score, Settled
+from trimtab.store import sums
 from trimtab.store.contract_figures import AnswerResult, ContractFigures
 from trimtab.store.lock_figures import CallKinds, LockUse
+from trimtab.store.readings import Reading
 from trimtab.store.searching import Searching
 from trimtab.store.signalling import Signalling
 from trimtab.store.texts import CallText
 
-if TYPE_CHECKING:
-    from trimtab.store.readings import Reading
-
-MINUTE_NS = 60_000_000_000
+CostSum = sums.CostSum
+MINUTE_NS = sums.MINUTE_NS
 DAY_NS = 1440 * MINUTE_NS
 MEASURES: tuple[Measure, ...] = ("ttft", "tpot", "gap", "total", "output")
 RELATIVE_ERROR = 0.01
@@ -159,14 +159,6 @@ class Distribution:
 
     n: int = 0
     values: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class CostSum:
-    """How many calls bear one label, and what they cost together in picodollars."""
-
-    calls: int = 0
-    pusd: int = 0
 
 
 @dataclass(frozen=True)
