@@ -14,9 +14,12 @@ import pytest
 from tests.control.conftest import snapshot
 from trimtab.access.keys import KeyDirectory, KeyStore, Role
 from trimtab.access.sessions import SessionStore
+from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.console import Console
 from trimtab.console.endpoint import Endpoint, Visitor
 from trimtab.console.gate import Gate, KeyGate, OpenGate
+from trimtab.console.letter_desk import LetterDesk, Redrives
+from trimtab.console.history_desk import HistoryDesk, ToolDrift
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
 from trimtab.console.serving import on_network, serving
@@ -79,6 +82,11 @@ class Scene:
     needs: tuple[Need, ...] = ()
     replicas: Callable[[], Awaitable[Standings]] = no_replicas
     views: SavedViews | None = None
+    alert_desk: AlertDesk | None = None
+    letters: LetterDesk | None = None
+    redrives: Redrives | None = None
+    history: HistoryDesk | None = None
+    drifting: Sequence[ToolDrift] = ()
     judged: list[tuple[str, Any]] = field(default_factory=list)
     """The judgements that came, each with who sent it."""
 
@@ -104,6 +112,11 @@ class Scene:
             replicas=self.replicas,
             views=self.views,
             feedback=take,
+            alert_desk=self.alert_desk,
+            letters=self.letters,
+            redrives=self.redrives,
+            history=self.history,
+            drifting=lambda: self.drifting,
             undeclared=Adopting(self.desk, lambda: self.policy),  # type: ignore[arg-type]  # asks at once
         )
 

@@ -82,6 +82,13 @@ def figure_text(found: Measured, unit: str) -> Markup | str:
     return Markup('{} <span class="ci">({}</span>').format(told, inside) if bracket else told
 
 
+def plain_text(found: Measured, unit: str) -> Markup | str:
+    """A figure without its interval and n, which are on hover."""
+    if found.value is None:
+        return figure_text(found, unit)
+    return Markup('<span title="{}">{}</span>').format(measured_text(found, unit), number(found.value, unit))
+
+
 def first_cause(alert: AlertShown) -> str:
     """The likeliest of what changed."""
     return alert.causes[0].text if alert.causes else ""

@@ -15,6 +15,7 @@ from trimtab.console import format as written
 from trimtab.console.alert_words import figure_text
 from trimtab.console.charts import meter
 from trimtab.console.endpoint import Query
+from trimtab.console.figured import in_unit
 from trimtab.console.marks import Kind, mark
 from trimtab.console.page import Asked, Built, Page, known_tasks
 from trimtab.console.pages.alerts import sees
@@ -23,7 +24,6 @@ from trimtab.console.tables import Column, Table
 from trimtab.policy.watch import AlertRule
 from trimtab.signals.alerts.alert import Measured
 from trimtab.signals.alerts.shown import RuleShown
-from trimtab.signals.alerts.words import number
 
 NONE: Final = Markup(
     "Nothing is watched yet. <code>trimtab init</code> declares a task; its rules exist without writing any."
@@ -33,8 +33,8 @@ NO_RECEIVERS: Final = Markup(
     "<code>[alerts] receivers</code>."
 )
 QUERY: Final = (Query("task", "a task"), Query("sent", "a receiver that a test was sent to"))
-SMALLEST: Final = "0.1 in Cohen's h, at least 0.5 points"
-"""The smallest change of a share, unless told."""
+SMALLEST: Final = "of a share 0.1 in Cohen's h, at least half a point; of numbers a tenth"
+"""The smallest change, unless told."""
 
 
 class RuleLine(Struct, frozen=True):
@@ -110,10 +110,6 @@ def table_of(asked: Asked, lines: Sequence[RuleLine]) -> Table[RuleLine]:
         Column("what", "of", what_of),
         Column("comparison", "comparison", lambda one: one.rule.comparison, comparison),
         Column("severity", "severity", lambda one: one.rule.severity),
-        Column("normal", "normal", lambda one: one.rule.normal, normal, group=learned, numeric=True),
-        Column("n", "from", lambda one: one.rule.n, based_on, unit="observations", group=learned, numeric=True),
-        Column("days", "days", lambda one: one.rule.days, group=learned, numeric=True),
-        Column("smallest", "smallest change", lambda one: one.smallest, smallest, group=learned, numeric=True),
         Column("state", "state", lambda one: state_of(one.rule)[1], lambda one: mark(*state_of(one.rule)), group=now),
         Column(
             "odds",
@@ -126,6 +122,10 @@ def table_of(asked: Asked, lines: Sequence[RuleLine]) -> Table[RuleLine]:
             by=lambda one: near(one.rule),
         ),
         Column("estimate", "if it changed", _estimate, estimate, group=now, numeric=True),
+        Column("normal", "normal", lambda one: one.rule.normal, normal, group=learned, numeric=True),
+        Column("n", "from", lambda one: one.rule.n, based_on, unit="observations", group=learned, numeric=True),
+        Column("days", "over", lambda one: one.rule.days, days, group=learned, numeric=True),
+        Column("smallest", "smallest change", lambda one: one.smallest, smallest, group=learned, numeric=True),
         Column("receivers", "receivers", lambda one: ", ".join(one.rule.receivers), group="Told"),
     )
     return Table("rules", "What is watched", columns, lines, NONE, sort="")
@@ -140,17 +140,22 @@ def what_of(one: RuleLine) -> str:
 def comparison(one: RuleLine) -> str:
     """How it is decided, with the limit where one is declared."""
     rule = one.rule
-    return f"{rule.comparison} {number(rule.limit, rule.unit)}" if rule.limit is not None else rule.comparison
+    return f"{rule.comparison} {in_unit(rule.limit, rule.unit)}" if rule.limit is not None else rule.comparison
 
 
 def normal(one: RuleLine) -> str:
     """What is normal at this hour."""
-    return written.NOTHING if one.rule.normal is None else number(one.rule.normal, one.rule.unit)
+    return written.NOTHING if one.rule.normal is None else in_unit(one.rule.normal, one.rule.unit)
 
 
 def based_on(one: RuleLine) -> str:
     """Of how many observations that was learned."""
     return written.number(one.rule.n) if one.rule.n else written.NOTHING
+
+
+def days(one: RuleLine) -> str:
+    """Over how many days that was learned."""
+    return f"{one.rule.days} d" if one.rule.n else written.NOTHING
 
 
 def smallest(one: RuleLine) -> Markup | str:
@@ -159,8 +164,8 @@ def smallest(one: RuleLine) -> Markup | str:
     if rule.comparison in ("burns", "happens", "below", "above"):
         return written.NOTHING
     if one.smallest is None:
-        word = "h 0.1" if rule.unit == "share" or not rule.unit else "10 %"
-        return Markup('<span title="{}">{}</span>').format(SMALLEST if word == "h 0.1" else "a tenth of it", word)
+        word = {"share": "h 0.1", "": "h 0.1 or 10 %"}.get(rule.unit, "10 %")
+        return Markup('<span title="{}">{}</span>').format(SMALLEST if word != "10 %" else "a tenth of it", word)
     return f"{written.significant(100 * one.smallest)} {'points' if rule.unit == 'share' else '%'}"
 
 

@@ -19,6 +19,7 @@ from trimtab.console.alert_words import (
     figure_value,
     first_cause,
     headline,
+    plain_text,
     severity_mark,
     state_mark,
 )
@@ -148,7 +149,7 @@ def table_of(
             "before",
             "before",
             lambda one: figure_value(one.evidence.before),
-            lambda one: figure_text(one.evidence.before, one.evidence.unit),
+            lambda one: plain_text(one.evidence.before, one.evidence.unit),
             numeric=True,
         ),
         Column(
