@@ -73,7 +73,13 @@ def stray(now_ns: int, bodies: Bodies, count: int = 160) -> Iterator[Settled]:
         )
         yield structs.replace(made, admitted=admitted)
     for number in range(12):
-        made = call(f"few-{number}", now_ns - number * MINUTE_NS - MINUTE_NS, task="(undeclared)", total_s=0.4)
+        made = call(
+            f"few-{number}",
+            now_ns - number * MINUTE_NS - MINUTE_NS,
+            task="(undeclared)",
+            cost=("exact", 10**9),
+            total_s=0.4,
+        )
         yield structs.replace(made, admitted=structs.replace(made.admitted, system_prompt="sha256:" + "f0" * 32))
 
 

@@ -211,9 +211,8 @@ def _goals(draft: Draft, cluster: Cluster) -> None:
         goals["success"] = f"{share_at_least(well.of / well.n, well.n):g}"
         says.append(f"success: {well.of:,} of {well.n:,} calls.")
     if goals:
-        draft.say(
-            f"objective = {inline(goals)}", *says, "Each goal is a little better, as far as so few calls can tell."
-        )
+        says.append("Goals are a little better than what was seen; success only as far as so many calls can show it.")
+        draft.say(f"objective = {inline(goals)}", *says)
 
 
 def _told(micros: float) -> str:

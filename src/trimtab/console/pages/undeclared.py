@@ -34,7 +34,7 @@ SPREADS: Final = {
     "total": "Total time",
 }
 COUNTS: Final = {"keys": "Keys", "asked": "Models asked for", "outcomes": "Outcomes", "surfaces": "Wire formats"}
-MOST_NAMED: Final = 2
+MOST_NAMED: Final = 1
 MOST_PARTS: Final = 10
 NONE: Final = "Every call of this range belongs to a task, as far as there were any; choose a longer range above."
 BARS: Final = (320, 64)
@@ -91,19 +91,18 @@ def table_of(asked: Asked, data: UndeclaredShown) -> Table[ClusterShown]:
     columns: tuple[Column[ClusterShown], ...] = (
         Column("id", "cluster", lambda one: one.id, name_of, place, group=kind),
         Column("calls", "calls", lambda one: one.calls, href=partial(calls_of, asked), group=kind, numeric=True),
+        Column("cost", "cost", lambda one: one.cost_pusd, cost_of, group=kind, numeric=True, says=COST),
         Column("keys", "keys", lambda one: names(one.keys), group=kind),
         Column("asked", "asked for", lambda one: names(one.asked), group=kind),
         Column("prompt", "system prompt", lambda one: one.system_prompt, prompt_of, group=kind),
         Column("tools", "tools", lambda one: one.tools, tools_of, group=kind),
-        spread_column("input", "p50", "request p50", length),
         spread_column("output", "p50", "answer p50", length),
         spread_column("output", "p99", "answer p99", length),
         spread_column("ttft", "p95", "TTFT p95", latency),
         spread_column("total", "p95", "total p95", latency),
-        Column("good", "ok", good, lambda one: written.share(good(one)), group="Whole", numeric=True),
-        Column("cost", "cost", lambda one: one.cost_pusd, cost_of, group="Whole", numeric=True, says=COST),
-        Column("first", "first", lambda one: one.first_ns, partial(when, asked, "first_ns"), group="Whole"),
-        Column("last", "last", lambda one: one.last_ns, partial(when, asked, "last_ns"), group="Whole"),
+        Column("good", "ok", good, lambda one: written.share(good(one)), group="Seen", numeric=True),
+        Column("first", "first", lambda one: one.first_ns, partial(when, asked, "first_ns"), group="Seen"),
+        Column("last", "last", lambda one: one.last_ns, partial(when, asked, "last_ns"), group="Seen"),
     )
     return Table("clusters", "Calls that belong to no task", columns, data.clusters, NONE, place)
 
@@ -117,9 +116,16 @@ def spread_column(measure: str, level: str, head: str, group: str) -> Column[Clu
         return found / MICRO if found is not None and measure in TIMES else found
 
     def show(one: ClusterShown) -> str:
-        return written.duration(value(one)) if measure in TIMES else written.number(value(one))
+        return told(measure, value(one))
 
     return Column(f"{measure}_{level}", head, value, show, group=group, numeric=True)
+
+
+def told(measure: str, value: float | None) -> str:
+    """A time in seconds, or a number of tokens."""
+    if value is None:
+        return written.NOTHING
+    return written.duration(value) if measure in TIMES else written.number(round(value))
 
 
 def name_of(one: ClusterShown) -> Markup:
@@ -131,7 +137,7 @@ def name_of(one: ClusterShown) -> Markup:
 def prompt_of(one: ClusterShown) -> str | Markup:
     """How its system prompt begins, or its digest."""
     if one.begins:
-        return Markup('<span title="{}">{}</span>').format(one.system_prompt, short(one.begins, 44))
+        return Markup('<span title="{}">{}</span>').format(one.system_prompt, short(one.begins, 30))
     return digest_of(one.system_prompt)
 
 
@@ -152,7 +158,7 @@ def names(counted_by: Mapping[str, int]) -> Value:
     """The names counted most."""
     found = [one.name for one in counted(counted_by)]
     more = f" +{len(found) - MOST_NAMED}" if len(found) > MOST_NAMED else ""
-    return ", ".join(short(name, 30) for name in found[:MOST_NAMED]) + more
+    return ", ".join(short(name, 24) for name in found[:MOST_NAMED]) + more
 
 
 def counted(calls: Mapping[str, int]) -> tuple[Count, ...]:
@@ -189,19 +195,16 @@ def picture(name: str, data: ClusterDetail) -> Mapping[str, object]:
     spread = {int(bucket): count for bucket, count in data.histograms[name].items()}
     bins = [(GAMMA ** (bucket - 1), GAMMA**bucket, spread[bucket]) for bucket in sorted(spread)]
     levels = data.cluster.spreads[name]
-    in_time = name in TIMES
 
-    def told(value: float | None) -> str:
-        if value is None:
-            return written.NOTHING
-        return written.duration(value / MICRO) if in_time else written.number(value)
+    def words(value: float | None) -> str:
+        return told(name, value / MICRO if value is not None and name in TIMES else value)
 
     says = f"a histogram of {written.exact(levels.n)} values"
     return {
         "bars": bars(regrouped(bins), says, *BARS),
         "n": levels.n,
-        "ends": (told(bins[0][0]), told(bins[-1][1])),
-        "quantiles": [("p50", told(levels.p50)), ("p95", told(levels.p95)), ("p99", told(levels.p99))],
+        "ends": (words(bins[0][0]), words(bins[-1][1])),
+        "quantiles": [("p50", words(levels.p50)), ("p95", words(levels.p95)), ("p99", words(levels.p99))],
     }
 
 
