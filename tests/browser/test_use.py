@@ -258,3 +258,78 @@ def elsewhere(target: str) -> Iterator[str]:
         thread.start()
         yield f"http://localhost:{server.server_port}/"
         server.shutdown()
+
+
+def test_finding_a_call_by_the_keyboard(opened: Opened) -> None:
+    """`/` takes words, Enter shows the calls that say them, `j` and Enter open one, and Back leads to the list."""
+    page, looked = opened("/")
+    page.keyboard.press("/")
+    page.keyboard.type("broken")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/calls?text=broken")
+    expect(page.get_by_role("list", name="Filters that are on")).to_contain_text("broken")
+    assert page.locator("#calls tbody tr").count() == 1
+    page.locator("main").focus()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/calls/talk-1")
+    expect(page.locator("h1")).to_have_text("Call talk-1")
+    page.go_back()
+    page.get_by_role("link", name="take out").click()
+    page.wait_for_url("**/calls")
+    assert looked.trouble == {}
+
+
+def test_filters_without_javascript(opened: Opened) -> None:
+    """The form narrows the list, pages lead on and back, and a view is kept, opened and deleted, by forms alone."""
+    page, looked = opened("/calls", "operator", java_script_enabled=False)
+    page.get_by_label("task").select_option("route")
+    page.get_by_text("More filters").click()
+    page.get_by_label("total at most, s").fill("1")
+    page.get_by_role("button", name="Show").click()
+    assert set(page.locator("#calls tbody td:nth-child(3)").all_inner_texts()) == {"route"}
+    names = page.locator("#calls tbody td:nth-child(2)")
+    first = names.all_inner_texts()
+    page.get_by_role("link", name="Next page").click()
+    assert not set(names.all_inner_texts()) & set(first)
+    page.get_by_role("link", name="Page before").click()
+    assert names.all_inner_texts() == first
+    page.get_by_label("save this filter as").fill("quick routes")
+    page.get_by_role("button", name="Save").click()
+    page.goto("/calls?range=1h")
+    page.get_by_role("link", name="quick routes").click()
+    page.wait_for_url("**/calls?range=1h&task=route&max_total=1")
+    page.get_by_role("button", name="delete the view quick routes").click()
+    assert page.get_by_role("link", name="quick routes").count() == 0
+    assert looked.trouble == {}
+
+
+def test_a_call_is_judged_and_taken_along(opened: Opened) -> None:
+    """A judgement of the form stands on the page at last; the bytes of the answer come as a file."""
+    page, looked = opened("/calls/talk-2")
+    page.get_by_text("Judge this call").click()
+    page.get_by_label("score").select_option("0")
+    page.get_by_label("label", exact=True).fill("too late")
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url("**/calls/talk-2?given=true#judgements")
+    expect(page.locator("#judgements")).to_contain_text("too late")
+    with page.expect_download() as taken:
+        page.locator("#raw").get_by_role("link", name="Take the bytes along").last.click()
+    assert taken.value.suggested_filename == "response-talk-2.txt"
+    assert looked.trouble == {}
+
+
+def test_a_conversation_is_read(opened: Opened) -> None:
+    """From the list to a conversation, on to one of its calls, and back to the conversation it belongs to."""
+    page, looked = opened("/conversations?task=refund")
+    page.get_by_role("link", name="support/42").click()
+    page.wait_for_url("**/conversations/support%2F42")
+    steps = page.locator("section.step")
+    assert steps.count() == 4
+    expect(steps.nth(2)).to_contain_text("And the shipping?")
+    expect(steps.nth(2)).not_to_contain_text("The cup was broken")
+    steps.nth(2).get_by_role("link").first.click()
+    page.wait_for_url("**/calls/talk-3")
+    page.locator("#belongings").get_by_role("link", name="support/42").click()
+    expect(page.locator("h1")).to_have_text("Conversation support/42")
+    assert looked.trouble == {}
