@@ -107,8 +107,7 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     key = directory.operator_key.read_text
     settings = _settings(orders, directory, in_force.snapshot)
     gateway = msgspec.structs.replace(in_force.snapshot.gateway.listen, port=orders.gateway_port)
-    pool, signers = Pool(clock), Signers(Secrets().read, clock)
-    lock = LockInForce(directory.run, Path(orders.root))
+    pool, signers, lock = Pool(clock), Signers(Secrets().read, clock), LockInForce(directory.run, Path(orders.root))
     watch = _identity_watch(orders, in_force, directory, ReplicaClient(pool, signers), noted)
     tools = _tool_watch(orders, in_force, directory, lock, noted)
     watched = WatchInForce(directory.run).read

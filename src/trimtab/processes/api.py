@@ -72,6 +72,10 @@ class Sources:
 def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
     """The rows of the table."""
     api = Api(sources)
+    return (*_of_the_host(api), *_of_calls(api), *_of_keys(api))
+
+
+def _of_the_host(api: Api) -> tuple[Endpoint, ...]:
     return (
         Endpoint("GET", "/health", "anyone", api.health, "that control runs", answers=Health, query=()),
         Endpoint(
@@ -87,6 +91,11 @@ def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
             answers=Status,
             query=(),
         ),
+    )
+
+
+def _of_calls(api: Api) -> tuple[Endpoint, ...]:
+    return (
         Endpoint(
             "GET",
             "/api/calls",
@@ -135,6 +144,11 @@ def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
             answers=Seen,
             query=(TASK, SINCE),
         ),
+    )
+
+
+def _of_keys(api: Api) -> tuple[Endpoint, ...]:
+    return (
         Endpoint("GET", "/api/keys", "admin", api.list_keys, "all keys", whole=True, answers=Keys, query=()),
         Endpoint(
             "POST",

@@ -41,8 +41,12 @@ class Dropped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def dead_endpoints(undertaker: Undertaker, clock: Clock) -> tuple[Endpoint, ...]:
-    """The rows of the table of routes."""
+    """The rows of the table of routes; the row that takes any id comes last."""
+    listed, show = _looking(undertaker, clock)
+    return (listed, *_acting(undertaker), show)
 
+
+def _looking(undertaker: Undertaker, clock: Clock) -> tuple[Endpoint, Endpoint]:
     async def listed(request: Request) -> Response:
         """The letters: ?task=&model=&cause=&since=&limit=."""
         visitor = visitor_of(request)
@@ -61,6 +65,13 @@ def dead_endpoints(undertaker: Undertaker, clock: Clock) -> tuple[Endpoint, ...]
         """One letter with its request."""
         return json_answer(await _seen(undertaker, visitor_of(request), request.path_params["id"]))
 
+    return (
+        Endpoint("GET", "/api/dead", "viewer", listed, "dead letters, newest first", answers=Listed, query=QUERY),
+        Endpoint("GET", "/api/dead/{id:path}", "viewer", show, "one letter with its request", answers=Shown, query=()),
+    )
+
+
+def _acting(undertaker: Undertaker) -> tuple[Endpoint, ...]:
     async def redrive(request: Request) -> Response:
         """Re-drives one letter and tells what became of it."""
         letter: str = request.path_params["id"]
@@ -83,7 +94,6 @@ def dead_endpoints(undertaker: Undertaker, clock: Clock) -> tuple[Endpoint, ...]
         return json_answer(Dropped(await undertaker.drop(named.ids)))
 
     return (
-        Endpoint("GET", "/api/dead", "viewer", listed, "dead letters, newest first", answers=Listed, query=QUERY),
         Endpoint(
             "POST",
             "/api/dead/drop",
@@ -105,7 +115,6 @@ def dead_endpoints(undertaker: Undertaker, clock: Clock) -> tuple[Endpoint, ...]
             answers=Redriven,
             query=(),
         ),
-        Endpoint("GET", "/api/dead/{id:path}", "viewer", show, "one letter with its request", answers=Shown, query=()),
     )
 
 
