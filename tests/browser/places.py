@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.console.past import NEW_LOCK, OLD_LOCK, OLD_PROMPT
 from tests.console.straying import FEW, SORTING
 
 PLACES: Final[dict[str, dict[str, str]]] = {
     "task": {"task": "extract"},
     "call": {"call": "talk-3"},
+    "prompt": {"task": "extract"},
+    "lock": {"lock": NEW_LOCK},
     "conversation": {"conversation": "support/42"},
     "undeclared_cluster": {"cluster": SORTING},
 }
@@ -25,6 +28,9 @@ FURTHER: Final[tuple[str, ...]] = (
     "/calls/extract-5-0",
     "/conversations?task=refund",
     f"/undeclared/{FEW}",
+    f"/prompts/extract?b={OLD_PROMPT}",
+    "/prompts/refund",
+    f"/prompts/locks/{OLD_LOCK}",
     "/?range=28d",
     "/?from=2020-01-01T00:00Z&to=2020-01-02T00:00Z",
 )

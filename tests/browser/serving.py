@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.console import alarms
+from tests.console.past import project
 from tests.console.saying import Bodies, chunked, talk
 from tests.console.seeding import day, hostile
 from tests.console.straying import stray, straying
@@ -38,6 +39,7 @@ from trimtab.processes.desk import Chore, Desk, Stores
 from trimtab.processes.feedback import Judging
 from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.pages import shown_alerts
+from trimtab.processes.project_history import ProjectHistory
 from trimtab.processes.resend import Sent
 from trimtab.record.events import Event
 from trimtab.store.ingest import Ingest, Observer
@@ -104,6 +106,7 @@ async def serve(directory: Path) -> None:
             alerts=shown_alerts(at_work),
             alert_pages=AlertPages(at_work, outbox),
             desk_works=(ready,),
+            history=ProjectHistory(project(directory / "past"), directory / "run", clock),
         )
         obeying = asyncio.ensure_future(obey(put, stop))
         await serve_control(settings, parts, stop, lambda: None)

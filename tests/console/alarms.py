@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from tests.console.past import NEW_LOCK, NEW_PROMPT, OLD_LOCK, OLD_PROMPT
 from tests.control.alerting import MODEL, declared
 from trimtab.clock import Clock
 from trimtab.database.migrate import open_state
@@ -57,12 +58,12 @@ def alert_desk(at_work: AlertWatch, outbox: Outbox) -> AlertPages:
     return AlertPages(at_work, outbox)
 
 
-def alerts(now_ns: int, worst: Sequence[str] = (), prompt: str = "3f2a" * 16, before: str = "77cc" * 16) -> list[Alert]:
+def alerts(now_ns: int, worst: Sequence[str] = (), prompt: str = NEW_PROMPT, before: str = OLD_PROMPT) -> list[Alert]:
     """One alert of each kind: open with a cause, acknowledged of another task, of the host, over, and held back."""
     began = now_ns - 70 * MINUTE_NS
     causes = (
         WhatChanged("prompt", "extract", began, before, prompt, "", 1.0),
-        WhatChanged("lock", "test", began, before, prompt, "prompt extract: 2 sentences changed"),
+        WhatChanged("lock", "test", began, OLD_LOCK, NEW_LOCK, "prompt extract: 2 sentences changed"),
     )
     fell = Evidence(
         "falls", "share", "", Measured(0.991, 9000, 0.989, 0.993), Measured(0.934, 412, 0.91, 0.952), 5.2e4, 4.3e4

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import structs
 
+from tests.console.past import NEW_LOCK, NEW_PROMPT, NEW_SYSTEM, OLD_LOCK, OLD_PROMPT, prompt_of
 from tests.control.conftest import snapshot
 from tests.store.samples import SECOND_NS, call
 from trimtab.declare.project import Goal, Objective
@@ -19,8 +20,6 @@ from trimtab.store.readings import Reading
 from trimtab.store.telemetry import Batch
 
 MINUTE_NS = 60 * SECOND_NS
-OLD_LOCK, NEW_LOCK = "aa11" * 16, "3f2a" * 16
-OLD_PROMPT, NEW_PROMPT = "77cc" * 16, "3f2a" * 16
 BROKE_MINUTES_AGO = 70
 
 HOSTILE = (
@@ -183,7 +182,7 @@ def policy() -> Snapshot:
     route = made.tasks["route"]
     tasks = {
         "route": route,
-        "extract": structs.replace(route, name="extract", models=("small", "large")),
+        "extract": structs.replace(route, name="extract", models=("small", "large"), prompt=prompt_of(NEW_SYSTEM)),
         "refund": structs.replace(route, name="refund", owner="money"),
         "idle": structs.replace(route, name="idle", objective=Objective()),
     }
