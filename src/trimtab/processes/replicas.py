@@ -71,7 +71,8 @@ def read_gaps(telemetry: Telemetry, now_ns: int, window_s: int) -> tuple[Gap, ..
     if since_ns >= until_ns or not covered:
         return ()
     seen: dict[str, list[Slice]] = {}
-    for one in telemetry.slices(SliceQuery(since_ns, until_ns, by="replica")):
+    query_of_calls = SliceQuery(since_ns, until_ns, by="replica", across=True, spreads=("ttft", "tpot"))
+    for one in telemetry.slices(query_of_calls):
         seen.setdefault(one.value, []).append(one)
     window = (until_ns - since_ns) / 1e9
     return tuple(gap(url, window, engine_side(told[url]), calls_side(seen.get(url, ()))) for url in covered)
