@@ -18,8 +18,8 @@ from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.console import Console
 from trimtab.console.endpoint import Endpoint, Visitor
 from trimtab.console.gate import Gate, KeyGate, OpenGate
-from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.history_desk import HistoryDesk, ToolDrift
+from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
 from trimtab.console.serving import on_network, serving
@@ -84,6 +84,8 @@ class Scene:
     views: SavedViews | None = None
     alert_desk: AlertDesk | None = None
     letters: LetterDesk | None = None
+    found: Callable[[int, int], Awaitable[Sequence[AlertShown]]] | None = None
+    """What gives alerts, where that is not `alerts`."""
     redrives: Redrives | None = None
     history: HistoryDesk | None = None
     drifting: Sequence[ToolDrift] = ()
@@ -107,7 +109,7 @@ class Scene:
             asker=Asker(self.desk, self.clock),
             policy=lambda: self.policy,
             dead=lambda: self.tallies,
-            alerts=alerts,
+            alerts=self.found or alerts,
             needs=needs,
             replicas=self.replicas,
             views=self.views,

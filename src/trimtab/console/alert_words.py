@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -109,11 +110,12 @@ def odds_text(alert: AlertShown) -> str:
 def cause_href(asked: Asked, alert: AlertShown, cause: Cause) -> str:
     """Where somebody sees what changed: its page, or else the calls that have it."""
     match cause.kind:
-        case "prompt" | "lock" | "model" | "replica":
-            if not cause.after:
-                return ""
-            known = asked.to("/prompts", task=alert.task) if cause.kind in ("prompt", "lock") else ""
-            return known or asked.calls(task=alert.task, **{cause.kind: cause.after})
+        case "prompt" if alert.task:
+            return asked.to(f"/prompts/{quote(alert.task, safe='')}", a=cause.before, b=cause.after)
+        case "lock" if cause.after:
+            return asked.to(f"/prompts/locks/{quote(cause.after, safe='')}", against=cause.before)
+        case "model" | "replica" if cause.after:
+            return asked.calls(task=alert.task, **{cause.kind: cause.after})
         case "model_identity":
             return asked.to("/replicas") if not asked.tasks else ""
         case "inputs":
