@@ -1,4 +1,4 @@
-"""Dead letters in control: taken from the records, shown, sent again, dropped, over the owner's socket alone."""
+"""Dead letters in control: taken from the records, shown, sent again, dropped, and by whom."""
 
 from __future__ import annotations
 
@@ -225,14 +225,34 @@ async def test_damaged_records_whose_file_is_gone(scene: Scene) -> None:
     assert (await asked(scene, "/api/dead/drop", method="POST", body=body)).json() == {"ids": [SEGMENT]}
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/api/dead"), ("GET", "/api/dead/c1"), ("POST", "/api/dead/c1/redrive"), ("POST", "/api/dead/drop")],
-)
-async def test_nothing_of_it_is_on_the_network(scene: Scene, method: str, path: str) -> None:
-    """The routes show requests and spend money, so that no client's key opens them."""
-    for app in (scene.tcp, scene.open_tcp):
-        assert (await ask(app, path, method=method, key=scene.secret())).status == 404
+LOOKING, ACTING = ["/api/dead", "/api/dead/c1"], ["/api/dead/c1/redrive", "/api/dead/drop"]
+
+
+async def test_who_may_see_and_spend(scene: Scene) -> None:
+    """A client's key opens none of it, a viewer's shows letters, and only an operator's spends money on them."""
+    scene.gateway.answers = [ARRIVED]
+    await ingested(scene, dead("c1"))
+    for role in ("client", "viewer", "operator"):
+        key = scene.secret(role=role)
+        seen = [(await ask(scene.tcp, path, key=key)).status for path in LOOKING]
+        assert seen == ([403, 403] if role == "client" else [200, 200])
+        acted = [(await ask(scene.tcp, path, method="POST", key=key)).status for path in ACTING]
+        assert acted == ([200, 400] if role == "operator" else [403, 403])
+
+
+async def test_a_key_for_some_tasks_has_only_their_letters(scene: Scene) -> None:
+    """Letters of other tasks are not listed or counted for it, nor shown, sent again or dropped."""
+    await ingested(scene, dead("c1"), dead("c2", task="extract"))
+    key = scene.secret("extract", role="operator")
+    listed = (await ask(scene.tcp, "/api/dead", key=key)).json()
+    assert [one["id"] for one in listed["letters"]] == ["c2"]
+    assert [one["task"] for one in listed["tally"]] == ["extract"]
+    assert (await ask(scene.tcp, "/api/dead?task=route", key=key)).status == 403
+    assert (await ask(scene.tcp, "/api/dead/c1", key=key)).status == 404
+    assert (await ask(scene.tcp, "/api/dead/c1/redrive", method="POST", key=key)).status == 404
+    drop = b'{"ids": ["c2", "c1"]}'
+    assert (await ask(scene.tcp, "/api/dead/drop", method="POST", key=key, body=drop)).status == 404
+    assert (await ask(scene.tcp, "/api/dead/c2", key=key)).status == 200
 
 
 async def test_while_telemetry_is_not_open(scene: Scene, closed_desk: Desk) -> None:
