@@ -16,7 +16,8 @@ LEAST_ANSWERS: Final = 20
 MAX_DEPTH: Final = 8
 MAX_FIELDS: Final = 40
 """An object with more different fields is a map, whose keys are data."""
-MAX_ITEMS: Final = 50
+MAX_ITEMS: Final = 200
+"""Of an array that is longer nothing is said of its items."""
 MOST_VALUES: Final = 8
 LEAST_SEEN: Final = 5
 """How often each value of an enum was seen."""
@@ -83,10 +84,10 @@ class _Place:
             self.fields.setdefault(name, _Place()).add(inner, depth - 1)
 
     def _add_items(self, values: list[Any], depth: int) -> None:
-        if depth <= 1:
+        if depth <= 1 or len(values) > MAX_ITEMS:
             self.is_cut = self.is_cut or bool(values)
             return
-        for one in values[:MAX_ITEMS]:
+        for one in values:
             self.items = self.items or _Place()
             self.items.add(one, depth - 1)
 
