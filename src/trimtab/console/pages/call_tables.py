@@ -12,6 +12,7 @@ from trimtab.console import format as written
 from trimtab.console.charts import meter
 from trimtab.console.marks import TOOL_OUTCOMES, mark, outcome_mark
 from trimtab.console.page import Asked
+from trimtab.console.pages.call_facts import around
 from trimtab.console.pages.calls import cost, when
 from trimtab.console.tables import Column, Table
 from trimtab.console.text import short, shown
@@ -47,7 +48,7 @@ def tables_of(
 ) -> tuple[Table[Any], ...]:
     """All of them."""
     return (
-        attempt_table(asked, attempts, NOT_STORED if call.attempts else NO_ATTEMPT),
+        attempt_table(asked, call, attempts, NOT_STORED if call.attempts else NO_ATTEMPT),
         token_table(call),
         outcome_table(call.tool_outcomes),
         result_table(call.tool_results),
@@ -56,7 +57,7 @@ def tables_of(
     )
 
 
-def attempt_table(asked: Asked, attempts: Sequence[Attempt], none: str) -> Table[Attempt]:
+def attempt_table(asked: Asked, call: Settled, attempts: Sequence[Attempt], none: str) -> Table[Attempt]:
     """One row for each try."""
 
     def seconds(key: str, head: str, says: str) -> Column[Attempt]:
@@ -72,7 +73,9 @@ def attempt_table(asked: Asked, attempts: Sequence[Attempt], none: str) -> Table
     columns: tuple[Column[Attempt], ...] = (
         Column("number", "try", lambda one: one.number),
         Column("model", "model", lambda one: one.model),
-        Column("replica", "replica", lambda one: one.replica, href=lambda one: asked.calls(replica=one.replica)),
+        Column(
+            "replica", "replica", lambda one: one.replica, href=lambda one: around(asked, call, replica=one.replica)
+        ),
         Column("cause", "ended", lambda one: one.cause, lambda one: outcome_mark(one.cause)),
         Column("status", "status", lambda one: one.status or None, numeric=True),
         seconds("connect", "connect", "Until the connection stood; nothing where one was used again."),
