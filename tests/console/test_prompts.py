@@ -29,6 +29,7 @@ from tests.store.samples import MINUTE_NS, call
 from trimtab.console.parts import Standings
 from trimtab.processes.inforce import Drift, Standing
 from trimtab.processes.project_history import ProjectHistory
+from trimtab.record.events import Change
 from trimtab.signals.engine.standing import ReplicaStanding
 
 STRANGE = "ee" * 32
@@ -243,6 +244,14 @@ async def test_a_key_for_some_tasks(past: Scene, tmp_path: Path) -> None:
     assert (lock["entries"], lock["hidden"], lock["count"]) == ([], 2, 0)
     mine = await data(past, f"/prompts/locks/{NEW_LOCK}", past.session("viewer", "extract"))
     assert [one["key"] for one in mine["entries"]] == ["prompts/extract", "sampling/extract"]
+
+
+async def test_a_change_of_the_lock_leads_to_what_it_changed(past: Scene) -> None:
+    """The mark on the time axis of a task, and of all of them, is a link to the lock's page."""
+    past.put(Change(past.clock.wall_ns() - 20 * MINUTE_NS, "lock", "test", OLD_LOCK, NEW_LOCK, "ana", "a prompt"))
+    for place_of in ("/", "/tasks/extract"):
+        html = (await page(past, place_of)).text
+        assert f'href="/prompts/locks/{NEW_LOCK}?against={OLD_LOCK}"' in html
 
 
 async def test_without_git_and_lock(scene: Scene, tmp_path: Path) -> None:

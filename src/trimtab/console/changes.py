@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from trimtab.console.charts import Mark
 from trimtab.console.format import digest
+from trimtab.console.page import Asked
 from trimtab.console.text import short
 from trimtab.record.events import Change
 
+DIGEST: Final = re.compile("[0-9a-f]{64}")
 MOST: Final = 200
 """Changes of a range that are shown, the latest."""
 SWITCH_NS: Final = 5_000_000_000
@@ -44,8 +47,11 @@ def words_of(change: Change, *, whole: bool = True) -> str:
     return f"{words}{f': {detail}' if detail else ''}{by}"
 
 
-def marks_of(changes: Sequence[Change], *, whole: bool = True) -> tuple[Mark, ...]:
-    """The marks of changes, the first first; a switch of the policy that a lock explains is left to the lock."""
+def marks_of(changes: Sequence[Change], *, whole: bool = True, asked: Asked | None = None) -> tuple[Mark, ...]:
+    """The marks of changes, the first first; a switch of the policy that a lock explains is left to the lock.
+
+    With `asked` that of a lock leads to the page of what the lock changed.
+    """
     locks = [change.at_ns for change in changes if change.kind == "lock"]
     shown = [
         change
@@ -53,5 +59,13 @@ def marks_of(changes: Sequence[Change], *, whole: bool = True) -> tuple[Mark, ..
         if change.kind != "snapshot" or not any(abs(at - change.at_ns) <= SWITCH_NS for at in locks)
     ]
     return tuple(
-        Mark(change.at_ns, words_of(change, whole=whole)) for change in sorted(shown, key=lambda one: one.at_ns)
+        Mark(change.at_ns, words_of(change, whole=whole), href=_place(change, asked))
+        for change in sorted(shown, key=lambda one: one.at_ns)
     )
+
+
+def _place(change: Change, asked: Asked | None) -> str:
+    if asked is None or change.kind != "lock" or not DIGEST.fullmatch(change.after):
+        return ""
+    against = change.before if DIGEST.fullmatch(change.before) else ""
+    return asked.to(f"/prompts/locks/{change.after}", against=against)

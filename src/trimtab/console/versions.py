@@ -24,7 +24,7 @@ VERSION: Final = (
     *("parse_rate", "tool_validity", "completion", "output_length", "cut_share", "cost_per_call"),
     *("availability", "ttft", "tpot", "total"),
 )
-SHORT: Final = 12
+SHORT: Final = 8
 SECOND_NS: Final = 1_000_000_000
 MOST_DIGITS: Final = 64
 FEWEST_DIGITS: Final = 8

@@ -115,7 +115,7 @@ def chart_of(asked: Asked, alert: AlertShown, rule: AlertRule | None, around: Ar
         [one.high if one is not None else None for one in found],
     )
     began = Mark(alert.began_ns, "likely began", "alert")
-    marks = (*marks_of(around.changes, whole=not asked.tasks), began)
+    marks = (*marks_of(around.changes, whole=not asked.tasks, asked=asked), began)
     title = alert.signal.replace("_", " ") + (f" of {alert.field}" if alert.field else "")
     what = f" ({alert.evidence.what})" if alert.evidence.what else ""
     return Chart(

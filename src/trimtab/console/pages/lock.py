@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, cast
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from trimtab.console.page import Asked, Built, Page
 from trimtab.console.pages.prompts import OfLock, by_lock_table, lock_place, prompt_place
 from trimtab.console.parts import Parts, Stores
 from trimtab.console.tables import Table
-from trimtab.console.versions import cells_of, chosen, minutes
+from trimtab.console.versions import FEWEST_DIGITS, cells_of, chosen, minutes
 from trimtab.console.window import Window
 from trimtab.lock.history import OF_TASKS
 from trimtab.lock.lock_history import EntryChange, KnownLock, LockChange, LockHistory
@@ -55,9 +56,7 @@ async def build(asked: Asked, parts: Parts) -> Built[LockPage]:
         history = await parts.history.locks()
     found = await parts.asker.figures(("lock", window, asked.tasks), partial(find, window, asked.tasks))
     ids = [*(one.lock_id for one in history.locks), *(use.lock for use in found.uses if use.lock)]
-    lock = chosen(asked.path["lock"], ids, "lock")
-    if lock not in ids:
-        raise HTTPException(404, f"there is no lock {lock[:16]} here; /prompts lists those of a range")
+    lock = lock_of(asked.path["lock"], ids)
     against = chosen(asked.query["against"], ids, "against") if asked.query.get("against") else ""
     change = await parts.history.change(lock, against) if parts.history is not None else None
     seen, hidden = entries_of(asked, change)
@@ -76,8 +75,17 @@ async def build(asked: Asked, parts: Parts) -> Built[LockPage]:
         "subject": known.commit.subject if known is not None and known.commit is not None and not asked.tasks else "",
         "calls": asked.calls(lock=lock),
     }
-    table = by_lock_table(asked, rows)
+    caption = "How tasks did under both" if data.before else "How tasks did under it"
+    table = replace(by_lock_table(asked, rows), caption=caption)
     return Built(data, cast("tuple[Table[object], ...]", (table,)), title=f"Lock {lock[:12]}", extra=extra)
+
+
+def lock_of(given: str, ids: Sequence[str]) -> str:
+    """The lock of an id or of its beginning; raises 404."""
+    found = next((one for one in ids if len(given) >= FEWEST_DIGITS and one.startswith(given)), None)
+    if found is None:
+        raise HTTPException(404, f"there is no lock {given[:16]} here; /prompts lists those of a range")
+    return found
 
 
 def find(window: Window, tasks: tuple[str, ...], stores: Stores) -> Found:

@@ -115,7 +115,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Overview]:
     alerts = await alerts_of(asked, parts)
     needs = (*await needs_of(asked, parts, alerts), *undeclared_needs(asked, found.cells))
     rows = rows_of(found.cells, known_tasks(parts.policy(), asked.visitor), alerts, queues(parts))
-    marks = (*marks_of(found.changes, whole=not asked.tasks), *alert_marks(asked, alerts))
+    marks = (*marks_of(found.changes, whole=not asked.tasks, asked=asked), *alert_marks(asked, alerts))
     data = Overview(
         window.since_ns,
         window.until_ns,

@@ -179,7 +179,7 @@ def versions_table(asked: Asked, task: str, rows: Sequence[VersionShown]) -> Tab
     columns: tuple[Column[VersionShown], ...] = (
         Column("prompt", "version", lambda row: row.value, _name, here),
         *commit_columns(lambda row: row.commit, asked.zone, asked.now_ns),
-        Column("subject", "message", _subject, lambda row: short(_subject(row), 60)),
+        Column("subject", "message", _subject, lambda row: short(_subject(row), 40)),
         Column(
             "lock",
             "first in lock",

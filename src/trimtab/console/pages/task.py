@@ -85,7 +85,7 @@ async def build(asked: Asked, parts: Parts) -> Built[TaskPage]:
         raise missing(name)
     alerts = await alerts_of(asked, parts, name)
     needs = await needs_of(asked, parts, alerts, name)
-    marks = (*marks_of(found.changes, whole=not asked.tasks), *alert_marks(asked, alerts))
+    marks = (*marks_of(found.changes, whole=not asked.tasks, asked=asked), *alert_marks(asked, alerts))
     marks = tuple(sorted(marks, key=lambda one: one.at_ns))
     data = TaskPage(
         name,
