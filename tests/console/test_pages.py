@@ -289,7 +289,7 @@ async def test_hostile_texts_are_texts(seeded: Scene, target: str) -> None:
 async def test_telemetry_that_is_down_is_told_on_a_page(scene: Scene, target: str) -> None:
     """A page whose figures cannot be had says so, with the status and what to do; as JSON in the API's own shape."""
     scene.desk.down = True
-    answer = await seen(scene, target)
+    answer = await ask(scene.app(), target, headers={"cookie": scene.session()})
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert "Not at the moment" in text_of(answer)
     as_json = await seen(scene, f"{target}?format=json")

@@ -127,7 +127,6 @@ class Console:
             form = request.query_params.get("format", "html")
             if form not in FORMATS:
                 raise InvalidRequest(detail=f"?format={form[:40]} is none of {', '.join(FORMATS)}")
-            request.scope["trimtab.page"] = form == "html"
             built: Built[Any] = await page.build(asked, self.parts)
             sort = request.query_params.get("sort", "")
             tables = {table.name: table.sorted_as(sort) for table in built.tables}

@@ -41,23 +41,22 @@ could not be told from those of other sites. No other site gets a referrer under
 """
 
 
-def serving(
-    table: Sequence[Endpoint], gate: Gate, *, shown: Shown | None = None, hosts: Sequence[str] = ()
-) -> Starlette:
+def serving(table: Sequence[Endpoint], gate: Gate, *, shown: Shown | None = None, hosts: Sequence[str] = ()) -> ASGIApp:
     """The app that serves a table. `hosts`, if any, are the only names it answers under."""
     limits = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))] if hosts else []
-    return Starlette(
+    app = Starlette(
         routes=[guarded(endpoint, gate) for endpoint in table],
-        middleware=[Middleware(SameHeaders), *limits, Middleware(BoundedBody)],
+        middleware=[*limits, Middleware(BoundedBody)],
         exception_handlers=handlers(shown),
     )
+    return SameHeaders(app)
 
 
 def guarded(endpoint: Endpoint, gate: Gate) -> Route:
     """The route of one endpoint: who asks, what is asked, then the answer."""
 
     async def handle(request: Request) -> Response:
-        request.scope[PAGE] = endpoint.page
+        request.scope[PAGE] = endpoint.page and _wants_html(request)
         visitor = await admit(gate, endpoint, request)
         if visitor is not None:
             request.state.visitor = visitor
@@ -78,8 +77,13 @@ def on_network(table: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     return tuple(endpoint for endpoint in table if endpoint.least != "owner")
 
 
+def _wants_html(request: Request) -> bool:
+    """Whether a person is there to see a page: programs bear a key, or ask for another format."""
+    return "authorization" not in request.headers and request.query_params.get("format", "html") == "html"
+
+
 class SameHeaders:
-    """Puts `HEADERS` on every answer."""
+    """Puts `HEADERS` on every answer, those of failures nobody thought of too: it is around all else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
@@ -256,7 +256,7 @@ def _replica_sources(parts: ControlParts) -> ReplicaSources:
     return ReplicaSources(parts.snapshot, parts.board, parts.engines, parts.identity)
 
 
-def _listener(app: Starlette, listen: Listen | None = None) -> Listener:
+def _listener(app: ASGIApp, listen: Listen | None = None) -> Listener:
     tls = listen.tls if listen is not None else None
     config = uvicorn.Config(
         app,

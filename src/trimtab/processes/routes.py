@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from trimtab import __version__
 from trimtab.console.console import Console
@@ -34,12 +34,12 @@ class Site:
     hosts: tuple[str, ...] = ()
 
     @property
-    def network(self) -> Starlette:
+    def network(self) -> ASGIApp:
         """The app for `[control] listen`."""
         return serving(on_network(self.table), self.gate, shown=self.console.problem, hosts=self.hosts)
 
     @property
-    def socket(self) -> Starlette:
+    def socket(self) -> ASGIApp:
         """The app for the unix socket of the data directory's owner."""
         return serving(on_socket(self.table), OwnerGate())
 
