@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from trimtab.cli.signals_text import number, overview, signals_text
+from trimtab.signals.calibration import ReliabilityBin, ReliabilityShown
 from trimtab.signals.catalogue import BY_NAME
 from trimtab.signals.figure import Cell, Compared, Figure, Figures, Gauge, Part, Quantile
 from trimtab.signals.objectives import Burn, ObjectiveFigure
@@ -41,6 +43,24 @@ GOAL = ObjectiveFigure(
 CELLS = (Cell("extract", "", 0, 412, (PARSE, TTFT, TOOLS, COST)), Cell(HOSTILE, "", 0, 1, ()))
 GAUGES = (Gauge("queue_depth", "extract", "small http://a", 3.0), Gauge("queue_depth", "other", "x http://b", 9.0))
 TOLD = Told(Figures(0, 60_000_000_000, "task", 0, CELLS, GAUGES), (GOAL,))
+
+
+SURE = ReliabilityShown(
+    "extract",
+    "/label\x1b",
+    5,
+    0.8,
+    0.9,
+    0.125,
+    0.01,
+    0.4,
+    0.17,
+    0.0,
+    0.5,
+    60.0,
+    3600.0,
+    (ReliabilityBin(0.9, 0.95, 5, 4, 0.8, 0.376, 0.964),),
+)
 
 
 def shown(what: object, width: int = 160) -> str:
@@ -106,3 +126,15 @@ def test_nothing() -> None:
     """A window without calls is a sentence that says what to do."""
     empty = Told(Figures(0, 1, "task", 0, ()))
     assert "no calls in this window" in shown(signals_text(empty, whole_tasks=False, width=100))
+
+
+def test_the_reliability_of_confidences() -> None:
+    """Both errors with their intervals, how late labels came, and a line for each bin, of that task alone."""
+    lines = shown(signals_text(replace(TOLD, reliability=(SURE,)), whole_tasks=True, width=160)).splitlines()
+    told = next(line for line in lines if "calibration" in line)
+    assert "expected error 0.125 (0.01-0.4), Brier 0.17 (0-0.5), n 5" in told
+    assert "half of the labels came within 1 min, 95 % within 1 h" in told
+    assert "\x1b" not in told
+    [row] = [line.split() for line in lines if line.strip().startswith("0.90-0.95")]
+    assert row == ["0.90-0.95", "80", "%", "(37.6-96.4)", "5"]
+    assert sum("0.90-0.95" in line for line in lines) == 1

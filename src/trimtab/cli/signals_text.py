@@ -9,9 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.dead_text import age_text
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.numbers import NONE, milliseconds, percent, three_digits, whole
 from trimtab.reports.window import clock_text
+from trimtab.signals.calibration import ReliabilityShown
 from trimtab.signals.catalogue import BY_NAME, SIGNALS
 from trimtab.signals.figure import Cell, Figure, Figures, Gauge
 from trimtab.signals.objectives import ObjectiveFigure
@@ -132,6 +134,9 @@ def _task(cell: Cell, told: Told, width: int) -> Iterator[RenderableType]:
     else:
         yield from (left, right)
     yield from _goals(one for one in told.objectives if one.task == cell.task)
+    for reliability in told.reliability:
+        if reliability.task == cell.task and not cell.value:
+            yield reliability_text(reliability)
     yield from _gauges(told.figures.gauges, cell.task)
 
 
@@ -174,6 +179,31 @@ def _rows(signal: Signal, figure: Figure) -> Iterator[tuple[Text, str, str, Text
         return
     told = f"{number(signal, figure.value)} {_interval(signal, figure)}".strip()
     yield name, told, whole(figure.n), _before(signal, figure)
+
+
+def reliability_text(found: ReliabilityShown) -> RenderableType:
+    """Whether answers given with a confidence are right as often: both errors, and the share that was right by bin."""
+    lag = (
+        f"; half of the labels came within {_age(found.lag_p50_s)}, 95 % within {_age(found.lag_p95_s)}"
+        if found.lag_p50_s is not None and found.lag_p95_s is not None
+        else ""
+    )
+    errors = (
+        f"calibration {found.field or 'of the whole answer'}: expected error {three_digits(found.ece)} "
+        f"({three_digits(found.ece_low)}-{three_digits(found.ece_high)}), Brier {three_digits(found.brier)} "
+        f"({three_digits(found.brier_low)}-{three_digits(found.brier_high)}), n {whole(found.n)}{lag}"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("confidence", "right", "n"):
+        table.add_column(head, justify="right")
+    for one in found.bins:
+        share = f"{percent(one.share)} % ({percent(one.below)}-{percent(one.above)})"
+        table.add_row(f"{one.low:.2f}-{one.high:.2f}", share, whole(one.n))
+    return Group(Text(plain_text(errors).plain), table)
+
+
+def _age(seconds: float) -> str:
+    return age_text(round(seconds * 1e9))
 
 
 def _before(signal: Signal, figure: Figure) -> Text:

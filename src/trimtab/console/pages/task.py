@@ -14,7 +14,7 @@ from trimtab.console.changes import MOST, marks_of
 from trimtab.console.endpoint import Query
 from trimtab.console.needs import alert_marks, alerts_of, needs_of
 from trimtab.console.page import Asked, Built, Page
-from trimtab.console.pages import task_charts, task_tables
+from trimtab.console.pages import task_charts, task_reliability, task_tables
 from trimtab.console.pages.overview import Happening, Waiting
 from trimtab.console.parts import Parts, Stores
 from trimtab.console.tables import Table
@@ -22,6 +22,7 @@ from trimtab.console.window import Window
 from trimtab.errors import InvalidRequest
 from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.record.events import Change
+from trimtab.signals.calibration import ReliabilityShown, reliability_of
 from trimtab.signals.catalogue import SIGNALS
 from trimtab.signals.figure import Cell
 from trimtab.signals.figures import FigureQuery, figures
@@ -58,6 +59,7 @@ class TaskPage(Struct, frozen=True):
     cells: tuple[Cell, ...]
     objectives: tuple[ObjectiveFigure, ...]
     changes: tuple[Happening, ...]
+    reliability: tuple[ReliabilityShown, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Found:
     window: Window
     goals: tuple[ObjectiveFigure, ...]
     changes: tuple[Change, ...]
+    reliability: tuple[ReliabilityShown, ...] = ()
 
 
 async def build(asked: Asked, parts: Parts) -> Built[TaskPage]:
@@ -101,6 +104,7 @@ async def build(asked: Asked, parts: Parts) -> Built[TaskPage]:
         found.cells,
         found.goals,
         tuple(Happening(mark.at_ns, mark.kind, mark.words) for mark in marks),
+        found.reliability,
     )
     tabs = [(word, asked.here(by=value, sort=None), value == view) for value, word in VIEWS.items()]
     said = task_tables.said(found.cells[0]) if view == "answers" and found.cells else []
@@ -120,7 +124,8 @@ def find(window: Window, name: str, view: str, policy: Snapshot, now_ns: int, st
     telemetry, place = stores.telemetry, (window.since_ns, window.until_ns, (name,))
     changes = telemetry.changes(window.since_ns, window.until_ns, MOST)
     if view == "answers":
-        return Found(figures(telemetry, FigureQuery(*place, SAYS)).cells, (), window, (), changes)
+        reliability = reliability_of(telemetry, *place)
+        return Found(figures(telemetry, FigureQuery(*place, SAYS)).cells, (), window, (), changes, reliability)
     if view in get_args(Dimension):
         by = cast(Dimension, view)
         cells = figures(telemetry, FigureQuery(*place, task_tables.VERSION, by, before=False)).cells
@@ -135,7 +140,11 @@ def tables_of(asked: Asked, data: TaskPage, task: TaskPolicy | None) -> tuple[Ta
     """The tables of one view."""
     tables: Sequence[object]
     if data.by == "answers":
-        tables = (task_tables.fields(asked, data.cells),)
+        tables = (
+            task_tables.fields(asked, data.cells),
+            task_reliability.errors(asked, data.task, data.reliability),
+            task_reliability.bins(data.reliability),
+        )
     elif data.by:
         tables = (task_tables.versions(asked, data.task, data.by, data.cells, data.prompt, data.lock),)
     else:
