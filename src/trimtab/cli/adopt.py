@@ -15,7 +15,7 @@ from msgspec import Struct
 from trimtab.advice.seen import Proposal, ProposedFile
 from trimtab.cli.adopt_client import proposal, undeclared
 from trimtab.cli.adopt_text import listed_text, proposal_text
-from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, say, say_json
+from trimtab.cli.screen import PROJECT, SINCE, next_verb, say, say_json
 from trimtab.declare.load import read
 from trimtab.declare.values import NAME
 from trimtab.errors import TrimtabError
@@ -62,7 +62,7 @@ def command(cluster: str, project: Path, name: str, since: str, dry_run: bool, a
         _list(project, since, as_json=as_json)
         return
     found = proposal(project, cluster, name, since)
-    written, kept = _plan(project, found.files)
+    written, kept = plan(project, found.files)
     if not dry_run:
         write(project, written)
     if as_json:
@@ -91,12 +91,12 @@ def _list(project: Path, since: str, *, as_json: bool) -> None:
     if as_json:
         say_json(msgspec.json.encode(found))
         return
-    say(listed_text(found, console().width))
+    say(listed_text(found))
     first = next((one.id for one in found.clusters if not one.task), "")
     next_verb(f"trimtab adopt {first} --dry-run" if first else "trimtab report")
 
 
-def _plan(root: Path, files: Sequence[ProposedFile]) -> tuple[list[ProposedFile], list[ProposedFile]]:
+def plan(root: Path, files: Sequence[ProposedFile]) -> tuple[list[ProposedFile], list[ProposedFile]]:
     """The files to write, and those of tools that are there already; raises `NotAdopted` where a task's is."""
     written: list[ProposedFile] = []
     kept: list[ProposedFile] = []
