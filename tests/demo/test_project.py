@@ -68,6 +68,15 @@ def test_the_welcome_shows_calls_that_work_and_what_does_not() -> None:
     compile(python_snippet("http://127.0.0.1:8400", "tt_key"), "snippet", "exec")
     assert "authorization: Bearer tt_key" in text
     assert "authorization" not in welcome("http://127.0.0.1:8400", None)
+
+
+def test_where_the_pages_are() -> None:
+    """The address of the console is told where there is one."""
+    at = "http://127.0.0.1:8401"
+    assert f"Then look, in a browser: {at}, or in another terminal:" in welcome(
+        "http://127.0.0.1:8400", None, console=at
+    )
+    assert "Then look, in another terminal:" in welcome("http://127.0.0.1:8400", None)
     assert '"extract" gets 0 of 100' in text
     assert '"assist" 5 of 100' in text.replace("\n", " ")
 

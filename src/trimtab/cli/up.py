@@ -73,7 +73,8 @@ def _say(started: Started) -> None:
     lines = [f"Trimtab is running: {workers}, snapshot {started.snapshot[:12]}, {lock}.", ""]
     lines.append(f"  gateway   {started.gateway}/v1")
     if started.control:
-        lines.append(f"  control   {started.control}")
+        sign_in = "  (sign in with a key: trimtab key new NAME --role viewer)" if started.keys_required else ""
+        lines.append(f"  console   {started.control}{sign_in}")
     else:
         lines.append("  control   not installed (pip install 'trimtab[control]'); records wait in the spool")
     lines.append("")
@@ -90,7 +91,7 @@ def _say_demo(folder: Path) -> Callable[[Started], None]:
         look = [f"{program} {verb} --project {folder}" for verb in ("status", "calls tail", "report")]
         python = f"Python ({_as_typed(Path(sys.executable))})" if find_spec("openai") else welcome.WITH_CLIENT
         key = "KEY" if started.keys_required else None
-        click.echo(welcome.welcome(started.gateway, key, python, look))
+        click.echo(welcome.welcome(started.gateway, key, python, look, started.control or ""))
         if not started.lock:
             click.echo(f"The project is not what its lock pins: {program} lock --project {folder}")
         click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")

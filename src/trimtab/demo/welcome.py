@@ -16,13 +16,16 @@ WITH_CLIENT = "Python (pip install openai)"
 LOOK = ("trimtab status", "trimtab calls tail", "trimtab report")
 
 
-def welcome(gateway_url: str, key: str | None, python: str = WITH_CLIENT, look: Sequence[str] = LOOK) -> str:
+def welcome(
+    gateway_url: str, key: str | None, python: str = WITH_CLIENT, look: Sequence[str] = LOOK, console: str = ""
+) -> str:
     """What to try first, with the gateway at this URL (without `/v1`) and this key, if it wants one.
 
-    `python` says which Python has the client, `look` the commands that show what happened. Says plainly what the demo
-    models cannot do.
+    `python` says which Python has the client, `look` the commands that show what happened, `console` the address of the
+    pages that do, where there are any. Says plainly what the demo models cannot do.
     """
     newline = "\n"
+    browser = f"Then look, in a browser: {console}" if console else "Then look"
     return f"""\
 Trimtab is running. The model gateway answers at {gateway_url}/v1
 
@@ -39,7 +42,7 @@ place: the answer is one of billing, shipping, refund, account, technical and sa
 "order" ("Please send 12 lamps to Ada in Paris.") and answers in JSON that keeps its schema, or with an error; the task
 "assist" takes an input "question" and the tools of your request, and its tool calls are checked.
 
-Then look, in another terminal:
+{browser}{", or" if console else ","} in another terminal:
 
 {newline.join(look)}
 
