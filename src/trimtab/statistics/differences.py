@@ -76,10 +76,10 @@ def student_quantile(level: float, freedom: float) -> float:
 
 def _above(t: float, freedom: float) -> float:
     """The probability of more than `t`, which is not negative."""
-    return 0.5 * _incomplete_beta(freedom / (freedom + t * t), t * t / (freedom + t * t), freedom / 2, 0.5)
+    return 0.5 * incomplete_beta(freedom / (freedom + t * t), t * t / (freedom + t * t), freedom / 2, 0.5)
 
 
-def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
+def incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
     """The regularised incomplete beta function at `x`; `rest` is 1 - x, given apart so that nothing is lost."""
     if x <= 0 or rest <= 0:
         return 0.0 if x <= 0 else 1.0

@@ -273,8 +273,12 @@ def _peaks(minutes: Sequence[int], ratios: Sequence[float], damping: float) -> l
     evidence, likelier, highest, last = 0.0, 0.0, 0.0, minutes[0]
     peaks = []
     for minute, ratio in zip(minutes, ratios, strict=True):
-        damped = min(ratio / damping, MOST_FOR_ONE_STEP)
-        evidence = min((evidence + minute - last) * exp(damped), _MOST_EVIDENCE)
+        damped = ratio / damping
+        if damped > MOST_FOR_ONE_STEP:
+            damped = MOST_FOR_ONE_STEP
+        evidence = (evidence + minute - last) * exp(damped)
+        if evidence > _MOST_EVIDENCE:
+            evidence = _MOST_EVIDENCE
         last = minute
         likelier += damped
         if likelier <= 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import mul
 from statistics import fmean
 from typing import Final, Literal, NamedTuple
 
@@ -189,13 +190,11 @@ class SpreadDetector(Detector[Mapping[int, int]]):
             return None
         shift = round(self.baseline.shifts[hour_of_week(minute)]) + self._density.lowest
         last = len(self._table) - 1
-        ratios, total = [0.0] * len(self.alternatives), 0
-        for bucket, count in seen.items():
-            place = bucket - shift
-            row = self._table[0 if place < 0 else min(place, last)]
-            ratios = [old + count * more for old, more in zip(ratios, row, strict=True)]
-            total += count * place
-        return Reading(ratios, [total] * len(ratios), n)
+        places = [bucket - shift for bucket in seen]
+        counts = list(seen.values())
+        rows = [self._table[0 if place < 0 else place if place < last else last] for place in places]
+        ratios = [sum(map(mul, counts, column)) for column in zip(*rows, strict=True)]
+        return Reading(ratios, [sum(map(mul, counts, places))] * len(ratios), n)
 
     def rehearsed(self, steps: Iterable[tuple[int, Mapping[int, int]]]) -> SpreadDetector:
         """As `rates.RateDetector.rehearsed`."""
