@@ -68,6 +68,8 @@ def test_the_welcome_shows_calls_that_work_and_what_does_not() -> None:
     compile(python_snippet("http://127.0.0.1:8400", "tt_key"), "snippet", "exec")
     assert "authorization: Bearer tt_key" in text
     assert "authorization" not in welcome("http://127.0.0.1:8400", None)
+    assert '"extract" gets 0 of 100' in text
+    assert '"assist" 5 of 100' in text.replace("\n", " ")
 
 
 def test_where_the_pages_are() -> None:
@@ -77,8 +79,6 @@ def test_where_the_pages_are() -> None:
         "http://127.0.0.1:8400", None, console=at
     )
     assert "Then look, in another terminal:" in welcome("http://127.0.0.1:8400", None)
-    assert '"extract" gets 0 of 100' in text
-    assert '"assist" 5 of 100' in text.replace("\n", " ")
 
 
 @pytest.mark.parametrize("name", DEFAULT_NAMES)

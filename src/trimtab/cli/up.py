@@ -76,7 +76,7 @@ def _say(started: Started) -> None:
         sign_in = "  (sign in with a key: trimtab key new NAME --role viewer)" if started.keys_required else ""
         lines.append(f"  console   {started.control}{sign_in}")
     else:
-        lines.append("  control   not installed (pip install 'trimtab[control]'); records wait in the spool")
+        lines.append("  console   not installed (pip install 'trimtab[control]'); records wait in the spool")
     lines.append("")
     if started.keys_required:
         lines.append("Every call needs a key:  trimtab key new NAME")
