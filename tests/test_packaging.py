@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_wheel_has_every_file_of_the_package(wheel: set[str]) -> None:
-    """Whatever git keeps under src/trimtab is in the wheel: code, SQL, migrations, models, projects, py.typed."""
+    """Whatever git keeps under src/trimtab is in the wheel: code, SQL, migrations, pages, models, projects."""
     tracked = subprocess.run(["git", "ls-files", "-z", "src/trimtab"], cwd=ROOT, check=True, capture_output=True).stdout
     names = {name.removeprefix("src/") for name in tracked.decode().split("\0") if name and (ROOT / name).exists()}
     assert names <= wheel
@@ -36,6 +36,11 @@ def test_wheel_has_every_file_of_the_package(wheel: set[str]) -> None:
         "database/migrations/*.sql",
         "store/sql/*.sql",
         "access/*.sql",
+        "journal/*.sql",
+        "console/templates/*.html",
+        "console/static/*.css",
+        "console/static/*.js",
+        "console/static/*.svg",
         "demo/models/*/model.safetensors",
         "demo/project/trimtab.toml",
         "demo/project/tasks/*/task.toml",

@@ -127,7 +127,9 @@ def _table(keys: tuple[Key, ...]) -> Table:
     for key in keys:
         state = "live" if key.revoked_ns is None else f"revoked {_day(key.revoked_ns)}"
         style = None if key.revoked_ns is None else "dim"
-        table.add_row(key.name, key.id, _day(key.created_ns), key.role, ", ".join(key.tasks) or "all", state, style=style)
+        table.add_row(
+            key.name, key.id, _day(key.created_ns), key.role, ", ".join(key.tasks) or "all", state, style=style
+        )
     return table
 
 
