@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.console import alarms
 from tests.console.past import NEW_LOCK, OLD_LOCK, OLD_PROMPT
 from tests.console.straying import FEW, SORTING
 
@@ -14,7 +15,11 @@ PLACES: Final[dict[str, dict[str, str]]] = {
     "lock": {"lock": NEW_LOCK},
     "conversation": {"conversation": "support/42"},
     "undeclared_cluster": {"cluster": SORTING},
+    "alert": {"id": alarms.OPEN},
+    "letter": {"id": "hostile-1"},
 }
+REACHED: Final = frozenset({"redrive"})
+"""Pages that only a form leads to: tests of what people do go there."""
 FURTHER: Final[tuple[str, ...]] = (
     "/tasks/extract?by=prompt",
     "/tasks/extract?by=answers",
@@ -31,6 +36,13 @@ FURTHER: Final[tuple[str, ...]] = (
     f"/prompts/extract?b={OLD_PROMPT}",
     "/prompts/refund",
     f"/prompts/locks/{OLD_LOCK}",
+    f"/alerts/{alarms.HOST}",
+    "/alerts/hostile-1",
+    "/alerts?state=acknowledged&range=15m",
+    "/alerts/rules?task=idle",
+    "/dead/route-3-4",
+    "/dead?kind=alert",
+    "/dead?cause=nothing",
     "/?range=28d",
     "/?from=2020-01-01T00:00Z&to=2020-01-02T00:00Z",
 )

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.console import alarms
 from tests.console.past import project
 from tests.console.saying import Bodies, chunked, talk
-from tests.console.seeding import day, hostile
+from tests.console.seeding import day, hostile, labels
 from tests.console.straying import stray, straying
 from tests.store.samples import call
 from trimtab.access.keys import ROLES, KeyDirectory, KeyStore
@@ -31,8 +31,8 @@ from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import DeadLetters
 from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.watch import Watch
-from trimtab.processes.contents import ContentReader
 from trimtab.processes.alert_pages import AlertPages
+from trimtab.processes.contents import ContentReader
 from trimtab.processes.control import ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import burying
 from trimtab.processes.desk import Chore, Desk, Stores
@@ -54,6 +54,7 @@ async def serve(directory: Path) -> None:
     telemetry.insert(today, "day")
     bodies = Bodies()
     telemetry.insert(Batch.of(hostile(clock.wall_ns())), "hostile")
+    telemetry.insert(Batch.of(labels(clock.wall_ns())), "labels")
     telemetry.insert(talk(clock.wall_ns(), bodies), "talk")
     telemetry.insert(Batch.of([chunked(clock.wall_ns() - 3 * 10**11, bodies)]), "chunked")
     telemetry.insert(Batch.of(stray(clock.wall_ns(), bodies)), "stray")
@@ -66,6 +67,7 @@ async def serve(directory: Path) -> None:
         observers.append(observer)
         letters = DeadLetters(open_state(directory / "state.db"), most=100)
         letters.take("seed", [one for one in today.calls if one.outcome != "ok"][:20], ("extract",), [])
+        letters.take("hostile", alarms.hostile_letters(clock.wall_ns(), bodies.keep), ("extract",), [])
         keepers = (burying(letters, spool, lambda: ("extract",)),)
         ingest = Ingest(spool, directory / "ingest", telemetry, clock, keepers=keepers)
         judging = Judging(ContentReader(bodies, straying), Watch)
@@ -89,7 +91,8 @@ async def serve(directory: Path) -> None:
 
         async def ready(desk: Desk) -> None:
             await alarms.learned(at_work, desk)
-            await alarms.seed(at_work, outbox, clock.wall_ns(), alarms.failing(today))
+            now_ns = clock.wall_ns()
+            await alarms.seed(at_work, outbox, now_ns, alarms.failing(today), (alarms.hostile_alert(now_ns),))
             print(json.dumps({"port": port, "keys": secrets}), flush=True)
 
         parts = ControlParts(

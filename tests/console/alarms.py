@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
 from tests.console.past import NEW_LOCK, NEW_PROMPT, OLD_LOCK, OLD_PROMPT
+from tests.console.seeding import HOSTILE, hostile
 from tests.control.alerting import MODEL, declared
 from trimtab.clock import Clock
 from trimtab.database.migrate import open_state
@@ -21,6 +22,7 @@ from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.alert_sight import Sight
 from trimtab.processes.alert_watch import AlertWatch
 from trimtab.processes.desk import Desk
+from trimtab.record.events import Settled
 from trimtab.signals.alerts.alert import Alert, Evidence, Measured, Silence, Step, WhatChanged
 from trimtab.signals.alerts.finding import worded
 from trimtab.signals.alerts.life import Moved
@@ -28,6 +30,8 @@ from trimtab.signals.alerts.monitors import Place
 from trimtab.store.telemetry import Batch
 
 MINUTE_NS: Final = 60 * 10**9
+HALF: Final = "\ud800"
+"""No database keeps half a character."""
 TOML: Final = (
     MODEL
     + '[receivers.oncall]\nkind = "webhook"\nurl = "https://hooks.example.com/secret-path"\n'
@@ -192,15 +196,39 @@ def kept(book: AlertBook, rules: Watch, now_ns: int, those: Sequence[Alert]) -> 
             )
 
 
+def hostile_alert(now_ns: int) -> Alert:
+    """One whose every text is hostile."""
+    script, image, link, escapes, turned, hidden = (one.replace(HALF, "") for one in HOSTILE)
+    causes = (WhatChanged("prompt", script, now_ns, image, link, escapes), WhatChanged("tool_shape", turned, now_ns))
+    evidence = Evidence("drifts", "share", hidden, Measured(0.1, 90), Measured(0.4, 60, 0.3, 0.5), detail=link)
+    place = Place("route", "predictions_drift", field=script)
+    facts = (place, "predictions", "ticket", "open", "hostile-1", now_ns - MINUTE_NS, now_ns, evidence, script)
+    return worded(Alert("hostile-1", *facts, opened_ns=now_ns, changed_ns=now_ns, causes=causes, by=image, why=turned))
+
+
+def hostile_letters(now_ns: int, keep: Callable[[bytes], str]) -> list[Settled]:
+    """Calls that failed for good, of which every text is hostile, the request too."""
+    body = "\n".join(HOSTILE).encode("utf-8", "replace")
+    digest = keep(body)
+    found = []
+    for one in hostile(now_ns):
+        if isinstance(one, Settled) and one.outcome != "ok" and HALF not in one.detail:
+            admitted = replace(one.admitted, request_body=digest, request_bytes=len(body))
+            found.append(replace(one, admitted=admitted))
+    return found
+
+
 async def learned(at_work: AlertWatch, desk: Desk) -> None:
     """Lets the watch look back half an hour, so that it knows what it watches."""
     await at_work.change(lambda book, rules, now: book.keep([], rules, now, now // MINUTE_NS - 30))
     await at_work.round(desk)
 
 
-async def seed(at_work: AlertWatch, outbox: Outbox, now_ns: int, worst: Sequence[str] = ()) -> None:
+async def seed(
+    at_work: AlertWatch, outbox: Outbox, now_ns: int, worst: Sequence[str] = (), more: Sequence[Alert] = ()
+) -> None:
     """Puts all of it in: alerts, a silence, and tellings that arrived, wait, and were given up."""
-    those = alerts(now_ns, worst)
+    those = [*alerts(now_ns, worst), *more]
     await at_work.change(lambda book, rules, now: kept(book, rules, now, those))
     quiet = Silence("", "route", "", "inputs_drift", now_ns, now_ns + 240 * MINUTE_NS, "ana", "a campaign in Germany")
     await at_work.change(lambda book, rules, now: book.silence(quiet, now_ns))
