@@ -91,7 +91,10 @@ def _say_demo(folder: Path) -> Callable[[Started], None]:
         look = [f"{program} {verb} --project {folder}" for verb in ("status", "calls tail", "report")]
         python = f"Python ({_as_typed(Path(sys.executable))})" if find_spec("openai") else welcome.WITH_CLIENT
         key = "KEY" if started.keys_required else None
-        click.echo(welcome.welcome(started.gateway, key, python, look, started.control or ""))
+        regress = f"{program} {welcome.REGRESS.partition(' ')[2]}"
+        if folder != DEMO_FOLDER:
+            regress += f" --project {folder}"
+        click.echo(welcome.welcome(started.gateway, key, python, look, started.control or "", regress))
         if not started.lock:
             click.echo(f"The project is not what its lock pins: {program} lock --project {folder}")
         click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")

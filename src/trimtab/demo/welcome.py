@@ -14,15 +14,22 @@ TICKET = "Where is my parcel?"
 
 WITH_CLIENT = "Python (pip install openai)"
 LOOK = ("trimtab status", "trimtab calls tail", "trimtab report")
+REGRESS = "trimtab demo regress"
 
 
 def welcome(
-    gateway_url: str, key: str | None, python: str = WITH_CLIENT, look: Sequence[str] = LOOK, console: str = ""
+    gateway_url: str,
+    key: str | None,
+    python: str = WITH_CLIENT,
+    look: Sequence[str] = LOOK,
+    console: str = "",
+    regress: str = REGRESS,
 ) -> str:
     """What to try first, with the gateway at this URL (without `/v1`) and this key, if it wants one.
 
     `python` says which Python has the client, `look` the commands that show what happened, `console` the address of the
-    pages that do, where there are any. Says plainly what the demo models cannot do.
+    pages that do, where there are any, `regress` the command that plants a harmful change. Says plainly what the demo
+    models cannot do.
     """
     newline = "\n"
     browser = f"Then look, in a browser: {console}" if console else "Then look"
@@ -45,6 +52,10 @@ place: the answer is one of billing, shipping, refund, account, technical and sa
 {browser}{", or" if console else ","} in another terminal:
 
 {newline.join(look)}
+
+To see a change do harm while every engine stays healthy, and the alert that tells of it (five minutes):
+
+{regress}
 
 What these models cannot do: they are real, but tiny (461,000 parameters, made for this demo), and know three kinds of
 English sentences. "route" does well on plain complaints in words it was trained on; what it does not understand it
