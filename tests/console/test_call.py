@@ -94,6 +94,12 @@ async def test_phases_of_the_tries(talked: Scene) -> None:
     ]
 
 
+async def test_a_verdict_is_told_where_there_is_one(talked: Scene) -> None:
+    """An answer that only called a tool was not held against its schema, and the page does not say it was."""
+    assert "no text to hold against its schema" in (await page(talked, "talk-1")).text
+    assert "against its schema, after 1 repair" in (await page(talked, "talk-3")).text
+
+
 async def test_a_dead_letter_is_told(talked: Scene, tmp_path: Path) -> None:
     """A call that waits as a dead letter says so and leads there."""
     letters = DeadLetters(open_state(tmp_path / "letters.db"), most=10)
