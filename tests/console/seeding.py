@@ -15,6 +15,7 @@ from tests.store.samples import SECOND_NS, call
 from trimtab.declare.project import Goal, Objective
 from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import Change, Event, Score, Settled, ToolOutcome, Usage
+from trimtab.statistics.calibration import bin_of
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.readings import Reading
 from trimtab.store.telemetry import Batch
@@ -85,6 +86,25 @@ def hostile(now_ns: int, task: str = "extract") -> Iterator[Event]:
             tool_outcomes=(ToolOutcome(text, "unknown_tool", 1),),
         )
         yield Change(now_ns - (number + 1) * MINUTE_NS, "lock", text, text, text, text, text)
+
+
+def labels(now_ns: int, task: str = "extract") -> Iterator[Score]:
+    """Labels that came half an hour after their calls: sure answers are right less often than they should be."""
+    draw = random.Random(6)
+    for number in range(400):
+        confidence = min(0.999, draw.betavariate(9, 1.2))
+        right = draw.random() < confidence - 0.1
+        at_ns = now_ns - draw.randrange(1, 200) * MINUTE_NS
+        yield Score(
+            f"label-{number}",
+            at_ns,
+            f"confidence.{'right' if right else 'wrong'}/kind",
+            "feedback",
+            value=confidence,
+            label=bin_of(confidence),
+            task=task,
+            settled_ns=at_ns - draw.randrange(10, 60) * MINUTE_NS,
+        )
 
 
 def _count(draw: random.Random, mean: float) -> int:
