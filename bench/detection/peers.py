@@ -39,7 +39,10 @@ def columns(monitor: Monitor, stream: Stream) -> Array:
         return np.stack([stream.sums(stream.value == place) for place in range(len(LABELS))], 1)
     if monitor.name == "length":
         return stream.sums(stream.value)[:, None]
-    return np.stack([stream.sums(stream.value > limit) for limit in LIMITS], 1)
+    place = np.searchsorted(LIMITS, stream.value)
+    cells = np.bincount(stream.minute * (len(LIMITS) + 1) + place, minlength=stream.minutes * (len(LIMITS) + 1))
+    above = np.cumsum(cells.reshape(stream.minutes, -1)[:, ::-1], 1)[:, ::-1]
+    return np.asarray(above[:, 1:], float)
 
 
 LIMITS: Final = 40.0 * np.exp(GROWTH * 2 * np.arange(60))

@@ -74,7 +74,7 @@ RATES: Final = (20, 200, 2_000)
 
 @dataclass
 class Stream:
-    """Calls by minute: `minute` of each call since `begins`, and `value`: 0 or 1, a label's place, or a number above 0."""
+    """Calls: `minute` of each since `begins`, and `value`: 0 or 1, a label's place, or a number above 0."""
 
     begins: int
     minutes: int

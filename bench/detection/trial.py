@@ -17,7 +17,7 @@ HORIZON: Final = {20: 40 * DAY, 200: 10 * DAY, 2_000: 3 * DAY}
 TRIALS: Final = 2
 """Planted regressions of each kind in a month's world."""
 WINDOWED: Final = {"fixed": peers.fixed, "z": peers.z_score}
-DELTAS: Final = (1e-30, 1e-15, 1e-8, 1e-4, 2e-3, 2e-2, 0.1, 0.3, 1.0, 3.0)
+DELTAS: Final = (1e-30, 1e-12, 1e-6, 2e-3, 0.05, 0.3, 1.0)
 """Values of ADWIN's delta that are tried."""
 Peer = tuple[str, int]
 
@@ -83,9 +83,7 @@ def levels(monitor: Any, stream: Any, learned: peers.Profile) -> dict[Peer, Arra
     }
 
 
-def _plant(
-    job: Job, world: World, regression: Regression, learned: peers.Profile, detector: Any, found: Found
-) -> None:
+def _plant(job: Job, world: World, regression: Regression, learned: peers.Profile, detector: Any, found: Found) -> None:
     monitor = world.monitor
     begins = MONDAY + int(world.random.integers(0, 7 * DAY))
     stream = world.stream(begins, DAY + HORIZON[job.rate], regression, DAY)

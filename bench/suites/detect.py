@@ -33,7 +33,8 @@ PEERS = ("fixed", "z", "adwin")
 def run(options: Options, result: Result) -> None:
     """Every monitor at every rate: false alarms, then delays beside the peers."""
     folder = os.environ.get(TRACES, str(Path(__file__).resolve().parents[3] / "shared" / "data" / "traces"))
-    months, tuning = options.size(100, 3), options.size(30, 3)
+    months = options.rounds or options.size(100, 3)
+    tuning = min(months, 30)
     cells: list[dict[str, Any]] = []
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for monitor in MONITORS.values():
@@ -49,7 +50,7 @@ class Setting:
 
     def __init__(self, folder: str, monitor: Monitor, rate: int, months: int, tuning: int, seed: int) -> None:
         self.folder, self.monitor, self.rate, self.months, self.tuning = folder, monitor, rate, months, tuning
-        self.adwin_months = min(tuning, 4 if rate == RATES[-1] else 15)
+        self.adwin_months = min(tuning, 3 if rate == RATES[-1] else 10)
         self.adwin_trials = min(months, 15 if rate == RATES[-1] else 50)
         self.shift = (seed - 1) * 1_000
 

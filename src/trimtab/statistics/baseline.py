@@ -114,7 +114,7 @@ class Moment(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """The effect of each hour of the week and the variance of its estimate; wobble and clumping as in `RateBaseline`."""
+    """The effect of each hour of the week and the variance of its estimate; the rest as in `RateBaseline`."""
 
     shifts: list[float]
     variances: list[float]
@@ -147,9 +147,7 @@ def _cells(moments: Sequence[Moment], about: Effects) -> Effects:
 
 def _without(moments: Sequence[Moment], effects: Effects) -> list[Moment]:
     """What is left of moments without the effects of their hours."""
-    return [
-        Moment(hour, off - variance * effects.shifts[_cell(hour)], variance) for hour, off, variance in moments
-    ]
+    return [Moment(hour, off - variance * effects.shifts[_cell(hour)], variance) for hour, off, variance in moments]
 
 
 def _cell(hour: int) -> int:

@@ -31,7 +31,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def e_benjamini_hochberg(e_values: Sequence[float], level: float) -> list[int]:
-    """The places of the hypotheses to reject so that a share of `level` of them is false on average; for any dependence.
+    """The places of the hypotheses to reject so that a share `level` of them is false on average; for any dependence.
 
     R. Wang and A. Ramdas, "False discovery rate control with e-values", JRSS B 84 (2022) 822-852. Raises `ValueError`
     unless 0 < level < 1.

@@ -98,7 +98,10 @@ class RateDetector(Detector[Counted]):
 
 
 def floor_detector(
-    limit: float, comparison: Literal["below", "above"], smallest: float | None = None, false_alarms_per_month: float = 1.0
+    limit: float,
+    comparison: Literal["below", "above"],
+    smallest: float | None = None,
+    false_alarms_per_month: float = 1.0,
 ) -> RateDetector:
     """Whether a share lies below (or above) a declared limit: the limit is the baseline, and known exactly.
 
@@ -106,7 +109,9 @@ def floor_detector(
     time to a false alarm is at least a month over `false_alarms_per_month`. A quantile against a limit is the same for
     the share of values above the limit: a p95 lies above it when that share lies above 0.05.
     """
-    return RateDetector(known_rate(limit), "falls" if comparison == "below" else "rises", smallest, false_alarms_per_month)
+    return RateDetector(
+        known_rate(limit), "falls" if comparison == "below" else "rises", smallest, false_alarms_per_month
+    )
 
 
 class SharesDetector(Detector[Mapping[str, int]]):
@@ -189,7 +194,11 @@ def lines(baseline: RateBaseline, sides: Sequence[str], smallest: float | None) 
     """For each hour of the week, the likelihood ratio of each side's alternatives."""
     known: dict[tuple[float, float], list[_Line]] = {}
     table = []
-    damping = baseline.damping if len(baseline.damping) == len(sides) * len(STEPS) else (baseline.clumping,) * len(sides) * len(STEPS)
+    damping = (
+        baseline.damping
+        if len(baseline.damping) == len(sides) * len(STEPS)
+        else (baseline.clumping,) * len(sides) * len(STEPS)
+    )
     for hour in range(HOURS):
         key = baseline.shares[hour], baseline.errors[hour]
         if key not in known:

@@ -16,9 +16,9 @@ New England Journal of Statistics in Data Science (2023), for mixtures and compo
 from __future__ import annotations
 
 import math
-from math import exp
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from math import exp
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct, structs
@@ -34,6 +34,7 @@ MOST_FOR_ONE_STEP: Final = 50.0
 MOST_PEAKS, LEAST_PEAKS = 40, 8
 """Of the excursions of a rehearsal, how many of the largest tell how their tail goes on; fewer tell nothing."""
 REHEARSALS: Final = 2
+TOO_COARSE: Final = 60
 _MOST_EVIDENCE: Final = 1e200
 
 Seen = TypeVar("Seen")
@@ -88,8 +89,7 @@ class Alternative(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one step says: for each alternative its log likelihood ratio, and the sum it counts of `trials` observations.
-    """
+    """What one step says: for each alternative its log likelihood ratio, and its sum over `trials` observations."""
 
     ratios: Sequence[float]
     counted: Sequence[float]
@@ -229,7 +229,6 @@ class Detector(ABC, Generic[Seen]):
             round(leading.trials), self.normal(since, alternative.what),
         )  # fmt: skip
 
-
     def rehearsal(self, steps: Iterable[tuple[int, Seen]], otherwise: float) -> tuple[float, ...]:
         """By how much the evidence of each alternative must be divided so that it keeps its share of false alarms on
         streams like this one, in which nothing changed; at least 1.
@@ -238,10 +237,11 @@ class Detector(ABC, Generic[Seen]):
         the largest of these go. So the reference is gone through as if live, the highest evidence of each excursion is
         kept, and the mean excess of the largest ones is continued to the threshold (B. M. Hill, Annals of Statistics 3
         (1975) 1163-1174: an exponential tail), with `doubt` standard errors of it added.
-        `otherwise` is what is given where there were too few excursions to tell.
+        `otherwise` is what is given where there were too few excursions to tell, or steps are whole hours: within these
+        the clumps are not seen. A quarter of an hour is fine enough.
         """
         readings = [(minute, read.ratios) for minute, seen in steps if (read := self.read(minute, seen)) is not None]
-        if not readings:
+        if all(minute % TOO_COARSE == 0 for minute, _ in readings):
             return (otherwise,) * len(self.alternatives)
         minutes = [minute for minute, _ in readings]
         return tuple(
@@ -274,11 +274,9 @@ def _peaks(minutes: Sequence[int], ratios: Sequence[float], damping: float) -> l
     peaks = []
     for minute, ratio in zip(minutes, ratios, strict=True):
         damped = ratio / damping
-        if damped > MOST_FOR_ONE_STEP:
-            damped = MOST_FOR_ONE_STEP
+        damped = damped if damped < MOST_FOR_ONE_STEP else MOST_FOR_ONE_STEP
         evidence = (evidence + minute - last) * exp(damped)
-        if evidence > _MOST_EVIDENCE:
-            evidence = _MOST_EVIDENCE
+        evidence = evidence if evidence < _MOST_EVIDENCE else _MOST_EVIDENCE
         last = minute
         likelier += damped
         if likelier <= 0:

@@ -1,7 +1,6 @@
-"""Detectors of a spread (lengths, latencies, numbers) that has changed: normal spreads and how likely shifted ones are.
+"""Whether a spread (of lengths, latencies, numbers) has changed from what it normally is.
 
-Values come as histograms whose buckets grow by a constant factor (`GROWTH`): a value that is a fifth larger lies a fixed
-number of buckets higher, so a changed spread is the normal one moved by some buckets, all of it or part of it.
+Values come as histograms with the buckets of `store.histograms`; `densities` tells what changes are watched for.
 """
 
 from __future__ import annotations
@@ -16,36 +15,16 @@ from typing import Final, Literal, NamedTuple
 from msgspec import Struct, structs
 
 from trimtab.statistics.baseline import HOURS, Moment, hour_of_week, is_excluded, learn_effects
+from trimtab.statistics.densities import GROWTH, Density, changes
 from trimtab.statistics.intervals import Interval
 from trimtab.statistics.sequential import Alternative, Detector, Leading, Reading
 
-GROWTH: Final = math.log(1.01 / 0.99)
-"""The logarithm of the factor between buckets, that of `store.histograms`."""
 SMALLEST: Final = 0.1
 """The change of a spread that is worth an alert where none is declared, as a share."""
 USUAL_WOBBLE: Final = 0.03
 """How much the logarithm of a mean differs between days where too little was seen to tell."""
-CAUTION: Final = 5.0
-MOST_CAUTION: Final = 2.0
-"""As in `rates`, in units of a score."""
-MOST_CLUMPING: Final = 2.0
-"""What hours differ beyond this is taken for a drift between them instead: it does not grow with what is seen."""
-STEPS: Final = (0.0, 0.12, 0.35)
-"""Alternatives for the whole, in logarithms beyond the smallest change worth an alert."""
-PART: Final = 0.2
-PART_GROWS: Final = (1.6, 2.4, 3.6)
-"""Alternatives for a part: so much of the values, by such factors."""
 UPPER: Final = 0.1
-MOST: Final = 1.3
-"""No single value says more than this, so that it takes several."""
-EDGES, ABOVE = (0.02,), 0.08
-"""Alternatives for the upper end: so many values normally lie beyond an edge, and as many do after the change."""
-BODY, MOVE = 1.0, 0.25
-"""What is taken for the body of a spread, and for a small move of it, in standard deviations."""
-LEAST_WIDTH: Final = 3.0
-"""The least width of the kernel, in buckets."""
-EVERYWHERE: Final = 0.02
-"""The probability that is spread evenly over all buckets."""
+"""The upper part whose share is looked at for clumps, beside the mean."""
 Direction = Literal["rises", "falls", "both"]
 
 
@@ -60,9 +39,10 @@ class SpreadBaseline(Struct, frozen=True):
     """A spread as it normally is.
 
     `counts` is the histogram of all values, from bucket `lowest` up, after what is normal for their hour was taken off;
-    `shifts` is that, for each hour of the week, in buckets. `error` is its standard error, `wobble` and `drift` are the
-    standard deviations between days and between hours of a day, in buckets; `clumping` (1 to 2) is the factor by which
-    means of an hour vary more than those of as many independent values. `n` values on `days` days were learned from; none: nothing is known.
+    `shifts` is that, for each hour of the week, in buckets. `error` is its standard error and `wobble` the standard
+    deviation between days, in buckets; `clumping` (at least 1) is the factor by which hours vary more than as many
+    independent values would, in their mean or upper tenth. `n` values on `days` days were learned from; none: nothing
+    is known. `damping` is as in `baseline.RateBaseline`.
     """
 
     lowest: int
@@ -70,7 +50,6 @@ class SpreadBaseline(Struct, frozen=True):
     shifts: tuple[float, ...]
     error: float
     wobble: float
-    drift: float
     clumping: float
     n: int
     days: int
@@ -85,7 +64,7 @@ def learn_spread(steps: Iterable[SpreadStep], excluded: Sequence[tuple[int, int]
             hours.setdefault((minute - 1) // 60, Counter()).update(histogram)
     whole = _Moments.of(sum(hours.values(), Counter()))
     if not whole.n:
-        return SpreadBaseline(0, (), (0.0,) * HOURS, 0.0, USUAL_WOBBLE / GROWTH, 0.0, 1.0, 0, 0)
+        return SpreadBaseline(0, (), (0.0,) * HOURS, 0.0, USUAL_WOBBLE / GROWTH, 1.0, 0, 0)
     parts = [(hour, _Moments.of(histogram)) for hour, histogram in hours.items()]
     variance = max(1.0, sum(one.squares - one.total**2 / one.n for _, one in parts) / max(1, whole.n - len(parts)))
     mean = whole.total / whole.n
@@ -98,7 +77,6 @@ def learn_spread(steps: Iterable[SpreadStep], excluded: Sequence[tuple[int, int]
         shift = round(effects.shifts[hour_of_week(hour * 60 + 1)])
         rest.update({bucket - shift: count for bucket, count in histogram.items()})
     clumping = max(effects.clumping, _upper_clumping(hours, effects.shifts, rest))
-    kept = min(clumping, MOST_CLUMPING)
     error = effects.clumping * variance / whole.n + effects.wobble**2 / effects.days + fmean(effects.variances)
     lowest, highest = min(rest), max(rest)
     return SpreadBaseline(
@@ -107,8 +85,7 @@ def learn_spread(steps: Iterable[SpreadStep], excluded: Sequence[tuple[int, int]
         tuple(effects.shifts),
         math.sqrt(error),
         effects.wobble,
-        math.sqrt((clumping - kept) * variance * len(hours) / whole.n),
-        kept,
+        clumping,
         whole.n,
         effects.days,
     )
@@ -146,20 +123,12 @@ def _upper_clumping(hours: Mapping[int, Mapping[int, int]], shifts: Sequence[flo
     return learn_effects(moments, USUAL_WOBBLE).clumping
 
 
-class _Change(NamedTuple):
-    """A share of the values, grown by a number of buckets; or more values than the share `above` beyond their edge."""
-
-    share: float
-    buckets: int
-    above: float = 0.0
-
-
 class SpreadDetector(Detector[Mapping[int, int]]):
     """Whether a spread has changed from what was learned of it, by at least about `smallest` (a share of the values).
 
     It rises or falls as a whole; or, rising, in its upper part: a fifth of the values grow (one of five replicas is
-    slow), which moves a p95 and leaves the median. The likelihood is that of the smoothed normal spread, centred so
-    that its mean is at most 1 for spreads that count as unchanged. The estimate is the
+    slow), or more of them lie at its upper end, which moves a p95 and leaves the median. The likelihood is that of the
+    smoothed normal spread, centred so that its mean is at most 1 where nothing changed. The estimate is the
     geometric mean since the change and the baseline that before it, both in the unit of the values.
     """
 
@@ -175,13 +144,16 @@ class SpreadDetector(Detector[Mapping[int, int]]):
     ) -> None:
         sides = ("rises", "falls") if direction == "both" else (direction,)
         least = math.log1p(SMALLEST if smallest is None else smallest)
-        changes = [(side, change) for side in sides for change in _changes(side, least)]
-        weights = {side: 1 / len(sides) / sum(one == side for one, _ in changes) for side in sides}
-        super().__init__([Alternative(side, "", weights[side]) for side, _ in changes], false_alarms_per_month)
+        watched = [(side, change) for side in sides for change in changes(side, least)]
+        weights = {side: 1 / len(sides) / sum(one == side for one, _ in watched) for side in sides}
+        super().__init__([Alternative(side, "", weights[side]) for side, _ in watched], false_alarms_per_month)
         self.baseline = baseline
         self._options = direction, smallest, false_alarms_per_month
-        self._density = _Density(baseline, max(abs(change.buckets) for _, change in changes))
-        self._table = self._density.table([change for _, change in changes], baseline.damping) if baseline.n else []
+        unsure = math.hypot(baseline.error, baseline.wobble)
+        room = max(abs(change.buckets) for _, change in watched)
+        self._density = Density(baseline.lowest, baseline.counts, unsure, room)
+        damping = baseline.damping if len(baseline.damping) == len(watched) else (baseline.clumping,) * len(watched)
+        self._table = self._density.table([change for _, change in watched], damping) if baseline.n else []
 
     def read(self, minute: int, seen: Mapping[int, int]) -> Reading | None:
         """The likelihood ratios of a histogram; None of an empty one."""
@@ -217,108 +189,3 @@ class SpreadDetector(Detector[Mapping[int, int]]):
         if not self.baseline.n:
             return None
         return math.exp(GROWTH * (self._density.mean + self.baseline.shifts[hour_of_week(minute)] - 0.5))
-
-
-def _changes(side: str, least: float) -> list[_Change]:
-    """The alternatives on one side: whole spreads that grow or shrink, and a part that grows."""
-    whole = [(least + step) / GROWTH for step in STEPS]
-    if side == "falls":
-        return [_Change(1.0, -round(one)) for one in whole]
-    return [
-        *(_Change(1.0, round(one)) for one in whole),
-        *(_Change(PART, round(math.log(factor) / GROWTH)) for factor in PART_GROWS),
-        *(_Change(1.0, 1, share) for share in EDGES),
-    ]
-
-
-class _Density:
-    """The smoothed probability of each bucket, from `lowest` up, with room for the largest change on both sides."""
-
-    def __init__(self, baseline: SpreadBaseline, room: int) -> None:
-        self.lowest = baseline.lowest - room
-        counts = [0] * room + list(baseline.counts) + [0] * room
-        n = max(1, baseline.n)
-        self.mean = sum(place * count for place, count in enumerate(counts)) / n + self.lowest
-        self.variance = sum((place + self.lowest - self.mean) ** 2 * count for place, count in enumerate(counts)) / n
-        self.clumping = baseline.clumping
-        self.unsure = math.hypot(baseline.error, baseline.wobble)
-        width = max(LEAST_WIDTH, 0.9 * math.sqrt(self.variance) * n**-0.2)
-        self.raw = [count / n for count in counts]
-        self.smooth = _smoothed(self.raw, width)
-
-    def table(self, changes: Sequence[_Change], damping: Sequence[float]) -> list[list[float]]:
-        """For each bucket, what a value in it says for each change: log likelihood ratios, centred and unclumped."""
-        columns = []
-        damping = damping if len(damping) == len(changes) else (self.clumping,) * len(changes)
-        for change, damp in zip(changes, damping, strict=True):
-            scores = self._scores(change)
-            if change.share < 1:
-                scores = self._level(scores)
-            centre = self._centre(scores) + self._caution(scores, change)
-            columns.append([(score - centre) / damp for score in scores])
-        return [list(row) for row in zip(*columns, strict=True)]
-
-    def _at(self, place: int) -> float:
-        return self.smooth[min(max(place, 0), len(self.smooth) - 1)]
-
-    def _scores(self, change: _Change) -> list[float]:
-        """How much likelier each bucket is under a change, as a logarithm, not yet centred."""
-        places = range(len(self.smooth))
-        if change.above:
-            left, edge = 1.0, 0
-            while left > change.above:
-                left -= self.raw[edge]
-                edge += 1
-            return [MOST * (place >= edge) for place in places]
-        grown = ((1 - change.share) + change.share * self._at(place - change.buckets) / self._at(place) for place in places)
-        return [min(MOST, math.log(ratio)) for ratio in grown]
-
-    def _level(self, scores: Sequence[float]) -> list[float]:
-        """Scores for a part that do not answer to a small move of the whole: load moves all values for minutes."""
-        width = math.sqrt(self.variance)
-        body = [min(max((place + self.lowest - self.mean) / width, -BODY), BODY) for place in range(len(scores))]
-        step = max(1, round(width * MOVE))
-        moved = self._mean(scores, step) - self._mean(scores, -step)
-        share = moved / (self._mean(body, step) - self._mean(body, -step))
-        return [score - share * off for score, off in zip(scores, body, strict=True)]
-
-    def _centre(self, scores: Sequence[float]) -> float:
-        """The logarithm of the mean likelihood ratio of the normal spread, as it was counted or smoothed."""
-        return math.log(
-            max(
-                sum(weight * math.exp(score) for weight, score in zip(weights, scores, strict=True))
-                for weights in (self.raw, self.smooth)
-            )
-        )
-
-    def _caution(self, scores: Sequence[float], change: _Change) -> float:
-        """What is taken off each score so that spreads as far off as hours and days normally are do not count as
-        changed; `rates` tells the reason of the formula.
-        """
-        normal = self._mean(scores, 0)
-        off = self._mean(scores, round(math.copysign(self.unsure, change.buckets))) - normal
-        if change.above:
-            distance = MOST * ABOVE - normal
-        else:
-            distance = change.share * (self._mean(scores, change.buckets) - normal)
-        if off <= 0 or distance <= 0:
-            return 0.0
-        return min(MOST_CAUTION * off, CAUTION * off**2 / distance)
-
-    def _mean(self, scores: Sequence[float], moved: int) -> float:
-        """The mean score of the normal spread moved by some buckets."""
-        last = len(scores) - 1
-        return sum(weight * scores[min(max(place + moved, 0), last)] for place, weight in enumerate(self.raw) if weight)
-
-
-def _smoothed(raw: Sequence[float], width: float) -> list[float]:
-    """Probabilities with a normal kernel over them, and a little everywhere, so that nothing is impossible."""
-    reach = math.ceil(3 * width)
-    kernel = [math.exp(-0.5 * (step / width) ** 2) for step in range(-reach, reach + 1)]
-    whole = sum(kernel)
-    smooth = [EVERYWHERE / len(raw)] * len(raw)
-    for place, weight in enumerate(raw):
-        if weight:
-            for step, part in enumerate(kernel, place - reach):
-                smooth[min(max(step, 0), len(raw) - 1)] += (1 - EVERYWHERE) * weight * part / whole
-    return smooth

@@ -1,7 +1,7 @@
 """Whether two samples, as counts or histograms, come from one distribution; and how far apart they are.
 
-A test tells whether there is a difference, an effect size whether it matters: with many values every test finds one. For
-a stream that is looked at again and again use `sequential`; these are for one look, or few (`spent`).
+A test tells whether there is a difference, an effect size whether it matters: with many values every test finds one.
+For a stream that is looked at again and again use `sequential`; these are for one look, or few (`spent`).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def kolmogorov_smirnov(first: Mapping[int, int], second: Mapping[int, int]) -> f
     value = (root + 0.12 + 0.11 / root) * distance
     if value < 0.2:
         return 1.0
-    tail = 2 * sum((-1) ** (place - 1) * math.exp(-2 * place * place * value * value) for place in range(1, 101))
+    tail: float = 2 * sum((-1) ** (place - 1) * math.exp(-2 * place * place * value * value) for place in range(1, 101))
     return min(1.0, max(0.0, tail))
 
 
