@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -67,7 +68,7 @@ def test_letters_that_are_ticked(opened: Opened) -> None:
     expect(page.locator("#outcomes tbody tr")).to_have_count(2)
     assert faults(page) == []
     page.locator("#outcomes tbody a").first.click()
-    page.wait_for_url("**/dead/extract-*")
+    page.wait_for_url(re.compile("/dead/(extract|hostile)-"))
     page.keyboard.press("x")
     page.get_by_label("I am sure").check()
     page.get_by_role("button", name="Drop", exact=True).click()

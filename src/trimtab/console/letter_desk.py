@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -97,13 +97,16 @@ class Run(Struct, frozen=True):
 
 
 class Redrives:
-    """Re-drives letters in the background; the last hundred runs are remembered until this process ends."""
+    """Re-drives letters in the background; the last hundred runs are remembered until this process ends. `changed` is
+    called whenever one more is dealt with.
+    """
 
-    def __init__(self, letters: LetterDesk, clock: Clock) -> None:
+    def __init__(self, letters: LetterDesk, clock: Clock, changed: Callable[[], None] = lambda: None) -> None:
         self._letters = letters
         self._clock = clock
+        self._changed = changed
         self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, asyncio.Task[None]] = {}
         self._made = 0
 
     def __repr__(self) -> str:
@@ -118,26 +121,29 @@ class Redrives:
         while len(self._runs) > MOST_RUNS:
             self._runs.popitem(last=False)
         work = asyncio.ensure_future(self._work(run.id, letters))
-        self._under_way.add(work)
-        work.add_done_callback(self._under_way.discard)
+        self._under_way[run.id] = work
+        work.add_done_callback(lambda _: self._under_way.pop(run.id, None))
         return run
 
     def get(self, run: str) -> Run | None:
         """A run as it stands; None for one that is not remembered."""
         return self._runs.get(run)
 
-    async def settled(self) -> None:
-        """Waits for all that is under way."""
-        await asyncio.gather(*self._under_way)
+    async def settled(self, run: str, seconds: float | None = None) -> None:
+        """Waits until a run is through, so long at most."""
+        work = self._under_way.get(run)
+        if work is not None:
+            await asyncio.wait([work], timeout=seconds)
 
     def close(self) -> None:
         """Begins nothing more; what was sent ends with the gateway."""
-        for work in self._under_way:
+        for work in list(self._under_way.values()):
             work.cancel()
 
     async def _work(self, run: str, letters: Sequence[DeadLetter]) -> None:
         for letter in letters:
             self._note(run, await self._redriven(letter))
+            self._changed()
 
     async def _redriven(self, letter: DeadLetter) -> Outcome:
         try:

@@ -144,7 +144,7 @@ async def serve_control(
     metrics = Metrics(recorded, _host(settings, parts, desk))
     again = parts.alert_pages.again if parts.alert_pages is not None else None
     undertaker = Undertaker(desk, parts.send, again)
-    redrives = Redrives(undertaker, parts.clock)
+    redrives = Redrives(undertaker, parts.clock, live.changed)
     taking = parts.feedback(desk) if parts.feedback is not None else None
     further = [row for rows in parts.desk_rows for row in rows(desk)]
     further += taking.endpoints() if taking is not None else ()

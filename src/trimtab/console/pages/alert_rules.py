@@ -12,7 +12,6 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from trimtab.console import format as written
-from trimtab.console.alert_words import figure_text
 from trimtab.console.charts import meter
 from trimtab.console.endpoint import Query
 from trimtab.console.figured import in_unit
@@ -22,8 +21,8 @@ from trimtab.console.pages.alerts import sees
 from trimtab.console.parts import Parts
 from trimtab.console.tables import Column, Table
 from trimtab.policy.watch import AlertRule
-from trimtab.signals.alerts.alert import Measured
 from trimtab.signals.alerts.shown import RuleShown
+from trimtab.signals.alerts.words import measured_text
 
 NONE: Final = Markup(
     "Nothing is watched yet. <code>trimtab init</code> declares a task; its rules exist without writing any."
@@ -107,7 +106,7 @@ def table_of(asked: Asked, lines: Sequence[RuleLine]) -> Table[RuleLine]:
     columns: tuple[Column[RuleLine], ...] = (
         Column("task", "task", lambda one: one.rule.task, lambda one: one.rule.task or "the host"),
         Column("rule", "rule", lambda one: one.rule.rule),
-        Column("what", "of", what_of),
+        Column("what", "of", what_of, lambda one: which_of(one.rule)),
         Column("comparison", "comparison", lambda one: one.rule.comparison, comparison),
         Column("severity", "severity", lambda one: one.rule.severity),
         Column("state", "state", lambda one: state_of(one.rule)[1], lambda one: mark(*state_of(one.rule)), group=now),
@@ -135,6 +134,11 @@ def what_of(one: RuleLine) -> str:
     """The signal, with its field or the value that is watched apart."""
     rule = one.rule
     return " ".join(filter(None, (rule.signal.replace("_", " "), rule.field, f"at {rule.value}" if rule.value else "")))
+
+
+def which_of(rule: RuleShown) -> str:
+    """The field or the value that is watched apart; the signal is in the name of the rule, mostly."""
+    return " ".join(filter(None, (rule.field, f"at {rule.value}" if rule.value else ""))) or written.NOTHING
 
 
 def comparison(one: RuleLine) -> str:
@@ -190,8 +194,11 @@ def _estimate(one: RuleLine) -> float | None:
 
 
 def estimate(one: RuleLine) -> Markup | str:
-    """What the value would be if it changed."""
-    return figure_text(one.rule.estimate or Measured(), one.rule.unit)
+    """What the value would be if it changed; its interval is on hover."""
+    found, unit = one.rule.estimate, one.rule.unit
+    if found is None or found.value is None:
+        return written.NOTHING
+    return Markup('<span title="{}">{}</span>').format(measured_text(found, unit), in_unit(found.value, unit))
 
 
 def state_of(rule: RuleShown) -> tuple[Kind, str]:
@@ -213,7 +220,7 @@ def receivers_of(asked: Asked, receivers: Sequence[ReceiverLine]) -> Table[Recei
         Column("severities", "takes", lambda one: ", ".join(one.severities)),
     )
     if asked.visitor.may("operator"):
-        columns += (Column("test", "", lambda one: one.name, partial(testing, asked), sortable=False),)
+        columns += (Column("test", "test", lambda one: one.name, partial(testing, asked), sortable=False),)
     return Table("receivers", "Receivers", columns, receivers, NO_RECEIVERS)
 
 

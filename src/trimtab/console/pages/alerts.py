@@ -133,7 +133,7 @@ def table_of(
 
     is_over = name == "resolved"
     columns: tuple[Column[AlertShown], ...] = (
-        Column("severity", "", lambda one: one.severity, severity_mark),
+        Column("severity", "severity", lambda one: one.severity, severity_mark),
         Column("words", "what", lambda one: one.words, lambda one: shown(short(headline(one), 110)), opens),
         Column(
             "task",
@@ -189,7 +189,7 @@ def silences_of(asked: Asked, silences: Sequence[Silence]) -> Table[Silence]:
         Column("why", "why", lambda one: one.why, lambda one: shown(short(one.why, 120))),
     )
     if asked.visitor.may("operator"):
-        columns += (Column("id", "", lambda one: one.id, partial(lifting, asked), sortable=False),)
+        columns += (Column("id", "end", lambda one: one.id, partial(lifting, asked), sortable=False),)
     return Table("silences", "Silences", columns, silences, NONE_SILENT)
 
 

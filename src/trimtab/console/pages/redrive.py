@@ -24,6 +24,8 @@ from trimtab.errors import InvalidRequest
 from trimtab.journal.dead_letters import DeadLetter
 
 SURE: Final = "yes"
+PATIENCE_S: Final = 2.0
+"""How long a form waits for its run, so that one that is quick is shown with what became of it."""
 
 
 class RedrivePage(Struct, frozen=True):
@@ -91,7 +93,10 @@ async def chosen_of(asked: Asked, parts: Parts, form: Mapping[str, str]) -> list
 async def redrive(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
     """Begins to re-drive the letters that were chosen, and leads to what becomes of them."""
     letters = await chosen_of(asked, parts, form)
-    return f"/dead/redrive/{quote(_redrives(parts).begin(letters, asked.visitor.name).id, safe='')}"
+    redrives = _redrives(parts)
+    run = redrives.begin(letters, asked.visitor.name)
+    await redrives.settled(run.id, PATIENCE_S)
+    return f"/dead/redrive/{quote(run.id, safe='')}"
 
 
 async def drop(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
