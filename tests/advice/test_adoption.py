@@ -42,7 +42,7 @@ def says(found: Proposal, key: str) -> str:
     """The comment above a key, on one line."""
     lines = found.files[0].text.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith(f"{key} ="))
-    above = []
+    above: list[str] = []
     while at and lines[at - 1].startswith("#"):
         at -= 1
         above.insert(0, lines[at].removeprefix("# "))

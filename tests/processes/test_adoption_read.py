@@ -139,7 +139,7 @@ def test_schemas_that_cannot_stand_in_a_declaration() -> None:
     deep: dict[str, Any] = {"type": "object"}
     for _ in range(40):
         deep = {"type": "object", "properties": {"a": deep}}
-    bad = [
+    bad: list[dict[str, Any]] = [
         {"type": "nonsense"},
         {"type": "object", "properties": {"a": {"$ref": "https://example.com/schema.json"}}},
         {"type": "object", "description": "x" * 70_000},

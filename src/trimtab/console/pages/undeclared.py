@@ -87,7 +87,7 @@ def table_of(asked: Asked, data: UndeclaredShown) -> Table[ClusterShown]:
     def place(one: ClusterShown) -> str:
         return asked.to(f"/undeclared/{one.id}")
 
-    kind, length, latency = "Calls that look alike", "Tokens", "Latency"
+    kind, length, latency = "Calls that look alike", "Answer, tokens", "Latency"
     columns: tuple[Column[ClusterShown], ...] = (
         Column("id", "cluster", lambda one: one.id, name_of, place, group=kind),
         Column("calls", "calls", lambda one: one.calls, href=partial(calls_of, asked), group=kind, numeric=True),
@@ -96,8 +96,8 @@ def table_of(asked: Asked, data: UndeclaredShown) -> Table[ClusterShown]:
         Column("asked", "asked for", lambda one: names(one.asked), group=kind),
         Column("prompt", "system prompt", lambda one: one.system_prompt, prompt_of, group=kind),
         Column("tools", "tools", lambda one: one.tools, tools_of, group=kind),
-        spread_column("output", "p50", "answer p50", length),
-        spread_column("output", "p99", "answer p99", length),
+        spread_column("output", "p50", "p50", length),
+        spread_column("output", "p99", "p99", length),
         spread_column("ttft", "p95", "TTFT p95", latency),
         spread_column("total", "p95", "total p95", latency),
         Column("good", "ok", good, lambda one: written.share(good(one)), group="Seen", numeric=True),
@@ -137,7 +137,7 @@ def name_of(one: ClusterShown) -> Markup:
 def prompt_of(one: ClusterShown) -> str | Markup:
     """How its system prompt begins, or its digest."""
     if one.begins:
-        return Markup('<span title="{}">{}</span>').format(one.system_prompt, short(one.begins, 30))
+        return Markup('<span title="{}">{}</span>').format(one.system_prompt, short(one.begins, 28))
     return digest_of(one.system_prompt)
 
 
@@ -181,8 +181,8 @@ def cost_of(one: ClusterShown) -> str:
 
 
 def when(asked: Asked, end: str, one: ClusterShown) -> Markup:
-    """When its first or last call ended."""
-    return written.when(getattr(one, end), asked.zone, asked.now_ns)
+    """How long ago its first or last call ended."""
+    return written.ago(getattr(one, end), asked.now_ns, asked.zone)
 
 
 def calls_of(asked: Asked, one: ClusterShown) -> str:
