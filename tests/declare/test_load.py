@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.declare.projects import MODEL, TASK, write
+from trimtab.declare.alerting import Scrape
 from trimtab.declare.load import load, read
 from trimtab.declare.project import (
     Auth,
@@ -85,6 +86,9 @@ api_key = "file:secrets/small"
 ca = "tls/cert.pem"
 proxy = "http://proxy:3128"
 passthrough = ["GET /tokenize", "POST /v1/rerank"]
+metrics = "/engine/metrics"
+metrics_every = "30s"
+exporters = ["http://10.0.0.11:9400/metrics"]
 [[models.small.price]]
 input = 0.30
 output = 1
@@ -186,6 +190,7 @@ def test_models(whole: Path) -> None:
             Price(Decimal("0.15"), Decimal("0.60"), Decimal("0.075"), Decimal(0), Decimal(2), 1000, None),
             Price(Decimal("0.30"), Decimal(1), from_day=date(2026, 9, 1)),
         ),
+        scrape=Scrape("/engine/metrics", 30.0, ("http://10.0.0.11:9400/metrics",)),
     )
     large = project.models["large"]
     assert large.gpu == Gpu("H100", 2, Decimal("2.50"))
