@@ -9,9 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from msgspec.structs import replace
 
 from tests.store.samples import NOON_NS, SECOND_NS
 from trimtab.console import format as written
+from trimtab.console.figured import told_change
+from trimtab.signals.figure import Compared, Figure
 
 DAY_NS = 86_400 * SECOND_NS
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -166,3 +169,12 @@ def test_axes() -> None:
     """An axis tells the time of day within two days, else the day."""
     assert written.clock(NOON_NS, UTC, 3600) == "12:00"
     assert written.clock(NOON_NS, UTC, 7 * 86_400) == "09 Oct"
+
+
+def test_a_number_that_was_read_moves_by_numbers() -> None:
+    """An amount in answers that rose by 1.07 did not rise by 107 points; the middle of a share did."""
+    change = Compared(53.0, 90, 1.07, None, None, "")
+    told = told_change(Figure("predictions", "spread", 100, 54.07, field="answer//amount", change=change))
+    assert "+1.07" in told and "points" not in told and "%" not in told
+    share = replace(change, value=0.5, difference=0.1)
+    assert "+10 points" in told_change(Figure("parse_rate", "ratio", 100, 0.6, change=share))

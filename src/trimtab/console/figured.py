@@ -240,13 +240,19 @@ _VERDICTS: Final = {
 
 
 def _before(figure: Figure, change: Compared) -> str:
-    unit = BY_NAME[figure.signal].unit
+    unit = _unit(figure)
     clear = "" if change.verdict else "; no clear change"
     return f"before {in_unit(change.value, unit)} of {written.exact(change.n)}{clear}"
 
 
-def _difference(figure: Figure, difference: float) -> str:
+def _unit(figure: Figure) -> str:
+    """What a figure is counted in: numbers that were read of answers and questions are no shares."""
     unit = BY_NAME[figure.signal].unit
+    return "" if figure.kind == "spread" and unit == "share" else unit
+
+
+def _difference(figure: Figure, difference: float) -> str:
+    unit = _unit(figure)
     sign = "+" if difference > 0 else "-" if difference < 0 else "\u00b1"
     size = abs(difference)
     if figure.kind == "shares":
