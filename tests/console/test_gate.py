@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import urlencode
 
@@ -196,3 +197,15 @@ async def test_parameters_are_known(scene: Scene, target: str) -> None:
     """A parameter that the table does not name is a mistake."""
     answer: Any = await asked(scene, target, authorization=f"Bearer {scene.secret()}")
     assert answer.status == (400 if "x=1" in target else 200)
+
+
+async def test_who_acted_is_in_the_log(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Each change over HTTP names the key that made it; looking and refusals are not noted."""
+    with caplog.at_level(logging.INFO, "trimtab.control"):
+        for role in ("viewer", "operator"):
+            bearer = f"Bearer {scene.secret(role)}"  # type: ignore[arg-type]
+            await asked(scene, "/api/act", "POST", authorization=bearer)
+            await asked(scene, "/api/who", authorization=bearer)
+    assert [record.__dict__["fields"] for record in caplog.records if record.message == "acted"] == [
+        {"key": "ana", "role": "operator", "method": "POST", "path": "/api/act", "status": 200}
+    ]

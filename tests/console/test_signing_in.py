@@ -113,6 +113,9 @@ async def test_a_link_on_another_site_is_asked_for_once_more(scene: Scene) -> No
     assert b'http-equiv="refresh"' in answer.body
     assert b"<script>" not in answer.body
     assert b"/tasks?a=%22%3E%3Cscript%3E" in answer.body
+    again = {"sec-fetch-site": "cross-site", "cookie": "trimtab_again=1"}
+    assert "trimtab_again=1; HttpOnly; Max-Age=5" in answer.headers["set-cookie"]
+    assert (await ask(scene.app(), "/tasks", headers=again)).status == 303
 
 
 @pytest.mark.parametrize("place", ELSEWHERE)

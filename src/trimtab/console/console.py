@@ -24,6 +24,8 @@ from trimtab.console.window import window_of
 from trimtab.errors import CallError, InvalidRequest, StoreError
 
 FORMATS: Final = ("html", "json", "csv")
+AGAIN: Final = "trimtab_again"
+"""The cookie that says for a moment that a page was asked for once more already."""
 YEAR_S: Final = 365 * 86_400
 
 
@@ -52,7 +54,7 @@ class Console:
     def problem(self, request: Request, problem: Problem) -> Response:
         """The page of what went wrong; whoever must sign in first is led there."""
         if problem.status == 401 and request.method == "GET":
-            if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            if request.headers.get("sec-fetch-site") in ("cross-site", "same-site") and AGAIN not in request.cookies:
                 return _once_more(request)
             asked_for = address(request.url.path, dict(request.query_params))
             return RedirectResponse(f"/signin?next={quote(asked_for, safe='')}", 303)
@@ -233,7 +235,9 @@ def _once_more(request: Request) -> Response:
     site's link, but with the click of a page of ours.
     """
     place = address(request.url.path, dict(request.query_params))
-    return HTMLResponse(render("once_more", None, {"place": place}))  # type: ignore[arg-type]
+    answer = HTMLResponse(render("once_more", None, {"place": place}))  # type: ignore[arg-type]
+    answer.set_cookie(AGAIN, "1", max_age=5, path="/", httponly=True, samesite="lax")
+    return answer
 
 
 _TITLES: Final = {

@@ -29,8 +29,8 @@ class Failed(Struct, frozen=True):
     error: Failure
 
 
-def openapi(table: Sequence[Endpoint], version: str) -> dict[str, Any]:
-    """The document of a table: every route is in it, and nothing else."""
+def openapi(table: Sequence[Endpoint], version: str, cookie: str = "") -> dict[str, Any]:
+    """The document of a table: every route is in it, and nothing else. `cookie` is the name of that of sessions."""
     types = [Failed, *(kind for one in table for kind in (one.answers, one.body) if kind is not None)]
     schemas, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
     by_type = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
@@ -46,7 +46,7 @@ def openapi(table: Sequence[Endpoint], version: str) -> dict[str, Any]:
             "schemas": components,
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "trimtab_session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie or "trimtab_session"},
             },
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,10 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trimtab.console.endpoint import Endpoint, checked
+from trimtab.console.endpoint import Endpoint, checked, visitor_of
 from trimtab.console.gate import Gate, admit
 from trimtab.console.problems import PAGE, Shown, handlers
 from trimtab.errors import BodyTooLarge
+
+log = logging.getLogger("trimtab.control")
 
 MAX_BODY: Final = 4 << 20
 """Bytes of a request's body; a longer one is refused with 413."""
@@ -62,9 +65,19 @@ def guarded(endpoint: Endpoint, gate: Gate) -> Route:
             request.state.visitor = visitor
         if endpoint.query is not None:
             checked(request, endpoint.query)
-        return await endpoint.handle(request)
+        answer = await endpoint.handle(request)
+        if endpoint.acts:
+            _note(endpoint, request, answer.status_code)
+        return answer
 
     return Route(endpoint.path, handle, methods=[endpoint.method], name=f"{endpoint.method} {endpoint.path}")
+
+
+def _note(endpoint: Endpoint, request: Request, status: int) -> None:
+    """Who changed something is in the log."""
+    visitor = visitor_of(request)
+    facts = {"key": visitor.name, "role": visitor.role, "method": endpoint.method, "path": request.url.path}
+    log.info("acted", extra={"fields": {**facts, "status": status}})
 
 
 def on_socket(table: Sequence[Endpoint]) -> tuple[Endpoint, ...]:

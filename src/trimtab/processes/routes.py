@@ -50,9 +50,11 @@ def site(
     """Joins the routes of programs with the pages."""
     console = Console(PAGES, ACTIONS, parts, statics(), gate, secure, DOWNLOADS)
 
+    cookie = gate.cookie if isinstance(gate, KeyGate) else ""
+
     async def described(request: Request) -> Response:
         """All of this, as OpenAPI 3.1."""
-        return json_answer(openapi(table, __version__))
+        return json_answer(openapi(table, __version__, cookie))
 
     table = (
         *api,
