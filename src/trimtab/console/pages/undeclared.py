@@ -137,7 +137,7 @@ def name_of(one: ClusterShown) -> Markup:
 def prompt_of(one: ClusterShown) -> str | Markup:
     """How its system prompt begins, or its digest."""
     if one.begins:
-        return Markup('<span title="{}">{}</span>').format(one.system_prompt, short(one.begins, 28))
+        return Markup('<span title="{}">{}</span>').format(short(one.begins, 200), short(one.begins, 20))
     return digest_of(one.system_prompt)
 
 
