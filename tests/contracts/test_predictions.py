@@ -87,7 +87,7 @@ def test_the_bounds() -> None:
     }
     assert max(one.pointer.count("/") for one in predictions(json.dumps(looped))) == 6
     assert said(10**400, {"type": "integer"}) == []
-    assert predictions("no json") == ()
+    assert predictions('{"type": {"type": "boolean"}}') == predictions("no json") == ()
 
 
 JSON = st.recursive(

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tests.lock import governed
 from tests.lock.governed import with_change
+from trimtab.declare.alerting import Alerting, AlertRule, Completion
 from trimtab.declare.project import (
     Adapter,
     FileDigest,
@@ -195,6 +196,9 @@ OPEN: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("models", "small", "prices"), (Price(Decimal(1), Decimal(2)),)),
     (("models", "small", "gpu"), Gpu("H200", 8, Decimal(9))),
     (("models", "small", "scrape"), None),
+    (("alerting",), Alerting(defaults=False)),
+    (("tasks", "triage", "alerts"), (AlertRule("floor", "parse_rate", "below", 0.9),)),
+    (("tasks", "triage", "completion"), Completion(rule="outcome == 'ok'")),
     (("models", "azure", "auth", "project"), "other"),
     (("models", "azure", "auth", "profile"), "other"),
     (("models", "azure", "auth", "credentials"), "/run/secrets/other"),
@@ -212,6 +216,9 @@ OF_OTHERS = {
     "Tls",
     "SchemaSource",
     "Scrape",
+    "Alerting",
+    "AlertRule",
+    "Completion",
 }
 """Structs of what is not pinned at all."""
 

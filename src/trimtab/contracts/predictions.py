@@ -113,7 +113,7 @@ def _prediction(tokens: tuple[str | None, ...], schemas: list[dict[str, Any]]) -
 
 def _types(schema: dict[str, Any]) -> list[str]:
     said = schema.get("type")
-    return [kind for kind in said if isinstance(kind, str)] if isinstance(said, list) else [said] if said else []
+    return [kind for kind in (said if isinstance(said, list) else [said]) if isinstance(kind, str)]
 
 
 def _below(schema: dict[str, Any]) -> Iterator[str | None]:
