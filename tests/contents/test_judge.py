@@ -129,6 +129,16 @@ async def test_a_model_that_does_not_say(judging: Any) -> None:
     assert place.scores() == []
 
 
+async def test_an_answer_with_half_a_character_is_judged(judging: Any) -> None:
+    """Half of a surrogate pair, which JSON can escape and UTF-8 cannot hold, is shown as a question mark."""
+    oracle = Oracle(told("no"))
+    place, judge, desk = judging(oracle.ask)
+    await put(place, desk, place.call(asked(), chat("torn \ud83d off")))
+    assert await judge.step() == EVERY_S
+    [(_, body)] = oracle.asked
+    assert "torn ? off" in body["messages"][1]["content"]
+
+
 @pytest.mark.parametrize("failure", [UpstreamError(replica="the gateway", detail="refused")])
 async def test_a_gateway_that_is_not_there(judging: Any, failure: Exception) -> None:
     """While nobody answers the call waits, however long."""

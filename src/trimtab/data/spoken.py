@@ -109,9 +109,10 @@ class _Said:
         self._calls: dict[Any, dict[str, str]] = {}
 
     def told(self) -> Any:
-        text = "".join(self._texts)
+        text = _sayable("".join(self._texts))
         if self._calls:
-            return {"text": text, "tool_calls": list(self._calls.values())}
+            calls = [{name: _sayable(part) for name, part in call.items()} for call in self._calls.values()]
+            return {"text": text, "tool_calls": calls}
         return text or None
 
     def take_whole(self, answer: dict[str, Any]) -> None:
@@ -181,3 +182,8 @@ class _Said:
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _sayable(text: str) -> str:
+    """The text with what is no character (half of a surrogate pair) replaced: JSON may escape it, UTF-8 has none."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
