@@ -26,7 +26,7 @@ HOUR_S = 3600.0
 class Carrier:
     """Stands for the network: does what the receiver's script says, the last of it from then on."""
 
-    def __init__(self, **scripts: list[Undelivered | None]) -> None:
+    def __init__(self, **scripts: list[Exception | None]) -> None:
         self._scripts = scripts
         self.told: list[tuple[str, str]] = []
 
@@ -100,6 +100,21 @@ def test_a_letter_is_delivered_once(tmp_path: Path) -> None:
     office.work(5)
     assert carrier.told == [("oncall", "m1")]
     assert office.state("m1") == ("delivered", 1, "")
+
+
+@pytest.mark.parametrize("broken", [ValueError("Port out of range 0-65535"), UnicodeError("p\u00e4ss"), TypeError("x")])
+def test_a_carrier_that_breaks_ends_its_letter_alone(tmp_path: Path, broken: Exception) -> None:
+    """An address or a secret nobody thought of (a port of 99999, a password that is no ASCII) stops nothing else; what
+    broke is told by its kind only, since its text may hold the address.
+    """
+    carrier = Carrier(oncall=[broken, None])
+    office = Office(tmp_path / "state.db", carrier, "oncall", "other")
+    office.put("m1")
+    office.put("m2", "other")
+    office.work(5)
+    assert office.state("m2")[0] == "delivered"
+    state, tries, why = office.state("m1")
+    assert (state, tries, type(broken).__name__ in why, str(broken) in why) == ("dead", 0, True, False)
 
 
 def test_a_failure_is_tried_again_until_it_passes(tmp_path: Path) -> None:

@@ -137,6 +137,8 @@ class Delivery:
             return failure
         except SecretMissing as failure:
             return Undelivered(str(failure))
+        except Exception as failure:  # noqa: BLE001 - one receiver may not end control; the text may hold its address
+            return Undelivered(f"its address or secret cannot be used ({type(failure).__name__})", is_final=True)
         return None
 
     async def _settle(self, letter: Letter, failure: Undelivered | None) -> None:

@@ -92,6 +92,24 @@ def test_a_failure_does_not_tell_the_address() -> None:
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "echo",
+    [
+        b"Cannot POST /services/T0/B0/sec%2Dret",
+        b"no route for /services/T0/B0/sec-ret",
+        b"unknown token sec-ret",
+        b"bad query token=qu-ery",
+        b"bad routing key RRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRR",
+    ],
+)
+def test_a_refusal_that_tells_the_address_or_the_secret_is_not_told(http: Receiver, echo: bytes) -> None:
+    """Many servers answer with the path that was asked for, and with a webhook that is its secret."""
+    http.answers = [(404, {}, echo)]
+    with pytest.raises(Undelivered) as caught:
+        deliver("webhook", f"{http.url}/services/T0/B0/sec%2Dret?token=qu-ery", secret=Address("KEY", is_secret=True))
+    assert caught.value.why == "HTTP 404"
+
+
 def test_a_mail_arrives(mailbox: Mailbox) -> None:
     """Its subject says what happened."""
     deliver("email", mailbox.url, to=("a@example.com",), sender="trimtab@example.com")

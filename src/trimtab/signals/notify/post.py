@@ -5,12 +5,13 @@ Blocks; `post` may be used from several threads. What went wrong is told without
 
 from __future__ import annotations
 
+import re
 import smtplib
 import ssl
 from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError
@@ -23,6 +24,8 @@ CONNECT_S: Final = 5.0
 ANSWER_S: Final = 15.0
 SHOWN_ANSWER: Final = 200
 """Bytes of a refusal that are read and told."""
+SHORTEST_PIECE: Final = 4
+"""Characters of a part of an address that an answer may not hold; shorter ones are no secrets."""
 AGAIN: Final = frozenset({408, 425, 429})
 """Refusals of a client's that may pass when they are sent again."""
 HTTP_OK: Final = range(200, 300)
@@ -62,11 +65,11 @@ class Post:
                 mail = forms.email(message, receiver.sender, receiver.to, self._now_s())
                 self._mail(url, mail, receiver.user, secret)
             case "webhook":
-                self._send(url, forms.webhook(message, secret, int(self._now_s())))
+                self._send(url, forms.webhook(message, secret, int(self._now_s())), secret)
             case "slack":
                 self._send(url, forms.slack(message))
             case "pagerduty":
-                self._send(url, forms.pagerduty(message, secret))
+                self._send(url, forms.pagerduty(message, secret), secret)
             case "alertmanager":
                 base = url.rstrip("/").removesuffix("/api/v2/alerts")
                 self._send(f"{base}/api/v2/alerts", forms.alertmanager(message, self._now_s()))
@@ -75,7 +78,7 @@ class Post:
         """Lets go of kept connections."""
         self._pool.clear()
 
-    def _send(self, url: str, sent: forms.Sent) -> None:
+    def _send(self, url: str, sent: forms.Sent, secret: str = "") -> None:
         headers = {"content-type": "application/json", "user-agent": "trimtab", **sent.headers}
         try:
             answer = self._pool.request(
@@ -95,7 +98,7 @@ class Post:
         words = " ".join(told.decode("utf-8", "replace").split())
         is_final = answer.status < 500 and answer.status not in AGAIN
         raise Undelivered(
-            f"{detail}: {words}" if words.isprintable() and words else detail,
+            f"{detail}: {words}" if words.isprintable() and words and not _tells(words, url, secret) else detail,
             is_final=is_final,
             after_s=_seconds(answer.headers.get("retry-after")),
         )
@@ -126,6 +129,14 @@ class Post:
         if host not in {"localhost", "127.0.0.1", "::1"}:
             server.starttls(context=self._tls)
         return server
+
+
+def _tells(words: str, url: str, secret: str) -> bool:
+    """Whether an answer holds a part of the address that was asked, or the secret: many servers say the path again."""
+    parts = urlsplit(url)
+    pieces = re.split("[/?&=;@:]", f"{parts.path}?{parts.query}") + re.split("[@:]", parts.netloc.rpartition("@")[0])
+    held = {one for piece in (*pieces, secret) for one in (piece, unquote(piece)) if len(one) >= SHORTEST_PIECE}
+    return any(one in text for one in held for text in (words, unquote(words)))
 
 
 def _kind_of(failure: Exception) -> str:
