@@ -33,9 +33,9 @@ def changed_words(before: str, after: str) -> str:
 
 def quote(text: str) -> str:
     """A text in quotation marks, in one line of printable characters, its middle cut out where it is long."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 4 :]}"
     plain = "".join(sign if sign.isprintable() else " " for sign in text)
-    if len(plain) > LONGEST:
-        plain = f"{plain[: LONGEST * 2 // 3]} ... {plain[-LONGEST // 4 :]}"
     return f'"{plain}"'
 
 
