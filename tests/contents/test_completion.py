@@ -93,6 +93,17 @@ def test_a_run_is_judged_by_its_last_call_once_it_is_quiet(place: Place) -> None
     assert len(place.telemetry._scores) == 1
 
 
+def test_runs_that_come_in_late_are_judged_all(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After days in which telemetry was down runs are judged, more of them than one pass takes."""
+    monkeypatch.setattr("trimtab.processes.completion.AT_ONCE", 2)
+    place.write(*(in_run(place, "billing", second, run=f"r{second}") for second in range(5)))
+    place.clock.advance(3 * 86_400)
+    place.take_in()
+    for _ in range(3):
+        place.chores()
+    assert sorted(one.run for one in place.scores("completion")) == ["r0", "r1", "r2", "r3", "r4"]
+
+
 def test_how_many_calls_a_run_had(place: Place) -> None:
     """A rule may count the calls of the run so far, over batches and restarts."""
     place.completion = Completion(rule="calls == 3")

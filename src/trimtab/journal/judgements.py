@@ -152,10 +152,13 @@ class Judgements:
         with mapped(self._path):
             self._connection.execute(self._sql["drop_score"], {"id": score})
 
-    def forget(self, before_ns: int, day: int) -> None:
-        """Lets go of runs that are long over, of days long past, and of the oldest runs beyond their bound."""
+    def forget(self, before_ns: int, unjudged_ns: int, day: int) -> None:
+        """Lets go of runs that were judged and ended before then, of others that ended before `unjudged_ns`, of days
+        before a day since 1970, and of the oldest runs beyond their bound.
+        """
         with mapped(self._path), transaction(self._connection):
-            self._connection.execute(self._sql["forget_runs"], {"before_ns": before_ns})
+            facts = {"before_ns": before_ns, "unjudged_ns": unjudged_ns}
+            self._connection.execute(self._sql["forget_runs"], facts)
             self._connection.execute(self._sql["bound_runs"], {"most": MOST_RUNS})
             self._connection.execute(self._sql["forget_days"], {"day": day})
 

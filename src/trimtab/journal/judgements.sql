@@ -30,8 +30,8 @@ WHERE judged = 0 AND task = :task AND last_ns < :before_ns ORDER BY last_ns LIMI
 UPDATE runs SET judged = 1 WHERE run = :run AND task = :task AND last_ns = :last_ns;
 
 -- name: forget_runs
--- Lets go of runs that are long over.
-DELETE FROM runs WHERE last_ns < :before_ns;
+-- Lets go of runs that are long over: soon of those that are judged, later of those that nobody judged.
+DELETE FROM runs WHERE (judged = 1 AND last_ns < :before_ns) OR last_ns < :unjudged_ns;
 
 -- name: bound_runs
 -- Lets go of the oldest runs beyond a number.

@@ -30,6 +30,8 @@ from trimtab.store.telemetry import Batch
 AT_ONCE: Final = 500
 """Runs of one task that are judged in one pass."""
 DAY_NS: Final = 86_400_000_000_000
+UNJUDGED_NS: Final = 30 * DAY_NS
+"""How long a run waits to be judged, though there be many, or records that came in late."""
 
 log = logging.getLogger("trimtab.control")
 
@@ -89,7 +91,7 @@ class Completions:
                 for one in over:
                     self._put_before_judge(watched.completion, told_by("judge", one, None))
                 self._judgements.judged(runs)
-        self._judgements.forget(now_ns - DAY_NS, now_ns // DAY_NS - 1)
+        self._judgements.forget(now_ns - DAY_NS, now_ns - UNJUDGED_NS, now_ns // DAY_NS - 1)
 
     def _judged(self, batch: Batch) -> Iterator[tuple[Settled, Completion]]:
         tasks = self._watch().tasks
