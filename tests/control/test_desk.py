@@ -143,6 +143,23 @@ def test_chores_are_done_in_their_time(scene: Scene) -> None:
     scene.live(main)
 
 
+def test_a_chore_that_breaks_is_done_again_in_its_time(scene: Scene) -> None:
+    """Not only a store may fail it; the desk works on, and so do the chores after it."""
+    done: list[str] = []
+
+    def breaks() -> None:
+        done.append("breaks")
+        raise ValueError("foreign bytes")
+
+    scene.chores = [Chore("breaks", 5.0, breaks), Chore("works", 5.0, lambda: done.append("works"))]
+
+    async def main() -> None:
+        await asyncio.sleep(6)
+
+    scene.live(main)
+    assert done[:4] == ["breaks", "works"] * 2
+
+
 def test_a_question_that_fails_is_the_askers_failure(scene: Scene) -> None:
     """An error of one question reaches who asked and harms nobody else."""
 

@@ -372,3 +372,17 @@ def test_a_keeper_that_fails_sees_the_same_batch_again(scene: Scene, again: str)
     assert last == (scene.telemetry.tokens[-1], 1)
     assert [len(batch) for batch in scene.seen] == [2, 1]
     assert scene.telemetry.count() == Counts(calls=3, rolled_up=3)
+
+
+def test_bodies_that_break_what_reads_them_keep_no_record_out(scene: Scene) -> None:
+    """Bodies are foreign: whatever they do to their reader, the records of their batch and of later ones are stored."""
+
+    def enrich(batch: Batch) -> Batch:
+        raise RecursionError("too deep")
+
+    ingest = Ingest(scene.spool, scene.directory, scene.telemetry, scene.clock, enrich=enrich)
+    writer = SegmentWriter(scene.spool)
+    for name in ("a", "b"):
+        writer.write(call(name))
+        ingest.step()
+    assert scene.telemetry.count().calls == 2

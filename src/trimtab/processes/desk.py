@@ -176,6 +176,8 @@ class Desk:
                 await self._in_thread(chore.do)
             except StoreError as failure:
                 event(log, logging.ERROR, "chore_failed", chore=chore.name, detail=str(failure))
+            except Exception:
+                log.exception("chore_failed", extra={"fields": {"chore": chore.name}})
 
     async def _finish(self) -> None:
         """Stores what the spool still holds, for as long as stopping may take."""

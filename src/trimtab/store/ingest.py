@@ -169,11 +169,17 @@ class Ingest:
             observe(batch)
 
     def _whole(self, batch: Batch, token: str) -> Batch:
-        """The batch with what its bodies add; one that is sent again is not read again."""
+        """The batch with what its bodies add, which are foreign bytes: one that cannot be read keeps no record out. A
+        batch that is sent again is not read again.
+        """
         if self._enrich is None:
             return batch
         if self._enriched is None or self._enriched[0] != token:
-            self._enriched = token, self._enrich(batch)
+            try:
+                self._enriched = token, self._enrich(batch)
+            except Exception:
+                log.exception("bodies_not_understood", extra={"fields": {"calls": len(batch.calls)}})
+                self._enriched = token, batch
         return self._enriched[1]
 
     def _gather(self) -> Gathered:
