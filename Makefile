@@ -10,7 +10,7 @@ DECLARED := pyproject.toml src/trimtab/__init__.py
 RESOLVE := uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: help up test test-engine test-prometheus test-browser bench lint format lock clean
+.PHONY: help up test test-engine test-prometheus test-browser screenshots bench lint format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -32,6 +32,10 @@ test-prometheus: $(DEV) ## rules, dashboards and scraping, with a real Prometheu
 test-browser: $(DEV) ## every page of the console in a real Chromium (installs Debian's first)
 	tests/browser/install.sh
 	$(VENV)/bin/pytest -m browser tests/browser
+
+screenshots: $(DEV) ## the pictures of README and docs, taken anew (installs Debian's Chromium first)
+	tests/browser/install.sh
+	$(VENV)/bin/python -m tests.browser.screenshots
 
 bench: $(DEV) ## the benchmarks; figures go to bench/RESULTS.md
 	$(VENV)/bin/python -m bench all

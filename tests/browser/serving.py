@@ -24,7 +24,7 @@ from tests.console.straying import stray, straying
 from tests.store.samples import call
 from trimtab.access.keys import ROLES, KeyDirectory, KeyStore
 from trimtab.access.sessions import SessionStore
-from trimtab.clock import SystemClock
+from trimtab.clock import Clock, SystemClock
 from trimtab.database.migrate import open_state
 from trimtab.declare.project import Listen
 from trimtab.ids import IdSource
@@ -47,16 +47,19 @@ from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
 
 
-async def serve(directory: Path) -> None:
-    """Serves until `stop` comes in."""
-    clock = SystemClock()
+async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool = True) -> None:
+    """Serves until `stop` comes in. `is_hostile` says whether somebody sends texts that mean harm and chunks by the
+    thousand; if not, what is told agrees with what is drawn, for pictures.
+    """
+    clock = clock or SystemClock()
     telemetry, today = MemoryTelemetry(), day(clock.wall_ns())
     telemetry.insert(today, "day")
     bodies = Bodies()
-    telemetry.insert(Batch.of(hostile(clock.wall_ns())), "hostile")
+    if is_hostile:
+        telemetry.insert(Batch.of(hostile(clock.wall_ns())), "hostile")
+        telemetry.insert(Batch.of([chunked(clock.wall_ns() - 3 * 10**11, bodies)]), "chunked")
     telemetry.insert(Batch.of(labels(clock.wall_ns())), "labels")
     telemetry.insert(talk(clock.wall_ns(), bodies), "talk")
-    telemetry.insert(Batch.of([chunked(clock.wall_ns() - 3 * 10**11, bodies)]), "chunked")
     telemetry.insert(Batch.of(stray(clock.wall_ns(), bodies)), "stray")
     spool = directory / "spool"
     port = free_port()
@@ -67,7 +70,8 @@ async def serve(directory: Path) -> None:
         observers.append(observer)
         letters = DeadLetters(open_state(directory / "state.db"), most=100)
         letters.take("seed", [one for one in today.calls if one.outcome != "ok"][:20], ("extract",), [])
-        letters.take("hostile", alarms.hostile_letters(clock.wall_ns(), bodies.keep), ("extract",), [])
+        if is_hostile:
+            letters.take("hostile", alarms.hostile_letters(clock.wall_ns(), bodies.keep), ("extract",), [])
         keepers = (burying(letters, spool, lambda: ("extract",)),)
         ingest = Ingest(spool, directory / "ingest", telemetry, clock, keepers=keepers)
         judging = Judging(ContentReader(bodies, straying), Watch)
@@ -92,7 +96,9 @@ async def serve(directory: Path) -> None:
         async def ready(desk: Desk) -> None:
             await alarms.learned(at_work, desk)
             now_ns = clock.wall_ns()
-            await alarms.seed(at_work, outbox, now_ns, alarms.failing(today), (alarms.hostile_alert(now_ns),))
+            more = (alarms.hostile_alert(now_ns),) if is_hostile else ()
+            but = () if is_hostile else (alarms.SLOW,)
+            await alarms.seed(at_work, outbox, now_ns, alarms.failing(today), more, but)
             print(json.dumps({"port": port, "keys": secrets}), flush=True)
 
         parts = ControlParts(

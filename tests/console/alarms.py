@@ -40,7 +40,7 @@ TOML: Final = (
     + '[[maintenance]]\nreason = "new power supply"\nbegins = "mon 00:00"\nends = "sun 23:59"\ntasks = ["idle"]\n'
 )
 TASK: Final = 'owner = "support"\nmodel = "small"\n'
-OPEN, SEEN, HOST, OVER, HELD = "open-1", "seen-1", "host-1", "over-1", "held-1"
+OPEN, SLOW, SEEN, HOST, OVER, HELD = "open-1", "open-2", "seen-1", "host-1", "over-1", "held-1"
 """The ids of the alerts."""
 
 
@@ -92,7 +92,7 @@ def alerts(now_ns: int, worst: Sequence[str] = (), prompt: str = NEW_PROMPT, bef
             worst=tuple(worst),
         ),
         Alert(
-            "open-2",
+            SLOW,
             Place("extract", "ttft_rises"),
             "ttft",
             "ticket",
@@ -225,10 +225,15 @@ async def learned(at_work: AlertWatch, desk: Desk) -> None:
 
 
 async def seed(
-    at_work: AlertWatch, outbox: Outbox, now_ns: int, worst: Sequence[str] = (), more: Sequence[Alert] = ()
+    at_work: AlertWatch,
+    outbox: Outbox,
+    now_ns: int,
+    worst: Sequence[str] = (),
+    more: Sequence[Alert] = (),
+    but: Sequence[str] = (),
 ) -> None:
-    """Puts all of it in: alerts, a silence, and tellings that arrived, wait, and were given up."""
-    those = [*alerts(now_ns, worst), *more]
+    """Puts all of it in: alerts (`but` those), a silence, and tellings that arrived, wait, and were given up."""
+    those = [one for one in (*alerts(now_ns, worst), *more) if one.id not in but]
     await at_work.change(lambda book, rules, now: kept(book, rules, now, those))
     quiet = Silence("", "route", "", "inputs_drift", now_ns, now_ns + 240 * MINUTE_NS, "ana", "a campaign in Germany")
     await at_work.change(lambda book, rules, now: book.silence(quiet, now_ns))

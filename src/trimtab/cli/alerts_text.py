@@ -86,7 +86,7 @@ def _facts(one: AlertShown, now_ns: int) -> Iterable[tuple[str, str]]:
 def _cause(text: str, at_ns: int, words: str) -> Text:
     told = plain_text(f"  {clock(at_ns)} {text}", TOLD)
     for line in words.splitlines():
-        told.append_text(plain_text(f"\n      {line}", TOLD))
+        told.append("\n      ").append_text(plain_text(line, TOLD))
     return told
 
 

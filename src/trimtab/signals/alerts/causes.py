@@ -35,6 +35,8 @@ RISEN: Final = 0.2
 KINDS: Final = ("lock", "snapshot", "model_identity")
 OF_TOOLS: Final = "tool_"
 """Changes of the record that may explain an alert; others say what became of processes and edits."""
+START: Final = "start"
+"""By whom a change was made that tells what was in force when the host started."""
 TOLD_BY: Final[tuple[Dimension, ...]] = ("prompt", "lock", "model", "replica")
 
 
@@ -144,13 +146,18 @@ def _recorded(telemetry: Told, task: str, began: int, now: int) -> Iterable[What
     found = [
         one
         for one in telemetry.changes(since * MINUTE_NS, until * MINUTE_NS, MOST_CHANGES)
-        if (one.kind in KINDS or one.kind.startswith(OF_TOOLS)) and one.before != one.after
+        if (one.kind in KINDS or one.kind.startswith(OF_TOOLS)) and one.before != one.after and not _is_start(one)
     ]
     locks = [one.at_ns for one in found if one.kind == "lock"]
     for one in found:
         if one.kind == "snapshot" and any(abs(one.at_ns - at_ns) < MINUTE_NS for at_ns in locks):
             continue
         yield WhatChanged(one.kind, one.subject, one.at_ns, one.before, one.after, _about(one.detail, task))
+
+
+def _is_start(one: Change) -> bool:
+    """Whether it only says what was in force when the host started: nothing changed then."""
+    return one.by == START and not one.before
 
 
 def _about(detail: str, task: str) -> str:

@@ -67,6 +67,9 @@ def _figures(evidence: Evidence) -> str:
     after = measured_text(evidence.after, evidence.unit)
     if evidence.direction == "burns":
         return f": {after} broke it"
+    if evidence.direction in {"below", "above"}:
+        limit = f" of {number(evidence.before.value, evidence.unit)}" if evidence.before.value is not None else ""
+        return f"{limit}: {after}"
     if evidence.before.value is None:
         return f" at {after}"
     return f" from {number(evidence.before.value, evidence.unit)} to {after}"
