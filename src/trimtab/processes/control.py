@@ -61,6 +61,7 @@ OWNER_ONLY = 0o177
 BACKLOG = 128
 MAX_CONNECTIONS = 256
 """Open on one listener; a request over them is answered 503."""
+AGAIN_S = 60.0
 
 log = logging.getLogger("trimtab.control")
 
@@ -174,8 +175,8 @@ async def serve_control(
             group.create_task(desk.run(stop, tried.set))
             await tried.wait()
             event(log, logging.INFO, "ready", host=settings.listen.host, port=tcp.getsockname()[1])
-            works = [group.create_task(work()) for work in (*parts.works, live.run)]
-            works += [group.create_task(work(desk)) for work in parts.desk_works]
+            works = [group.create_task(kept_up(work)) for work in (*parts.works, live.run)]
+            works += [group.create_task(kept_up(partial(work, desk))) for work in parts.desk_works]
             ready()
             await stop.wait()
             for work in works:
@@ -185,6 +186,16 @@ async def serve_control(
             undertaker.close()
             for server, _ in servers:
                 server.should_exit = True
+
+
+async def kept_up(work: Callable[[], Coroutine[object, object, None]]) -> None:
+    """Does a work. One that breaks is told in the log and begun again a minute later: it ends nothing beside it."""
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("work_broke", extra={"fields": {"again_in_s": AGAIN_S}})
+        await asyncio.sleep(AGAIN_S)
 
 
 def _host(settings: ControlSettings, parts: ControlParts, desk: Desk) -> Host:

@@ -81,8 +81,8 @@ class Delivery:
         self._draw = draw
         self._pause = pause
         self._under_way: dict[str, str] = {}
-        self._books = ThreadPoolExecutor(1, "outbox")
-        self._carriers = ThreadPoolExecutor(THREADS, "deliver")
+        self._books: ThreadPoolExecutor
+        self._carriers: ThreadPoolExecutor
 
     def __repr__(self) -> str:
         return f"Delivery({len(self._under_way)} under way)"
@@ -94,6 +94,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Delivers until it is cancelled; a failing database is waited for."""
+        self._books, self._carriers = ThreadPoolExecutor(1, "outbox"), ThreadPoolExecutor(THREADS, "deliver")
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
