@@ -129,6 +129,14 @@ async def test_a_model_that_does_not_say(judging: Any) -> None:
     assert place.scores() == []
 
 
+async def test_a_model_that_is_down_is_left_alone_for_a_while(judging: Any) -> None:
+    """A refusal of the gateway counts as a try; the next comes later, so that a short outage leaves some."""
+    oracle = Oracle(told(None, 503), told("yes"))
+    place, judge, desk = judging(oracle.ask)
+    await put(place, desk, place.call(asked(), chat(ANSWER)))
+    assert [await judge.step() for _ in range(2)] == [LATER_S, EVERY_S]
+
+
 async def test_an_answer_with_half_a_character_is_judged(judging: Any) -> None:
     """Half of a surrogate pair, which JSON can escape and UTF-8 cannot hold, is shown as a question mark."""
     oracle = Oracle(told("no"))

@@ -28,6 +28,7 @@ EVERY_S: Final = 1.0
 LATER_S: Final = 30.0
 """How long it waits while telemetry or the gateway does not answer."""
 MOST_TRIES: Final = 3
+OK: Final = 200
 SHOWN: Final = 6000
 """Characters of what was asked and of what was answered that the model is shown."""
 MAX_OUTPUT_TOKENS: Final = 400
@@ -68,7 +69,7 @@ class Judge:
             return LATER_S
 
     async def _next(self) -> bool:
-        """Whether a call waited."""
+        """Whether a call waited, and the model answered when it was asked."""
         waiting = await self._desk.ask(_waiting)
         if waiting is None:
             return False
@@ -83,7 +84,7 @@ class Judge:
         verdict = verdict_of(told)
         if verdict is None:
             await self._desk.ask(lambda stores: _failed(stores, waiting))
-            return True
+            return told.status == OK
         score = msgspec.structs.replace(
             told_by("judge", waiting.score, verdict),
             at_ns=self._clock.wall_ns(),
@@ -103,7 +104,7 @@ class Judge:
 def verdict_of(told: Told) -> float | None:
     """1 for yes, 0 for no; None for anything else."""
     try:
-        answer = msgspec.json.decode(told.body, type=_Answer) if told.status == 200 else _Answer()
+        answer = msgspec.json.decode(told.body, type=_Answer) if told.status == OK else _Answer()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     text = answer.choices[0].message.content if answer.choices else None
