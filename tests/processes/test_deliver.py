@@ -50,10 +50,11 @@ class Office:
     def __init__(self, path: Path, carrier: Carrier, *declared: str) -> None:
         self.clock = JumpingClock()
         self.path = path
-        self.alerts, self.outbox = AlertStore(open_state(path)), Outbox(open_state(path))
+        self.database = open_state(path)
+        self.alerts, self.outbox = AlertStore(open_state(path)), Outbox(self.database)
         self._parts = carrier, lambda: watch(*declared), self.clock, random.Random(1), self._pause
         self.delivery = Delivery(self.outbox, *self._parts)
-        self._left = 0
+        self._left = self._writable_at = 0
         self._pause_s = 0.0
 
     def put(self, name: str, receiver: str = "oncall", body: bytes | None = None) -> None:
@@ -61,9 +62,12 @@ class Office:
         told = msgspec.json.encode(sent("opened", alert())) if body is None else body
         self.alerts.keep(Passed(outgoing=(Outgoing(name, "a1", "opened", receiver, told, now_ns, now_ns),)))
 
-    def work(self, pauses: int, pause_s: float = 1.0) -> None:
-        """Lets it go on until it has paused so often, each time for so long."""
+    def work(self, pauses: int, pause_s: float = 1.0, writable_after: int = 0) -> None:
+        """Lets it go on until it has paused so often, each time for so long; `writable_after` so many pauses the
+        outbox can be written, if it could not before.
+        """
         self._left, self._pause_s = pauses, pause_s
+        self._writable_at = pauses - writable_after if writable_after else -1
         self.delivery = Delivery(self.outbox, *self._parts)
         with pytest.raises(ExceptionGroup):
             asyncio.run(self._run())
@@ -79,6 +83,8 @@ class Office:
             await asyncio.sleep(0)
         self.clock.advance(self._pause_s)
         self._left -= 1
+        if self._left == self._writable_at:
+            self.database.execute("PRAGMA query_only = OFF")
         if self._left <= 0:
             raise EndOfTest
 
@@ -115,6 +121,39 @@ def test_a_carrier_that_breaks_ends_its_letter_alone(tmp_path: Path, broken: Exc
     assert office.state("m2")[0] == "delivered"
     state, tries, why = office.state("m1")
     assert (state, tries, type(broken).__name__ in why, str(broken) in why) == ("dead", 0, True, False)
+
+
+def test_a_full_disk_brings_no_message_twice(tmp_path: Path) -> None:
+    """While it cannot be written that a message arrived, it is not sent again and again."""
+    carrier = Carrier()
+    office = Office(tmp_path / "state.db", carrier, "oncall")
+    office.put("m1")
+    office.database.execute("PRAGMA query_only = ON")
+    office.work(3)
+    assert (carrier.told, office.state("m1")) == ([("oncall", "m1")], ("waiting", 0, ""))
+
+
+def test_what_became_of_a_message_is_written_once_it_can_be(tmp_path: Path) -> None:
+    """It is not sent again for that."""
+    carrier = Carrier()
+    office = Office(tmp_path / "state.db", carrier, "oncall")
+    office.put("m1")
+    office.database.execute("PRAGMA query_only = ON")
+    office.work(5, writable_after=3)
+    assert carrier.told == [("oncall", "m1")]
+    assert office.state("m1") == ("delivered", 1, "")
+
+
+def test_what_is_long_past_is_let_go(tmp_path: Path) -> None:
+    """What was delivered is kept for 400 days, as alerts are; what waits is not dropped."""
+    office = Office(tmp_path / "state.db", Carrier(oncall=[None]), "oncall")
+    office.put("m1")
+    office.work(2)
+    office.clock.advance(401 * 24 * HOUR_S)
+    office.put("m2")
+    office.work(2)
+    assert office.outbox.get("m1") is None
+    assert office.state("m2")[0] == "delivered"
 
 
 def test_a_failure_is_tried_again_until_it_passes(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ FIRST_DELAY_S: Final = 5.0
 LONGEST_DELAY_S: Final = 3600.0
 GIVE_UP_S: Final = 86_400.0
 NS: Final = 1_000_000_000
+RETAIN_NS: Final = 3600 * NS
+KEPT_NS: Final = 400 * 86_400 * NS
+"""How long what was delivered or given up is kept, as alerts are."""
 
 log = logging.getLogger("trimtab.control")
 
@@ -53,6 +56,9 @@ class Letters(Protocol):
 
     def dead(self, letter: str, why: str, now_ns: int) -> None:
         """Gives one up: it is a dead letter from then on."""
+
+    def retain(self, since_ns: int) -> None:
+        """Drops what was delivered or given up, and was made before then."""
 
 
 class Carrier(Protocol):
@@ -81,6 +87,8 @@ class Delivery:
         self._draw = draw
         self._pause = pause
         self._under_way: dict[str, str] = {}
+        self._unwritten: dict[str, Undelivered | None] = {}
+        self._retained_ns = 0
         self._books: ThreadPoolExecutor
         self._carriers: ThreadPoolExecutor
 
@@ -101,6 +109,7 @@ class Delivery:
                     for letter in await self._due():
                         self._under_way[letter.id] = letter.receiver
                         group.create_task(self._deliver(letter))
+                    await self._retain()
                     await self._pause(LOOK_S)
         finally:
             self._books.shutdown(cancel_futures=True)
@@ -115,11 +124,26 @@ class Delivery:
             return []
         return list(_first_of_each(found, self._under_way.values()))
 
-    async def _deliver(self, letter: Letter) -> None:
+    async def _retain(self) -> None:
+        """Drops what is long past, now and then."""
+        now_ns = self._clock.wall_ns()
+        if now_ns - self._retained_ns < RETAIN_NS:
+            return
+        self._retained_ns = now_ns
         try:
-            await self._settle(letter, await self._tried(letter))
+            await self._booked(lambda: self._letters.retain(now_ns - KEPT_NS))
         except StoreError as failure:
-            event(log, logging.ERROR, "outbox_unwritten", letter=letter.id, detail=str(failure))
+            event(log, logging.ERROR, "outbox_unwritten", detail=str(failure))
+
+    async def _deliver(self, letter: Letter) -> None:
+        """Tries one, unless only what became of it could not be written: then that is, and nobody is told twice."""
+        try:
+            failure = self._unwritten.pop(letter.id) if letter.id in self._unwritten else await self._tried(letter)
+            try:
+                await self._settle(letter, failure)
+            except StoreError as unwritten:
+                self._unwritten[letter.id] = failure
+                event(log, logging.ERROR, "outbox_unwritten", letter=letter.id, detail=str(unwritten))
         finally:
             del self._under_way[letter.id]
 
@@ -146,15 +170,15 @@ class Delivery:
         now_ns = self._clock.wall_ns()
         facts = {"letter": letter.id, "alert": letter.alert, "receiver": letter.receiver}
         if failure is None:
-            event(log, logging.INFO, "alert_delivered", kind=letter.kind, **facts)
             await self._booked(lambda: self._letters.delivered(letter.id))
+            event(log, logging.INFO, "alert_delivered", kind=letter.kind, **facts)
         elif failure.is_final or now_ns - letter.made_ns >= GIVE_UP_S * NS:
-            event(log, logging.ERROR, "alert_undelivered", why=failure.why, **facts)
             await self._booked(lambda: self._letters.dead(letter.id, failure.why, now_ns))
+            event(log, logging.ERROR, "alert_undelivered", why=failure.why, **facts)
         else:
-            event(log, logging.WARNING, "alert_delayed", why=failure.why, tries=letter.tries + 1, **facts)
             due_ns = now_ns + round(self._delay_s(letter.tries, failure.after_s) * NS)
             await self._booked(lambda: self._letters.failed(letter.id, failure.why, due_ns))
+            event(log, logging.WARNING, "alert_delayed", why=failure.why, tries=letter.tries + 1, **facts)
 
     def _delay_s(self, tries: int, asked_s: float | None) -> float:
         """Doubling from 5 s to an hour, with a jitter of half; at least as long as the receiver asked for."""
