@@ -34,7 +34,8 @@ def test_both_doors_and_a_last_look_at_the_spool(tmp_path: Path) -> None:
         made = running.ask("/api/keys", "POST", b'{"name": "prometheus", "role": "viewer"}')[1]
         status, metrics = running.ask_tcp("/metrics", made["secret"])
         assert status == 200
-        assert 'trimtab_calls_total{model="small",outcome="ok",task="route"} 120.0' in metrics
+        assert 'trimtab_calls_total{outcome="ok",task="route"} 120.0' in metrics
+        assert 'trimtab_attempts_total{cause="ok",model="small",replica="http://127.0.0.1:9"} 120.0' in metrics
         (goal,) = msgspec.convert(running.ask("/api/report?since=1h")[1], Report).tasks[0].objective
         assert (goal.name, goal.standing) == ("ttft_p95", "met")
         detail = running.ask("/api/calls/g0-0123456789ab-7")[1]
