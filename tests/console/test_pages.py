@@ -174,6 +174,17 @@ async def test_changes_are_told_once(scene: Scene) -> None:
     ]
 
 
+async def test_many_changes_fold(scene: Scene) -> None:
+    """The latest eight changes stand there; those before them are one click away, without a script."""
+    now_ns = scene.clock.wall_ns()
+    scene.put(*(Change(now_ns - back * SECOND_NS, "worker_died", f"gateway {back}") for back in range(1, 12)))
+    text = (await seen(scene, "/?range=15m")).body.decode()
+    assert "3 before these" in text_of(await seen(scene, "/?range=15m"))
+    before = re.search(r'<details class="rest" id="changes-before">.*?</details>', text, re.DOTALL)
+    assert before is not None
+    assert re.findall(r"gateway \d+", before[0]) == ["gateway 11", "gateway 10", "gateway 9"]
+
+
 async def test_the_overview_asks_the_stores_once(seeded: Scene) -> None:
     """A page is one question to the thread that has the stores; asked again a moment later it is none."""
     await seen(seeded, "/?range=1h")
