@@ -45,6 +45,7 @@ def test_a_range_of_ones_own() -> None:
         {"from": "2020-01-01", "to": "2025-01-01"},
         {"from": "0001-01-01T00:00", "to": "2025-01-01"},
         {"from": "9999-12-31T23:59:59-23:59"},
+        {"from": "9998-01-01", "to": "9998-02-01"},
     ],
 )
 def test_what_is_no_range(asked: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.control.alerting import MODEL, ONCALL, Alerts, alerting, declared
 from tests.control.asgi import Answer, ask
@@ -21,7 +22,7 @@ from trimtab.database.migrate import open_state
 from trimtab.ids import IdSource
 from trimtab.processes.alert_api import alert_endpoints
 from trimtab.signals.alerts.alert import Evidence, Measured
-from trimtab.signals.alerts.life import HOLD_NS, Found
+from trimtab.signals.alerts.life import HOLD_NS, Found, Moved
 from trimtab.signals.alerts.monitors import Place
 from trimtab.testing.clock import START_NS, JumpingClock
 
@@ -135,6 +136,50 @@ async def test_a_key_for_some_tasks_sees_theirs_alone(office: Office) -> None:
     assert made.status == 403
 
 
+async def one_group(office: Office) -> dict[str, str]:
+    """Makes all alerts one group; returns their ids by task."""
+    await office.alerts.at_work.change(
+        lambda book, rules, now: book.keep(
+            [Moved(replace(one, group="g"), None) for one in list(book.alerts.values())], rules, now
+        )
+    )
+    return await office.ids()
+
+
+async def test_a_group_is_shown_and_acted_on_as_far_as_a_key_reaches(office: Office) -> None:
+    """An alert of another task in the same group is neither shown to a key for some tasks nor acknowledged with it."""
+    ids = await one_group(office)
+    shown = (await office.get(f"/api/alerts/{ids['route']}", "viewer", "route")).json()
+    assert shown["group"] == []
+    assert [one["task"] for one in (await office.get(f"/api/alerts/{ids['route']}")).json()["group"]] == ["extract"]
+    done = await office.post(f"/api/alerts/{ids['route']}/acknowledge", {}, "operator", "route")
+    assert (done.status, done.json()["state"]) == (200, "acknowledged")
+    assert (await office.get(f"/api/alerts/{ids['extract']}")).json()["alert"]["state"] == "open"
+    assert (await office.post(f"/api/alerts/{ids['extract']}/acknowledge", {})).status == 200
+
+
+async def test_a_group_is_acknowledged_as_a_whole_by_who_sees_it(office: Office) -> None:
+    """Somebody for all tasks, or for both of these, sees to both alerts at once."""
+    ids = await one_group(office)
+    assert (
+        await office.post(f"/api/alerts/{ids['route']}/acknowledge", {}, "operator", "route", "extract")
+    ).status == 200
+    assert (await office.get(f"/api/alerts/{ids['extract']}")).json()["alert"]["state"] == "acknowledged"
+
+
+async def test_a_key_for_some_tasks_tries_their_rules_alone(office: Office) -> None:
+    """A rule that is named without a task may be one of the host or of another task: it is not told, and not sent."""
+    before = len(office.alerts.outbox())
+    for rule in ("parse_rate_falls", "replica_down"):
+        tried = await office.post("/api/alerts/test", {"rule": rule, "send": True}, "operator", "route")
+        assert tried.status == 403
+    hosts = await office.post("/api/alerts/test", {"rule": "replica_down", "task": "route"}, "operator", "route")
+    assert hosts.status == 403
+    assert len(office.alerts.outbox()) == before
+    mine = await office.post("/api/alerts/test", {"rule": "parse_rate_falls", "task": "route"}, "operator", "route")
+    assert mine.status == 200
+
+
 async def test_silences_are_made_and_ended(office: Office) -> None:
     """One needs a reason, something to match, and an end; it mutes, and can be ended before."""
     made = await office.post("/api/silences", {"task": "extract", "for_s": 3600, "why": "load test"})
@@ -155,6 +200,7 @@ async def test_silences_are_made_and_ended(office: Office) -> None:
         ({"task": "extract", "for_s": 60, "why": ""}, 400),
         ({"task": "extract", "for_s": 0, "why": "x"}, 409),
         ({"task": "extract", "for_s": 1e9, "why": "x"}, 409),
+        ({"task": "extract", "for_s": 1e308, "why": "x"}, 409),
         ({"for_s": 60, "why": "x"}, 409),
         ({"for_s": "1h", "why": "x"}, 400),
         ({"for_s": 60, "why": "x", "tsk": "extract"}, 400),
@@ -176,7 +222,10 @@ async def test_a_rule_is_tried(office: Office) -> None:
     assert (await office.post("/api/alerts/test", {"rule": "nothing"})).status == 409
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "state=closed", "since=yesterday", "tsk=route"])
+@pytest.mark.parametrize(
+    "query",
+    ["limit=" + "9" * 5000, "since=9999-12-31", "limit=0", "limit=x", "state=closed", "since=yesterday", "tsk=route"],
+)
 async def test_what_is_not_understood_is_refused(office: Office, query: str) -> None:
     """A parameter that is wrong is a mistake, not ignored."""
     assert (await office.get(f"/api/alerts?{query}")).status == 400

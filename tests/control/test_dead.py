@@ -64,7 +64,13 @@ async def test_letters_are_listed_counted_and_narrowed(scene: Scene) -> None:
     assert b'trimtab_dead_letters{cause="upstream_error",task="other"} 1.0' in (await asked(scene, "/metrics")).body
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=10001", "since=yesterday", "tsk=route"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("limit=0", "limit=x", "limit=10001", "limit=" + "9" * 5000),
+        *("since=yesterday", "since=9999-12-31", "tsk=route"),
+    ],
+)
 async def test_what_is_not_understood_is_refused(scene: Scene, query: str) -> None:
     """A parameter that is wrong is a mistake, not ignored."""
     assert (await asked(scene, f"/api/dead?{query}")).status == 400

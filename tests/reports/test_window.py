@@ -51,6 +51,13 @@ def test_what_is_no_time(text: str) -> None:
         since_ns(text, NOW_NS)
 
 
+@pytest.mark.parametrize("text", ["2262-05-01", "9999-12-31T23:59"])
+def test_times_have_an_end(text: str) -> None:
+    """What 63 bits of nanoseconds cannot hold no store can be asked for."""
+    with pytest.raises(ValueError, match="1970 to 2261"):
+        since_ns(text, NOW_NS)
+
+
 def test_clock_text_is_local_with_its_zone() -> None:
     """A time is shown where the reader sits, to the second, and says in which zone."""
     expected = datetime.fromtimestamp(NOW_NS // 10**9, UTC).astimezone()

@@ -46,8 +46,8 @@ class AlertDesk(Protocol):
     async def quiet(self) -> Quiet:
         """What keeps people from being told now."""
 
-    async def act(self, alert: str, what: Act, by: str, why: str) -> AlertShown:
-        """What a person does with an alert."""
+    async def act(self, alert: str, what: Act, by: str, why: str, tasks: tuple[str, ...] = ()) -> AlertShown:
+        """What a person does with an alert, and with others of its group where they are of `tasks`, if any is told."""
 
     async def silence(self, wanted: Silence, length_s: float) -> Silence:
         """Tells nobody of some alerts for so long from now on."""

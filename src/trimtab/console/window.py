@@ -16,6 +16,8 @@ STEPS_S: Final = (60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 MOST_STEPS: Final = 180
 LEAST_STEPS: Final = 12
 CALLS_A_STEP: Final = 30
+LATEST_NS: Final = (1 << 63) - 1
+"""The last time that stores can hold."""
 LONGEST_NS: Final = 400 * 86_400 * 1_000_000_000
 
 
@@ -80,6 +82,8 @@ def between(since_ns: int, until_ns: int) -> Window:
     since_ns, until_ns = since_ns // MINUTE_NS * MINUTE_NS, -(-until_ns // MINUTE_NS) * MINUTE_NS
     if not 0 <= since_ns < until_ns:
         raise InvalidRequest(detail="?from= is not before ?to=; give the earlier time first")
+    if until_ns > LATEST_NS:
+        raise InvalidRequest(detail="?to= is later than anything can be kept; give a year up to 2261")
     if until_ns - since_ns > LONGEST_NS:
         raise InvalidRequest(detail="?from= and ?to= lie more than 400 days apart; ask for less at a time")
     return Window(since_ns, until_ns, step_of((until_ns - since_ns) // 1_000_000_000))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
 from trimtab.console.problems import json_answer
-from trimtab.errors import CallError, InvalidRequest
+from trimtab.errors import CallError, Forbidden, InvalidRequest
 from trimtab.journal.alerts import AlertsAsked
 from trimtab.policy.watch import Watch
 from trimtab.processes.alert_book import AlertBook
@@ -27,6 +27,10 @@ from trimtab.signals.alerts.life import AlertRefused
 from trimtab.signals.alerts.shown import AlertDetail, AlertShown, RulesShown, rules_shown
 
 MAX_LIMIT: Final = 1000
+MAX_DIGITS: Final = 9
+"""Of a number in an address; a longer one is none that a route takes."""
+MOST_S: Final = 1e9
+"""Longer than any silence may be."""
 MINUTE_NS: Final = 60_000_000_000
 SECOND_NS: Final = 1_000_000_000
 STATES: Final = ("", "active", "pending", "open", "acknowledged", "resolved")
@@ -143,7 +147,7 @@ def _acting(watch: AlertWatch) -> tuple[Endpoint, ...]:
             why = await _body(request, Why)
             await _seen(watch, visitor, alert)
             done = await _changed(
-                watch, lambda book, rules, now: book.act(alert, what, rules, now, visitor.name, why.why)
+                watch, lambda book, rules, now: book.act(alert, what, rules, now, visitor.name, why.why, visitor.tasks)
             )
             return json_answer(done)
 
@@ -154,10 +158,12 @@ def _acting(watch: AlertWatch) -> tuple[Endpoint, ...]:
     async def trial(request: Request) -> Response:
         """What would be sent of a rule, and to whom; sent with `send`."""
         visitor, wanted = visitor_of(request), await _body(request, Trial)
-        visitor.within((wanted.task,) if wanted.task else ())
+        visitor.within((wanted.task,))
 
         def make(book: AlertBook, rules: Watch, now_ns: int) -> Tested:
             found = tested(rules, wanted.rule, wanted.task, now_ns)
+            if not _sees(visitor, found.message.alerts[0]):
+                raise Forbidden(key=visitor.name, what=f"rule {wanted.rule[:80]} of the whole host")
             if wanted.send:
                 book.put_test(msgspec.json.encode(found.message), found.receivers, now_ns)
             return found
@@ -195,7 +201,7 @@ def _silencing(watch: AlertWatch) -> tuple[Endpoint, ...]:
             raise InvalidRequest(detail="a silence needs a reason; write it as `why`")
 
         def make(book: AlertBook, rules: Watch, now_ns: int) -> Silence:
-            until_ns = now_ns + int(wanted.for_s * SECOND_NS)
+            until_ns = now_ns + int(max(-1.0, min(wanted.for_s, MOST_S)) * SECOND_NS)
             facts = wanted.task, wanted.signal, wanted.rule, now_ns, until_ns, visitor.name, wanted.why
             return book.silence(Silence("", *facts), now_ns)
 
@@ -252,7 +258,7 @@ async def _seen(watch: AlertWatch, visitor: Visitor, alert: str) -> AlertDetail:
         raise HTTPException(404, str(missing)) from missing
     if not _sees(visitor, found.alert):
         raise HTTPException(404, f"there is no alert {alert[:80]}; `trimtab alerts list` lists them")
-    return found
+    return msgspec.structs.replace(found, group=tuple(one for one in found.group if _sees(visitor, one)))
 
 
 async def _changed(watch: AlertWatch, what: Callable[[AlertBook, Watch, int], T]) -> T:
@@ -272,7 +278,7 @@ async def _body(request: Request, kind: type[T]) -> T:
 def _wanted(request: Request, clock: Clock) -> AlertsAsked:
     asked = dict(request.query_params)
     limit, state = asked.get("limit", "50"), asked.get("state", "")
-    if not limit.isdecimal() or not 0 < int(limit) <= MAX_LIMIT:
+    if not limit.isdecimal() or len(limit) > MAX_DIGITS or not 0 < int(limit) <= MAX_LIMIT:
         raise InvalidRequest(detail=f"?limit={limit[:40]} is not a number from 1 to {MAX_LIMIT}")
     if state not in STATES:
         raise InvalidRequest(detail=f"?state={state[:40]} is none; use {', '.join(STATES[1:])}")

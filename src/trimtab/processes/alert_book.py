@@ -116,10 +116,13 @@ class AlertBook:
         for receiver in telling.receivers:
             yield Outgoing(self._ids.new(now_ns), telling.group, telling.kind, receiver, body, now_ns, now_ns)
 
-    def act(self, alert_id: str, what: Act, watch: Watch, now_ns: int, by: str, why: str) -> AlertShown:
+    def act(
+        self, alert_id: str, what: Act, watch: Watch, now_ns: int, by: str, why: str, tasks: tuple[str, ...] = ()
+    ) -> AlertShown:
         """What a person does with an alert: to acknowledge one does so for its group, the rest is of it alone.
 
-        Raises `AlertRefused` for one that is not there or of which that cannot be.
+        With `tasks` the others of its group are left alone that are not of these. Raises `AlertRefused` for one that
+        is not there or of which that cannot be.
         """
         alert = self._active(alert_id)
         moved = [act(alert, what, now_ns, by, why)]
@@ -128,6 +131,7 @@ class AlertBook:
                 act(one, what, now_ns, by, why)
                 for one in self.alerts.values()
                 if one.group == alert.group and one.id != alert.id and one.state == "open"
+                if not tasks or one.place.task in tasks
             ]
         watcher = self.evaluation.watcher(alert.place)
         if watcher is not None and what != "acknowledge":

@@ -82,9 +82,9 @@ class AlertPages:
 
         return await self._watch.ask(read)
 
-    async def act(self, alert: str, what: Act, by: str, why: str) -> AlertShown:
+    async def act(self, alert: str, what: Act, by: str, why: str, tasks: tuple[str, ...] = ()) -> AlertShown:
         """What a person does with an alert; raises `AlertConflict` where that cannot be."""
-        return await self._changed(lambda book, rules, now_ns: book.act(alert, what, rules, now_ns, by, why))
+        return await self._changed(lambda book, rules, now_ns: book.act(alert, what, rules, now_ns, by, why, tasks))
 
     async def silence(self, wanted: Silence, length_s: float) -> Silence:
         """Tells nobody of some alerts for so long from now on; raises `AlertConflict` where that cannot be."""

@@ -18,6 +18,8 @@ from trimtab.processes.dead import Redriven, Shown, Undertaker
 from trimtab.reports.window import since_ns
 
 MAX_LIMIT: Final = 10_000
+MAX_DIGITS: Final = 9
+"""Of a number in an address; a longer one is none that a route takes."""
 QUERY: Final = (
     Query("task", "a task"),
     Query("model", "a model"),
@@ -129,7 +131,7 @@ async def _seen(undertaker: Undertaker, visitor: Visitor, letter: str) -> Shown:
 def _wanted(request: Request, clock: Clock) -> Letters:
     asked = dict(request.query_params)
     limit = asked.get("limit", "50")
-    if not limit.isdecimal() or not 0 < int(limit) <= MAX_LIMIT:
+    if not limit.isdecimal() or len(limit) > MAX_DIGITS or not 0 < int(limit) <= MAX_LIMIT:
         raise InvalidRequest(detail=f"?limit={limit[:40]} is not a number from 1 to {MAX_LIMIT}")
     since = asked.get("since", "")
     try:

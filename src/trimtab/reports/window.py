@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 AGO = re.compile(r"(\d{1,6})([smhdw])")
+LATEST_NS = (1 << 63) - 1
+"""The last time that stores can hold, in April 2262."""
 
 
 def since_ns(text: str, now_ns: int) -> int:
@@ -21,7 +23,13 @@ def since_ns(text: str, now_ns: int) -> int:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ValueError(f"`{text}` is no time; write 30m, 1h, 7d, 2026-11-01 or 2026-11-01T10:30") from None
-    return max(0, int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000)
+    try:
+        found = max(0, int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000)
+    except (ValueError, OverflowError):
+        found = LATEST_NS + 1
+    if found > LATEST_NS:
+        raise ValueError(f"`{text[:40]}` is no time that anything is known of; write a year from 1970 to 2261")
+    return found
 
 
 def span_s(text: str) -> int:

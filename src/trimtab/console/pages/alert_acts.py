@@ -31,7 +31,8 @@ def acting(what: Act) -> Action:
     async def act(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
         """Does it, and leads back to the alert."""
         desk, detail = await seen(asked, parts)
-        await desk.act(detail.alert.id, what, asked.visitor.name, form.get("why", "").strip()[:MOST_WHY])
+        why = form.get("why", "").strip()[:MOST_WHY]
+        await desk.act(detail.alert.id, what, asked.visitor.name, why, asked.visitor.tasks)
         return _place(detail.alert.id)
 
     return Action(f"/alerts/{{id}}/{what}", ACTS[what], act)
