@@ -40,7 +40,7 @@ def command() -> None:
 @DEMO
 @click.option(
     "--before",
-    default="2m",
+    default="90s",
     show_default=True,
     callback=_length,
     metavar="TIME",

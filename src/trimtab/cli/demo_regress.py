@@ -24,6 +24,7 @@ from trimtab.declare.load import load
 from trimtab.declare.project import Listen, Project
 from trimtab.demo.regression import TASK, Regression
 from trimtab.demo.traffic import OK, SHARES, Traffic
+from trimtab.demo.welcome import RANGE
 from trimtab.errors import TrimtabError
 from trimtab.lock.diff import differences
 from trimtab.lock.resolve import resolve
@@ -173,7 +174,7 @@ class Stage:
             engine_before=engine,
             engine_since=later,
             failing=alert.worst[:FAILURES] if alert is not None else (),
-            console=f"{self._console}/alerts/{alert.id}" if alert is not None and self._console else self._console,
+            console=f"{self._console}/{f'alerts/{alert.id}' if alert else ''}?{RANGE}" if self._console else "",
             restored=not self._plan.keep,
         )
 

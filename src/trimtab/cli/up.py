@@ -94,7 +94,8 @@ def _say_demo(folder: Path) -> Callable[[Started], None]:
         regress = f"{program} {welcome.REGRESS.partition(' ')[2]}"
         if folder != DEMO_FOLDER:
             regress += f" --project {folder}"
-        click.echo(welcome.welcome(started.gateway, key, python, look, started.control or "", regress))
+        console = f"{started.control}/?{welcome.RANGE}" if started.control else ""
+        click.echo(welcome.welcome(started.gateway, key, python, look, console, regress))
         if not started.lock:
             click.echo(f"The project is not what its lock pins: {program} lock --project {folder}")
         click.echo(f"The project lies in {folder}/: edit it, it is in force within a second. Ctrl-C stops.")

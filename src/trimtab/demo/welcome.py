@@ -15,6 +15,8 @@ TICKET = "Where is my parcel?"
 WITH_CLIENT = "Python (pip install openai)"
 LOOK = ("trimtab status", "trimtab calls tail", "trimtab report")
 REGRESS = "trimtab demo regress"
+RANGE = "range=15m"
+"""What pages show at first: a newcomer has no calls of six hours."""
 
 
 def welcome(
