@@ -218,8 +218,11 @@ async def test_who_sees_and_keeps_views(stored: Scene) -> None:
         gone = await one.post("/calls/views/delete", data={"form": token, "name": "extracts"})
         assert gone.status_code == 400
         other = await one.post("/calls/views", data={"form": token, "name": "x", "filter": "task=extract"})
+        taken = await one.post("/calls/views", data={"form": token, "name": "extracts", "filter": "task=route"})
+        assert taken.status_code == 400
         assert other.status_code == 403
     assert [one.name for one in stored.views.all()] == ["extracts", "routes", "slow"]
+    assert next(one.by for one in stored.views.all() if one.name == "extracts") == "ben"
 
 
 @pytest.mark.parametrize("filter_", ["", "mood=x", "order=nothing", "min_total=x"])

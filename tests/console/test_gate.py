@@ -15,7 +15,7 @@ from tests.control.asgi import Answer, ask
 from trimtab.access.keys import Role
 from trimtab.access.sessions import LASTS_S, form_token
 from trimtab.console.endpoint import Endpoint, visitor_of
-from trimtab.console.gate import MOST_ADDRESSES, WRONG_AT_ONCE, OpenGate, WrongKeys
+from trimtab.console.gate import MAX_FORM, MOST_ADDRESSES, WRONG_AT_ONCE, OpenGate, WrongKeys
 from trimtab.console.serving import MAX_BODY
 from trimtab.testing import JumpingClock
 
@@ -126,6 +126,10 @@ async def test_a_program_needs_no_form(scene: Scene) -> None:
         ({"origin": "http://localhost"}, 403),
         ({"sec-fetch-site": "same-origin"}, 403),
         ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://["}, 403),
+        ({"sec-fetch-site": "cross-site", "authorization": "Basic YTpi"}, 403),
+        ({"sec-fetch-site": "cross-site", "authorization": "Bearer x"}, 403),
+        ({"origin": "http://localhost", "authorization": "Basic YTpi"}, 403),
     ],
 )
 async def test_the_open_demo_is_held_to_its_own_pages_too(scene: Scene, headers: dict[str, str], status: int) -> None:
@@ -175,6 +179,16 @@ async def test_bodies_are_bounded(scene: Scene) -> None:
     fits = await ask(app, "/api/act", method="POST", headers=bearer, body=b"x" * MAX_BODY)
     over = await ask(app, "/api/act", method="POST", headers=bearer, body=b"x" * (MAX_BODY + 1))
     assert (fits.json(), over.status, over.error) == ({"size": MAX_BODY}, 413, "payload_too_large")
+
+
+async def test_forms_are_taken_apart_up_to_a_size(scene: Scene) -> None:
+    """Nobody, and nobody who is not signed in least of all, keeps the loop busy with a form of megabytes."""
+    big = b"key=" + b"%41" * (MAX_FORM // 3)
+    signing = await ask(scene.app(), "/signin", method="POST", headers=FORM, body=big[: 32 << 10])
+    acting = await ask(
+        scene.app(more=ROWS), "/act", method="POST", headers={**FORM, "cookie": scene.session("operator")}, body=big
+    )
+    assert (signing.status, acting.status) == (413, 413)
 
 
 async def test_forms_are_bounded(scene: Scene) -> None:

@@ -14,12 +14,14 @@ from trimtab.access.keys import Key
 from trimtab.access.sessions import Session, form_token
 from trimtab.clock import Clock
 from trimtab.console.endpoint import OWNER, SAFE, Endpoint, Visitor
-from trimtab.errors import Forbidden, InvalidRequest, TooManyWrongKeys, Unauthorized
+from trimtab.errors import BodyTooLarge, Forbidden, InvalidRequest, TooManyWrongKeys, Unauthorized
 
 BEARER: Final = "bearer "
 FORM_FIELD: Final = "form"
 FORM_HEADER: Final = "x-trimtab-form"
 MAX_FIELDS: Final = 200
+MAX_FORM: Final = 1 << 20
+"""Bytes of a form; they are taken apart in the loop that serves everybody."""
 WRONG_AT_ONCE: Final = 10
 """How many wrong keys one address may send before it must wait."""
 WRONG_EVERY_S: Final = 6.0
@@ -179,11 +181,12 @@ async def admit(gate: Gate, endpoint: Endpoint, request: Request) -> Visitor | N
 
 async def _hold_to_own_pages(endpoint: Endpoint, request: Request, visitor: Visitor | None) -> None:
     """A browser sends what it holds with requests that other sites began: those are refused."""
-    if "authorization" in request.headers:
-        return
     headers = request.headers
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    foreign = site not in (None, "same-origin") or (origin is not None and urlsplit(origin).netloc != headers["host"])
+    foreign = site not in (None, "same-origin") or (origin is not None and _host_of(origin) != headers.get("host"))
+    has_key = headers.get("authorization", "")[: len(BEARER)].lower() == BEARER
+    if has_key and not foreign:
+        return
     name = visitor.name if visitor is not None else "(none)"
     if foreign:
         raise Forbidden(key=name, what=f"{endpoint.path} from a page of another site")
@@ -193,12 +196,25 @@ async def _hold_to_own_pages(endpoint: Endpoint, request: Request, visitor: Visi
             raise Forbidden(key=name, what=f"{endpoint.path} with a form of another session; load the page again")
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form; of those given twice the last. Raises `InvalidRequest` for one with too many."""
+def _host_of(origin: str) -> str | None:
+    """The host and port of an origin; None for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+async def form_of(request: Request, most: int = MAX_FORM) -> dict[str, str]:
+    """The fields of a form; of those given twice the last. Raises `InvalidRequest` for one with too many, and
+    `BodyTooLarge` for one over `most` bytes.
+    """
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
+    body = await request.body()
+    if len(body) > most:
+        raise BodyTooLarge(limit=most)
     try:
-        pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), True, max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(body.decode("utf-8", "replace"), True, max_num_fields=MAX_FIELDS)
     except ValueError as wrong:
         raise InvalidRequest(detail=f"the form has more than {MAX_FIELDS} fields") from wrong
     return dict(pairs)

@@ -14,6 +14,8 @@ from trimtab.console.gate import KeyGate, form_of
 from trimtab.console.look import render
 from trimtab.errors import CallError, Forbidden
 
+MAX_FORM: Final = 16 << 10
+"""Bytes of what the page sends; anybody may send it."""
 HINTS: Final = {
     401: "No live key has this secret. Make one with `trimtab key new NAME --role viewer`.",
     403: "This key is for calls. Make one to look with by `trimtab key new NAME --role viewer`.",
@@ -45,7 +47,7 @@ class Door:
 
     async def sign_in(self, request: Request) -> Response:
         """Begins a session for the key that was entered."""
-        form = await form_of(request)
+        form = await form_of(request, MAX_FORM)
         place = own_place(form.get("next", ""))
         try:
             key = self._gate.key(request, form.get("key", "").strip())

@@ -246,7 +246,11 @@ async def save_view(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
     if not chosen:
         raise InvalidRequest(detail="there is no filter to save; choose a task, a model or a text first")
     search_of(asked, chosen)
-    views.keep(SavedView(form.get("name", "").strip(), written_filter(chosen), asked.visitor.name, asked.now_ns))
+    name = form.get("name", "").strip()
+    seen = {one.view.name for one in views_of(asked, views)}
+    if any(one.name == name and name not in seen for one in views.all()):
+        raise InvalidRequest(detail=f"another view has the name `{name[:60]}`; choose another")
+    views.keep(SavedView(name, written_filter(chosen), asked.visitor.name, asked.now_ns))
     return form.get("next", "/calls")
 
 
