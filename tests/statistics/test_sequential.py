@@ -101,6 +101,16 @@ def test_an_alarm_holds_until_the_change_has_ended() -> None:
     assert state.ending < ENDED
 
 
+def test_a_change_milder_than_it_looked_goes_on() -> None:
+    """An alarm raised by a burst in which a third failed holds while three times as many fail as before."""
+    random = Random(12)
+    detector = RateDetector(learn_rate(reference(random, 14, 120, 0.05)), "rises")
+    state, edges = detector.run(detector.begin(MONDAY), calls(random, 30, 2, 0.35, MONDAY))
+    assert [decision.alarm for _, decision in edges] == [True]
+    _, edges = detector.run(state, calls(random, DAY, 2, 0.15, MONDAY + 30))
+    assert edges == []
+
+
 def test_steps_one_by_one_are_steps_at_once() -> None:
     """`run` and `step` come to the same state, also over a restart in which it was stored as JSON."""
     detector = RateDetector(learn_rate(reference(Random(7), 14, 60, 0.05)), "both")

@@ -34,7 +34,7 @@ from trimtab.signals.alerts.finding import found_of, found_of_burning, is_beyond
 from trimtab.signals.alerts.grouping import group_of
 from trimtab.signals.alerts.life import Moved
 from trimtab.signals.alerts.monitors import DAY, HISTORY_DAYS, Place, Watcher
-from trimtab.signals.alerts.taking import HOUR_S, Rows, rules_of, take, wanted
+from trimtab.signals.alerts.taking import HOUR_S, QUARTER_S, Rows, rules_of, take, wanted
 from trimtab.store.telemetry import MINUTE_NS, CallFilter, Telemetry
 
 EVERY_S: Final = 60.0
@@ -197,8 +197,8 @@ class AlertWatch:
         due = await self._in_thread(lambda: book.evaluation.due(minute))
         for task in list(due)[:LEARNING]:
             watchers = due[task]
-            history = await desk.ask(partial(_history, task=task, watchers=watchers, minute=minute))
-            await self._in_thread(partial(book.evaluation.learn, watchers, history, minute))
+            past = await desk.ask(partial(_history, task=task, watchers=watchers, minute=minute))
+            await self._in_thread(partial(book.evaluation.learn, watchers, past.rows, past.hours, minute))
 
     async def _beyond(
         self, desk: Desk, book: AlertBook, alarms: Mapping[Place, Alarm], until: int
@@ -280,10 +280,21 @@ class AlertWatch:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int) -> Rows:
-    """What a task's monitors learn from: its hours up to a minute."""
+class _Past(NamedTuple):
+    """The quarters of an hour of a task, and its hours for what is watched by the hour."""
+
+    rows: Rows
+    hours: Rows
+
+
+def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int) -> _Past:
+    """What a task's monitors learn from: what was counted up to a minute."""
     need = wanted((one.rule for one in watchers), history=True)
-    return take(stores.telemetry, need, minute - HISTORY_DAYS * DAY, minute, HOUR_S, (task,))
+    since = minute - HISTORY_DAYS * DAY
+    rows = take(stores.telemetry, need, since, minute, QUARTER_S, (task,))
+    if all(one.lens.cadence == "minute" for one in watchers):
+        return _Past(rows, Rows())
+    return _Past(rows, take(stores.telemetry, need.hourly(), since, minute, HOUR_S, (task,)))
 
 
 def _question(rule: AlertRule, alert: Alert, until: int) -> Question:

@@ -39,6 +39,13 @@ class Change(NamedTuple):
     buckets: int
     above: float = 0.0
 
+    @property
+    def family(self) -> str:
+        """What kind of change it is, whatever its size."""
+        if self.above:
+            return f"above {self.above}"
+        return "whole" if self.share == 1 else "part"
+
 
 def changes(side: str, least: float) -> list[Change]:
     """The alternatives on one side: whole spreads that grow or shrink, and a part that grows."""

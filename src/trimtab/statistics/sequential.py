@@ -28,6 +28,8 @@ from trimtab.statistics.intervals import Interval
 MONTH_MINUTES: Final = 30 * 24 * 60
 ENDED: Final = math.log(100)
 """A change has ended when what came lately is a hundred times likelier without it."""
+AS_LIKELY: Final = 50.0
+"""A milder change explains an alarm too if it is not less likely than the likeliest by more than this factor."""
 MOST_FOR_ONE_STEP: Final = 50.0
 """No step counts for more evidence than this; it keeps every number finite and is far above each threshold."""
 
@@ -67,7 +69,7 @@ class State(Struct, frozen=True):
 
     `minute` is that of the last step. For each alternative there is its evidence and, weighted with it, the minute of
     the change and what was counted since, a sum and the number of observations. While an alarm holds, `held` is the
-    decision that raised it, `changed` its alternative and `ending` the evidence that it has ended.
+    decision that raised it, `changed` the mildest alternative that explains it and `ending` the evidence of its end.
     """
 
     minute: int
@@ -81,11 +83,15 @@ class State(Struct, frozen=True):
 
 
 class Alternative(NamedTuple):
-    """One way in which what is watched may have changed; `weight` is its share of the allowed false alarms."""
+    """One way in which what is watched may have changed; `weight` is its share of the allowed false alarms.
+
+    Alternatives of one direction, category and `family` differ in size alone and come in its order, the mildest first.
+    """
 
     direction: str
     what: str
     weight: float
+    family: str = ""
 
 
 class Reading(NamedTuple):
@@ -127,6 +133,8 @@ class Detector(ABC, Generic[Seen]):
         self.alternatives = tuple(alternatives)
         self.threshold = threshold(false_alarms_per_month * self.spare)
         self._weights = [one.weight for one in self.alternatives]
+        families = [one._replace(weight=0.0) for one in self.alternatives]
+        self._mildest = [families.index(one) for one in families]
         self._limit = math.exp(self.threshold)
         self._rate = false_alarms_per_month * self.spare
 
@@ -204,11 +212,16 @@ class Detector(ABC, Generic[Seen]):
         )  # fmt: skip
         if sum(evidence) < self._limit:
             return after
-        changed = max(range(len(evidence)), key=evidence.__getitem__)
+        likeliest = max(range(len(evidence)), key=evidence.__getitem__)
+        family = range(self._mildest[likeliest], likeliest + 1)
+        changed = next(place for place in family if evidence[place] * AS_LIKELY >= evidence[likeliest])
         return structs.replace(after, changed=changed, held=self._judge(after, alarm=True))
 
     def _hold(self, state: State, minute: int, reading: Reading) -> State:
-        """The state of an alarm that holds on, or of none if it has ended: then all begins anew."""
+        """The state of an alarm that holds on, or of none if it has ended: then all begins anew.
+
+        The mildest change that explained it is held against no change, for the change may be milder than it looked.
+        """
         ending = max(0.0, state.ending - reading.ratios[state.changed])
         if ending >= ENDED:
             return self.begin(minute)

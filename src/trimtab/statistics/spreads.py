@@ -146,7 +146,9 @@ class SpreadDetector(Detector[Mapping[int, int]]):
         least = math.log1p(SMALLEST if smallest is None else smallest)
         watched = [(side, change) for side in sides for change in changes(side, least)]
         weights = {side: 1 / len(sides) / sum(one == side for one, _ in watched) for side in sides}
-        super().__init__([Alternative(side, "", weights[side]) for side, _ in watched], false_alarms_per_month)
+        super().__init__(
+            [Alternative(side, "", weights[side], change.family) for side, change in watched], false_alarms_per_month
+        )
         self.baseline = baseline
         self._options = direction, smallest, false_alarms_per_month
         unsure = math.hypot(baseline.error, baseline.wobble)

@@ -109,8 +109,8 @@ class Evaluation:
         newest = {task: all(one.monitor.learned_to for one in mine) for task, mine in found.items()}
         return {task: found[task] for task in sorted(found, key=lambda task: (newest[task], task))}
 
-    def learn(self, watchers: Sequence[Watcher], history: Rows, minute: int) -> None:
-        """Has monitors of one task learn from its history up to a minute.
+    def learn(self, watchers: Sequence[Watcher], history: Rows, hours: Rows, minute: int) -> None:
+        """Has monitors of one task learn from its history up to a minute; means from whole hours, as they are watched.
 
         Values of a prompt are held against the whole task: a new prompt has no past of its own.
         """
@@ -118,7 +118,8 @@ class Evaluation:
             rule, place = watcher.rule, watcher.monitor.place
             group: Group = "task" if rule.by == "prompt" else rule.by
             value = "" if group == "task" else place.value
-            rows = history.of(source_of(rule), group, place.task)
+            source = hours if watcher.lens.cadence == "hour" else history
+            rows = source.of(source_of(rule), group, place.task)
             watcher.learn([(row.minute, row.taken) for row in rows if row.value == value], minute)
 
     def step(self, rows: Rows, hours: Rows) -> None:

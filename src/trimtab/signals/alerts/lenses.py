@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ from trimtab.record.ends import FATAL
 from trimtab.signals.catalogue import BY_NAME
 from trimtab.signals.measuring import Taken, measure
 from trimtab.signals.signal import Ratio, Signal
-from trimtab.statistics.baseline import RateBaseline, RateStep, learn_rate
+from trimtab.statistics.baseline import RateBaseline, RateStep, is_excluded, learn_rate
 from trimtab.statistics.rates import Counted, Direction, RateDetector, SharesDetector, floor_detector
 from trimtab.statistics.sequential import Detector
 from trimtab.statistics.spreads import SpreadBaseline, SpreadDetector, SpreadStep, learn_spread
@@ -37,6 +37,7 @@ HOUR: Final = 60
 Cadence = Literal["minute", "hour"]
 Excluded = Sequence[tuple[int, int]]
 Steps = Iterable[tuple[int, Taken]]
+T = TypeVar("T")
 DIRECTIONS: Final[Mapping[str, Direction]] = {"falls": "falls", "rises": "rises", "changes": "both", "drifts": "both"}
 
 
@@ -108,17 +109,24 @@ def _of_ratio(rule: AlertRule, see: Callable[[Taken], Ratio]) -> Lens:
         return _against(rule, seen, _within(rule.limit or 0.0), "below" if rule.comparison == "below" else "above")
 
     def learn(steps: Steps, excluded: Excluded) -> Learned:
-        return Learned(rate=learn_rate(_rate_steps(steps, seen), excluded))
+        found = _seen(steps, seen, excluded)
+        baseline = learn_rate(RateStep(minute, *one) for minute, one in found)
+        return Learned(rate=detector(Learned(rate=baseline), 1.0).rehearsed(found).baseline)
 
-    def detector(learned: Learned, rate: float) -> Detector[Any]:
+    def detector(learned: Learned, rate: float) -> RateDetector:
         baseline = learned.rate or learn_rate(())
         return RateDetector(baseline, DIRECTIONS[rule.comparison], rule.smallest, rate)
 
     return Lens(seen, learn, detector)
 
 
-def _rate_steps(steps: Steps, see: Callable[[Taken], Counted | None]) -> Iterable[RateStep]:
-    return [RateStep(minute, *found) for minute, taken in steps if (found := see(taken)) is not None]
+def _seen(steps: Steps, see: Callable[[Taken], T | None], excluded: Excluded) -> list[tuple[int, T]]:
+    """What a lens sees of the steps to learn from; detectors rehearse on the same."""
+    return [
+        (minute, one)
+        for minute, taken in steps
+        if not is_excluded(minute, excluded) and (one := see(taken)) is not None
+    ]
 
 
 def _of_spread(rule: AlertRule, see: Callable[[Taken], Histogram], scale: float) -> Lens:
@@ -135,10 +143,11 @@ def _of_spread(rule: AlertRule, see: Callable[[Taken], Histogram], scale: float)
         return see(taken) or None
 
     def learn(steps: Steps, excluded: Excluded) -> Learned:
-        found = [SpreadStep(minute, one) for minute, taken in steps if (one := seen(taken)) is not None]
-        return Learned(spread=learn_spread(found, excluded))
+        found = _seen(steps, seen, excluded)
+        baseline = learn_spread(SpreadStep(*one) for one in found)
+        return Learned(spread=detector(Learned(spread=baseline), 1.0).rehearsed(found).baseline)
 
-    def detector(learned: Learned, rate: float) -> Detector[Any]:
+    def detector(learned: Learned, rate: float) -> SpreadDetector:
         baseline = learned.spread or learn_spread(())
         return SpreadDetector(baseline, DIRECTIONS[rule.comparison], rule.smallest, rate)
 
@@ -164,32 +173,26 @@ def _of_shares(rule: AlertRule, see: Callable[[Taken], Mapping[str, int]]) -> Le
         return see(taken) or None
 
     def learn(steps: Steps, excluded: Excluded) -> Learned:
-        found = [(minute, one) for minute, taken in steps if (one := seen(taken)) is not None]
+        found = _seen(steps, seen, excluded)
         total: Counter[str] = Counter()
         for _, counts in found:
             total.update(counts)
         known = [name for name, _ in sorted(total.items(), key=lambda one: (-one[1], one[0]))[:MAX_CATEGORIES]]
-        shares = {name: _learned_share(found, (name,), excluded) for name in known}
+        shares = {name: _learned_share(found, (name,)) for name in known}
         if shares:
             rest = [name for name in total if name not in shares]
-            shares[UNSEEN] = _learned_share(found, rest, excluded)
-        return Learned(shares=shares)
+            shares[UNSEEN] = _learned_share(found, rest)
+        return Learned(shares=detector(Learned(shares=shares), 1.0).rehearsed(found).baselines)
 
-    def detector(learned: Learned, rate: float) -> Detector[Any]:
+    def detector(learned: Learned, rate: float) -> SharesDetector:
         return SharesDetector(learned.shares, rule.smallest, rate, UNSEEN)
 
     return Lens(seen, learn, detector)
 
 
-def _learned_share(
-    found: Iterable[tuple[int, Mapping[str, int]]], names: Sequence[str], excluded: Excluded
-) -> RateBaseline:
+def _learned_share(found: Iterable[tuple[int, Mapping[str, int]]], names: Sequence[str]) -> RateBaseline:
     return learn_rate(
-        (
-            RateStep(minute, sum(counts.get(name, 0) for name in names), sum(counts.values()))
-            for minute, counts in found
-        ),
-        excluded,
+        RateStep(minute, sum(counts.get(name, 0) for name in names), sum(counts.values())) for minute, counts in found
     )
 
 

@@ -19,6 +19,8 @@ Group = Literal["task", "model", "replica", "prompt"]
 Source = Literal["slices", "readings", "scores"]
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
+QUARTER_S: Final = 900
+"""Steps that monitors learn from: within hours, clumps would not be seen."""
 
 
 class Row(NamedTuple):
