@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.browser import engines
 from tests.console import alarms
 from tests.console.past import project
 from tests.console.saying import Bodies, chunked, talk
@@ -61,6 +62,8 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
     telemetry.insert(Batch.of(labels(clock.wall_ns())), "labels")
     telemetry.insert(talk(clock.wall_ns(), bodies), "talk")
     telemetry.insert(Batch.of(stray(clock.wall_ns(), bodies)), "stray")
+    if not is_hostile:
+        telemetry.insert_engine_samples(tuple(engines.samples(clock.wall_ns())))
     spool = directory / "spool"
     port = free_port()
     observers: list[Observer] = []
@@ -115,6 +118,7 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
             alerts=shown_alerts(at_work),
             alert_pages=AlertPages(at_work, outbox),
             desk_works=(ready,),
+            engines=lambda: () if is_hostile else (engines.view(clock.wall_ns()),),
             history=ProjectHistory(project(directory / "past"), directory / "run", clock),
         )
         obeying = asyncio.ensure_future(obey(put, stop))

@@ -72,7 +72,7 @@ def regress(project: Path, before: float, give_up: float, rate: float, seed: int
     if as_json:
         say_json(msgspec.json.encode(shown))
     else:
-        say(shown_text(shown))
+        say(shown_text(shown, project))
         next_verb(
             f"trimtab alerts show {shown.alert.id} --project {project}"
             if shown.alert is not None

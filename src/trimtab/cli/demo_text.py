@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -22,12 +23,12 @@ TOLD: Final = 400
 SHORT: Final = 12
 
 
-def shown_text(shown: Shown) -> RenderableType:
+def shown_text(shown: Shown, folder: Path) -> RenderableType:
     """The alert, what changed, what stayed as it was, and calls that show it; or what was seen instead."""
-    return Group(*_parts(shown))
+    return Group(*_parts(shown, folder))
 
 
-def _parts(shown: Shown) -> Iterator[RenderableType]:
+def _parts(shown: Shown, folder: Path) -> Iterator[RenderableType]:
     calls = sum(shown.sent.values())
     if shown.alert is None:
         yield Text(f"\nNo alert opened in {shown.waited_s:.0f} s, after {calls:,} calls.", BAD)
@@ -51,13 +52,13 @@ def _parts(shown: Shown) -> Iterator[RenderableType]:
         yield from (plain_text(f"  {one.severity} {one.state}: {one.words}", TOLD) for one in shown.others)
     if shown.failing:
         yield Text("\ncalls that show it", "bold")
-        yield from (plain_text(f"  trimtab calls show {call}", TOLD) for call in shown.failing)
+        yield from (plain_text(f"  trimtab calls show {call} --project {folder}", TOLD) for call in shown.failing)
     if shown.console:
         yield Text(f"\nin the console: {shown.console}")
     if shown.restored:
         yield Text("The prompt is as it was before, and locked; the alert ends once calls have gone well for a while.")
     else:
-        yield Text("The change is left in place; `trimtab demo restore` takes it back.")
+        yield Text(f"The change is left in place; `trimtab demo restore --project {folder}` takes it back.")
 
 
 def figures_table(shown: Shown) -> Table:
@@ -70,9 +71,10 @@ def figures_table(shown: Shown) -> Table:
     for task in SHARES:
         for name in (*GREEN, SIGNAL):
             before, since = figure_of(shown.before, task, name), figure_of(shown.since, task, name)
+            style = BAD if name == SIGNAL or (name == "error_rate" and since is not None and since.value) else ""
             if since is not None and since.n:
                 words = f"  {task}, {name.replace('_', ' ')}{_level(name)}"
-                cells = (Text(each, BAD if name == SIGNAL else "") for each in (words, _told(before), _told(since)))
+                cells = (Text(each, style) for each in (words, _told(before), _told(since)))
                 table.add_row(*cells, whole(since.n))
     return table
 
