@@ -42,7 +42,6 @@ class AlertBook:
         self.minute = store.minute()
         self.evaluation = Evaluation(_read(store))
         self.alerts = {one.place: one for one in map(_alerts.decode, store.living(now_ns - REOPEN_NS))}
-        self._leaders = {one.id: one for one in self.alerts.values()}
         self._silences = tuple(map(_silence, store.silences(now_ns)))
 
     def __repr__(self) -> str:
@@ -112,7 +111,7 @@ class AlertBook:
         return any(one.group == leader.id and one.is_active for one in alerts.values())
 
     def _outgoing(self, telling: Telling, watch: Watch, now_ns: int) -> Iterable[Outgoing]:
-        body = msgspec.json.encode(sent(telling.kind, telling.alerts, watch))
+        body = msgspec.json.encode(sent(telling.kind, telling.alerts, watch, telling.leader, telling.severity))
         for receiver in telling.receivers:
             yield Outgoing(self._ids.new(now_ns), telling.group, telling.kind, receiver, body, now_ns, now_ns)
 
@@ -183,7 +182,7 @@ class AlertBook:
             raise AlertRefused(detail=f"there are {MAX_SILENCES} silences already; end some first")
         fresh = replace(wanted, id=self._ids.new(now_ns), from_ns=now_ns, why=wanted.why[:MOST_WORDS])
         self._store.silence(SilenceRow(**asdict(fresh)))
-        self._silences = (*self._silences, fresh)
+        self._silences = (*self.silences(now_ns), fresh)
         return fresh
 
     def unsilence(self, silence_id: str, now_ns: int) -> Silence:

@@ -113,6 +113,23 @@ def test_alertmanager_takes_an_alert_to_go_on_until_well_after_the_next_reminder
     assert over["labels"] == firing["labels"]
 
 
+def test_alertmanager_ends_the_ticket_that_became_a_page() -> None:
+    """Another severity is another label, and so another alert: nothing else would end the first one for two days."""
+    page, ticket = read(forms.alertmanager(message("escalated"), NOW_S))
+    assert (page["labels"]["severity"], page["endsAt"]) == ("page", "2026-01-01T08:10:00.000Z")
+    assert (ticket["labels"], ticket["endsAt"]) == (page["labels"] | {"severity": "ticket"}, "2026-01-01T00:10:00.000Z")
+
+
+def test_all_tellings_of_a_group_bear_the_labels_of_the_alert_that_leads_it() -> None:
+    """Though that one be over and another be told of: else Alertmanager would take it for another alert."""
+    leader, other = alert(), alert("a2", task="route", owner="mail", signal="refusal_rate", severity="ticket")
+    opened = message_of("m1", sent("opened", leader, other))
+    later = message_of("m2", msgspec.structs.replace(sent("reminder", other), leader=leader, severity="page"))
+    labels = [read(forms.alertmanager(one, NOW_S))[0]["labels"] for one in (opened, later)]
+    assert labels[0] == labels[1]
+    assert labels[0]["task"] == "extract"
+
+
 def test_mails_of_a_group_are_one_thread() -> None:
     """Each has an id of its own, and all refer to the same one."""
     opened = forms.email(message(), "trimtab@example.com", ("a@example.com", "b@example.com"), NOW_S)

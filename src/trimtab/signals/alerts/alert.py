@@ -132,9 +132,14 @@ class Silence(Struct, frozen=True):
 
 
 class Telling(Struct, frozen=True):
-    """That somebody is to be told of a group: what of it, and which of its alerts; the delivery part words it."""
+    """That somebody is to be told of a group: what of it, and which of its alerts; the delivery part words it.
+
+    `leader` and `severity` are the same in all tellings of a group, but for one that escalates.
+    """
 
     kind: OutboxKind
     group: str
     alerts: tuple[Alert, ...]
     receivers: tuple[str, ...]
+    leader: Alert
+    severity: Severity

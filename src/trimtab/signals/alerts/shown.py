@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -73,7 +73,10 @@ class AlertShown(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """What a receiver is told: of a group, the alert that leads it first where severities are equal."""
+    """What a receiver is told: of a group, those alerts first that are pages and began first.
+
+    `leader` is the alert that leads the group, whether or not it is one of them.
+    """
 
     kind: OutboxKind | str
     group: str
@@ -82,6 +85,7 @@ class Sent(Struct, frozen=True):
     words: str
     link: str
     alerts: tuple[AlertShown, ...]
+    leader: AlertShown | None = None
 
 
 class RuleShown(Struct, frozen=True):
@@ -168,13 +172,22 @@ def _cause(cause: WhatChanged) -> Cause:
     return Cause(*facts, cause_text(cause))
 
 
-def sent(kind: OutboxKind | str, alerts: Iterable[Alert], watch: Watch) -> Sent:
-    """What a receiver is told of a group's alerts, of which there is at least one."""
+def sent(
+    kind: OutboxKind | str,
+    alerts: Sequence[Alert],
+    watch: Watch,
+    leader: Alert | None = None,
+    severity: Severity | None = None,
+) -> Sent:
+    """What a receiver is told of a group's alerts, of which there is at least one, which leads them unless another is
+    said to; as severe as the worst of them unless said otherwise.
+    """
     told = tuple(shown(alert, watch.alerting) for alert in alerts)
-    severity: Severity = "page" if any(one.severity == "page" for one in told) else "ticket"
+    worst: Severity = "page" if any(one.severity == "page" for one in told) else "ticket"
+    leading = shown(leader, watch.alerting) if leader is not None else told[0]
     more = f", and {len(told) - 1} more" if len(told) > 1 else ""
     words = f"{told[0].words}{more}"
-    return Sent(kind, told[0].group, watch.environment, severity, words, told[0].link, told)
+    return Sent(kind, leading.group, watch.environment, severity or worst, words, told[0].link, told, leading)
 
 
 def rules_shown(evaluation: Evaluation, watch: Watch, minute: int, behind_s: float, limit: int) -> RulesShown:

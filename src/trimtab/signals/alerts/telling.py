@@ -48,7 +48,7 @@ def tell(alerts: Iterable[Alert], alerting: Alerting, muted: Callable[[Alert], b
         shown = tuple(sorted(heard or members, key=lambda one: (one.severity != "page", one.began_ns, one.id)))
         told: Severity = leader.told if kind in {"resolved", "reminder"} and leader.told else _worst(shown)
         receivers = sorted({name for one in members for name in receivers_of(one, alerting, told)})
-        tellings.append(Telling(kind, group, shown, tuple(receivers)))
+        tellings.append(Telling(kind, group, shown, tuple(receivers), leader, told))
         leaders.append(replace(leader, told="" if kind == "resolved" else told, told_ns=now_ns))
     return Told(tuple(tellings), tuple(leaders))
 

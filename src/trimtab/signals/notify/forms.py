@@ -111,7 +111,7 @@ def alertmanager(message: Message, now_s: float) -> Sent:
     """One alert of Alertmanager's API v2 (`POST /api/v2/alerts`); labels tell groups apart, annotations say the rest.
 
     Alertmanager takes an alert to be over at its `endsAt`, so one that goes on ends twice as far ahead as the next
-    reminder is.
+    reminder is. Other labels make another alert: of one that escalates the ticket ends as the page begins.
     """
     alert: dict[str, Any] = {
         "labels": {
@@ -133,7 +133,11 @@ def alertmanager(message: Message, now_s: float) -> Sent:
     alert["endsAt"] = _rfc3339(message.ended_ns or ahead_ns)
     if message.link:
         alert["generatorURL"] = message.link
-    return Sent(msgspec.json.encode([alert]), {})
+    alerts = [alert]
+    if message.kind == "escalated":
+        before = {**alert["labels"], "severity": "ticket"}
+        alerts.append({**alert, "labels": before, "endsAt": _rfc3339(round(now_s * NS))})
+    return Sent(msgspec.json.encode(alerts), {})
 
 
 def email(message: Message, sender: str, to: tuple[str, ...], now_s: float) -> EmailMessage:

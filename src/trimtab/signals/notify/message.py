@@ -18,8 +18,9 @@ LEAD: Final = {"resolved": "Resolved: ", "reminder": "Still open: ", "escalated"
 class Message(Struct, frozen=True):
     """What is told. `id` names the telling, `group` what it is about: the same in all tellings of one group.
 
-    `severity` is the highest among the alerts. Times are ns since 1970, `ended_ns` 0 while it goes on. `calls` are the
-    ids of the worst calls; `link` is empty where the address of the console is not declared.
+    `severity` is that which people are told of, and `task`, `owner` and `signal` are those of the alert that leads the
+    group: the same in all tellings, but for one that escalates. Times are ns since 1970, `ended_ns` 0 while it goes on.
+    `calls` are the ids of the worst calls; `link` is empty where the address of the console is not declared.
     """
 
     id: str
@@ -43,7 +44,7 @@ def message_of(letter: str, told: Sent) -> Message:
     """What to say of a telling that lies in the outbox as `letter`; raises `ValueError` if it tells of no alert."""
     if not told.alerts:
         raise ValueError("a telling without an alert")
-    first = told.alerts[0]
+    leader = told.leader or told.alerts[0]
     shown = told.alerts[:MAX_ALERTS]
     more = len(told.alerts) - len(shown)
     return Message(
@@ -56,9 +57,9 @@ def message_of(letter: str, told: Sent) -> Message:
         lines=(*(one.words for one in shown), *([f"and {more} more"] if more else [])),
         causes=tuple(dict.fromkeys(_caused(one.causes[0]) for one in shown if one.causes)),
         calls=tuple(dict.fromkeys(call for one in shown for call in one.worst))[:MAX_ALERTS],
-        task=first.task,
-        owner=first.owner,
-        signal=first.signal,
+        task=leader.task,
+        owner=leader.owner,
+        signal=leader.signal,
         link=told.link,
         began_ns=min(one.began_ns for one in told.alerts),
         ended_ns=max(one.ended_ns for one in told.alerts) if told.kind == "resolved" else 0,
