@@ -86,6 +86,17 @@ async def test_series_over_time(scene: Scene) -> None:
     assert "GPU utilisation" not in html
 
 
+async def test_models_behind_one_address_have_a_line_each(scene: Scene) -> None:
+    """One does not take the place of the other."""
+    at_ns = scene.clock.wall_ns() - 600 * NOW
+    scene.telemetry.insert_engine_samples(
+        [EngineSample(at_ns, model, URL, "running", value) for model, value in (("small", 3.0), ("mid", 0.0))]
+    )
+    html = (await page(scene)).text
+    assert f"small at {URL}" in html
+    assert f"mid at {URL}" in html
+
+
 async def test_without_engines_it_says_how_metrics_are_read(scene: Scene) -> None:
     """An empty chart is a way on."""
     html = (await page(scene, found=Standings((), "telemetry is down"))).text

@@ -61,12 +61,16 @@ def charts_of(window: Window, samples: Sequence[EngineSample]) -> tuple[Chart, .
     step_ns = max(60, (window.until_ns - window.since_ns) // 10**9 // STEPS) * 10**9
     times = tuple(range(window.since_ns // step_ns * step_ns, window.until_ns, step_ns))
     charts = []
+    models: dict[str, set[str]] = {}
+    for one in samples:
+        models.setdefault(one.replica, set()).add(one.model)
     for series, (title, unit) in GAUGES.items():
         found: dict[str, list[float | None]] = {}
         for one in samples:
             place = (one.at_ns - times[0]) // step_ns if times else -1
             if one.series == series and 0 <= place < len(times):
-                found.setdefault(one.replica, [None] * len(times))[place] = one.value
+                name = one.replica if len(models[one.replica]) == 1 else f"{one.model} at {one.replica}"
+                found.setdefault(name, [None] * len(times))[place] = one.value
         most = sorted(found, key=lambda name: (-sum(value or 0.0 for value in found[name]), name))[:LINES]
         says = f"the {LINES} busiest of {len(found)}" if len(found) > LINES else ""
         lines = [Line(name, found[name]) for name in most]
