@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -25,6 +27,8 @@ log = logging.getLogger("trimtab.control")
 
 MAX_BODY: Final = 4 << 20
 """Bytes of a request's body; a longer one is refused with 413."""
+BODY_S: Final = 30.0
+"""How long a body may take to come in; after that the request is refused with 408."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -115,19 +119,29 @@ class SameHeaders:
 
 
 class BoundedBody:
-    """Raises `BodyTooLarge` in whoever reads more of a body than `MAX_BODY`."""
+    """Raises `BodyTooLarge` in whoever reads more of a body than `MAX_BODY`, and `HTTPException` (408) in whoever waits
+    longer for it than `body_s`.
+    """
+
+    body_s = BODY_S
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request on."""
-        read = 0
+        read, is_whole = 0, False
+        until_s = asyncio.get_running_loop().time() + self.body_s
 
         async def receiving() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, is_whole
+            try:
+                async with asyncio.timeout_at(None if is_whole else until_s):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body took longer than {self.body_s:g} s; send it again") from None
             read += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if read > MAX_BODY:
                 raise BodyTooLarge(limit=MAX_BODY)
             return message

@@ -43,6 +43,7 @@ from trimtab.processes.identity import Figures
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.pages import ShownAlerts
+from trimtab.processes.patience import HEAD_BYTES, PatientHttp
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
 from trimtab.processes.replicas_api import read_replicas, replica_endpoints
@@ -276,6 +277,8 @@ def _listener(app: ASGIApp, listen: Listen | None = None) -> Listener:
         access_log=False,
         server_header=False,
         ws="none",
+        http=PatientHttp,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=5,
         ssl_certfile=tls.cert if tls else None,
