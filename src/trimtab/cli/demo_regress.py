@@ -20,9 +20,9 @@ from trimtab.cli.lock_text import today
 from trimtab.cli.lock_write import held_lock, put, with_authors
 from trimtab.cli.screen import console
 from trimtab.clock import SystemClock
-from trimtab.declare.load import load
+from trimtab.declare.load import PROJECT_FILE, load
 from trimtab.declare.project import Listen, Project
-from trimtab.demo.regression import TASK, Regression
+from trimtab.demo.regression import TASK, NotTheDemo, Regression
 from trimtab.demo.traffic import OK, SHARES, Traffic
 from trimtab.demo.welcome import RANGE
 from trimtab.errors import TrimtabError
@@ -94,7 +94,9 @@ class Shown(Struct, frozen=True):
 
 
 def regression_of(folder: Path) -> Regression:
-    """The change of the demo's project in a folder; raises `DeclarationError` for one that cannot be read."""
+    """The change of the demo's project in a folder; raises `NotTheDemo`, and `DeclarationError` for one with mistakes."""
+    if not (folder / PROJECT_FILE).exists():
+        raise NotTheDemo(folder=str(folder))
     return Regression(folder, DataDirectory.of(load(folder)).root / "demo" / "prompt.md")
 
 
