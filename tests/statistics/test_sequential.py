@@ -102,10 +102,10 @@ def test_an_alarm_holds_until_the_change_has_ended() -> None:
 
 
 def test_a_change_milder_than_it_looked_goes_on() -> None:
-    """An alarm raised by a burst in which a third failed holds while three times as many fail as before."""
+    """An alarm raised by a burst in which a quarter failed holds while three times as many fail as before."""
     random = Random(12)
     detector = RateDetector(learn_rate(reference(random, 14, 120, 0.05)), "rises")
-    state, edges = detector.run(detector.begin(MONDAY), calls(random, 30, 2, 0.35, MONDAY))
+    state, edges = detector.run(detector.begin(MONDAY), calls(random, 30, 2, 0.25, MONDAY))
     assert [decision.alarm for _, decision in edges] == [True]
     _, edges = detector.run(state, calls(random, DAY, 2, 0.15, MONDAY + 30))
     assert edges == []

@@ -130,16 +130,16 @@ def learn_effects(moments: Sequence[Moment], usual: float) -> Effects:
     nothing = Effects([0.0] * HOURS, [0.0] * HOURS, usual, 1.0, len({one.hour // 24 for one in moments}))
     if nothing.days < 2:
         return nothing
-    first = _cells(moments, nothing)
+    first = _cells(moments, nothing, usual)
     dispersed = _dispersed(_without(moments, first), first, usual)
-    second = _cells(moments, dispersed)
-    return _cells(moments, _dispersed(_without(moments, second), second, usual))
+    second = _cells(moments, dispersed, usual)
+    return _cells(moments, _dispersed(_without(moments, second), second, usual), usual)
 
 
-def _cells(moments: Sequence[Moment], about: Effects) -> Effects:
+def _cells(moments: Sequence[Moment], about: Effects, usual: float) -> Effects:
     coarse = [24 * (cell >= _WEEKEND) + cell % 24 for cell in range(HOURS)]
-    middle = _drawn(moments, about, coarse)
-    fine = _drawn(_without(moments, middle), about, range(HOURS))
+    middle = _drawn(moments, about, coarse, usual)
+    fine = _drawn(_without(moments, middle), about, range(HOURS), usual / 2)
     shifts = [one + other for one, other in zip(middle.shifts, fine.shifts, strict=True)]
     variances = [one + other for one, other in zip(middle.variances, fine.variances, strict=True)]
     return about._replace(shifts=shifts, variances=variances)
@@ -154,7 +154,7 @@ def _cell(hour: int) -> int:
     return hour_of_week(hour * 60 + 1)
 
 
-def _drawn(moments: Sequence[Moment], about: Effects, groups: Sequence[int]) -> Effects:
+def _drawn(moments: Sequence[Moment], about: Effects, groups: Sequence[int], usual: float) -> Effects:
     """Effects of groups of cells drawn towards nothing, and the variance that is left."""
     found: dict[int, list[float]] = {}
     for hour, off, variance in moments:
@@ -165,7 +165,7 @@ def _drawn(moments: Sequence[Moment], about: Effects, groups: Sequence[int]) -> 
     chance = {key: about.clumping * v + about.wobble**2 * v2 for key, (_, v, v2) in found.items()}
     spread = sum(v * v for _, v, _ in found.values())
     seen = max(0.0, sum(found[key][0] ** 2 - chance[key] for key in found) / spread)
-    between = _tempered(seen, 2 * sum(one * one for one in chance.values()) / spread**2, about.wobble / 2)
+    between = _tempered(seen, 2 * sum(one * one for one in chance.values()) / spread**2, usual)
     shifts, left = [0.0] * HOURS, [between] * HOURS
     for cell in range(HOURS):
         off, v, _ = found.get(groups[cell], (0.0, 0.0, 0.0))
