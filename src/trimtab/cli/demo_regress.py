@@ -94,7 +94,7 @@ class Shown(Struct, frozen=True):
 
 
 def regression_of(folder: Path) -> Regression:
-    """The change of the demo's project in a folder; raises `NotTheDemo`, and `DeclarationError` for one with mistakes."""
+    """The change of the demo in a folder; raises `NotTheDemo`, and `DeclarationError` for a project with mistakes."""
     if not (folder / PROJECT_FILE).exists():
         raise NotTheDemo(folder=str(folder))
     return Regression(folder, DataDirectory.of(load(folder)).root / "demo" / "prompt.md")
