@@ -170,6 +170,40 @@ async def test_a_fall_after_a_quiet_start_is_found(tmp_path: Path) -> None:
         assert [one.rule for one in await alerts.list()] == ["parse_rate_falls"]
 
 
+async def test_a_clock_that_was_ahead_is_no_end_of_alerts(tmp_path: Path) -> None:
+    """After it is set right minutes are looked at from there on, and monitors that had come further learn anew."""
+    stream, ahead = Stream(), JumpingClock()
+    history(stream)
+    then(stream, replace(USUAL, valid=0.85), hours=4)
+    run(stream, random.Random(9), "extract", range(NOW + 30 * DAY, NOW + 30 * DAY + 60), lambda minute: USUAL)
+    ahead.advance(30 * 86_400)
+    async with alerting(tmp_path, stream, declared(tmp_path / "p", extract=TASK), ahead) as alerts:
+        await alerts.minutes(60, at_once=30)
+        alerts.clock = JumpingClock()
+        alerts.restart()
+        await alerts.minutes(4 * 60, at_once=4)
+        assert [one.rule for one in await alerts.list()] == ["parse_rate_falls"]
+
+
+async def test_what_breaks_a_pass_is_told_and_the_next_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake of ours in one monitor does not end what watches all of them."""
+
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    stream = Stream()
+    history(stream, days=1)
+    async with alerting(tmp_path, stream, declared(tmp_path / "p", extract=TASK), JumpingClock()) as alerts:
+        with monkeypatch.context() as patched:
+            patched.setattr("trimtab.signals.alerts.evaluation.Evaluation.step", breaks)
+            assert not await alerts.at_work.round(alerts.desk)
+        assert "alerts_broke" in [record.message for record in caplog.records]
+        await alerts.minutes(1)
+        assert await alerts.list() == ()
+
+
 async def test_it_ends_when_it_is_over(tmp_path: Path) -> None:
     """Taken back, the alert is resolved by what was seen, and that is told."""
     stream, clock = Stream(), JumpingClock()

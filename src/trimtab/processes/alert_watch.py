@@ -40,6 +40,8 @@ from trimtab.store.telemetry import MINUTE_NS, CallFilter, Telemetry
 EVERY_S: Final = 60.0
 MARGIN_NS: Final = 10 * 1_000_000_000
 """How long after its end a minute is looked at: records are on their way for a moment."""
+MOST_AHEAD: Final = 60
+"""Minutes by which the clock may go back; if it does by more it was wrong before, and what it brought is forgotten."""
 MAX_BEHIND: Final = DAY
 """Minutes that are caught up with at most after a stop; what lies further back is passed over, and said to be."""
 CHUNK: Final = 60
@@ -109,7 +111,11 @@ class AlertWatch:
     async def change(self, what: Callable[[AlertBook, Watch, int], T]) -> T:
         """As `ask`, of what changes the book: not amid a pass, which may last some seconds."""
         async with self._one_at_a_time:
-            return await self.ask(what)
+            try:
+                return await self.ask(what)
+            except StoreError:
+                await self._in_thread(self._close)
+                raise
 
     async def round(self, desk: Desk) -> bool:
         """One pass; whether another should follow at once. What fails is said in the log and done again."""
@@ -120,6 +126,10 @@ class AlertWatch:
             if str(failure) != self._trouble:
                 self._trouble = str(failure)
                 event(log, logging.ERROR, "alerts_not_kept", detail=self._trouble)
+            await self._in_thread(self._close)
+            return False
+        except Exception:
+            log.exception("alerts_broke")
             await self._in_thread(self._close)
             return False
         self._trouble = ""
@@ -157,6 +167,10 @@ class AlertWatch:
         """The minutes (since, until] that are looked at now, and whether more may follow at once."""
         reached = (now_ns - int(desk.lag.age_s * 1e9) - MARGIN_NS) // MINUTE_NS
         since = book.minute if book.minute is not None else reached
+        if since - reached > MOST_AHEAD:
+            event(log, logging.WARNING, "alerts_from_ahead", minutes=since - reached)
+            book.evaluation.go_back(reached)
+            since = reached
         if reached - since > MAX_BEHIND:
             event(log, logging.WARNING, "alerts_passed_over", minutes=reached - since - MAX_BEHIND)
             since = reached - MAX_BEHIND

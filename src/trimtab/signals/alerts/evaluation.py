@@ -100,6 +100,11 @@ class Evaluation:
                     if place not in self._watchers and self._sees(rule, row.taken, field, kind):
                         self._add(place, rule, kind, row)
 
+    def go_back(self, minute: int) -> None:
+        """Has monitors that came further than a minute begin there, and learn anew: the clock was ahead."""
+        for watcher in self._watchers.values():
+            watcher.go_back(minute)
+
     def due(self, minute: int) -> dict[str, list[Watcher]]:
         """The monitors that should learn now, by task, those first that never did."""
         found: defaultdict[str, list[Watcher]] = defaultdict(list)

@@ -149,6 +149,14 @@ class Watcher:
         self.monitor = replace(self.monitor, state=self.detector.begin(minute), alarmed=0)
         self.is_dirty = True
 
+    def go_back(self, minute: int) -> None:
+        """Begins at a minute, and learns anew, if it came or learned further."""
+        monitor = self.monitor
+        if max(monitor.learned_to, monitor.state.minute if monitor.state is not None else 0) > minute:
+            excluded = tuple(one for one in monitor.excluded if one[1] <= minute)
+            self.monitor = replace(monitor, state=None, excluded=excluded, alarmed=0, learned_to=0, learn_at=0)
+            self.is_dirty = True
+
     def accept(self, since: int, minute: int) -> None:
         """Takes what came since a minute for normal: nothing before it is learned from, and it is learned from soon."""
         excluded = tuple(one for one in self.monitor.excluded if one[1] <= since)
