@@ -105,9 +105,9 @@ def test_a_change_milder_than_it_looked_goes_on() -> None:
     """An alarm raised by a burst in which a quarter failed holds while three times as many fail as before."""
     random = Random(12)
     detector = RateDetector(learn_rate(reference(random, 14, 120, 0.05)), "rises")
-    state, edges = detector.run(detector.begin(MONDAY), calls(random, 30, 2, 0.25, MONDAY))
+    state, edges = detector.run(detector.begin(MONDAY), calls(random, 60, 2, 0.25, MONDAY))
     assert [decision.alarm for _, decision in edges] == [True]
-    _, edges = detector.run(state, calls(random, DAY, 2, 0.15, MONDAY + 30))
+    _, edges = detector.run(state, calls(random, DAY, 2, 0.15, MONDAY + 60))
     assert edges == []
 
 
