@@ -58,6 +58,8 @@ REFUSED = {
     "outcome }} {{ calls": "unexpected '}'",
     "outcome) }}{% for a in answer %}{{ a }}{% endfor %}{{ (1": "for has no place",
     "(" * 450 + "1" + ")" * 450: "nested too deep",
+    "not " * 240 + "outcome": "nested too deep; use 50 terms",
+    "turns" + "+turns" * 150: "nested too deep; use 50 terms",
     "1" + " + 1" * 400: "longer than 1000 characters",
     "outcome ==": "unexpected",
     "": "end of template",

@@ -20,6 +20,8 @@ from trimtab.declare.mistakes import nearest, one_of
 from trimtab.declare.templates import NESTED, PromptEnvironment
 
 MAX_CHARACTERS: Final = 1000
+MAX_DEPTH: Final = 50
+"""How deep a condition may be nested, the terms of a chain counted: to compile one takes time with its depth cubed."""
 FILTERS: Final = "abs count default first float int last length lower max min string trim upper"
 TESTS: Final = "boolean defined float in integer mapping none number sequence string undefined"
 NODES: Final = (
@@ -102,11 +104,13 @@ def compiled(text: str) -> Condition:
 
 
 def _all(tree: nodes.Node) -> list[nodes.Node]:
-    found, waiting = [], [tree]
+    found, waiting = [], [(tree, 0)]
     while waiting:
-        node = waiting.pop()
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise TemplateSyntaxError(f"it is nested too deep; use {MAX_DEPTH} terms at most", node.lineno)
         found.append(node)
-        waiting.extend(node.iter_child_nodes())
+        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
     return found
 
 
