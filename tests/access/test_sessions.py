@@ -88,6 +88,18 @@ def test_sessions_are_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> 
         assert [store.find(token) is not None for token in tokens] == [False, True, True]
 
 
+def test_one_key_ends_no_session_of_another(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who signs in again and again ends sessions of that key alone, on disk too."""
+    monkeypatch.setattr(sessions, "MOST", 4)
+    monkeypatch.setattr(sessions, "MOST_OF_A_KEY", 2)
+    ben, _ = scene.keys.new("ben", role="admin")
+    kept = scene.store.begin(ben)
+    tokens = [scene.store.begin(scene.ana) for _ in range(5)]
+    for store in (scene.store, scene.opened_again()):
+        assert store.find(kept) is not None
+        assert [store.find(token) is not None for token in tokens] == [False, False, False, True, True]
+
+
 def test_ended_sessions_are_swept(scene: Scene) -> None:
     """What has ended leaves the database when the next one begins."""
     scene.store.begin(scene.ana)

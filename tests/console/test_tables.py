@@ -87,7 +87,9 @@ def test_an_empty_table_as_csv() -> None:
     assert table().csv() == b"name,calls,rate,bar\r\n"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "=cmd|' /C calc'!A0"]
+)
 def test_no_formula_gets_into_a_spreadsheet(text: str) -> None:
     """A text that a spreadsheet would run begins with an apostrophe; numbers stay numbers."""
     rows = list(csv.reader(io.StringIO(table(Row(text, -5)).csv().decode(), newline="")))

@@ -24,6 +24,8 @@ from trimtab.database.statements import statements
 LASTS_S: Final = 12 * 3600
 MOST: Final = 1000
 """Open at a time; the one begun first ends when another begins beyond them."""
+MOST_OF_A_KEY: Final = 100
+"""The same of one key, so that nobody can end the sessions of others by signing in again and again."""
 TOKEN_BYTES: Final = 32
 
 
@@ -62,7 +64,10 @@ class SessionStore:
         now_ns = self._clock.wall_ns()
         session = Session(key.id, now_ns, now_ns + LASTS_S * 1_000_000_000)
         digest = _digest(token)
-        oldest = list(self._open)[: max(0, len(self._open) + 1 - MOST)]
+        mine = [one for one, known in self._open.items() if known.key == key.id]
+        oldest = mine[: max(0, len(mine) + 1 - MOST_OF_A_KEY)]
+        others = [one for one in self._open if one not in oldest]
+        oldest += others[: max(0, len(others) + 1 - MOST)]
         with mapped(self._path), transaction(self._connection):
             self._connection.execute(self._sql["sweep_sessions"], (now_ns,))
             self._connection.executemany(self._sql["end_session"], [(one,) for one in oldest])

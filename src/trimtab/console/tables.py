@@ -21,7 +21,7 @@ from trimtab.errors import InvalidRequest
 R = TypeVar("R")
 Scalar = str | int | float | bool | None
 Value = Scalar | Mapping[str, Scalar]
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a text begins that a spreadsheet would run."""
 
 
