@@ -36,7 +36,7 @@ def test_the_hour_of_the_week(minute: int, hour: int) -> None:
 
 
 def test_a_share_that_is_the_same_at_all_hours() -> None:
-    """Four weeks at 2 % and 500 calls an hour: every hour within a tenth of it, little wobble, no clumping to speak of."""
+    """Four weeks at 2 % and 500 calls an hour: every hour within a tenth of it, little wobble, hardly any clumping."""
     learned = learn_rate(hours(4, 500, 0.02, Random(1)))
     assert learned.n == 4 * HOURS * 500
     assert learned.days == 28

@@ -29,7 +29,9 @@ BODY, MOVE = 1.0, 0.25
 LEAST_WIDTH: Final = 3.0
 """The least width of the kernel, in buckets."""
 EVERYWHERE: Final = 0.02
-"""The probability that is spread evenly over all buckets."""
+"""The probability of heavy tails over all buckets."""
+LEAST_TAIL: Final = 25.0
+"""Their least scale, in buckets."""
 
 
 class Change(NamedTuple):
@@ -70,7 +72,7 @@ class Density:
         self.variance = sum((place + self.lowest - self.mean) ** 2 * count for place, count in enumerate(counts)) / n
         width = max(LEAST_WIDTH, 0.9 * math.sqrt(self.variance) * n**-0.2)
         self.raw = [count / n for count in counts]
-        self.smooth = _smoothed(self.raw, width)
+        self.smooth = _smoothed(self.raw, self.mean - self.lowest, math.sqrt(self.variance), width)
 
     def table(self, alternatives: Sequence[Change], damping: Sequence[float]) -> list[list[float]]:
         """For each bucket, what a value in it says for each change: log likelihood ratios, centred and damped."""
@@ -137,12 +139,16 @@ class Density:
         return sum(weight * scores[min(max(place + moved, 0), last)] for place, weight in enumerate(self.raw) if weight)
 
 
-def _smoothed(raw: Sequence[float], width: float) -> list[float]:
-    """Probabilities with a normal kernel over them, and a little everywhere, so that nothing is impossible."""
+def _smoothed(raw: Sequence[float], mean: float, spread: float, width: float) -> list[float]:
+    """Probabilities with a normal kernel over them, and heavy tails, so that nothing is impossible and what lies far
+    off on one side is likelier the further the whole moves there.
+    """
     reach = math.ceil(3 * width)
     kernel = [math.exp(-0.5 * (step / width) ** 2) for step in range(-reach, reach + 1)]
     whole = sum(kernel)
-    smooth = [EVERYWHERE / len(raw)] * len(raw)
+    tails = [math.exp(-abs(place - mean) / max(spread, LEAST_TAIL)) for place in range(len(raw))]
+    together = sum(tails)
+    smooth = [EVERYWHERE * tail / together for tail in tails]
     for place, weight in enumerate(raw):
         if weight:
             for step, part in enumerate(kernel, place - reach):
