@@ -294,7 +294,7 @@ def test_a_header_that_lies_is_refused(tmp_path_factory, rows, columns, version)
     """Rows, columns or a version that do not fit the file's size are found out before anything is read."""
     path = tmp_path_factory.mktemp("board") / "board"
     Board.create(path, slots=2, replicas=3)
-    honest = (version, rows, columns) == (1, 6, 64)
+    honest = (version, rows, columns) == (2, 6, 64)
     with path.open("r+b") as file:
         file.seek(8)
         file.write(struct.pack("=qqq", version, rows, columns))

@@ -27,7 +27,7 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-KNOWN = {"stream", "system", "messages", "tools", "max_tokens", "trimtab", "model"}
+KNOWN = {"stream", "system", "messages", "tools", "max_tokens", "trimtab", "model", "thread"}
 USER = {"role": "user", "content": "hi"}
 SCHEMA = Raw(b'{"type":"object"}')
 
