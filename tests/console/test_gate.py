@@ -14,7 +14,7 @@ from tests.console.conftest import COOKIE, Scene
 from tests.control.asgi import Answer, ask
 from trimtab.access.keys import Role
 from trimtab.access.sessions import LASTS_S, form_token
-from trimtab.console.endpoint import Endpoint, visitor_of
+from trimtab.console.endpoint import MOST_GIVEN, Endpoint, visitor_of
 from trimtab.console.gate import MAX_FORM, MOST_ADDRESSES, WRONG_AT_ONCE, OpenGate, WrongKeys
 from trimtab.console.serving import MAX_BODY
 from trimtab.testing import JumpingClock
@@ -223,3 +223,11 @@ async def test_who_acted_is_in_the_log(scene: Scene, caplog: pytest.LogCaptureFi
     assert [record.__dict__["fields"] for record in caplog.records if record.message == "acted"] == [
         {"key": "ana", "role": "operator", "method": "POST", "path": "/api/act", "status": 200}
     ]
+
+
+async def test_parameters_are_bounded(scene: Scene) -> None:
+    """Thousands of filters, of which a page would make as many addresses each as long, are refused at once."""
+    many = "&".join(f"task=t{number}" for number in range(MOST_GIVEN))
+    cookie = scene.session()
+    assert (await asked(scene, f"/calls?{many}", cookie=cookie)).status == 200
+    assert (await asked(scene, f"/calls?{many}&model=m", cookie=cookie)).status == 400

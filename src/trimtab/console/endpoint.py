@@ -16,6 +16,8 @@ Method = Literal["GET", "POST", "DELETE"]
 Least = Literal["anyone", "client", "viewer", "operator", "admin", "owner"]
 LEAST: Final[tuple[Least, ...]] = ("anyone", "client", "viewer", "operator", "admin", "owner")
 """From least to most. `anyone` needs no key; `owner` is whoever can open the unix socket of the data directory."""
+MOST_GIVEN: Final = 200
+"""Parameters of a query; those that may come many times count each time."""
 SAFE: Final = frozenset({"GET", "HEAD"})
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -107,7 +109,10 @@ def tasks_of(request: Request) -> tuple[str, ...]:
 
 
 def checked(request: Request, known: tuple[Query, ...]) -> None:
-    """Raises `InvalidRequest` for a parameter that is not known, or is given twice and may not be."""
+    """Raises `InvalidRequest` for a parameter that is not known, or is given twice and may not be, and for too many."""
+    given = len(request.query_params.multi_items())
+    if given > MOST_GIVEN:
+        raise InvalidRequest(detail=f"{given} parameters are too many; give {MOST_GIVEN} at most")
     by_name = {query.name: query for query in known}
     for name in request.query_params:
         if name not in by_name:
