@@ -19,7 +19,7 @@ from tests.control.running import until
 from tests.processes.test_demo import LAST_LINE, LIMIT_S, TRIMTAB, demo_at, verb
 
 ORDER = "Ada from Paris ordered 3 lamps."
-COMPLETION = '\ncompletion = { rule = "outcome == \'ok\' and answer is mapping", feedback = "thumbs" }\n'
+COMPLETION = '\n[completion]\nrule = "outcome == \'ok\' and answer is mapping"\nfeedback = "thumbs"\n'
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
