@@ -31,7 +31,7 @@ def test_nothing_bounds_nothing() -> None:
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
 def test_it_goes_over_into_the_approximation(level: float) -> None:
-    """Just below and above the bound on the variance the two ways agree to within three ranks, two of them for the two values more."""
+    """Just below and above the bound on the variance the two ways agree to within three ranks: two for the two more."""
     n = int(LARGE / (level * (1 - level)))
     exact, approximate = rank_interval(n - 1, level), rank_interval(n + 1, level)
     assert exact.low is not None and approximate.low is not None and abs(exact.low - approximate.low) <= 3
