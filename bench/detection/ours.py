@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.detection.streams import GROWTH, LABELS, Array, Monitor, Stream
 from trimtab.statistics.baseline import RateStep, learn_rate
-from trimtab.statistics.rates import Counted, RateDetector, SharesDetector
+from trimtab.statistics.rates import Counted, Direction, RateDetector, SharesDetector
 from trimtab.statistics.sequential import Detector
 from trimtab.statistics.spreads import SpreadDetector, SpreadStep, learn_spread
 
@@ -31,7 +31,7 @@ def detector(monitor: Monitor, reference: Stream, **options: Any) -> Detector[An
             for end, histogram in zip(ends, histograms(reference, 60), strict=True)
             if histogram
         ]
-        direction = "rises" if monitor.name == "ttft" else "both"
+        direction: Direction = "rises" if monitor.name == "ttft" else "both"
         return SpreadDetector(learn_spread(steps), direction, **options)
     n = _hourly(reference.n)
     if monitor.kind == "rate":

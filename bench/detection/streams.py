@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -80,14 +80,14 @@ class Stream:
     minutes: int
     minute: Array
     value: Array
-    cached: dict[str, Any] = field(default_factory=dict)
+    counted: Array | None = None
 
     @property
     def n(self) -> Array:
         """Calls of each minute."""
-        if "n" not in self.cached:
-            self.cached["n"] = np.bincount(self.minute, minlength=self.minutes)
-        return self.cached["n"]
+        if self.counted is None:
+            self.counted = np.bincount(self.minute, minlength=self.minutes)
+        return self.counted
 
     def sums(self, values: Array) -> Array:
         """The sum over the calls of each minute."""

@@ -20,11 +20,11 @@ from bench.detection import peers
 from bench.detection.streams import MONITORS, RATES, REGRESSIONS, Monitor, Regression
 from bench.detection.trial import DELTAS, Found, Job, Peer, delays_at, simulate
 from bench.options import Options
-from bench.report import Result
+from bench.report import Finding, Result
 
 TRACES = "TRIMTAB_TRACES"
 TUNING, EVALUATION = 50_000, 90_000
-"""Where the seeds of months for tuning and for evaluation begin; those below 50,000 were used to build the detectors."""
+"""Where the seeds of months for tuning and for evaluation begin; those below 50,000 were used to make detectors."""
 WORST, AHEAD = 1.2, 14
 """How much later than the best peer ours may be anywhere, and in how many of 21 cells it must be earlier."""
 PEERS = ("fixed", "z", "adwin")
@@ -34,14 +34,17 @@ def run(options: Options, result: Result) -> None:
     """Every monitor at every rate: false alarms, then delays beside the peers."""
     folder = os.environ.get(TRACES, str(Path(__file__).resolve().parents[3] / "shared" / "data" / "traces"))
     months = options.rounds or options.size(100, 3)
-    tuning = min(months, 30)
+    tuning = min(months, 20)
     cells: list[dict[str, Any]] = []
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for monitor in MONITORS.values():
             for rate in RATES if not options.quick else RATES[:2]:
                 if options.wants(monitor.name) or options.wants(f"{monitor.name}:{rate}"):
-                    cells += _monitor(pool, Setting(folder, monitor, rate, months, tuning, options.seed), result)
-                    options.tell(f"detect: {monitor.name} at {rate} calls an hour")
+                    found = _monitor(pool, Setting(folder, monitor, rate, months, tuning, options.seed), result)
+                    for cell in found:
+                        shown = ", ".join(f"{name} {_shown(cell['delays'][name])}" for name in ("ours", *PEERS))
+                        options.tell(f"detect: {cell['regression']} at {rate}/h, false {cell['false']:.2f}: {shown}")
+                    cells += found
     _summary(cells, result, options.quick)
 
 
@@ -174,14 +177,12 @@ def _summary(cells: Sequence[dict[str, Any]], result: Result, quick: bool) -> No
         result.findings.insert(0, _finding("cells in which ours is earlier than every peer, of 21", ahead, AHEAD, True))
         result.findings.insert(1, _finding("largest delay over that of the best peer", worst, WORST, False))
     result.remarks.append(
-        "Delay from the planted change to the alarm, median / 90th percentile, in hours; peers at the same rate of false "
-        "alarms, with the window that was best on the months they were tuned on.\n\n" + "\n".join(rows)
+        "Delay from the planted change to the alarm, median / 90th percentile, in hours; peers at the same rate of "
+        "false alarms, with the window that was best on the months they were tuned on.\n\n" + "\n".join(rows)
     )
 
 
-def _finding(what: str, value: float, limit: float, least: bool) -> Any:
-    from bench.report import Finding
-
+def _finding(what: str, value: float, limit: float, least: bool) -> Finding:
     holds = value >= limit if least else value <= limit
     return Finding(what, float(value), limit=f"{'>=' if least else '<='} {limit:g}", holds=holds)
 
