@@ -12,7 +12,6 @@ from msgspec import Struct
 from trimtab.store.histograms import Histogram, quantile, size
 
 ID_CHARACTERS: Final = 12
-NANO: Final = 1_000_000_000
 
 
 class Levels(Struct, frozen=True):
