@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
@@ -11,17 +11,16 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from trimtab.cli.control_client import ControlClient, refusal
+from trimtab.cli.holding import held
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
-from trimtab.declare.load import read
-from trimtab.errors import DeclarationError, DirectoryInUse, TrimtabError
+from trimtab.errors import TrimtabError
 from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertsAsked, AlertStore
 from trimtab.policy.watch import Watch, watch_of
 from trimtab.processes.alert_api import MINUTE_NS, SECOND_NS, Listed, NewSilence, Silences, Trial, Why
 from trimtab.processes.alert_book import AlertBook
 from trimtab.processes.alert_test import Tested, tested
-from trimtab.processes.directory import DataDirectory
 from trimtab.reports.window import since_ns
 from trimtab.signals.alerts.alert import Act, Silence
 from trimtab.signals.alerts.evaluation import MAX_MONITORS
@@ -80,23 +79,14 @@ def alert_office(root: Path) -> Iterator[AlertOffice]:
 
     Raises `DeclarationError` for a project that cannot be read, `StoreError` when the alerts cannot be used.
     """
-    reading = read(root, data=False)
-    if reading.data_directory is None:
-        raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-    places = DataDirectory(reading.data_directory)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(places.hold())
-        except DirectoryInUse:
+    with held(root) as (places, project):
+        if project is None:
             yield AskedOffice(places.control_socket)
             return
-        if reading.project is None:
-            raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-        watch = watch_of(reading.project)
-        book = AlertBook(AlertStore(open_state(places.state)), IdSource(), SystemClock().wall_ns())
-        stack.callback(book.close)
-        book.evaluation.begin(watch)
-        yield OwnOffice(book, watch)
+        watch = watch_of(project)
+        with closing(AlertBook(AlertStore(open_state(places.state)), IdSource(), SystemClock().wall_ns())) as book:
+            book.evaluation.begin(watch)
+            yield OwnOffice(book, watch)
 
 
 class AskedOffice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlencode
@@ -14,11 +14,11 @@ from starlette.datastructures import QueryParams
 
 from trimtab.assemble.stores import open_stores
 from trimtab.cli.control_client import ControlClient, refusal
+from trimtab.cli.holding import held
 from trimtab.clock import Clock, SystemClock
 from trimtab.console.call_query import call_search
-from trimtab.declare.load import Reading, read
 from trimtab.declare.project import Project
-from trimtab.errors import DeclarationError, DirectoryInUse, TrimtabError
+from trimtab.errors import TrimtabError
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.processes.api import DEFAULT_WINDOW, kept_bodies
@@ -115,25 +115,12 @@ def answers(root: Path) -> Iterator[Answers]:
     Raises `DeclarationError` for a project of which not even the data directory can be told. What is asked raises
     `ControlUnreachable` when something runs there but does not answer.
     """
-    reading = read(root, data=False)
-    if reading.data_directory is None:
-        raise _mistaken(root, reading)
-    places = DataDirectory(reading.data_directory)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(places.hold())
-        except DirectoryInUse:
+    with held(root) as (places, project):
+        if project is None:
             yield AskedAnswers(ControlClient(places.control_socket))
-        else:
-            if reading.project is None:
-                raise _mistaken(root, reading)
-            own = OwnAnswers(reading.project, places, SystemClock())
-            stack.callback(own.close)
+            return
+        with closing(OwnAnswers(project, places, SystemClock())) as own:
             yield own
-
-
-def _mistaken(root: Path, reading: Reading) -> DeclarationError:
-    return DeclarationError(str(root), tuple(map(str, reading.mistakes)))
 
 
 class AskedAnswers:

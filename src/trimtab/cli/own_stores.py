@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from trimtab.assemble.changes import changes
 from trimtab.assemble.judgements import JudgementWorks, judgement_works
 from trimtab.assemble.stores import open_stores
+from trimtab.cli.holding import held
 from trimtab.clock import SystemClock
-from trimtab.declare.load import read
 from trimtab.declare.project import Project
-from trimtab.errors import DeclarationError, DirectoryInUse
 from trimtab.journal.judgements import Judgements
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.watch import watch_of
@@ -33,23 +32,14 @@ def own_stores(root: Path) -> Iterator[tuple[DataDirectory, Stores | None]]:
     None in their place where a `trimtab up` holds the directory, so that its control has to be asked. Raises
     `DeclarationError` for a project that cannot be read, `StoreError` when the stores cannot be used.
     """
-    reading = read(root, data=False)
-    if reading.data_directory is None:
-        raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-    places = DataDirectory(reading.data_directory)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(places.hold())
-        except DirectoryInUse:
+    with held(root) as (places, project):
+        if project is None:
             yield places, None
             return
-        if reading.project is None:
-            raise DeclarationError(str(root), tuple(map(str, reading.mistakes)))
-        stores = _stores(places, reading.project)
-        stack.callback(stores.close)
-        while stores.ingest.step():
-            pass
-        yield places, stores
+        with closing(_stores(places, project)) as stores:
+            while stores.ingest.step():
+                pass
+            yield places, stores
 
 
 def _stores(places: DataDirectory, project: Project) -> Stores:
