@@ -98,17 +98,23 @@ def test_an_alarm_holds_until_the_change_has_ended() -> None:
     assert [decision.alarm for _, decision in edges] == [True]
     _, edges = detector.run(state, calls(random, 6 * 60, 2, 0.02, MONDAY + 6 * 60))
     assert [decision.alarm for _, decision in edges] == [False]
-    assert state.ending < ENDED
+    assert 0 < state.ending < ENDED
 
 
 def test_a_change_milder_than_it_looked_goes_on() -> None:
-    """An alarm raised by a burst in which a quarter failed holds while three times as many fail as before."""
-    random = Random(12)
-    detector = RateDetector(learn_rate(reference(random, 14, 120, 0.05)), "rises")
-    state, edges = detector.run(detector.begin(MONDAY), calls(random, 60, 2, 0.25, MONDAY))
-    assert [decision.alarm for _, decision in edges] == [True]
-    _, edges = detector.run(state, calls(random, DAY, 2, 0.15, MONDAY + 60))
-    assert edges == []
+    """An alarm raised by an hour in which half failed holds while 18 % go on failing, of 5 % before.
+
+    Once in three days it may be taken for ended: in six days more than four times is beyond chance (Poisson of 2: 5 %).
+    """
+    ended = 0
+    for seed in range(6):
+        random = Random(seed)
+        detector = RateDetector(learn_rate(reference(random, 14, 120, 0.05)), "rises")
+        state, edges = detector.run(detector.begin(MONDAY), calls(random, 60, 2, 0.5, MONDAY))
+        assert [decision.alarm for _, decision in edges] == [True]
+        _, edges = detector.run(state, calls(random, DAY, 2, 0.18, MONDAY + 60))
+        ended += sum(not decision.alarm for _, decision in edges)
+    assert ended <= 4
 
 
 def test_steps_one_by_one_are_steps_at_once() -> None:

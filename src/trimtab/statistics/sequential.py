@@ -26,9 +26,9 @@ from msgspec import Struct, structs
 from trimtab.statistics.intervals import Interval
 
 MONTH_MINUTES: Final = 30 * 24 * 60
-ENDED: Final = math.log(100)
-"""A change has ended when what came lately is a hundred times likelier without it."""
-AS_LIKELY: Final = 50.0
+ENDED: Final = 3 * 24 * 60
+"""Minutes: a change that goes on as it began is wrongly taken to have ended once in three days at most, on average."""
+AS_LIKELY: Final = 1_000.0
 """A milder change explains an alarm too if it is not less likely than the likeliest by more than this factor."""
 MOST_FOR_ONE_STEP: Final = 50.0
 """No step counts for more evidence than this; it keeps every number finite and is far above each threshold."""
@@ -212,20 +212,36 @@ class Detector(ABC, Generic[Seen]):
         )  # fmt: skip
         if sum(evidence) < self._limit:
             return after
+        return structs.replace(after, changed=self._explains(evidence), held=self._judge(after, alarm=True))
+
+    def _explains(self, evidence: Sequence[float]) -> int:
+        """The mildest alternative that explains what was seen, of the family of the likeliest."""
         likeliest = max(range(len(evidence)), key=evidence.__getitem__)
         family = range(self._mildest[likeliest], likeliest + 1)
-        changed = next(place for place in family if evidence[place] * AS_LIKELY >= evidence[likeliest])
-        return structs.replace(after, changed=changed, held=self._judge(after, alarm=True))
+        return next(place for place in family if evidence[place] * AS_LIKELY >= evidence[likeliest])
 
     def _hold(self, state: State, minute: int, reading: Reading) -> State:
         """The state of an alarm that holds on, or of none if it has ended: then all begins anew.
 
-        The mildest change that explained it is held against no change, for the change may be milder than it looked.
+        The mildest change that explains it is held against no change, for it may be milder than it looked. While it
+        goes on, more is seen of it, and milder ones may no longer explain it: then an end shows sooner.
         """
-        ending = max(0.0, state.ending - reading.ratios[state.changed])
+        changed = state.changed
+        against = min(-reading.ratios[changed], MOST_FOR_ONE_STEP)
+        ending = (state.ending + minute - state.minute) * exp(against)
         if ending >= ENDED:
             return self.begin(minute)
-        return structs.replace(state, minute=minute, ending=ending)
+        evidence = [
+            old * exp(one if one < MOST_FOR_ONE_STEP else MOST_FOR_ONE_STEP)
+            for old, one in zip(state.evidence, reading.ratios, strict=True)
+        ]
+        most = max(evidence)
+        if most > _MOST_EVIDENCE:
+            evidence = [one / most for one in evidence]
+        explains = self._explains(evidence)
+        if self._mildest[explains] == self._mildest[changed] and explains > changed:
+            changed, ending = explains, 0.0
+        return structs.replace(state, minute=minute, evidence=tuple(evidence), changed=changed, ending=ending)
 
     def _judge(self, state: State, alarm: bool) -> Decision:
         total = sum(state.evidence)
