@@ -15,6 +15,7 @@ from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
+KINDS = ("memory", "chdb", "http")
 databases = (f"test_{number}" for number in itertools.count(1))
 
 
@@ -46,9 +47,8 @@ def embedded(chdb_path: Path) -> Iterator[ClickHouseTelemetry]:
     telemetry.close()
 
 
-@pytest.fixture(params=["memory", "chdb", "http"])
-def open_again(request: pytest.FixtureRequest) -> Callable[[], Telemetry]:
-    """Opens one and the same empty store of each kind, as often as it is called."""
+def opener(request: pytest.FixtureRequest) -> Callable[[], Telemetry]:
+    """Opens one and the same empty store of the kind that a fixture is made for, as often as it is called."""
     database = next(databases)
     match request.param:
         case "chdb":
@@ -59,6 +59,12 @@ def open_again(request: pytest.FixtureRequest) -> Callable[[], Telemetry]:
             return lambda: open_server(f"{url}/{database}")
     memory = MemoryTelemetry()
     return lambda: memory
+
+
+@pytest.fixture(params=KINDS)
+def open_again(request: pytest.FixtureRequest) -> Callable[[], Telemetry]:
+    """Opens one and the same empty store of each kind, as often as it is called."""
+    return opener(request)
 
 
 @pytest.fixture

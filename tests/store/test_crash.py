@@ -15,7 +15,7 @@ from tests.store.spools import SegmentWriter
 from trimtab.record.events import ToolOutcome
 from trimtab.store.telemetry import Counts
 
-KILLS = 15
+KILLS = 10
 EVENTS_A_BATCH = 40
 CALLS_A_ROUND = 150
 GUARD_S = 60.0
@@ -55,7 +55,7 @@ def heard(pipe: Connection) -> str | Counts:
 
 
 def test_kills_at_any_moment_count_each_record_once(tmp_path: Path) -> None:
-    """After 15 kills between and amid inserts, base tables and roll-ups hold what the spool held: nothing twice."""
+    """After 10 kills between and amid inserts, base tables and roll-ups hold what the spool held: nothing twice."""
     moments = random.Random(20_261_123)
     writers = [SegmentWriter(tmp_path / "spool", f"g{slot}-0123456789ab") for slot in range(2)]
     written = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.store.conftest import KINDS, opener
 from tests.store.samples import MINUTE_NS, NOON_NS, SECOND_NS, call
 from trimtab.record.events import Settled, ToolOutcome, ToolResult, Usage
 from trimtab.store.search import CallSearch, Cursor, Example, Range, ReadingMatch
@@ -27,6 +29,14 @@ def made(name: str, seconds: float = 0, *, admitted: dict[str, Any] | None = Non
 
 def put(telemetry: Telemetry, *calls: Settled, texts: tuple[CallText, ...] = ()) -> None:
     telemetry.insert(Batch(calls, texts=texts), "t")
+
+
+@contextlib.contextmanager
+def holding(request: pytest.FixtureRequest, *calls: Settled, texts: tuple[CallText, ...] = ()) -> Iterator[Telemetry]:
+    with contextlib.closing(opener(request)()) as store:
+        store.migrate()
+        put(store, *calls, texts=texts)
+        yield store
 
 
 def found(telemetry: Telemetry, **wanted: Any) -> list[str]:
@@ -97,6 +107,13 @@ PLAIN = made(
 BARE = made("bare", usage=None, cost=("unknown", None))
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def three(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
+    """A store of each kind with three calls in it, which tests only read."""
+    with holding(request, ODD, PLAIN, BARE) as store:
+        yield store
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -132,10 +149,9 @@ BARE = made("bare", usage=None, cost=("unknown", None))
     ],
     ids=str,
 )
-def test_each_filter_keeps_what_it_names(telemetry: Telemetry, wanted: dict[str, Any]) -> None:
+def test_each_filter_keeps_what_it_names(three: Telemetry, wanted: dict[str, Any]) -> None:
     """Of three calls, each filter alone keeps the one it was made for."""
-    put(telemetry, ODD, PLAIN, BARE)
-    assert found(telemetry, **wanted) == ["odd"]
+    assert found(three, **wanted) == ["odd"]
 
 
 def test_filters_narrow_together(telemetry: Telemetry) -> None:
@@ -237,6 +253,18 @@ def said(name: str, asked: str = "", answered: str = "", **fields: Any) -> CallT
     return CallText(name, NOON_NS, "route", asked, answered, **fields)
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def spoken(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
+    """A store of each kind with calls and what was said in them, which tests only read."""
+    texts = (
+        said("a", asked="Please refund me, order 8812"),
+        said("b", answered="Your Refund is on its way"),
+        said("c", asked="Übergang: 100% Ünder a_b", answered=r"see C:\Temp"),
+    )
+    with holding(request, *(made(name) for name in "abcd"), texts=texts) as store:
+        yield store
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -253,18 +281,9 @@ def said(name: str, asked: str = "", answered: str = "", **fields: Any) -> CallT
         ("", ["d", "c", "b", "a"]),
     ],
 )
-def test_text_is_found_whatever_its_case(telemetry: Telemetry, text: str, names: list[str]) -> None:
+def test_text_is_found_whatever_its_case(spoken: Telemetry, text: str, names: list[str]) -> None:
     """The text is a part of a question or of an answer; no character of it has a meaning of its own."""
-    put(
-        telemetry,
-        *(made(name) for name in "abcd"),
-        texts=(
-            said("a", asked="Please refund me, order 8812"),
-            said("b", answered="Your Refund is on its way"),
-            said("c", asked="Übergang: 100% Ünder a_b", answered=r"see C:\Temp"),
-        ),
-    )
-    assert found(telemetry, text=text) == names
+    assert found(spoken, text=text) == names
 
 
 def test_text_is_searched_in_its_beginning(telemetry: Telemetry) -> None:
