@@ -120,7 +120,7 @@ def test_a_carrier_that_breaks_ends_its_letter_alone(tmp_path: Path, broken: Exc
     office.work(5)
     assert office.state("m2")[0] == "delivered"
     state, tries, why = office.state("m1")
-    assert (state, tries, type(broken).__name__ in why, str(broken) in why) == ("dead", 0, True, False)
+    assert (state, tries, type(broken).__name__ in why, str(broken) in why) == ("dead", 1, True, False)
 
 
 def test_a_full_disk_brings_no_message_twice(tmp_path: Path) -> None:
@@ -176,6 +176,20 @@ def test_what_cannot_be_delivered_in_a_day_is_a_dead_letter(tmp_path: Path) -> N
     office.work(2, HOUR_S)
     assert office.state("m1")[::2] == ("dead", "it cannot be reached")
     assert office.outbox.again("m1", office.clock.wall_ns())
+
+
+def test_one_that_is_sent_again_has_a_day_again(tmp_path: Path) -> None:
+    """A letter that was given up long ago and is taken up again is tried as often as a new one."""
+    carrier = Carrier(oncall=[Undelivered("it cannot be reached")])
+    office = Office(tmp_path / "state.db", carrier, "oncall")
+    office.put("m1")
+    office.work(26, HOUR_S)
+    assert office.state("m1")[0] == "dead"
+    office.outbox.again("m1", office.clock.wall_ns())
+    office.work(24, HOUR_S)
+    assert (office.state("m1")[0], office.state("m1")[1] > 10) == ("waiting", True)
+    office.work(2, HOUR_S)
+    assert office.state("m1")[0] == "dead"
 
 
 def test_a_final_refusal_is_a_dead_letter_at_once(tmp_path: Path) -> None:

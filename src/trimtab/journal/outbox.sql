@@ -24,8 +24,8 @@ UPDATE outbox SET state = 'delivered', tries = tries + 1, why = '' WHERE id = :i
 UPDATE outbox SET tries = tries + 1, why = :why, due_ns = :due_ns WHERE id = :id AND state = 'waiting';
 
 -- name: dead
--- Notes that it is not tried any more.
-UPDATE outbox SET state = 'dead', why = :why WHERE id = :id AND state = 'waiting' RETURNING alert, receiver, made_ns, tries;
+-- Notes that the last try failed, and that there is none after it.
+UPDATE outbox SET state = 'dead', tries = tries + 1, why = :why WHERE id = :id AND state = 'waiting' RETURNING alert, receiver, made_ns, tries;
 
 -- name: task_of
 -- The task of the alert that leads a group.
@@ -45,8 +45,8 @@ DELETE FROM dead_letters WHERE id IN (
 );
 
 -- name: again
--- Takes one up again that was given up.
-UPDATE outbox SET state = 'waiting', due_ns = :now_ns WHERE id = :id AND state = 'dead' RETURNING id;
+-- Takes one up again that was given up, as if it had been made now.
+UPDATE outbox SET state = 'waiting', made_ns = :now_ns, due_ns = :now_ns, tries = 0, why = '' WHERE id = :id AND state = 'dead' RETURNING id;
 
 -- name: unbury
 -- Drops the dead letter of one that is taken up again.
