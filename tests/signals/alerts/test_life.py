@@ -249,6 +249,27 @@ def test_it_is_told_when_all_of_it_is_over() -> None:
     assert told.leaders[0].told == ""
 
 
+def test_who_takes_tickets_only_is_told_that_an_escalated_group_is_over() -> None:
+    """Told of the ticket and not of the page that joined it, they hear of the end, as do those who were told of both."""
+    [leader] = tell([alert(severity="ticket")], ALERTING, heard, NOON_NS).leaders
+    page = alert("a2", place=Place("extract", "tools"), group="a1")
+    [leader] = tell([leader, page], ALERTING, heard, NOON_NS).leaders
+    over = [replace(one, state="resolved", ended_ns=NOON_NS) for one in (leader, page)]
+    [telling] = tell(over, ALERTING, heard, NOON_NS).tellings
+    assert (telling.kind, telling.severity, telling.receivers) == ("resolved", "page", ("board", "oncall"))
+
+
+def test_who_was_not_told_is_not_told_that_it_is_over() -> None:
+    """Of a page alone those who take tickets only heard nothing; a receiver that is gone from the declaration hears
+    no more.
+    """
+    [leader] = tell([alert()], ALERTING, heard, NOON_NS).leaders
+    over = replace(leader, state="resolved", ended_ns=NOON_NS)
+    assert tell([over], ALERTING, heard, NOON_NS).tellings[0].receivers == ("oncall",)
+    left = replace(ALERTING, receivers={"board": TICKETS})
+    assert tell([over], left, heard, NOON_NS).tellings[0].receivers == ()
+
+
 @pytest.mark.parametrize(
     ("state", "hours", "kinds"), [("open", 3, []), ("open", 4, ["reminder"]), ("acknowledged", 9, [])]
 )

@@ -108,7 +108,7 @@ def test_alertmanager_takes_an_alert_to_go_on_until_well_after_the_next_reminder
     """A page is reminded of after 4 hours, so that it ends 8 hours from now unless it is over."""
     (firing,) = read(forms.alertmanager(message(), NOW_S))
     assert (firing["startsAt"], firing["endsAt"]) == ("2026-01-01T00:05:00.000Z", "2026-01-01T08:10:00.000Z")
-    (over,) = read(forms.alertmanager(message("resolved", ended_ns=AT_NS + 60_000_000_000), NOW_S))
+    over, _ = read(forms.alertmanager(message("resolved", ended_ns=AT_NS + 60_000_000_000), NOW_S))
     assert over["endsAt"] == "2026-01-01T00:06:00.000Z"
     assert over["labels"] == firing["labels"]
 
@@ -118,6 +118,12 @@ def test_alertmanager_ends_the_ticket_that_became_a_page() -> None:
     page, ticket = read(forms.alertmanager(message("escalated"), NOW_S))
     assert (page["labels"]["severity"], page["endsAt"]) == ("page", "2026-01-01T08:10:00.000Z")
     assert (ticket["labels"], ticket["endsAt"]) == (page["labels"] | {"severity": "ticket"}, "2026-01-01T00:10:00.000Z")
+
+
+def test_alertmanager_ends_the_ticket_where_only_that_was_told() -> None:
+    """Whoever takes tickets alone was not told that it became a page: with the page the ticket is over too."""
+    page, ticket = read(forms.alertmanager(message("resolved", ended_ns=AT_NS + 60_000_000_000), NOW_S))
+    assert ticket == page | {"labels": page["labels"] | {"severity": "ticket"}}
 
 
 def test_all_tellings_of_a_group_bear_the_labels_of_the_alert_that_leads_it() -> None:

@@ -67,7 +67,7 @@ class Alert(Struct, frozen=True):
     `changed_ns` when its state last changed, `ended_ns` when it was resolved (0 before). `by` and `why` are of the last
     change that a person made. `lasting_ns` is how long it must not be so any more before it counts as over, `quiet_ns`
     since when it is not (0 while it is). Of a group's leader, `told` is the highest severity that was told and not
-    taken back, `told_ns` when it was told last.
+    taken back, `told_ns` when it was told last, `told_to` who was told.
     """
 
     id: str
@@ -95,6 +95,7 @@ class Alert(Struct, frozen=True):
     quiet_ns: int = 0
     told: Literal["", "ticket", "page"] = ""
     told_ns: int = 0
+    told_to: tuple[str, ...] = ()
 
     @property
     def is_active(self) -> bool:

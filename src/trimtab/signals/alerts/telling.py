@@ -31,7 +31,7 @@ class Told(NamedTuple):
 
 def tell(alerts: Iterable[Alert], alerting: Alerting, muted: Callable[[Alert], bool], now_ns: int) -> Told:
     """What is to be told of alerts, all those that are active or were resolved lately. Nobody is told while all of a
-    group is muted; what is still open when that ends is told then.
+    group is muted; what is still open when that ends is told then. That it is over all are told who were told of it.
     """
     groups: defaultdict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:
@@ -47,9 +47,14 @@ def tell(alerts: Iterable[Alert], alerting: Alerting, muted: Callable[[Alert], b
             continue
         shown = tuple(sorted(heard or members, key=lambda one: (one.severity != "page", one.began_ns, one.id)))
         told: Severity = leader.told if kind in {"resolved", "reminder"} and leader.told else _worst(shown)
-        receivers = sorted({name for one in members for name in receivers_of(one, alerting, told)})
-        tellings.append(Telling(kind, group, shown, tuple(receivers), leader, told))
-        leaders.append(replace(leader, told="" if kind == "resolved" else told, told_ns=now_ns))
+        if kind == "resolved":
+            receivers = tuple(name for name in leader.told_to if name in alerting.receivers)
+            leaders.append(replace(leader, told="", told_ns=now_ns, told_to=()))
+        else:
+            receivers = tuple(sorted({name for one in members for name in receivers_of(one, alerting, told)}))
+            told_to = tuple(sorted({*leader.told_to, *receivers}))
+            leaders.append(replace(leader, told=told, told_ns=now_ns, told_to=told_to))
+        tellings.append(Telling(kind, group, shown, receivers, leader, told))
     return Told(tuple(tellings), tuple(leaders))
 
 

@@ -111,7 +111,8 @@ def alertmanager(message: Message, now_s: float) -> Sent:
     """One alert of Alertmanager's API v2 (`POST /api/v2/alerts`); labels tell groups apart, annotations say the rest.
 
     Alertmanager takes an alert to be over at its `endsAt`, so one that goes on ends twice as far ahead as the next
-    reminder is. Other labels make another alert: of one that escalates the ticket ends as the page begins.
+    reminder is. Other labels make another alert: of one that escalates the ticket ends as the page begins, and with a
+    page that is over so does the ticket that it may have been before.
     """
     alert: dict[str, Any] = {
         "labels": {
@@ -134,9 +135,9 @@ def alertmanager(message: Message, now_s: float) -> Sent:
     if message.link:
         alert["generatorURL"] = message.link
     alerts = [alert]
-    if message.kind == "escalated":
+    if message.kind == "escalated" or (message.kind == "resolved" and message.severity == "page"):
         before = {**alert["labels"], "severity": "ticket"}
-        alerts.append({**alert, "labels": before, "endsAt": _rfc3339(round(now_s * NS))})
+        alerts.append({**alert, "labels": before, "endsAt": _rfc3339(message.ended_ns or round(now_s * NS))})
     return Sent(msgspec.json.encode(alerts), {})
 
 
