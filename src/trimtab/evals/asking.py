@@ -1,0 +1,79 @@
+"""How an evaluation reaches what it evaluates, and what it writes down: contracts that are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from trimtab.evals.case import Case
+from trimtab.evals.sample import Answer, Arm, Mark, Sample
+
+
+class Request(Struct, frozen=True):
+    """One call that is to be made: the body of a chat completion, and the labels it is recorded under."""
+
+    evaluation: str
+    arm: Arm
+    case: str
+    number: int
+    task: str
+    body: dict[str, Any]
+
+
+class Asker(Protocol):
+    """Makes calls through the gateway of an arm. Many threads may ask at once."""
+
+    def ask(self, request: Request) -> Answer:
+        """The answer, once it is settled and recorded; blocks.
+
+        Raises `trimtab.errors.RateLimited`-like `Wait` where it is to be asked again later, and `GatewayGone` where
+        the gateway does not answer at all.
+        """
+        ...
+
+    def answered(self, evaluation: str) -> Iterable[tuple[Request, Answer]]:
+        """What was asked before and is recorded with its answer: so a crash repeats no sample that was paid for."""
+        ...
+
+
+class Wait(Exception):  # noqa: N818  it is no error: the caller asks again
+    """The gateway lets in no more for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"wait {seconds} s")
+        self.seconds = seconds
+
+
+class Judge(Protocol):
+    """Asks a judging model; the calls are recorded and paid for like others."""
+
+    def judge(self, model: str, body: dict[str, Any], seed: int) -> Answer:
+        """The judge's answer; blocks. Raises like `Asker.ask`."""
+        ...
+
+
+class Scoring(Protocol):
+    """A scorer that is ready to work."""
+
+    @property
+    def name(self) -> str:
+        """What its marks are called."""
+        ...
+
+    def mark(self, case: Case, answer: Answer) -> Mark:
+        """What it makes of an answer. Never raises for what a model wrote: that is a 0, or None with a reason."""
+        ...
+
+
+class Samples(Protocol):
+    """The samples of an evaluation, kept durably."""
+
+    def add(self, sample: Sample) -> None:
+        """Keeps one; it is there after a crash once this returns."""
+        ...
+
+    def all(self) -> tuple[Sample, ...]:
+        """All that were kept."""
+        ...

@@ -1,0 +1,1 @@
+"""What marks an answer, one file for each kind of scorer."""
