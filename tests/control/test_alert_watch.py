@@ -204,6 +204,26 @@ async def test_what_breaks_a_pass_is_told_and_the_next_one_comes(
         assert await alerts.list() == ()
 
 
+@pytest.mark.parametrize("broken", ["evaluation.Evaluation.step", "evaluation.Evaluation.alarms"])
+async def test_while_every_pass_breaks_it_is_told_how_far_behind_alerts_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """From the beginning of the process on, before or after minutes were counted; a whole pass ends it."""
+
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    stream = Stream()
+    history(stream, days=1)
+    async with alerting(tmp_path, stream, declared(tmp_path / "p", extract=TASK), JumpingClock()) as alerts:
+        with monkeypatch.context() as patched:
+            patched.setattr(f"trimtab.signals.alerts.{broken}", breaks)
+            await alerts.minutes(20)
+            assert alerts.at_work.behind_s == 20 * 60
+        await alerts.minutes(1)
+        assert alerts.at_work.behind_s == 0
+
+
 async def test_it_ends_when_it_is_over(tmp_path: Path) -> None:
     """Taken back, the alert is resolved by what was seen, and that is told."""
     stream, clock = Stream(), JumpingClock()
@@ -321,6 +341,7 @@ async def test_while_telemetry_is_down_alerts_stay(tmp_path: Path) -> None:
         before = await alerts.list()
         stream.is_down = True
         await alerts.minutes(20)
+        assert alerts.at_work.behind_s == 20 * 60
         found = {one.rule: one.state for one in await alerts.list()}
         assert found == {**{one.rule: one.state for one in before}, "records_silent": "open"}
         stream.is_down = False

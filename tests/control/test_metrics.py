@@ -68,7 +68,7 @@ class Scraped:
         )
         self.identity = Figures(tested, ((("small", "http://b"), "hit", 2), (("small", "http://c"), "untested", 7)))
         self.engines = [VIEW]
-        self.watched = Watched({("open", "page"): 2}, {("route", "ttft_p95"): 0.75})
+        self.watched = Watched({("open", "page"): 2}, {("route", "ttft_p95"): 0.75}, 61.5)
         self.metrics = Metrics(
             self.recorded,
             Host(
@@ -300,7 +300,8 @@ def test_scores_pass_from_a_half_on(scraped: Scraped) -> None:
 
 
 def test_alerts_and_budgets_stand_as_they_are(scraped: Scraped) -> None:
-    """How many alerts by state and severity, and what is left of each budget."""
+    """How many alerts by state and severity, how far behind they are, and what is left of each budget."""
+    assert scraped.value("trimtab_alerts_behind_seconds") == 61.5
     assert scraped.value("trimtab_alerts", state="open", severity="page") == 2
     assert scraped.value("trimtab_error_budget_left", task="route", goal="ttft_p95") == 0.75
 

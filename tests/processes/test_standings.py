@@ -31,6 +31,7 @@ class Book:
     def __init__(self) -> None:
         self.kinds = [("open", "page"), ("open", "page"), ("pending", "ticket"), ("resolved", "page")]
         self.is_down = False
+        self.behind_s = 0.0
 
     async def ask(self, question: Callable[[Any, Any, int], Any]) -> Any:
         if self.is_down:
@@ -60,15 +61,16 @@ def clock() -> JumpingClock:
 
 
 async def test_alerts_that_live_are_counted(tmp_path: Path, clock: JumpingClock) -> None:
-    """By state and severity, without those that are over; none are told while their store is down."""
+    """By state and severity, without those that are over; while their store is down none are told, but how far behind."""
     book = Book()
     standings = Standings(lambda: TASKS, book, clock)
     async with opened(tmp_path, clock, MemoryTelemetry()) as desk:
         await standings.round(desk)
         assert standings.watched.alerts == {("open", "page"): 2.0, ("pending", "ticket"): 1.0}
-        book.is_down = True
+        book.is_down, book.behind_s = True, 90.0
         await standings.round(desk)
         assert standings.watched.alerts == {}
+        assert standings.watched.behind_s == 90.0
 
 
 async def test_budgets_are_those_of_the_goals(tmp_path: Path, clock: JumpingClock) -> None:

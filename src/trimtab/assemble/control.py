@@ -37,7 +37,7 @@ from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.alert_sight import Sight
 from trimtab.processes.alert_watch import AlertWatch
 from trimtab.processes.changes import Changes
-from trimtab.processes.channel import Channel, Directive, Drain, Drained, Ready, Report, UseSnapshot, Using, child_end
+from trimtab.processes.channel import Drained, child_end
 from trimtab.processes.control import LOOPBACK, ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import whole_tasks
 from trimtab.processes.deliver import Delivery, revealed
@@ -49,7 +49,7 @@ from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.judge import Judge
 from trimtab.processes.locked import LockInForce
-from trimtab.processes.logs import event
+from trimtab.processes.obeying import InForce, obey, tell_ready
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.pages import shown_alerts
 from trimtab.processes.probe import ReplicaClient
@@ -70,10 +70,6 @@ from trimtab.store.telemetry import Telemetry
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
 
-log = logging.getLogger("trimtab.control")
-
-ALONE_S = 60
-"""How long control may go on after the supervisor died; then SIGALRM ends it, because it holds the directory."""
 LIBRARIES = {"uvicorn": logging.WARNING, "urllib3": logging.ERROR, "clickhouse_connect": logging.CRITICAL}
 """From which level on libraries are heard: their other news we tell ourselves (`ready`, `telemetry_down`)."""
 
@@ -84,13 +80,6 @@ def run(orders: bytes) -> None:
         logging.getLogger(name).setLevel(level)
     ordered = msgspec.json.decode(orders, type=ControlOrders)
     loop.run(control(ordered, InForce(decode(Path(ordered.snapshot).read_bytes()))))
-
-
-class InForce:
-    """The snapshot in force, as control was last told."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
 
 
 async def control(orders: ControlOrders, in_force: InForce) -> None:
@@ -143,9 +132,9 @@ async def control(orders: ControlOrders, in_force: InForce) -> None:
     )
 
     gc.set_threshold(*GC_THRESHOLD)
-    obeying = asyncio.ensure_future(_obey(channel, in_force, stop))
+    obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
-        await serve_control(settings, parts, stop, lambda: _tell_ready(channel, in_force))
+        await serve_control(settings, parts, stop, lambda: tell_ready(channel, in_force))
     finally:
         obeying.cancel()
         await pool.close()
@@ -250,23 +239,3 @@ def _tool_watch(
         SystemClock(),
         random.Random(),  # noqa: S311 - when to look, not secrecy
     )
-
-
-def _tell_ready(channel: Channel[Report, Directive], in_force: InForce) -> None:
-    channel.send(Ready())
-    channel.send(Using(in_force.snapshot.digest))
-
-
-async def _obey(channel: Channel[Report, Directive], in_force: InForce, stop: asyncio.Event) -> None:
-    while True:
-        match await channel.receive():
-            case UseSnapshot(path):
-                in_force.snapshot = decode(await asyncio.to_thread(Path(path).read_bytes))
-                channel.send(Using(in_force.snapshot.digest))
-            case Drain():
-                stop.set()
-            case None:
-                event(log, logging.WARNING, "supervisor_gone")
-                signal.alarm(ALONE_S)
-                stop.set()
-                return

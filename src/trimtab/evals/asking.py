@@ -38,7 +38,7 @@ class Asker(Protocol):
         ...
 
 
-class Wait(Exception):  # noqa: N818  it is no error: the caller asks again
+class Wait(Exception):
     """The gateway lets in no more for so many seconds."""
 
     def __init__(self, seconds: float) -> None:

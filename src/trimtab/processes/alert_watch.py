@@ -86,13 +86,18 @@ class AlertWatch:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts")
         self._book: AlertBook | None = None
         self._newest_ns = 0
-        self._looked_ns = 0
+        self._looked_ns = clock.wall_ns()
         self._retained_ns = 0
         self._trouble = ""
         self._one_at_a_time = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"AlertWatch({self._book!r})"
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds since a pass last looked at everything and kept what it decided, or since this process began."""
+        return max(0.0, (self._clock.wall_ns() - self._looked_ns) / 1e9)
 
     async def run(self, desk: Desk) -> None:
         """Looks every minute; without a pause while it catches up."""
@@ -145,8 +150,8 @@ class AlertWatch:
         taken = await self._read(desk, book, watch, since, until, now_ns)
         if taken is not None:
             await self._in_thread(lambda: book.evaluation.step(taken.rows, taken.hours))
-            self._looked_ns = now_ns
-        behind_ns = now_ns - max(self._looked_ns, self._started(now_ns))
+        looked_ns = self._looked_ns if taken is None else now_ns
+        behind_ns = now_ns - looked_ns
         restarts = taken.restarts if taken is not None else ()
         happened = self._happenings.look(watch, desk, now_ns, self._newest_ns, behind_ns, restarts)
         alarms = by_place(book.evaluation.alarms())
@@ -161,6 +166,7 @@ class AlertWatch:
         )
         moved = await self._explained(desk, book, watch, moved, alarms, until)
         await self._in_thread(lambda: self._keep(book, moved, watch, now_ns, until if taken is not None else None))
+        self._looked_ns = looked_ns
         return more and taken is not None
 
     def _span(self, book: AlertBook, desk: Desk, now_ns: int) -> tuple[int, int, bool]:
@@ -272,12 +278,6 @@ class AlertWatch:
         if now_ns - self._retained_ns >= DAY * MINUTE_NS:
             self._retained_ns = now_ns
             book.retain(now_ns - KEPT_NS)
-
-    def _started(self, now_ns: int) -> int:
-        """When this process first looked, from which on a standstill counts."""
-        if not self._looked_ns:
-            self._looked_ns = now_ns
-        return self._looked_ns
 
     def _opened(self) -> AlertBook:
         if self._book is None:

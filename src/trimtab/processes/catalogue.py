@@ -196,6 +196,7 @@ SCORES = Metric(
     folds=("score",),
 )
 ALERTS = Metric("trimtab_alerts", "gauge", "Alerts that are not over.", ("state", "severity"), most=16)
+ALERTS_BEHIND = Metric("trimtab_alerts_behind_seconds", "gauge", "Time since alerts were last looked at whole.")
 ATTEMPTS = Metric(
     "trimtab_attempts_total",
     "counter",
@@ -373,7 +374,8 @@ RECORDED = (
 """What records bring."""
 CATALOGUE = (
     *RECORDED,
-    *(LEFT_OUT, LAG_BYTES, LAG_SECONDS, SET_ASIDE, DEAD_LETTERS, TELEMETRY_UP, LOCK_DIFFERENCES, ALERTS, ERROR_BUDGET),
+    *(LEFT_OUT, LAG_BYTES, LAG_SECONDS, SET_ASIDE, DEAD_LETTERS, TELEMETRY_UP, LOCK_DIFFERENCES, ALERTS),
+    *(ALERTS_BEHIND, ERROR_BUDGET),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
     *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED, TOOL_DRIFT),
     *(SCRAPED, SCRAPE_FAILURES, RESTARTS, *ENGINE.values(), *ENGINE_TIMES.values()),

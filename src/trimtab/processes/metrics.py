@@ -24,12 +24,13 @@ from trimtab.store.ingest import Lag
 
 
 class Watched(NamedTuple):
-    """What alerts and objectives stand at: how many alerts by state and severity, and of each task's goals the share
-    of its error budget that is left.
+    """What alerts and objectives stand at: how many alerts by state and severity, of each task's goals the share of
+    its error budget that is left, and how long ago alerts were last looked at whole.
     """
 
     alerts: Mapping[Labels, float] = {}
     budgets: Mapping[Labels, float] = {}
+    behind_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Metrics(Collector):
             yield _gauge(of, {(): value})
         watched = self._host.watched()
         yield _gauge(metric.ALERTS, watched.alerts)
+        yield _gauge(metric.ALERTS_BEHIND, {(): watched.behind_s})
         yield from _board_families(self._host.board() or BoardView((), ()))
         yield _added(metric.DEAD_LETTERS, (((one.task, one.cause), one.letters) for one in self._host.dead()))
         yield _added(metric.TOOL_DRIFT, (((one.tool, one.kind, one.class_), 1) for one in self._host.drifting()))

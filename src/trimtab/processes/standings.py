@@ -26,6 +26,10 @@ T = TypeVar("T")
 class Alerts(Protocol):
     """Where alerts are asked for."""
 
+    @property
+    def behind_s(self) -> float:
+        """Seconds since alerts were last looked at whole."""
+
     def ask(self, question: Callable[[AlertBook, Watch, int], T]) -> Awaitable[T]:
         """An answer of the book; raises `StoreError`."""
 
@@ -38,7 +42,12 @@ class Standings:
         self._alerts = alerts
         self._clock = clock
         self._budgets_due = clock.monotonic()
-        self.watched = Watched()
+        self._watched = Watched()
+
+    @property
+    def watched(self) -> Watched:
+        """What was read last, and how far alerts are behind at this moment: that is told though nothing can be read."""
+        return self._watched._replace(behind_s=self._alerts.behind_s)
 
     async def run(self, desk: Desk) -> None:
         """Reads every 15 s, and budgets every 5 minutes."""
@@ -52,7 +61,7 @@ class Standings:
             alerts = await self._alerts.ask(lambda book, _, __: _counted(book))
         except StoreError:
             alerts = {}
-        self.watched = self.watched._replace(alerts=alerts)
+        self._watched = self._watched._replace(alerts=alerts)
         if self._clock.monotonic() < self._budgets_due:
             return
         self._budgets_due = self._clock.monotonic() + BUDGETS_S
@@ -64,10 +73,10 @@ class Standings:
         budgets: dict[tuple[str, ...], float] = {
             (one.task, one.name): one.budget_left for one in found if one.budget_left is not None
         }
-        self.watched = self.watched._replace(budgets=budgets)
+        self._watched = self._watched._replace(budgets=budgets)
 
     def __repr__(self) -> str:
-        return f"Standings({len(self.watched.alerts)} kinds of alerts, {len(self.watched.budgets)} budgets)"
+        return f"Standings({len(self._watched.alerts)} kinds of alerts, {len(self._watched.budgets)} budgets)"
 
 
 def _counted(book: AlertBook) -> dict[tuple[str, ...], float]:

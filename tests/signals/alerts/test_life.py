@@ -250,7 +250,7 @@ def test_it_is_told_when_all_of_it_is_over() -> None:
 
 
 def test_who_takes_tickets_only_is_told_that_an_escalated_group_is_over() -> None:
-    """Told of the ticket and not of the page that joined it, they hear of the end, as do those who were told of both."""
+    """Told of the ticket and not of the page that joined it, they hear of the end, as those do who take both."""
     [leader] = tell([alert(severity="ticket")], ALERTING, heard, NOON_NS).leaders
     page = alert("a2", place=Place("extract", "tools"), group="a1")
     [leader] = tell([leader, page], ALERTING, heard, NOON_NS).leaders

@@ -40,7 +40,8 @@ COUNTS: Final = {
 MISSED: Final = "trimtab_objective_missed_total"
 EVENTS: Final = {
     "records_silent": (
-        "trimtab_telemetry_up == 0\nor trimtab_spool_lag_seconds > {silent}\nor absent(trimtab_telemetry_up)\nor "
+        "trimtab_telemetry_up == 0\nor trimtab_spool_lag_seconds > {silent}\nor "
+        "trimtab_alerts_behind_seconds > {silent}\nor absent(trimtab_telemetry_up)\nor "
         "(sum(trimtab_worker_open_calls) > 0 and sum(increase(trimtab_ingested_rows_total[{silent}s])) == 0)"
     ),
     "replica_down": 'trimtab_replica_healthy == 0 or trimtab_breaker_state{{state="open"}} == 1',
