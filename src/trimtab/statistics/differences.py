@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, variance
+from statistics import NormalDist, fmean, variance
 from typing import Final
 
 from trimtab.statistics.intervals import Interval, wilson
@@ -72,6 +72,15 @@ def student_quantile(level: float, freedom: float) -> float:
             break
         low, high = (middle, high) if _above(middle, freedom) > 1 - level else (low, middle)
     return (low + high) / 2
+
+
+def student_tail(t: float, freedom: float) -> float:
+    """The probability that Student's t with these degrees of freedom, which may be infinite, exceeds `t`."""
+    if math.isnan(t):
+        return 1.0
+    if math.isinf(t) or math.isinf(freedom):
+        return NormalDist().cdf(-t) if math.isfinite(t) else float(t < 0)
+    return _above(t, freedom) if t >= 0 else 1 - _above(-t, freedom)
 
 
 def _above(t: float, freedom: float) -> float:
