@@ -21,6 +21,7 @@
     |  `- GitTookTooLong       `told` is what it had printed until then
     |- IdentityUntested, ToolUntested
     |- DataInvalid, DataNotTaken
+    |- EvaluationUnknown, EvaluationRuns, EvaluationStuck, GatewayGone
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
@@ -171,6 +172,22 @@ class DataInvalid(TrimtabError):
 
 class DataNotTaken(TrimtabError):
     """The data set {name} was left as it is: {detail}; {instead}."""
+
+
+class EvaluationUnknown(TrimtabError):
+    """There is no evaluation {id!a} here: {detail}; they lie under evaluations/ in the data directory."""
+
+
+class EvaluationRuns(TrimtabError):
+    """The evaluation {id} is run by another process already; wait for it, or end that one first."""
+
+
+class EvaluationStuck(TrimtabError):
+    """Nothing was answered for {waited_s:.0f} s ({detail}); what was paid for is kept, mend that and resume {id}."""
+
+
+class GatewayGone(TrimtabError):
+    """The gateway at {address} does not answer: {detail}; is it running?"""
 
 
 class EngineRefusal(TrimtabError):

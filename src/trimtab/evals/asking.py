@@ -28,8 +28,8 @@ class Asker(Protocol):
     def ask(self, request: Request) -> Answer:
         """The answer, once it is settled and recorded; blocks.
 
-        Raises `trimtab.errors.RateLimited`-like `Wait` where it is to be asked again later, and `GatewayGone` where
-        the gateway does not answer at all.
+        Raises `Wait` where it is to be asked again later, and `trimtab.errors.GatewayGone` where the gateway does not
+        answer at all. A failure of the call itself is an `Answer` whose `outcome` says so.
         """
         ...
 
@@ -67,11 +67,36 @@ class Scoring(Protocol):
         ...
 
 
+class Pairing(Protocol):
+    """A scorer that holds two answers to a case against each other, ready to work."""
+
+    @property
+    def name(self) -> str:
+        """What its marks are called."""
+        ...
+
+    def compare(self, case: Case, base: Answer, candidate: Answer) -> tuple[Mark, Mark]:
+        """The marks of both: 1 and 0 where one is better, a half each where neither is. Never raises like `mark`."""
+        ...
+
+
 class Samples(Protocol):
-    """The samples of an evaluation, kept durably."""
+    """The samples of an evaluation, kept durably: what was added is there after a crash, once the method returns."""
 
     def add(self, sample: Sample) -> None:
-        """Keeps one; it is there after a crash once this returns."""
+        """Keeps an answer with its marks so far; a later one for the same arm, case and number takes its place."""
+        ...
+
+    def mark(self, arm: Arm, case: str, number: int, mark: Mark) -> None:
+        """Keeps a mark of an answer that is kept; a later one of the same scorer takes its place."""
+        ...
+
+    def failed(self, sample: Sample) -> None:
+        """Keeps a call that is made again, because its failure says nothing of the task."""
+        ...
+
+    def failures(self) -> tuple[Sample, ...]:
+        """The calls that were made again."""
         ...
 
     def all(self) -> tuple[Sample, ...]:
