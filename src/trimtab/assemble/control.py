@@ -49,7 +49,7 @@ from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.judge import Judge
 from trimtab.processes.locked import LockInForce
-from trimtab.processes.obeying import InForce, obey, tell_ready
+from trimtab.processes.obeying import LastTold, obey, tell_ready
 from trimtab.processes.orders import ControlOrders
 from trimtab.processes.pages import shown_alerts
 from trimtab.processes.probe import ReplicaClient
@@ -79,10 +79,10 @@ def run(orders: bytes) -> None:
     for name, level in LIBRARIES.items():
         logging.getLogger(name).setLevel(level)
     ordered = msgspec.json.decode(orders, type=ControlOrders)
-    loop.run(control(ordered, InForce(decode(Path(ordered.snapshot).read_bytes()))))
+    loop.run(control(ordered, LastTold(decode(Path(ordered.snapshot).read_bytes()))))
 
 
-async def control(orders: ControlOrders, in_force: InForce) -> None:
+async def control(orders: ControlOrders, in_force: LastTold) -> None:
     """Makes control's parts and lets it work."""
     clock = SystemClock()
     directory = DataDirectory(Path(orders.data.directory))
@@ -157,7 +157,7 @@ def _settings(orders: ControlOrders, directory: DataDirectory, snapshot: Snapsho
 
 def _opening(
     orders: ControlOrders,
-    in_force: InForce,
+    in_force: LastTold,
     directory: DataDirectory,
     lock: LockInForce,
     noted: Changes,
@@ -184,7 +184,7 @@ def _opening(
 
 
 def _identity_watch(
-    orders: ControlOrders, in_force: InForce, directory: DataDirectory, client: ReplicaClient, noted: Changes
+    orders: ControlOrders, in_force: LastTold, directory: DataDirectory, client: ReplicaClient, noted: Changes
 ) -> IdentityWatch:
     """What tests that models are still those that were locked."""
     clock = SystemClock()
@@ -201,7 +201,7 @@ def _identity_watch(
 
 
 def _engine_watch(
-    in_force: InForce, watched: Callable[[], Watch], client: MetricsClient, noted: Changes
+    in_force: LastTold, watched: Callable[[], Watch], client: MetricsClient, noted: Changes
 ) -> EngineWatch:
     """What reads the replicas' own metrics."""
     draw = random.Random()  # noqa: S311 - when to ask, not secrecy
@@ -227,7 +227,7 @@ def _delivery(directory: DataDirectory, watched: Callable[[], Watch]) -> Deliver
 
 
 def _tool_watch(
-    orders: ControlOrders, in_force: InForce, directory: DataDirectory, lock: LockInForce, noted: Changes
+    orders: ControlOrders, in_force: LastTold, directory: DataDirectory, lock: LockInForce, noted: Changes
 ) -> ToolWatch:
     """What looks at tools at their MCP servers."""
     return ToolWatch(
