@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import sys
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 from trimtab.evals.sample import Arm
 
+UNBOUNDED: Final = sys.float_info.max
+"""The end of an interval on a side that nothing bounds, as with one case alone; JSON has no infinity."""
 Verdict = Literal["ship", "block", "inconclusive"]
 EXIT_STATUS: dict[Verdict, int] = {"ship": 0, "block": 1, "inconclusive": 2}
 FORMAT_VERSION = 1
@@ -101,7 +104,8 @@ class Report(Struct, frozen=True):
     """An evaluation that has ended (or was stopped: `stopped` says by what).
 
     `changes` are the lock entries in which the arms differ, as words; `reasons` say in words why the verdict is what it
-    is. `metrics` begins with the first scorer. Without a base there is no verdict.
+    is. `metrics` begins with the first scorer. Without a base there is no verdict. `price` says in a sentence what the
+    changed words of the prompt did to length, cost and score, where they changed.
     """
 
     id: str
@@ -121,5 +125,6 @@ class Report(Struct, frozen=True):
     duration_s: float = 0.0
     cost_usd: float | None = None
     notes: tuple[str, ...] = ()
+    price: str = ""
     version: int = FORMAT_VERSION
     extra: dict[str, Any] = {}
