@@ -1,0 +1,146 @@
+"""One measure in one arm or in both: figures with intervals, and what they say about the margin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trimtab.declare.evaluating import Evals
+from trimtab.evals.observing import Measure
+from trimtab.evals.report import UNBOUNDED, Figure, Metric
+from trimtab.statistics import clustered, decision, paired, power
+from trimtab.statistics.clustered import Observation
+from trimtab.statistics.paired import Difference
+
+CONFIDENCE: Final = 0.95
+"""Of every interval that is told."""
+LEAST_CLUSTERS: Final = 2
+"""Independent cases or groups without which nothing can be said of how much they vary."""
+
+
+class Weighed(Struct, frozen=True):
+    """A measure with what was decided by it alone: no other measure is thought of yet.
+
+    `verdict` is None where it has no margin, or cannot be compared. `tested` is the difference that was tested, in
+    favour of the candidate: the candidate less the base where more is better, the base less the candidate where less
+    is, and for ratios (1 + margin) times the base less the candidate, which is above 0 where the ratio keeps the margin
+    (E. C. Fieller, JRSS B 16 (1954) 175-185). `more` is what would settle it, where it is not settled.
+    """
+
+    measure: Measure
+    metric: Metric
+    verdict: decision.Verdict | None = None
+    tested: Difference | None = None
+    more: power.More | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name among all that are weighed."""
+        return f"{self.metric.name} in {self.metric.slice}" if self.metric.slice else self.metric.name
+
+
+def weigh(
+    measure: Measure,
+    base: Sequence[Observation] | None,
+    candidate: Sequence[Observation],
+    evals: Evals,
+    of_slice: str = "",
+) -> Weighed | None:
+    """A measure of the candidate, against the base where there is one; None where nothing at all was measured."""
+    if not candidate and not base:
+        return None
+    metric = Metric(
+        measure.name,
+        measure.kind,
+        measure.unit,
+        measure.more_is_better,
+        candidate=_figure(measure, candidate),
+        base=_figure(measure, base or ()),
+        is_ratio=measure.is_ratio,
+        margin=measure.margin if base is not None else None,
+        slice=of_slice,
+    )
+    if base is None or not {one.case for one in base} & {one.case for one in candidate}:
+        return Weighed(measure, metric)
+    return (_ratio if measure.is_ratio else _difference)(measure, metric, base, candidate, evals)
+
+
+def _difference(
+    measure: Measure, metric: Metric, base: Sequence[Observation], candidate: Sequence[Observation], evals: Evals
+) -> Weighed:
+    found = paired.paired_difference(base, candidate, CONFIDENCE)
+    low, high = (-1.0, 1.0) if measure.is_share else (-UNBOUNDED, UNBOUNDED)
+    metric = replace(
+        metric,
+        difference=_interval(found.value, (found.low, found.high), (low, high), found.cases, found.samples),
+        p_value=_finite(found.p_value),
+        smallest_effect=_smallest(found, evals),
+        method=found.method,
+    )
+    if measure.margin is None:
+        return Weighed(measure, metric)
+    tested = found if measure.more_is_better else paired.paired_difference(candidate, base, CONFIDENCE)
+    return _judged(measure, metric, tested, measure.margin, evals)
+
+
+def _ratio(
+    measure: Measure, metric: Metric, base: Sequence[Observation], candidate: Sequence[Observation], evals: Evals
+) -> Weighed:
+    try:
+        found = paired.ratio_of_means(base, candidate, CONFIDENCE)
+    except ValueError:  # a mean that is not above 0: what costs nothing has no ratio
+        return Weighed(measure, metric)
+    samples = sum(len(one.values) for one in (*base, *candidate))
+    metric = replace(
+        metric,
+        difference=_interval(found.value, (found.low, found.high), (0.0, UNBOUNDED), found.cases, samples),
+        p_value=_finite(found.p_value),
+        method=found.method,
+    )
+    if measure.margin is None:
+        return Weighed(measure, metric)
+    bound = [Observation(one.case, one.group, _scaled(one.values, 1 + measure.margin)) for one in base]
+    return _judged(measure, metric, paired.paired_difference(candidate, bound, CONFIDENCE), 0.0, evals)
+
+
+def _judged(measure: Measure, metric: Metric, tested: Difference, margin: float, evals: Evals) -> Weighed:
+    verdict = decision.non_inferiority(tested, margin, evals.alpha)
+    is_open = verdict.decision == decision.Decision.INCONCLUSIVE
+    more = power.more_needed(tested, margin, evals.alpha, evals.power) if is_open else None
+    return Weighed(measure, replace(metric, needed=more.cases if more else None), verdict, tested, more)
+
+
+def _scaled(values: Sequence[float], factor: float) -> tuple[float, ...]:
+    return tuple(value * factor for value in values)
+
+
+def _smallest(found: Difference, evals: Evals) -> float | None:
+    """The smallest drop that so many cases show, as much as one case's difference varies here."""
+    if not math.isfinite(found.deviation) or found.clusters < LEAST_CLUSTERS:
+        return None
+    spread = power.Spread(found.deviation**2, design_effect=found.design_effect)
+    return _finite(power.smallest_effect(spread, 1, found.cases, evals.power, evals.alpha))
+
+
+def _figure(measure: Measure, observations: Sequence[Observation]) -> Figure | None:
+    if not observations:
+        return None
+    found = clustered.mean(observations, CONFIDENCE)
+    limits = (0.0, 1.0) if measure.is_share else (0.0, UNBOUNDED)
+    return _interval(found.value, (found.low, found.high), limits, found.cases, found.samples)
+
+
+def _interval(value: float, ends: tuple[float, float], limits: tuple[float, float], cases: int, samples: int) -> Figure:
+    """A value with its interval, no end of which lies beyond what is possible."""
+    low, high = ends
+    low = limits[0] if math.isnan(low) else max(limits[0], low)
+    high = limits[1] if math.isnan(high) else min(limits[1], high)
+    return Figure(value, min(low, value), max(high, value), cases, samples)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
