@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,7 @@ async def read(request: Request) -> Response:
 
 
 ROWS = (
+    Endpoint("GET", "/api/anyone", "anyone", who, "who asks", query=()),
     Endpoint("GET", "/api/who", "viewer", who, "who asks", query=()),
     Endpoint("POST", "/api/act", "operator", read, "acts", acts=True, query=()),
     Endpoint("POST", "/act", "operator", who, "acts", acts=True, page=True, query=()),
@@ -171,6 +173,37 @@ def test_addresses_are_bounded() -> None:
         wrong.count(str(number))
     assert wrong.wait_s("first") == 0
     assert repr(wrong) == f"WrongKeys({MOST_ADDRESSES} addresses)"
+
+
+async def test_keys_that_cannot_be_read_let_nobody_in(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While `state.db` is damaged every door says so and what to do, tells no stranger where the file lies, and what is
+    for anyone answers; the log has the reason once.
+    """
+    secret, cookie = scene.secret(), scene.session()
+    (tmp_path / "damaged").write_bytes(b"no database at all" * 100)
+    for beside in ("state.db-wal", "state.db-shm"):
+        (tmp_path / beside).unlink()
+    (tmp_path / "damaged").rename(tmp_path / "state.db")
+    wrong = [
+        await asked(scene, "/api/who", authorization=f"Bearer {secret}"),
+        await asked(scene, "/api/who", authorization="Bearer tt_wrong"),
+        await asked(scene, "/api/who", cookie=cookie),
+    ]
+    for answer in wrong:
+        message = answer.json()["error"]["message"]
+        assert (answer.status, answer.error, answer.headers["retry-after"]) == (503, "keys_unavailable", "5")
+        assert "see whether `state.db` in the data directory is whole" in message
+        assert str(tmp_path) not in message
+    page = await asked(scene, "/", cookie=cookie)
+    assert (page.status, b"state.db" in page.body, str(tmp_path).encode() in page.body) == (503, True, False)
+    signing = await ask(scene.app(), "/signin", method="POST", headers=FORM, body=f"key={secret}".encode())
+    assert (signing.status, b"state.db" in signing.body) == (503, True)
+    assert (await asked(scene, "/api/anyone")).status == 200
+    assert (await asked(scene, "/signin")).status == 200
+    said = [record for record in caplog.records if record.message == "keys_unreadable"]
+    assert ["not a database" in record.__dict__["fields"]["error"] for record in said] == [True]
 
 
 async def test_bodies_are_bounded(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from collections import OrderedDict
 from typing import Final, Protocol
@@ -14,7 +15,15 @@ from trimtab.access.keys import Key
 from trimtab.access.sessions import Session, form_token
 from trimtab.clock import Clock
 from trimtab.console.endpoint import OWNER, SAFE, Endpoint, Visitor
-from trimtab.errors import BodyTooLarge, Forbidden, InvalidRequest, TooManyWrongKeys, Unauthorized
+from trimtab.errors import (
+    BodyTooLarge,
+    CallError,
+    Forbidden,
+    InvalidRequest,
+    StoreError,
+    TooManyWrongKeys,
+    Unauthorized,
+)
 
 BEARER: Final = "bearer "
 FORM_FIELD: Final = "form"
@@ -28,6 +37,20 @@ WRONG_EVERY_S: Final = 6.0
 """How long after that until one more is looked at."""
 MOST_ADDRESSES: Final = 1024
 """How many addresses are remembered; the one heard of longest ago is forgotten first."""
+AGAIN_S: Final = 5.0
+"""After how long to ask again where keys cannot be read."""
+
+log = logging.getLogger("trimtab.control")
+
+
+class KeysUnreadable(CallError):
+    """The keys cannot be read, so that nobody can be let in; see whether `state.db` in the data directory is whole and
+    its disk has room (control's log says what failed), then try again. `/health` answers meanwhile.
+    """
+
+    code = "keys_unavailable"
+    status = 503
+    may_repeat = True
 
 
 class KeyFinder(Protocol):
@@ -111,13 +134,15 @@ class WrongKeys:
 class KeyGate:
     """For the network: a key in the Authorization header, or else a session's cookie.
 
-    A key that is revoked ends its sessions with the next request, as soon as the database shows it.
+    A key that is revoked ends its sessions with the next request, as soon as the database shows it. While that cannot
+    be read nobody is let in, because nothing tells whether a key still lives: `KeysUnreadable`.
     """
 
     def __init__(self, keys: KeyFinder, sessions: Sessions, clock: Clock, cookie: str) -> None:
         self._keys = keys
         self._sessions = sessions
         self._wrong = WrongKeys(clock)
+        self._trouble = ""
         self.cookie = cookie
 
     def visitor(self, request: Request) -> Visitor | None:
@@ -137,7 +162,7 @@ class KeyGate:
         wait_s = self._wrong.wait_s(address)
         if found is None and wait_s:
             raise TooManyWrongKeys(address=address, wait_s=round(wait_s + 0.5), retry_after_s=wait_s)
-        self._keys.refresh()
+        self._refresh()
         found = self._keys.find(sent)
         if found is None:
             self._wrong.count(address)
@@ -152,11 +177,22 @@ class KeyGate:
         """Ends a session."""
         self._sessions.end(token)
 
+    def _refresh(self) -> None:
+        """Reads the keys again; what keeps failing is logged once, and told to nobody who has not been let in."""
+        try:
+            self._keys.refresh()
+        except StoreError as failure:
+            if str(failure) != self._trouble:
+                self._trouble = str(failure)
+                log.error("keys_unreadable", extra={"fields": {"error": self._trouble}})  # noqa: TRY400 - it is no bug
+            raise KeysUnreadable(retry_after_s=AGAIN_S) from failure
+        self._trouble = ""
+
     def _signed_in(self, token: str) -> Visitor | None:
         session = self._sessions.find(token)
         if session is None:
             return None
-        self._keys.refresh()
+        self._refresh()
         key = self._keys.live(session.key)
         if key is None:
             self._sessions.end(token)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from trimtab import __version__
 from trimtab.console.console import Console
 from trimtab.console.endpoint import Endpoint
-from trimtab.console.gate import Gate, KeyGate, OwnerGate
+from trimtab.console.gate import Gate, KeyGate, KeysUnreadable, OwnerGate
 from trimtab.console.live import Live
 from trimtab.console.openapi import PATH, openapi
 from trimtab.console.parts import Parts
@@ -21,7 +21,7 @@ from trimtab.console.serving import on_network, on_socket, serving
 from trimtab.console.signin import signin_endpoints
 from trimtab.console.site import ACTIONS, DOWNLOADS, PAGES
 from trimtab.console.statics import statics
-from trimtab.errors import CallError, StoreError
+from trimtab.errors import CallError
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def _may_still(gate: Gate, request: Request) -> bool:
     """Whether whoever listens would be let in again now."""
     try:
         visitor = gate.visitor(request)
+    except KeysUnreadable:
+        return True
     except CallError:
         return False
-    except StoreError:
-        return True
     return visitor is not None and visitor.may("viewer")
