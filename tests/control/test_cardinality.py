@@ -218,3 +218,22 @@ def test_two_answers_tell_the_same_series(accept: str) -> None:
     told = Told(places)
     told.record(places[::20], OUTCOMES[:1])
     assert told.metrics.scrape(accept) == told.metrics.scrape(accept)
+
+
+def test_calls_for_a_purpose_of_ours_are_told_together() -> None:
+    """Evaluations of 50 tasks are one label value, so that they take no task's series, and none of a user's."""
+    recorded = Recorded()
+    names = [f"(evaluation) {name}" for name in TASK_NAMES]
+    ends = [call(f"c{number}", task=name, verdict="valid") for number, name in enumerate(names)]
+    scores = [Score(f"s{number}", 1, "exact", "evaluation", task=name, value=1.0) for number, name in enumerate(names)]
+    recorded.observe(Batch.of([*ends, *scores, call("user", task=TASK_NAMES[0])]))
+    calls, passed = Counter[str](), Counter[str]()
+    for family in recorded.families():
+        for sample in family.samples:
+            if sample.name == "trimtab_calls_total":
+                calls[sample.labels["task"]] += int(sample.value)
+            if sample.name == "trimtab_scores_total":
+                passed[sample.labels["task"]] += int(sample.value)
+            assert not sample.labels.get("task", "").startswith("(evaluation) ")
+    assert calls == {"(evaluation)": 50, TASK_NAMES[0]: 1}
+    assert passed == {"(evaluation)": 50}

@@ -229,3 +229,15 @@ def test_the_lock_in_force_goes_before_that_of_the_project(tmp_path: Path) -> No
     (run / lockfile.FILE).write_text("{}")
     with pytest.raises(LockInvalid):
         held.read()
+
+
+def test_cases_of_evaluations_teach_nothing(tmp_path: Path) -> None:
+    """A case brings an answer that some tool gave once; it says nothing of what the tool answers now."""
+    learning = Learning(tmp_path)
+    for token, batch in enumerate((learning.batch(*[{"id": 1}] * 5), learning.batch("broken", error=True))):
+        learning.shapes.keep(Batch(tuple(map(_evaluated, batch.calls))), str(token))
+    assert ToolShapeStore(open_state(tmp_path / "state.db")).all() == {}
+
+
+def _evaluated(call: Settled) -> Settled:
+    return replace(call, admitted=replace(call.admitted, task="(evaluation) triage"))

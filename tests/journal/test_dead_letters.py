@@ -76,6 +76,13 @@ def test_a_request_that_is_not_kept_whole_is_told(letters: DeadLetters, call: Se
     assert not letter.kept
 
 
+@pytest.mark.parametrize("task", ["(evaluation) triage", "(shadow) triage", "(judge)", "(summary)"])
+def test_calls_of_our_own_are_no_letters(letters: DeadLetters, task: str) -> None:
+    """Nobody waits for the answer of a call that we made ourselves; who makes it sees to it."""
+    letters.take("t", [failed("c1", task=task), failed("c2", task="(undeclared)")], WHOLE)
+    assert ids(letters) == ["c2"]
+
+
 def test_the_same_batch_may_come_twice(letters: DeadLetters) -> None:
     """After a crash a batch comes again under its token; what happened since stays as it is."""
     again = [failed("c2", "deadline_total", redrive_of="c1"), failed("c3", "internal", redrive_of="c1")]

@@ -19,6 +19,7 @@ from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
 from trimtab.record.bodies import RequestRefs
 from trimtab.record.events import JUDGE_TASK, Admitted
+from trimtab.record.purposes import EVALUATION, apart
 
 MAX_LABEL = 200
 MAX_OUTPUT_TOKENS = 2**31 - 1
@@ -28,7 +29,9 @@ LOCK_ID = re.compile(rb"(?:sha256:)?([0-9a-f]{12,64})")
 CLIENT = "client"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 OPERATOR_KEY = b"tt_operator_"
-"""How the key begins with which dead letters are sent again; no client has one."""
+"""How the key begins with which dead letters are sent again and evaluations ask; no client has one."""
+EVALUATION_HEADER = b"x-trimtab-evaluation"
+"""Bears the id of the evaluation that a call is made for."""
 
 
 class KnownKey(Protocol):
@@ -77,7 +80,7 @@ class Admission:
             secret = get(b"x-api-key") or b""
         secret = secret.strip()
         if secret.startswith(OPERATOR_KEY):
-            self._redrive(exchange, secret)
+            self._operate(exchange, secret)
             return None
         found = self._find_key(secret) if secret else None
         if found is not None:
@@ -88,9 +91,9 @@ class Admission:
             raise Unauthorized
         return found
 
-    def _redrive(self, exchange: Exchange, secret: bytes) -> None:
-        """A dead letter's call that the operator sends again, under the name of the key it first came with; or a call
-        that control makes to have another one judged.
+    def _operate(self, exchange: Exchange, secret: bytes) -> None:
+        """A dead letter's call that the operator sends again, under the name of the key it first came with; a call
+        that control makes to have another one judged; or one of an evaluation.
 
         Raises `Unauthorized` for the key of another life of the gateway, also where clients need none.
         """
@@ -103,6 +106,9 @@ class Admission:
             exchange.key = _label(exchange, b"x-trimtab-redrive-key")
         elif judges:
             exchange.key = JUDGE_TASK
+        elif _label(exchange, EVALUATION_HEADER):
+            exchange.purpose = EVALUATION
+            exchange.key = f"({EVALUATION})"
         else:
             raise Unauthorized
 
@@ -125,8 +131,8 @@ class Admission:
 
         What an unknown route does is unknown, so only a safe method is ever sent twice.
         """
-        if key is not None and key.tasks:
-            raise Forbidden(key=key.name, what=f"{exchange.request.method} {exchange.request.path}")
+        if exchange.purpose or (key is not None and key.tasks):
+            raise Forbidden(key=exchange.key, what=f"{exchange.request.method} {exchange.request.path}")
         self._hold_to_lock(exchange)
         task = self._undeclared[model]
         if exchange.request.method not in SAFE_METHODS:
@@ -161,6 +167,8 @@ class Admission:
             if name == JUDGE_TASK == exchange.key:
                 return replace(self._undeclared_model(asked.model), name=JUDGE_TASK)
             raise UnknownTask(task=name)
+        if exchange.purpose:
+            raise InvalidRequest(detail="x-trimtab-evaluation needs x-trimtab-task; name the task that is evaluated")
         by_prompt = snapshot.task_of_system_prompt.get(asked.system_prompt) if asked.system_prompt else None
         mapped = asked.model if asked.model in snapshot.tasks else by_prompt or snapshot.task_of_key.get(exchange.key)
         if mapped is not None:
@@ -193,7 +201,8 @@ class Admission:
         """The call's `Admitted` event; `refs` are its bodies. Raises `InvalidRequest` for what no record can hold."""
         asked, task, snapshot = exchange.asked, exchange.task, self._snapshot
         get = exchange.request.headers.get
-        exchange.run = _label(exchange, b"x-trimtab-run") or exchange.call
+        evaluation = _label(exchange, EVALUATION_HEADER) if exchange.purpose == EVALUATION else ""
+        exchange.run = _label(exchange, b"x-trimtab-run") or evaluation or exchange.call
         sent_trace = get(b"traceparent")
         trace = None if sent_trace is None else parse_traceparent(sent_trace.decode("latin-1"))
         model = task.models[0]
@@ -211,7 +220,7 @@ class Admission:
             environment=snapshot.environment,
             snapshot=snapshot.digest,
             lock=snapshot.lock_id,
-            task=task.name,
+            task=apart(exchange.purpose, task.name) if exchange.purpose else task.name,
             owner=task.owner,
             key=exchange.key,
             surface=exchange.surface.name,

@@ -27,6 +27,7 @@ class Exchange(Struct, eq=False):
     `asked` is what replicas are asked, and `came` what the client asked where that is something else: after a context
     strategy or a repair. Times ending in `_s` are monotonic; `began_s` is when the request's last byte was read.
     `head_sent` says that status and headers have gone to the client, `content_sent` that something of an answer has.
+    `purpose` is what a call is made for that is no user's; it is served under `task` and recorded apart from it.
     `resume` is what came of an answer that another replica is to go on with, `seams` where that happened, in bytes of
     its text; `made_before` how many tokens there were of it before those that `facts` tell of, None if that is not
     known.
@@ -41,6 +42,7 @@ class Exchange(Struct, eq=False):
     run: str = ""
     key: str = ""
     redrive_of: str = ""
+    purpose: str = ""
     surface: Surface = LATER
     asked: Asked = LATER
     came: Asked | None = None

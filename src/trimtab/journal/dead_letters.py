@@ -18,7 +18,8 @@ from msgspec import Struct
 from trimtab.database.connection import mapped, path_of, transaction
 from trimtab.database.statements import statements
 from trimtab.record.ends import FATAL
-from trimtab.record.events import JUDGE_TASK, OK, SUMMARY_TASK, Admitted, Settled
+from trimtab.record.events import OK, Admitted, Settled
+from trimtab.record.purposes import is_ours
 
 PASSTHROUGH: Final = "passthrough"
 MAX_DETAIL: Final = 500
@@ -168,7 +169,7 @@ class DeadLetters:
 
     def _take(self, call: Settled, whole: frozenset[str]) -> None:
         admitted = call.admitted
-        if admitted.surface == PASSTHROUGH or admitted.task in {SUMMARY_TASK, JUDGE_TASK}:
+        if admitted.surface == PASSTHROUGH or is_ours(admitted.task):
             return
         if admitted.redrive_of and call.outcome == OK:
             self._connection.execute(self._sql["drop"], {"id": admitted.redrive_of})

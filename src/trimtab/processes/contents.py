@@ -13,9 +13,10 @@ from trimtab.contracts.predictions import Prediction, predicted, predictions
 from trimtab.data.glance import Question, Reply, question, reply
 from trimtab.declare.masks import without_secrets
 from trimtab.errors import StoreError
-from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
+from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.processes.logs import event
 from trimtab.record.events import OK, Settled
+from trimtab.record.purposes import is_ours, served
 from trimtab.record.redact import Redaction, scrub
 from trimtab.signals.readings.reading import Contents, Said, readings_of
 from trimtab.signals.readings.sampling import sampled, searched
@@ -93,9 +94,11 @@ class ContentReader:
         return Glance(call, self._read if kept else _nothing)
 
     def redaction(self, task: str) -> Redaction:
-        """What is kept of the bodies of a task; of one that is not declared any more, as of undeclared calls."""
+        """What is kept of the bodies of a task, for whatever purpose it was called; of one that is not declared any
+        more, as of undeclared calls.
+        """
         snapshot = self._snapshot()
-        policy = snapshot.tasks.get(task)
+        policy = snapshot.tasks.get(served(task))
         return policy.redaction if policy is not None else snapshot.defaults.undeclared_redaction
 
     def watched(self, call: Settled) -> tuple[Prediction, ...]:
@@ -146,7 +149,7 @@ class Readings:
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with its readings and texts."""
-        of_tasks = [call for call in batch.calls if not is_own(call.admitted.task)]
+        of_tasks = [call for call in batch.calls if not is_ours(call.admitted.task)]
         chosen, by_words = sampled(of_tasks), searched(of_tasks)
         readings: list[Reading] = []
         texts: list[CallText] = []
@@ -208,11 +211,6 @@ def as_json(text: str) -> Any:
     except NotJson:
         return text
     return text if found is None else found
-
-
-def is_own(task: str) -> bool:
-    """Whether calls of a task are ones that we make ourselves; those outside any task are clients'."""
-    return task.startswith("(") and task != UNDECLARED
 
 
 def _said(glance: Glance, watched: tuple[Prediction, ...]) -> Iterator[Said]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
 from prometheus_client.core import Metric as Family
 
 from trimtab.policy.goals import goal_name
@@ -13,6 +14,7 @@ from trimtab.policy.snapshot import TaskPolicy
 from trimtab.processes import catalogue as metric
 from trimtab.processes.series import OTHER_ERROR, Buckets, Counter, Histogram, Labels
 from trimtab.record.events import OK, Attempt, Score, Settled
+from trimtab.record.purposes import is_ours, together
 from trimtab.store.contract_figures import ANSWER_RESULTS, UNKNOWN_TOOL, result_of, tool_of
 from trimtab.store.telemetry import Batch
 
@@ -156,7 +158,7 @@ class Recorded:
             for attempt in batch.attempts:
                 self._hold(attempt)
             for call in batch.calls:
-                self._count(call)
+                self._count(_told_together(call) if is_ours(call.admitted.task) else call)
             for score in batch.scores:
                 self._score(score)
 
@@ -235,6 +237,11 @@ class Recorded:
 
     def _score(self, score: Score) -> None:
         if score.value is not None:
-            result = "passed" if score.value >= PASSED else "failed"
-            found = {told: self._scores.series(score.task, score.name, told) for told in ("passed", "failed")}
+            result, task = "passed" if score.value >= PASSED else "failed", together(score.task)
+            found = {told: self._scores.series(task, score.name, told) for told in ("passed", "failed")}
             found[result].value += 1
+
+
+def _told_together(call: Settled) -> Settled:
+    """A call of ours under its purpose alone: tasks are told apart where users call them."""
+    return replace(call, admitted=replace(call.admitted, task=together(call.admitted.task)))

@@ -25,6 +25,8 @@ from trimtab.lock.shape_classes import Class, LearnedShape, read_pinned
 from trimtab.lock.shape_learning import Open, ToolShape, accept, from_locked, learned_shape, observe
 from trimtab.processes.changes import Changes
 from trimtab.processes.logs import event
+from trimtab.record.events import Settled
+from trimtab.record.purposes import is_ours
 from trimtab.store.telemetry import Batch
 
 KIND: Final = "tool_shape"
@@ -96,7 +98,7 @@ class ToolShapes:
     def keep(self, batch: Batch, token: str) -> None:
         """Takes a batch in once, however often it comes under the token that came last."""
         answers = _answers(batch)
-        errors = Counter(one.tool for call in batch.calls for one in call.tool_results if one.error and one.tool)
+        errors = Counter(one.tool for call in _users(batch) for one in call.tool_results if one.error and one.tool)
         if not (answers or errors) or self._store.taken() == token:
             return
         if self._doubtful:
@@ -220,11 +222,16 @@ def locked_shapes(whole: Lock) -> dict[str, tuple[str, LearnedShape]]:
 def _answers(batch: Batch) -> dict[str, list[Answer]]:
     """The answers of a batch that have a shape, by tool, in the order of their calls."""
     found: dict[str, list[Answer]] = {}
-    for call in batch.calls:
+    for call in _users(batch):
         for one in call.tool_results:
             if one.tool and one.shape and not one.error:
                 found.setdefault(one.tool, []).append(Answer(one.shape, call.at_ns, call.admitted.run))
     return found
+
+
+def _users(batch: Batch) -> list[Settled]:
+    """The calls of a batch that users made: cases of evaluations bring answers that no tool gave today."""
+    return [call for call in batch.calls if not is_ours(call.admitted.task)]
 
 
 def _listed(words: Iterable[str]) -> str:
