@@ -14,6 +14,7 @@ import pytest
 from tests.control.running import GUARD_S, Running, control
 from trimtab.access.keys import ROLES
 from trimtab.console.endpoint import LEAST
+from trimtab.console.gate import WRONG_AT_ONCE
 from trimtab.console.serving import HEADERS
 
 RANK = {role: place for place, role in enumerate(LEAST)}
@@ -109,6 +110,27 @@ def test_nobody_gets_in_without_a_key(doors: Doors) -> None:
                 assert answer.headers["location"].startswith("/signin?next="), route
             else:
                 assert answer.status in (401, 429), route
+
+
+def test_no_header_makes_an_address(doors: Doors) -> None:
+    """Wrong keys are counted by the socket's peer, whoever a request says that it was passed on for."""
+    route = next(route for route in doors.routes if route.path == "/api/calls")
+    answers = [
+        doors.ask(route, "tt_wrong", {"x-forwarded-for": f"192.0.2.{number}", "x-forwarded-proto": "https"})
+        for number in range(WRONG_AT_ONCE + 1)
+    ]
+    assert answers[-1].status == 429
+    assert b"127.0.0.1" in answers[-1].body
+
+
+def test_a_slash_too_many_leads_nowhere(doors: Doors) -> None:
+    """A path with a slash at its end, or without the one it has, is led to no other; only to where a key is entered."""
+    for route in doors.routes:
+        target = route.target[:-1] if route.target.endswith("/") else f"{route.target}/"
+        for key in ("", doors.keys["admin"]):
+            answer = doors.ask(route._replace(target=target or "//"), key)
+            assert answer.status in (303, 400, 401, 404, 405, 409), (target, answer)
+            assert answer.headers.get("location", "/signin?next=").startswith("/signin?next="), target
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -56,6 +56,7 @@ def serving(table: Sequence[Endpoint], gate: Gate, *, shown: Shown | None = None
         middleware=[*limits, Middleware(BoundedBody)],
         exception_handlers=handlers(shown),
     )
+    app.router.redirect_slashes = False  # a redirect would go out before the gate
     return SameHeaders(app)
 
 

@@ -269,6 +269,7 @@ def _replica_sources(parts: ControlParts) -> ReplicaSources:
 
 
 def _listener(app: ASGIApp, listen: Listen | None = None) -> Listener:
+    """A server whose requests come from their socket's peer, whatever their headers say."""
     tls = listen.tls if listen is not None else None
     config = uvicorn.Config(
         app,
@@ -276,6 +277,7 @@ def _listener(app: ASGIApp, listen: Listen | None = None) -> Listener:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws="none",
         http=PatientHttp,
         h11_max_incomplete_event_size=HEAD_BYTES,
