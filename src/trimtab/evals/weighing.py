@@ -28,7 +28,9 @@ class Weighed(Struct, frozen=True):
     `verdict` is None where it has no margin, or cannot be compared. `tested` is the difference that was tested, in
     favour of the candidate: the candidate less the base where more is better, the base less the candidate where less
     is, and for ratios (1 + margin) times the base less the candidate, which is above 0 where the ratio keeps the margin
-    (E. C. Fieller, JRSS B 16 (1954) 175-185). `more` is what would settle it, where it is not settled.
+    (E. C. Fieller, JRSS B 16 (1954) 175-185). `more` is what would settle it, where it is not settled. `worse` are the
+    ends, low first, of what the candidate may be worse by (below 0: better), in the unit of the margin; the truth lies
+    beyond either with a probability of `alpha`.
     """
 
     measure: Measure
@@ -36,6 +38,7 @@ class Weighed(Struct, frozen=True):
     verdict: decision.Verdict | None = None
     tested: Difference | None = None
     more: power.More | None = None
+    worse: tuple[float, float] | None = None
 
     @property
     def key(self) -> str:
@@ -83,8 +86,10 @@ def _difference(
     )
     if measure.margin is None:
         return Weighed(measure, metric)
-    tested = found if measure.more_is_better else paired.paired_difference(candidate, base, CONFIDENCE)
-    return _judged(measure, metric, tested, measure.margin, evals)
+    sides = (base, candidate) if measure.more_is_better else (candidate, base)
+    one_sided = paired.paired_difference(*sides, confidence=1 - 2 * evals.alpha)
+    tested = paired.paired_difference(*sides, confidence=CONFIDENCE)
+    return _judged(measure, metric, tested, measure.margin, evals, (-one_sided.high, -one_sided.low))
 
 
 def _ratio(
@@ -104,14 +109,18 @@ def _ratio(
     if measure.margin is None:
         return Weighed(measure, metric)
     bound = [Observation(one.case, one.group, _scaled(one.values, 1 + measure.margin)) for one in base]
-    return _judged(measure, metric, paired.paired_difference(candidate, bound, CONFIDENCE), 0.0, evals)
+    one_sided = paired.ratio_of_means(base, candidate, 1 - 2 * evals.alpha)
+    tested = paired.paired_difference(candidate, bound, CONFIDENCE)
+    return _judged(measure, metric, tested, 0.0, evals, (one_sided.low - 1, one_sided.high - 1))
 
 
-def _judged(measure: Measure, metric: Metric, tested: Difference, margin: float, evals: Evals) -> Weighed:
+def _judged(
+    measure: Measure, metric: Metric, tested: Difference, margin: float, evals: Evals, worse: tuple[float, float]
+) -> Weighed:
     verdict = decision.non_inferiority(tested, margin, evals.alpha)
     is_open = verdict.decision == decision.Decision.INCONCLUSIVE
     more = power.more_needed(tested, margin, evals.alpha, evals.power) if is_open else None
-    return Weighed(measure, replace(metric, needed=more.cases if more else None), verdict, tested, more)
+    return Weighed(measure, replace(metric, needed=more.cases if more else None), verdict, tested, more, worse)
 
 
 def _scaled(values: Sequence[float], factor: float) -> tuple[float, ...]:

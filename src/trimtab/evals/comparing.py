@@ -1,0 +1,230 @@
+"""From the samples of one arm or two to a report: figures, what they say of the margins, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trimtab.declare.evaluating import Evals
+from trimtab.evals import case_results, deciding, instructions
+from trimtab.evals.case import Case
+from trimtab.evals.observing import Measure, by_case, guards, observed, scores
+from trimtab.evals.report import ArmReport, Exactly, Figure, Metric, Report, Spread
+from trimtab.evals.sample import Arm, Sample
+from trimtab.evals.weighing import Weighed, weigh
+from trimtab.evals.words import count, plain
+from trimtab.statistics import clustered, passes
+from trimtab.statistics.clustered import Observation
+
+PASSES: Final = 1.0
+"""The value from which on a sample passes, for pass@k and pass^k."""
+STOPPED: Final = {
+    "budget": "The budget was spent:",
+    "early": "Enough was known before the end:",
+    "interrupted": "It was interrupted:",
+}
+
+
+class Setting(Struct, frozen=True):
+    """What is known of an evaluation without its samples.
+
+    Of the arms `calls`, `failed` and `cost_usd` are counted here. `prompts` are the words of the base's prompt and the
+    candidate's, where there are two. `changes` are the lock entries in which the arms differ, as words. `stopped` says
+    by what it was ended before its time.
+    """
+
+    id: str
+    task: str
+    at_ns: int
+    candidate: ArmReport
+    exactly: Exactly
+    base: ArmReport | None = None
+    changes: tuple[str, ...] = ()
+    prompts: tuple[str, str] | None = None
+    stopped: Literal["", "budget", "early", "interrupted"] = ""
+    duration_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def compare(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequence[Sample]) -> Report:
+    """The report on these samples; those of cases that are not given are left out, and so are calls that failed.
+
+    There is a verdict where there is a base. It is inconclusive where nothing can be compared, and where more than a
+    twentieth of an arm's calls failed.
+    """
+    known = {one.id for one in cases}
+    taken = [one for one in samples if one.case in known]
+    arms = _Arms(taken, has_base=setting.base is not None)
+    weighed = _weighed(evals, cases, taken, arms)
+    spread = _spread(evals, cases, arms)
+    decided = None
+    if setting.base is not None:
+        evidence = deciding.Evidence(
+            weighed,
+            [_lost(evals, arm, taken) for arm in ("base", "candidate")],
+            case_results.turned(evals, cases, arms.base or {}, arms.candidate),
+            spread.next_call if spread else "case",
+        )
+        decided = deciding.decide(evals, evidence)
+    metrics = decided.metrics if decided else tuple(one.metric for one in weighed)
+    results = case_results.results(evals, cases, arms.base, arms.candidate)
+    costs = [one.answer.cost_usd for one in taken]
+    return Report(
+        setting.id,
+        setting.task,
+        setting.at_ns,
+        _arm(setting.candidate, taken),
+        setting.exactly,
+        base=None if setting.base is None else _arm(setting.base, taken),
+        verdict=decided.verdict if decided else None,
+        reasons=decided.reasons if decided else (),
+        changes=setting.changes,
+        metrics=(*metrics, *_passing(evals, cases, arms)),
+        cases=results,
+        spread=spread,
+        needed=decided.needed if decided else None,
+        stopped=setting.stopped,
+        duration_s=setting.duration_s,
+        cost_usd=_sum([*costs, *(mark.cost_usd for one in taken for mark in one.marks)]),
+        notes=(*setting.notes, *_notes(setting, evals, cases, samples, arms), *case_results.named(results)),
+        price=_price(setting, metrics),
+    )
+
+
+class _Arms:
+    """The samples of each arm that say something, by case; no base where none was asked for."""
+
+    def __init__(self, samples: Sequence[Sample], *, has_base: bool) -> None:
+        self.base = by_case(samples, "base") if has_base else None
+        self.candidate = by_case(samples, "candidate")
+
+    def observed(self, measure: Measure, cases: Iterable[Case]) -> tuple[list[Observation] | None, list[Observation]]:
+        chosen = list(cases)
+        base = None if self.base is None else observed(measure.values, chosen, self.base)
+        return base, observed(measure.values, chosen, self.candidate)
+
+
+def _weighed(evals: Evals, cases: Sequence[Case], samples: Sequence[Sample], arms: _Arms) -> list[Weighed]:
+    """The scorers, the first one first, what stands beside them, and the slices of the first one."""
+    scored = scores(evals)
+    jobs = [(measure, "", list(cases)) for measure in (*scored, *guards(evals, samples))]
+    if scored:
+        named = list(dict.fromkeys((*evals.slices, *(name for one in cases for name in one.slices))))
+        jobs += [(scored[0], name, [one for one in cases if name in one.slices]) for name in named]
+    found = (weigh(measure, *arms.observed(measure, chosen), evals, name) for measure, name, chosen in jobs)
+    return [one for one in found if one is not None]
+
+
+def _spread(evals: Evals, cases: Sequence[Case], arms: _Arms) -> Spread | None:
+    """Where the first score's variance comes from; of the difference of both arms where there are two.
+
+    Samples of one number belong together: they were asked with one seed.
+    """
+    if not evals.scorers:
+        return None
+    values = scores(evals)[0].values
+    found = []
+    for case in cases:
+        candidate = _by_number(values, arms.candidate.get(case.id, ()))
+        if arms.base is not None:
+            base = _by_number(values, arms.base.get(case.id, ()))
+            candidate = {number: value - base[number] for number, value in candidate.items() if number in base}
+        if candidate:
+            found.append(Observation(case.id, case.group or case.id, tuple(candidate.values())))
+    if not found:
+        return None
+    parts = clustered.variance_parts(found)
+    if not math.isfinite(parts.within_cases):
+        return None
+    between = parts.between_groups + parts.between_cases
+    return Spread(between, parts.within_cases, clustered.next_call(parts, parts.samples))
+
+
+def _by_number(values: Callable[[Sample], tuple[float, ...]], samples: Iterable[Sample]) -> dict[int, float]:
+    return {one.number: marks[0] for one in samples if (marks := values(one))}
+
+
+def _lost(evals: Evals, arm: Arm, samples: Iterable[Sample]) -> deciding.Lost:
+    mine = [one for one in samples if one.arm == arm]
+    failures = Counter(one.answer.outcome for one in mine if not one.answer.is_ours)
+    first = scores(evals)[:1]
+    answers = [one for one in mine if one.answer.is_ours]
+    unmarked = sum(not measure.values(one) for measure in first for one in answers)
+    return deciding.Lost(arm, len(mine), failures.total(), unmarked, dict(failures))
+
+
+def _arm(arm: ArmReport, samples: Iterable[Sample]) -> ArmReport:
+    mine = [one.answer for one in samples if one.arm == arm.arm]
+    failed = sum(not one.is_ours for one in mine)
+    return replace(arm, calls=len(mine), failed=failed, cost_usd=_sum([one.cost_usd for one in mine]))
+
+
+def _sum(costs: Iterable[float | None]) -> float | None:
+    """What is known of a sum; None where nothing is."""
+    known = [one for one in costs if one is not None]
+    return math.fsum(known) if known else None
+
+
+def _passing(evals: Evals, cases: Sequence[Case], arms: _Arms) -> list[Metric]:
+    """pass@k and pass^k of the first scorer, where each case has samples enough and all are right or wrong."""
+    first = scores(evals)[:1]
+    k = evals.samples
+    if k < 2 or not first or not first[0].is_share:
+        return []
+    base, candidate = arms.observed(first[0], cases)
+    sides = [[one for one in side or () if len(one.values) >= k] for side in (base, candidate)]
+    if not sides[1] or not all(value in {0.0, PASSES} for side in sides for one in side for value in one.values):
+        return []
+    return [
+        _passed(name, [estimate(side, k) if side else None for side in sides])
+        for name, estimate in ((f"pass@{k}", passes.pass_at), (f"pass^{k}", passes.pass_all))
+    ]
+
+
+def _passed(name: str, sides: Sequence[clustered.Estimate | None]) -> Metric:
+    base, candidate = (
+        None if one is None else Figure(one.value, max(0.0, one.low), min(1.0, one.high), one.cases, one.samples)
+        for one in sides
+    )
+    return Metric(name, "score", "share", more_is_better=True, candidate=candidate, base=base)
+
+
+def _price(setting: Setting, metrics: Sequence[Metric]) -> str:
+    if setting.prompts is None:
+        return ""
+    others = sum(not one.startswith("prompt") for one in setting.changes)
+    return instructions.price(instructions.changed(*setting.prompts), metrics, others=others)
+
+
+def _notes(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequence[Sample], arms: _Arms) -> list[str]:
+    """What a reader of the figures should know beside them."""
+    found = []
+    known = {one.id for one in cases}
+    strange = sum(one.case not in known for one in samples)
+    if strange:
+        found.append(f"{count(strange, 'answer')} left out: the suite has no such case.")
+    if arms.base is not None:
+        alone = len(arms.base.keys() ^ arms.candidate.keys())
+        if alone:
+            found.append(f"{count(alone, 'case')} left out of what is compared: only one arm answered.")
+    for arm in ("base", "candidate"):
+        failures = Counter(one.answer.outcome for one in samples if one.arm == arm and not one.answer.is_ours)
+        if failures:
+            kinds = ", ".join(f"{plain(name)} {number}" for name, number in failures.most_common())
+            found.append(f"{count(failures.total(), 'call')} of the {arm} failed and count as no answers: {kinds}.")
+    for scorer in evals.scorers:
+        unmarked = sum(one.value is None for sample in samples for one in sample.marks if one.scorer == scorer.name)
+        if unmarked:
+            found.append(f"{count(unmarked, 'answer')} could not be marked by {plain(scorer.name)}.")
+    if setting.stopped:
+        found.append(f"{STOPPED[setting.stopped]} {len(_asked(arms))} of {count(len(cases), 'case')} were asked.")
+    return found
+
+
+def _asked(arms: _Arms) -> set[str]:
+    return arms.candidate.keys() | (arms.base or {}).keys()
