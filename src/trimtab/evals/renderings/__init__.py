@@ -1,0 +1,1 @@
+"""An evaluation's report for people and for their machines."""
