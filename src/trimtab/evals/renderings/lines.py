@@ -121,7 +121,7 @@ def facts(report: Report) -> Iterator[str]:
         )
         yield f"A difference of {seen} in {name_of(first)} is seen by a suite like this in most runs."
     if report.spread is not None:
-        yield _spread(report)
+        yield _spread(report.spread)
     yield from (plain(one, MOST_NOTE) for one in report.notes)
 
 
