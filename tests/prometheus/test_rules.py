@@ -212,6 +212,18 @@ def test_records_that_lag(rules: Path) -> None:
     )
 
 
+def test_alerts_that_are_not_looked_at(rules: Path) -> None:
+    """Telemetry that is up says nothing of what looks at alerts: if that last did 15 minutes ago, it is an alert."""
+    unit_test(
+        rules,
+        {"trimtab_telemetry_up": "1x60", "trimtab_alerts_behind_seconds": "0x20 0+60x40"},
+        [
+            expectation('count(ALERTS{alertname="TrimtabRecordsSilent",alertstate="firing"})', "34m", {}),
+            expectation('count(ALERTS{alertname="TrimtabRecordsSilent",alertstate="firing"})', "40m", {"{}": 1}),
+        ],
+    )
+
+
 def test_percentiles_are_of_all(rules: Path) -> None:
     """The p95 of a task is read from its merged buckets: 950 calls up to 0.1 s and 50 up to 2.5 s give 0.1 s."""
     buckets = {"0.1": 950, "0.25": 950, "0.5": 950, "1.0": 950, "2.5": 1000, "+Inf": 1000}
