@@ -31,11 +31,14 @@ PROSE = {
     "not checked", "no limit", "must be given for summarise",
     "must be given with a judge",
     "every field", "every task", "by the signal", "those of the owner",
+    "what it would be in its short form", "the whole answer", "the scorer's field", "every tool", "every argument",
+    "evals.margin", "the task's cases.jsonl", "each case by itself", "not held",
 }  # fmt: skip
 """Defaults that are not values."""
 AWS = 'auth.kind = "aws"\nauth.region = "eu-central-1"\n'
 SUMMARISE = 'context.strategy = "summarise"\ncontext.model = "small"\ncontext.max_input_tokens = 999\n'
 JUDGED = 'completion.judge = "small"\ncompletion.question = "Is it done?"\n'
+ONLINE = 'evals.scorers = ["schema"]\nevals.online.'
 WITH = {
     "models.<name>.grammar": 'engine = "vllm"\n',
     "models.<name>.auth.service": AWS,
@@ -48,6 +51,19 @@ WITH = {
     "completion.quiet": 'completion.feedback = "thumbs"\n',
     "completion.calls_a_day": JUDGED,
     "tool_calls.repairs": 'tool_calls.on_invalid = "repair"\n',
+    **dict.fromkeys(
+        [f"evals.{key}" for key in ("samples", "margin", "seed", "concurrency", "alpha", "power")],
+        'evals.scorers = ["exact"]\n',
+    ),
+    "evals.scorers.tolerance": 'evals.scorers.kind = "numeric"\n',
+    "evals.scorers.relative": 'evals.scorers.kind = "numeric"\n',
+    "evals.scorers.critical": 'evals.scorers.kind = "exact"\n',
+    **dict.fromkeys(
+        [f"evals.schedule.{key}" for key in ("every", "cases", "false_alarms", "calls_a_day")],
+        'evals.scorers = ["exact"]\nevals.schedule.canaries = "tasks/triage/cases"\n',
+    ),
+    "evals.online.sample": ONLINE + "calls_a_day = 1000\n",
+    "evals.online.calls_a_day": ONLINE + "sample = 0.01\n",
 }
 """What a key needs beside it."""
 RULE = 'signal = "ttft"\n{rule}.above = "1s"\n'
@@ -188,6 +204,7 @@ def test_task_defaults_are_true(tmp_path: Path, key: Key) -> None:
     task = BEFORE.get(key.path, "") + TASK + WITH.get(key.path, "")
     write(tmp_path, MODEL, triage=task)
     (tmp_path / "tasks" / "triage" / "s.json").write_text("{}")
+    (tmp_path / "tasks" / "triage" / "cases.jsonl").write_text("{}")
     base = load(tmp_path)
     if source.default.startswith("none"):
         assert base.tasks["triage"].deadline.total_s is None

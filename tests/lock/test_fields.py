@@ -14,6 +14,7 @@ from msgspec import Struct
 from tests.lock import governed
 from tests.lock.governed import with_change
 from trimtab.declare.alerting import Alerting, AlertRule, Completion
+from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.declare.project import (
     Adapter,
     FileDigest,
@@ -199,6 +200,7 @@ OPEN: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("alerting",), Alerting(defaults=False)),
     (("tasks", "triage", "alerts"), (AlertRule("floor", "parse_rate", "below", 0.9),)),
     (("tasks", "triage", "completion"), Completion(rule="outcome == 'ok'")),
+    (("tasks", "triage", "evals"), Evals(scorers=(Scorer("exact", "exact"),))),
     (("models", "azure", "auth", "project"), "other"),
     (("models", "azure", "auth", "profile"), "other"),
     (("models", "azure", "auth", "credentials"), "/run/secrets/other"),

@@ -188,6 +188,33 @@ PROJECT_KEYS: Final = (
     Key("lock.warn_days", "list of 0..3650", "60, 30, 7", "how many days ahead a model's retirement is told"),
 )
 
+SCORER_MEANINGS: Final = (
+    ("kind", "scorer kind", REQUIRED, "how an answer is marked"),
+    ("name", "text", "what it would be in its short form", "what its marks are called"),
+    ("field", "path", "the whole answer", "what of the answer's JSON is marked"),
+    ("expected", "path", "the scorer's field", "with what of the case's expected answer it is compared"),
+    ("pattern", "text", "none", "the regular expression of regex, the text of contains"),
+    ("tolerance", "0..1000000000000", "0", "how far off a number may be"),
+    ("relative", "true, false", "false", "whether the tolerance is a part of the expected number"),
+    ("tool", "tool name", "every tool", "the tool whose calls are marked"),
+    ("arguments", "list of paths", "every argument", "the arguments that are compared"),
+    ("file", "file name, project file", "none", "the Python file of a scorer of your own"),
+    ("function", "text", "none", "its function"),
+    ("model", "name", "none", "the model that judges"),
+    ("question", "text", "none", "what it is asked"),
+    ("labels", "data set", "none", "what people said of answers, by which the judge is corrected"),
+    ("critical", "true, false", "false", "whether one case that turns from right to wrong blocks"),
+    ("margin", "0..1; of latency, cost up to 1000000", "evals.margin", "how much worse is still good enough"),
+)
+GUARD_MEANINGS: Final = (
+    ("parse_rate", "0..1", "how many points fewer answers may keep the schema"),
+    ("tool_validity", "0..1", "how many points fewer tool calls may be valid"),
+    ("refusal_rate", "0..1", "how many points more answers may be refusals"),
+    ("length", "0..10", "by which part answers may grow longer"),
+    ("cost", "0..10", "by which part a call may cost more"),
+    ("latency", "0..10", "by which part a call may take longer"),
+)
+
 INPUT_FORM: Final = "string, integer, number, boolean, array, object"
 STRATEGY_FORM: Final = "full, keep_system_and_recent, token_window, summarise"
 
@@ -248,6 +275,26 @@ TASK_KEYS: Final = (
     Key("completion.sample", "above 0..1", "0.05", "the share of the calls that it is asked about"),
     Key("completion.quiet", "duration", "5m", "how long after its last call a run counts as over"),
     Key("completion.calls_a_day", "1..100000", "200", "most calls that it is asked about in a day"),
+    Key("evals.cases", "data set", "the task's cases.jsonl", "what is asked, and what should come out"),
+    Key("evals.samples", "1..100", "1", "how often each case is asked"),
+    Key("evals.scorers", "list of scorers", REQUIRED, "what marks the answers; the first decides"),
+    *(Key(f"evals.scorers.{name}", *about) for name, *about in SCORER_MEANINGS),
+    Key("evals.margin", "0..1", "0.02", "how much worse the first scorer's mean may be and still be good enough"),
+    Key("evals.seed", "whole number", "1", "what all that is left to chance follows from"),
+    Key("evals.concurrency", "1..256", "16", "most calls at a time"),
+    Key("evals.group", "path", "each case by itself", "what of a case says which cases belong together"),
+    Key("evals.slices.<name>", "condition", "empty", "cases that are judged by themselves as well"),
+    *(Key(f"evals.guards.{name}", form, "not held", meaning) for name, form, meaning in GUARD_MEANINGS),
+    Key("evals.alpha", "0.001..0.5", "0.05", "probability of a wrong verdict"),
+    Key("evals.power", "0.5..0.99", "0.8", "probability of a verdict where the effect is the margin"),
+    Key("evals.budget_usd", "USD", "no limit", "most that one evaluation may cost"),
+    Key("evals.schedule.every", "duration", "1h", "how often the live system is evaluated"),
+    Key("evals.schedule.cases", "1..10000", "20", "how many cases it is asked each time"),
+    Key("evals.schedule.canaries", "data set", "none", "cases with known answers, one of which is asked each time"),
+    Key("evals.schedule.false_alarms", "above 0..100", "0.5", "false alarms that are borne in a month"),
+    Key("evals.schedule.calls_a_day", "1..1000000", "2000", "most calls that it makes in a day"),
+    Key("evals.online.sample", "above 0..1", "0.01", "the share of real calls that are scored"),
+    Key("evals.online.calls_a_day", "1..1000000", "1000", "most calls that are scored in a day"),
 )
 
 TOOL_KEYS: Final = (
@@ -284,5 +331,5 @@ DATA_KEYS: Final = (
 )
 
 PROJECT_PLANNED: Final = ("budget", "keys", "stores", "tools")
-TASK_PLANNED: Final = ("budget", "evals", "review")
+TASK_PLANNED: Final = ("budget", "review")
 """Keys that will come with what enforces them; until then they are refused."""

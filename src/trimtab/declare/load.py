@@ -13,6 +13,7 @@ from trimtab.declare.alert_settings import read_alerting, read_task_rules
 from trimtab.declare.completion import check_judges
 from trimtab.declare.context import check_context_models
 from trimtab.declare.data_sets import manifests, read_data_sets
+from trimtab.declare.evaluations import check_judging_models, check_suite_data, read_evals
 from trimtab.declare.governance import read_defaults
 from trimtab.declare.host import check_listeners, read_control, read_data, read_gateway
 from trimtab.declare.keys import PROJECT_KEYS, PROJECT_PLANNED, TASK_KEYS, TASK_PLANNED
@@ -79,12 +80,15 @@ def read(root: Path | str, cpus: int | None = None, *, data: bool = True) -> Rea
         check_confidence(tasks, models)
         check_context_models(tasks, models)
         check_judges(tasks, models)
+        check_judging_models(tasks, models)
         check_retrieval(tasks, _named(top, "retrieval"))
     library = Library(root, mistakes)
     project = _project(root, top, models, tasks, library, cpus or len(os.sched_getaffinity(0)))
     if data:
         data_sets = read_data_sets(root, tasks, library, mistakes)
-        check_data_sets(tasks, models, {*data_sets, *manifests(root, Mistakes())})
+        known = {*data_sets, *manifests(root, Mistakes())}
+        check_data_sets(tasks, models, known)
+        check_suite_data(tasks, known)
         project = replace(project, data_sets=data_sets)
     project = replace(project, schemas=library.sources, lock=read_lock(top.table("lock"), root, mistakes))
     found = tuple(mistakes)
@@ -108,7 +112,12 @@ def _project(
     defaults = read_defaults(top.table("defaults"))
     read = {name: read_task(name, table, defaults, library) for name, table in tasks.items()}
     read = {
-        name: replace(task, alerts=read_task_rules(tasks[name], top, task.objective)) for name, task in read.items()
+        name: replace(
+            task,
+            alerts=read_task_rules(tasks[name], top, task.objective),
+            evals=read_evals(name, tasks[name].table("evals"), root) if "evals" in tasks[name] else None,
+        )
+        for name, task in read.items()
     }
     return Project(
         root=str(root),

@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 
 from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
+from trimtab.declare.evaluating import Evals
 
 Redaction = Literal["full", "preview", "digest", "none"]
 TaskClass = Literal["interactive", "background"]
@@ -449,6 +450,7 @@ class Task(Struct, frozen=True):
     retrieval: tuple[str, ...] = ()
     alerts: tuple[AlertRule, ...] = ()
     completion: Completion | None = None
+    evals: Evals | None = None
 
 
 class Defaults(Struct, frozen=True):

@@ -116,6 +116,25 @@ class Table:
                 self.wrong_at((key, index), f"{self.name(key)} has {show(value)}", "write only tables in it")
         return tuple(found)
 
+    def tables_or(self, key: str, read: Read[T]) -> tuple[tuple[int | None, T | Table], ...]:
+        """What stands below `key`, one thing or a list of things: tables, and other values read.
+
+        Each with its index, None for one that stands alone.
+        """
+        value = self._values.get(key, [])
+        if isinstance(value, dict):
+            return ((None, self.table(key)),)
+        if not isinstance(value, list):
+            alone = self._read((key,), value, read, None)
+            return () if alone is None else ((None, alone),)
+        found: list[tuple[int | None, T | Table]] = []
+        for index, each in enumerate(value):
+            if isinstance(each, dict):
+                found.append((index, Table(self._source, self._mistakes, each, (*self.path, key, index))))
+            elif (one := self._read((key, index), each, read, None)) is not None:
+                found.append((index, one))
+        return tuple(found)
+
     def name(self, key: str) -> str:
         """The key with the tables around it, as messages call it."""
         return dotted((*self.path, key))

@@ -101,7 +101,7 @@ def plan_digest(plan: Plan) -> str:
 
 
 def suite_digest(suite: Evals) -> str:
-    """`sha256:` of a suite as it is declared, without when and how fast it runs; Python scorers stand in it with the digests of their files."""
+    """`sha256:` of a suite, without when and how fast it runs; Python scorers stand in it by their files' digests."""
     return _digest(_as_work(suite))
 
 
