@@ -1,4 +1,10 @@
-"""Means of scores of sampled answers: samples in cases, cases in groups."""
+"""Means of scores of sampled answers: samples in cases, cases in groups.
+
+Pass or fail has the interval of E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small
+expected number of positive counts estimated from survey data", Survey Methodology 24 (1998) 193-201: Clopper's and
+Pearson's (`exact`), for as many trials as the variance over clusters is worth. Scores have Student's t with the standard error of
+`robust`, corrected for skewness and kurtosis (`studentized`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +15,10 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from trimtab.statistics.differences import student_quantile
-from trimtab.statistics.robust import robust_mean
+from trimtab.statistics.differences import beta_quantile, student_quantile
+from trimtab.statistics.exact import clopper_pearson
+from trimtab.statistics.intervals import Interval
+from trimtab.statistics.robust import Robust, clusters, robust_mean
 
 
 class Observation(NamedTuple):
@@ -24,7 +32,8 @@ class Observation(NamedTuple):
 class Estimate(Struct, frozen=True):
     """A mean over cases, each with the same weight, and its interval; in the unit of the scores.
 
-    `samples` counts all scores; `method` names how the interval was made.
+    `samples` counts all scores. `method` names how the interval was made: "clopper-pearson", "korn-graubard" or
+    "student" here.
     """
 
     value: float
@@ -40,8 +49,9 @@ class Estimate(Struct, frozen=True):
 class VarianceParts(Struct, frozen=True):
     """Where the variance of scores comes from: groups, cases within a group, samples of a case.
 
-    The variance of a mean of n cases with k samples each is about
+    The variance of a mean of n cases with k samples each is
     `between_groups` * m / n + `between_cases` / n + `within_cases` / (n k), with m cases in each group.
+    `within_cases` is nan where no case has two samples; what varies within cases then stands under `between_cases`.
     `samples` is the harmonic mean of the number of samples of a case.
     """
 
@@ -54,15 +64,65 @@ class VarianceParts(Struct, frozen=True):
 
 
 def mean(observations: Sequence[Observation], confidence: float = 0.95) -> Estimate:
-    """The mean over cases. Raises `ValueError` without observations, or for a case without values."""
+    """The mean over cases. Raises `ValueError` without observations, for a case without values or a foreign confidence.
+
+    Scores between 0 and 1 have no end of an interval beyond these; one cluster alone tells nothing.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"{confidence} is no confidence: give a share between 0 and 1, like 0.95")
     values = case_means(observations)
-    found = robust_mean(values, [one.group for one in observations])
-    half = student_quantile((1 + confidence) / 2, found.freedom) * found.standard_error
+    groups = [one.group for one in observations]
+    found = clusters(values, groups)
+    bounded = all(is_bounded(one.values) for one in observations)
+    robust = robust_mean(found, bounded)
     samples = sum(len(one.values) for one in observations)
+    binary = all(value in {0, 1} for one in observations for value in one.values)
+    if binary and samples == len(found.sums):
+        interval, method = clopper_pearson(round(sum(values)), samples, confidence), "clopper-pearson"
+    elif binary:
+        interval, method = _korn_graubard(robust, samples, confidence), "korn-graubard"
+    else:
+        low, high = robust.reference.ends(confidence)
+        interval = _scaled(robust, low, high)
+        method = "student"
+    if bounded:
+        interval = Interval(max(0.0, interval.low), min(1.0, interval.high))
     return Estimate(
-        found.value, found.value - half, found.value + half, found.standard_error, found.n, found.clusters, samples,
-        "t",
+        robust.value, *interval, robust.standard_error, len(values), len(found.sums), samples, method
     )  # fmt: skip
+
+
+def is_bounded(values: Sequence[float]) -> bool:
+    """Whether all scores lie between 0 and 1."""
+    return all(0 <= value <= 1 for value in values)
+
+
+def _scaled(robust: Robust, low: float, high: float) -> Interval:
+    error = robust.standard_error
+    if error == 0:
+        return Interval(robust.value, robust.value)
+    return Interval(robust.value - high * error, robust.value - low * error)
+
+
+def _korn_graubard(robust: Robust, samples: int, confidence: float) -> Interval:
+    """Trials are as many as give this standard error, fewer by what few clusters cost in degrees of freedom; where all
+    pass or all fail, each cluster is one trial, for nothing tells how alike its cases are.
+    """
+    share, count = robust.value, robust.reference.clusters
+    if count < 2:
+        return Interval(0.0, 1.0)
+    spread = share * (1 - share)
+    if spread <= 0 or robust.standard_error == 0:
+        trials = float(count)
+    else:
+        level = (1 + confidence) / 2
+        ratio = student_quantile(level, samples - 1.0) / student_quantile(level, robust.reference.freedom)
+        trials = min(float(samples), spread / robust.standard_error**2 * ratio**2)
+    tail = (1 - confidence) / 2
+    passed = share * trials
+    low = beta_quantile(tail, passed, trials - passed + 1) if passed > 0 else 0.0
+    high = beta_quantile(1 - tail, passed + 1, trials - passed) if trials - passed > 0 else 1.0
+    return Interval(low, high)
 
 
 def case_means(observations: Sequence[Observation]) -> list[float]:
@@ -74,31 +134,34 @@ def case_means(observations: Sequence[Observation]) -> list[float]:
 
 
 def variance_parts(observations: Sequence[Observation]) -> VarianceParts:
-    """The parts, by the moments of an analysis of variance; none is below 0.
-
-    `within_cases` is nan where no case has two samples. Raises `ValueError` like `mean`.
-    """
+    """The parts, by the moments of an analysis of variance; none is below 0. Raises `ValueError` like `mean`."""
     values = case_means(observations)
-    found = robust_mean(values, [one.group for one in observations])
+    found = clusters(values, [one.group for one in observations])
     spare = sum(len(one.values) - 1 for one in observations)
     squares = math.fsum(
         (each - middle) ** 2 for one, middle in zip(observations, values, strict=True) for each in one.values
     )
     within = squares / spare if spare else math.nan
-    harmonic = len(observations) / math.fsum(1 / len(one.values) for one in observations)
-    all_cases = math.fsum((each - found.value) ** 2 for each in values) / max(1, len(values) - 1)
-    groups = all_cases * found.correlation
-    cases = max(0.0, all_cases - groups - (0.0 if math.isnan(within) else within / harmonic))
-    return VarianceParts(groups, cases, within, found.n, found.clusters, harmonic)
+    inverse = math.fsum(1 / len(one.values) for one in observations) / len(observations)
+    middle = fmean(values)
+    whole = math.fsum((each - middle) ** 2 for each in values) / max(1, len(values) - 1)
+    groups = whole * found.correlation
+    cases = max(0.0, whole - groups - (0.0 if math.isnan(within) else within * inverse))
+    return VarianceParts(groups, cases, within, len(values), len(found.sums), 1 / inverse)
 
 
 def next_call(
     parts: VarianceParts, samples: float, cost_of_case: float = 1.0, cost_of_sample: float = 1.0
 ) -> Literal["case", "sample"]:
-    """Whether the next call is better spent on a new case or on one more sample of a known one."""
+    """Whether the next call is better spent on a new case or on one more sample of the known ones, of `samples` now.
+
+    The least variance for a cost has sqrt(within / between * cost of a case / cost of a sample) samples of each case,
+    where a case costs what it costs beside its samples (labels, say), at least one: W. G. Cochran, Sampling Techniques,
+    3rd edition (1977), section 10.6. A new case where nothing tells how samples vary.
+    """
     within = 0.0 if math.isnan(parts.within_cases) else parts.within_cases
     between = parts.between_groups + parts.between_cases
     if between <= 0:
-        return "sample"
+        return "sample" if within > 0 else "case"
     best = math.sqrt(within / between * cost_of_case / cost_of_sample)
-    return "sample" if samples + 1 <= best else "case"
+    return "sample" if samples * (samples + 1) <= best * best else "case"

@@ -11,6 +11,7 @@ from trimtab.statistics.intervals import Interval, wilson
 
 ENTIRE: Final = Interval(-math.inf, math.inf)
 _STEPS: Final = 300
+_BETA_STEPS: Final = 60
 _SMALLEST: Final = 1e-300
 _PRECISE: Final = 1e-15
 
@@ -96,6 +97,15 @@ def incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
     if x < (a + 1) / (a + b + 2):
         return front * _fraction(x, a, b) / a
     return 1 - front * _fraction(rest, b, a) / b
+
+
+def beta_quantile(level: float, a: float, b: float) -> float:
+    """The quantile of the beta distribution, by halving."""
+    low, high = 0.0, 1.0
+    for _ in range(_BETA_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if incomplete_beta(middle, 1 - middle, a, b) < level else (low, middle)
+    return (low + high) / 2
 
 
 def _fraction(x: float, a: float, b: float) -> float:

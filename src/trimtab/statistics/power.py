@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from statistics import NormalDist
 from typing import Final
 
 from msgspec import Struct
 
-from trimtab.statistics.differences import student_quantile, student_tail
 from trimtab.statistics.paired import Difference
 
 MOST_CASES: Final = 10_000_000
