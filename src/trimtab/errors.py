@@ -20,7 +20,7 @@
     |  |- RevisionUnknown
     |  `- GitTookTooLong       `told` is what it had printed until then
     |- IdentityUntested, ToolUntested
-    |- DataInvalid, DataNotTaken
+    |- DataInvalid, DataNotTaken, ImportRefused
     |- EvaluationUnknown, EvaluationRuns, EvaluationStuck, GatewayGone
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
@@ -172,6 +172,10 @@ class DataInvalid(TrimtabError):
 
 class DataNotTaken(TrimtabError):
     """The data set {name} was left as it is: {detail}; {instead}."""
+
+
+class ImportRefused(TrimtabError):
+    """{file} was not imported: {detail}; {instead}."""
 
 
 class EvaluationUnknown(TrimtabError):
