@@ -168,7 +168,7 @@ class House:
             orders = GatewayOrders(
                 launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), root, data
             )
-            return _python("gateway", orders)
+            return python_in("gateway", orders)
 
         def patience_s() -> float:
             return self.in_force.snapshot.gateway.limits.drain_s + DRAIN_MARGIN_S
@@ -227,7 +227,7 @@ def control_role(project: Project, gateway_port: int) -> Role:
             data=project.data,
             gateway_port=gateway_port,
         )
-        return _python("control", orders)
+        return python_in("control", orders)
 
     return Role("control", command, lambda: CONTROL_PATIENCE_S, records=True)
 
@@ -236,7 +236,7 @@ def demo_role(models: tuple[str, ...]) -> Role:
     """The demo engine with these models."""
 
     def command(launch: Launch) -> Sequence[str]:
-        return _python("demo", DemoOrders(launch.listener, launch.channel, models))
+        return python_in("demo", DemoOrders(launch.listener, launch.channel, models))
 
     return Role("demo", command, lambda: DEMO_PATIENCE_S)
 
@@ -262,6 +262,6 @@ def demo_engine_of(project: Project) -> tuple[tuple[str, ...], Listen]:
     return tuple(model.served_name for model in ours), Listen(place.hostname or "127.0.0.1", place.port or 80)
 
 
-def _python(role: str, orders: Struct) -> Sequence[str]:
+def python_in(role: str, orders: Struct) -> Sequence[str]:
     """This interpreter in a role, without the working directory on its path (-P)."""
     return sys.executable, "-P", "-m", "trimtab.assemble", role, msgspec.json.encode(orders).decode()
