@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import msgspec
@@ -143,20 +144,44 @@ def _correction(correct: Any) -> bytes | None:
     return correct.encode("utf-8", "replace") if isinstance(correct, str) else msgspec.json.encode(correct)
 
 
-def find_call(telemetry: Telemetry, judged: Judgement | Score, until_ns: int, since_ns: int) -> Settled | None:
-    """The call that a judgement is about; of a run or conversation its latest. None where none is stored.
+@dataclass(frozen=True)
+class Judge:
+    """Whose calls may be judged: those of some tasks (empty is all), and those made with the judge's own key."""
+
+    tasks: tuple[str, ...] = ()
+    key: str = ""
+
+    def may(self, call: Settled) -> bool:
+        """Whether this call may be judged."""
+        return not self.tasks or call.admitted.task in self.tasks or call.admitted.key == self.key
+
+
+ANYBODY: Final = Judge()
+
+
+def find_call(
+    telemetry: Telemetry, judged: Judgement | Score, until_ns: int, since_ns: int, judge: Judge = ANYBODY
+) -> Settled | None:
+    """The call that a judgement is about; of a run or conversation its latest. None where none is stored that the judge
+    may judge: whether there is another one is not told.
 
     A call is named by our id, or by the id that the model's server gave its answer. Raises `StoreError`.
     """
     if judged.call:
-        detail = telemetry.call(judged.call)
-        if detail is not None:
-            return detail.call
-        named = telemetry.answered_as(judged.call, since_ns)
-        detail = telemetry.call(named) if named else None
-        return detail.call if detail is not None else None
-    page = telemetry.search(CallSearch(since_ns, until_ns, run=judged.run, conversation=judged.conversation, limit=1))
-    return page.calls[0] if page.calls else None
+        found = _named(telemetry, judged.call, since_ns)
+        return found if found is not None and judge.may(found) else None
+    wanted = CallSearch(since_ns, until_ns, run=judged.run, conversation=judged.conversation, limit=1)
+    whose = (replace(wanted, tasks=judge.tasks), replace(wanted, keys=(judge.key,))) if judge.tasks else (wanted,)
+    calls = [call for one in whose for call in telemetry.search(one).calls]
+    return max(calls, key=lambda call: call.at_ns, default=None)
+
+
+def _named(telemetry: Telemetry, name: str, since_ns: int) -> Settled | None:
+    detail = telemetry.call(name)
+    if detail is None:
+        answered = telemetry.answered_as(name, since_ns)
+        detail = telemetry.call(answered) if answered else None
+    return detail.call if detail is not None else None
 
 
 class Judging:

@@ -17,10 +17,10 @@ from starlette.responses import Response
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint, Visitor, visitor_of
 from trimtab.console.problems import json_answer
-from trimtab.errors import Forbidden, InvalidRequest, JudgedUnknown, StoreError, TooManyJudgements
+from trimtab.errors import InvalidRequest, JudgedUnknown, StoreError, TooManyJudgements
 from trimtab.ids import IdSource
 from trimtab.processes.desk import Desk, Stores
-from trimtab.processes.feedback import Given, Judgement, Judging, find_call, understood
+from trimtab.processes.feedback import Given, Judge, Judgement, Judging, find_call, understood
 from trimtab.record.events import Event, Score, Settled
 from trimtab.record.redact import Redaction, preview_of
 from trimtab.signals.scores import score_id
@@ -156,13 +156,12 @@ class Taking:
             explanation=judgement.comment,
             by=visitor.name,
         )
-        call = await self._find(judgement, now_ns)
+        call = await self._find(judgement, Judge(visitor.tasks, visitor.name), now_ns)
         if call is None:
             if judgement.correction is not None or visitor.tasks:
                 raise StoreError(store="telemetry", detail=f"{judgement.subject} is not stored yet; send it again then")
             await asyncio.to_thread(self._parts.recorder.record, score)
             return Taken(score.id, "", joined=False)
-        _hold_to_key(visitor, call, judgement)
         return await self._join(score, call, judgement)
 
     async def _join(self, score: Score, call: Settled, judgement: Judgement) -> Taken:
@@ -184,14 +183,16 @@ class Taking:
         what = f"task {call.admitted.task} keeps no bodies (redaction none), so no corrected answer either"
         raise InvalidRequest(detail=f"{what}; leave `correct` out, or send a score or a label")
 
-    async def _find(self, judgement: Judgement, now_ns: int) -> Settled | None:
-        """The call; None where it cannot be told yet. Raises `JudgedUnknown` where there is none."""
+    async def _find(self, judgement: Judgement, judge: Judge, now_ns: int) -> Settled | None:
+        """The call; None where it cannot be told yet. Raises `JudgedUnknown` where there is none, and where there is
+        one that this judge may not judge, after looking as long.
+        """
         for look in range(LOOKS):
             if look:
                 await self._parts.pause(LOOK_S)
             try:
                 async with asyncio.timeout(ANSWER_S):
-                    found = await self._desk.ask(lambda stores: _found(stores, judgement, now_ns))
+                    found = await self._desk.ask(lambda stores: _found(stores, judgement, judge, now_ns))
             except (StoreError, TimeoutError):
                 return None
             if found is not None:
@@ -215,17 +216,11 @@ def is_young(call: str, now_ns: int) -> bool:
     return now_ns - YOUNG_NS <= made_ns <= now_ns + AHEAD_NS
 
 
-def _found(stores: Stores, judgement: Judgement, now_ns: int) -> Settled | None:
-    return find_call(stores.telemetry, judgement, now_ns + AHEAD_NS, max(0, now_ns - SEARCHED_NS))
+def _found(stores: Stores, judgement: Judgement, judge: Judge, now_ns: int) -> Settled | None:
+    return find_call(stores.telemetry, judgement, now_ns + AHEAD_NS, max(0, now_ns - SEARCHED_NS), judge)
 
 
 def _judging(stores: Stores) -> Judging:
     if stores.judging is None:
         raise StoreError(store="telemetry", detail="it was opened without what takes judgements in")
     return stores.judging
-
-
-def _hold_to_key(visitor: Visitor, call: Settled, judgement: Judgement) -> None:
-    """A key for some tasks judges their calls, and those that were made with it."""
-    if not visitor.sees(call.admitted.task) and call.admitted.key != visitor.name:
-        raise Forbidden(key=visitor.name, what=f"{judgement.subject} of a task that is not its own")
