@@ -21,7 +21,7 @@
     |  `- GitTookTooLong       `told` is what it had printed until then
     |- IdentityUntested, ToolUntested
     |- DataInvalid, DataNotTaken, ImportRefused
-    |- EvaluationUnknown, EvaluationRuns, EvaluationStuck, GatewayGone
+    |- EvaluationUnknown, EvaluationRuns, EvaluationStuck, EvaluationRefused, BaseUnknown, GatewayGone
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
@@ -188,6 +188,14 @@ class EvaluationRuns(TrimtabError):
 
 class EvaluationStuck(TrimtabError):
     """Nothing was answered for {waited_s:.0f} s ({detail}); what was paid for is kept, mend that and resume {id}."""
+
+
+class EvaluationRefused(TrimtabError):
+    """The evaluation of {task} is not begun: {detail}."""
+
+
+class BaseUnknown(TrimtabError):
+    """Nothing can be compared with {name!a}: {detail}; name a revision, a lock that was committed, or a folder."""
 
 
 class GatewayGone(TrimtabError):

@@ -175,6 +175,20 @@ def test_history_and_contents(tmp_path: Path) -> None:
     assert repo.contents([(first, "x blob"), (first, "x blob 7"), (second, "b.txt")]) == {(second, "b.txt"): b"1\r\n"}
 
 
+def test_files_of_a_commit(tmp_path: Path) -> None:
+    """Plain files of the project as they were then, with sizes; no links, and nothing from outside the project."""
+    repository(tmp_path)
+    place(tmp_path, "outside.txt", "x")
+    place(tmp_path, "p/a.txt", "12345")
+    place(tmp_path, f"p/{ODD}", "é")
+    (tmp_path / "p" / "link").symlink_to("a.txt")
+    first = commit(tmp_path, "First")
+    place(tmp_path, "p/later.txt", "1")
+    commit(tmp_path, "Second", at="2026-11-02T10:00:00Z")
+    files = found(tmp_path / "p").files(first)
+    assert {(one.path, one.size) for one in files} == {("a.txt", 5), (ODD, 2)}
+
+
 def test_revisions(tmp_path: Path) -> None:
     """Names of commits are told; what is none is refused before git takes it for an option."""
     repository(tmp_path)

@@ -44,6 +44,8 @@ _KEPT: Final = re.compile(r"GIT_(CONFIG|AUTHOR_(NAME|EMAIL)|CEILING_DIRECTORIES|
 _FORMAT: Final = "%x01%H%x00%P%x00%aN%x00%aE%x00%at%x00%s"
 _FIELDS: Final = 6
 _HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_FILE: Final = re.compile(r"100(?:644|755) blob [0-9a-f]+ +(\d+)\t(.+)", re.DOTALL)
+"""A line of `git ls-tree`: mode, kind, hash, size and path."""
 _COMMIT: Final = re.compile(rb"\n?\x01([0-9a-f]{40,64})")
 
 
@@ -58,6 +60,13 @@ class Commit(Struct, frozen=True):
     at_s: int
     subject: str = ""
     parents: tuple[str, ...] = ()
+
+
+class File(Struct, frozen=True):
+    """A file in a commit: its path in the project, and how many bytes it has."""
+
+    path: str
+    size: int
 
 
 class Histories(Struct, frozen=True):
@@ -171,6 +180,12 @@ class Repository:
         if not hash_.strip():
             raise RevisionUnknown(revision=name, detail=" in this shallow clone" if self.is_shallow else "")
         return hash_.decode().strip()
+
+    def files(self, commit: str) -> tuple[File, ...]:
+        """The files of the project as they were in a commit; links and submodules are left out."""
+        told = self._ask("ls-tree", "-r", "-z", "--long", commit, "--", ".")
+        found = (_FILE.fullmatch(line) for line in told.decode("utf-8", "surrogateescape").split("\0"))
+        return tuple(File(one[2], int(one[1])) for one in found if one is not None)
 
     def contents(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
         """The bytes of files by commit and path; a file that was not there, or is over 64 MiB, is left out."""
