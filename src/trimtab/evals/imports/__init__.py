@@ -1,0 +1,1 @@
+"""Suites of other tools as suites of ours, with a list of what could not be taken over."""
