@@ -15,8 +15,8 @@ from trimtab.statistics.clustered import Observation
 
 REFUSALS: Final = ("refusal", "content_filter")
 """Finish reasons by which models' APIs tell a refusal."""
-LESS_IS_BETTER: Final[Mapping[str, str]] = {"latency": "s", "cost": "USD"}
-"""Kinds of scorers whose marks are amounts, with their units."""
+AMOUNTS: Final[Mapping[str, str]] = {"latency": "s", "cost": "USD"}
+"""Kinds of scorers whose marks are amounts of which less is better, with their units."""
 
 Values = Callable[[Sample], tuple[float, ...]]
 
@@ -40,22 +40,19 @@ class Measure(Struct, frozen=True):
 
 
 def scores(evals: Evals) -> list[Measure]:
-    """The scorers of a suite, the first one first, each with its margin or the suite's."""
-    return [_score(one, evals.margin if one.margin is None else one.margin) for one in evals.scorers]
+    """The scorers of a suite, the first one first.
+
+    Each has its own margin, else the suite's, which does not fit amounts: these decide nothing without their own.
+    """
+    return [_score(one, evals.margin) for one in evals.scorers]
 
 
 def _score(scorer: Scorer, margin: float) -> Measure:
-    unit = LESS_IS_BETTER.get(scorer.kind)
-    return Measure(
-        scorer.name,
-        "score",
-        unit or "share",
-        _marks(scorer.name),
-        more_is_better=unit is None,
-        is_ratio=unit is not None,
-        is_share=unit is None,
-        margin=margin,
-    )
+    if scorer.kind in AMOUNTS:
+        unit = AMOUNTS[scorer.kind]
+        return Measure(scorer.name, "score", unit, _marks(scorer.name), more_is_better=False, margin=scorer.margin)
+    own = margin if scorer.margin is None else scorer.margin
+    return Measure(scorer.name, "score", "share", _marks(scorer.name), is_share=True, margin=own)
 
 
 def _marks(name: str) -> Values:

@@ -87,7 +87,7 @@ def _difference(
     if measure.margin is None:
         return Weighed(measure, metric)
     sides = (base, candidate) if measure.more_is_better else (candidate, base)
-    one_sided = paired.paired_difference(*sides, confidence=1 - 2 * evals.alpha)
+    one_sided = paired.paired_difference(*sides, confidence=_one_sided(evals))
     tested = paired.paired_difference(*sides, confidence=CONFIDENCE)
     return _judged(measure, metric, tested, measure.margin, evals, (-one_sided.high, -one_sided.low))
 
@@ -109,7 +109,7 @@ def _ratio(
     if measure.margin is None:
         return Weighed(measure, metric)
     bound = [Observation(one.case, one.group, _scaled(one.values, 1 + measure.margin)) for one in base]
-    one_sided = paired.ratio_of_means(base, candidate, 1 - 2 * evals.alpha)
+    one_sided = paired.ratio_of_means(base, candidate, _one_sided(evals))
     tested = paired.paired_difference(candidate, bound, CONFIDENCE)
     return _judged(measure, metric, tested, 0.0, evals, (one_sided.low - 1, one_sided.high - 1))
 
@@ -121,6 +121,11 @@ def _judged(
     is_open = verdict.decision == decision.Decision.INCONCLUSIVE
     more = power.more_needed(tested, margin, evals.alpha, evals.power) if is_open else None
     return Weighed(measure, replace(metric, needed=more.cases if more else None), verdict, tested, more, worse)
+
+
+def _one_sided(evals: Evals) -> float:
+    """The confidence of an interval beyond each end of which the truth lies with a probability of alpha."""
+    return max(1 - 2 * evals.alpha, 1e-6)
 
 
 def _scaled(values: Sequence[float], factor: float) -> tuple[float, ...]:
