@@ -61,7 +61,7 @@ def clock() -> JumpingClock:
 
 
 async def test_alerts_that_live_are_counted(tmp_path: Path, clock: JumpingClock) -> None:
-    """By state and severity, without those that are over; none are told while their store is down, but how far behind."""
+    """By state and severity, without those that are over; while it is down, but how far behind."""
     book = Book()
     standings = Standings(lambda: TASKS, book, clock)
     async with opened(tmp_path, clock, MemoryTelemetry()) as desk:

@@ -19,6 +19,7 @@ MOST_RUNS: Final = 200_000
 MOST_FOR_JUDGE: Final = 1_000
 MOST_SCORES: Final = 10_000
 """What is kept of each at most; of more the oldest are let go."""
+LATEST_NS: Final = 2**63 - 1
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Score).decode
@@ -141,11 +142,17 @@ class Judgements:
             self._connection.execute(self._sql["wait_for_call"], kept)
             self._connection.execute(self._sql["bound_scores"], {"most": MOST_SCORES})
 
-    def waiting(self, limit: int) -> tuple[Unjoined, ...]:
-        """Judgements that wait for their calls, the latest first."""
+    def waiting(self, limit: int, now_ns: int = LATEST_NS) -> tuple[Unjoined, ...]:
+        """Judgements that wait for their calls and are to be looked at by now, the longest due first."""
+        asked = {"limit": limit, "now_ns": now_ns}
         with mapped(self._path):
-            rows = self._connection.execute(self._sql["waiting_scores"], {"limit": limit}).fetchall()
+            rows = self._connection.execute(self._sql["waiting_scores"], asked).fetchall()
         return tuple(Unjoined(row[1], _decode(row[2])) for row in rows)
+
+    def look_again(self, score: str, due_ns: int) -> None:
+        """The call of a judgement was not there: it is to be looked at again from then on."""
+        with mapped(self._path):
+            self._connection.execute(self._sql["look_again"], {"id": score, "due_ns": due_ns})
 
     def joined(self, score: str) -> None:
         """A judgement waits no longer."""

@@ -71,12 +71,16 @@ DELETE FROM judge_waiting WHERE call IN (SELECT call FROM judge_waiting ORDER BY
 
 -- name: wait_for_call
 -- A judgement that waits for its call.
-INSERT INTO scores_waiting (id, added_ns, score) VALUES (:id, :added_ns, :score)
-ON CONFLICT (id) DO UPDATE SET score = :score;
+INSERT INTO scores_waiting (id, added_ns, score, due_ns) VALUES (:id, :added_ns, :score, :added_ns)
+ON CONFLICT (id) DO UPDATE SET score = :score, due_ns = :added_ns;
 
 -- name: waiting_scores
--- Judgements that wait for their calls, the latest first.
-SELECT id, added_ns, score FROM scores_waiting ORDER BY added_ns DESC LIMIT :limit;
+-- Judgements that wait for their calls and are due by then, the longest due first.
+SELECT id, added_ns, score FROM scores_waiting WHERE due_ns <= :now_ns ORDER BY due_ns, id LIMIT :limit;
+
+-- name: look_again
+-- A judgement's call was not there; it is looked for again from then on.
+UPDATE scores_waiting SET due_ns = :due_ns WHERE id = :id;
 
 -- name: drop_score
 -- A judgement waits no longer.

@@ -80,13 +80,16 @@ class Completions:
                     self._put_before_judge(completion, completion_of(call, None, "judge", call.at_ns))
 
     def judge_quiet(self) -> None:
-        """Judges the runs that have been quiet long enough; raises `StoreError` when that cannot be recorded."""
+        """Judges the runs that have been quiet long enough; raises `StoreError` when that cannot be recorded.
+
+        They count as judged now: what was counted of the minute in which their time was over has been looked at since.
+        """
         now_ns = self._clock.wall_ns()
         for task, watched in self._watch().tasks.items():
             if watched.completion is not None:
                 quiet_ns = round(watched.completion.quiet_s * 1e9)
                 runs = self._judgements.quiet(task, now_ns - quiet_ns, AT_ONCE)
-                over = [replace(run.latest, at_ns=run.last_ns + quiet_ns) for run in runs]
+                over = [replace(run.latest, at_ns=now_ns) for run in runs]
                 self._changes.record(*(one for one in over if one.value is not None))
                 for one in over:
                     self._put_before_judge(watched.completion, told_by("judge", one, None))

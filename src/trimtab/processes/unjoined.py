@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from typing import Final
-from zlib import crc32
+
+from msgspec.structs import replace
 
 from trimtab.clock import Clock
 from trimtab.journal.judgements import Judgements
-from trimtab.journal.judgements import Unjoined as WaitingScore
 from trimtab.processes.changes import Changes
 from trimtab.processes.feedback import Judging, find_call
 from trimtab.processes.logs import event
@@ -16,10 +16,9 @@ from trimtab.store.telemetry import Batch, Telemetry
 
 AT_ONCE: Final = 50
 """Judgements that are looked up in one pass."""
-LOOKED_AT: Final = 1000
 OFTEN_NS: Final = 60_000_000_000
-"""So long a judgement is tried with each pass, then with one pass in `SELDOM`."""
-SELDOM: Final = 240
+"""So long a judgement is tried with each pass, then every 20 minutes."""
+SELDOM_NS: Final = 1200_000_000_000
 DAY_NS: Final = 86_400_000_000_000
 """How long a judgement waits for its call."""
 MINUTE_NS: Final = 60_000_000_000
@@ -38,7 +37,6 @@ class Unjoined:
         self._telemetry = telemetry
         self._changes = changes
         self._clock = clock
-        self._passes = 0
 
     def __repr__(self) -> str:
         return f"Unjoined({self._judgements!r})"
@@ -50,22 +48,21 @@ class Unjoined:
                 self._judgements.wait(score, self._clock.wall_ns())
 
     def join(self) -> None:
-        """Makes those whole whose calls are stored by now; raises `StoreError` when that cannot be recorded."""
+        """Makes those whole whose calls are stored by now; raises `StoreError` when that cannot be recorded.
+
+        They count as given now: what was counted of the minute in which they came has been looked at since.
+        """
         now_ns = self._clock.wall_ns()
-        self._passes += 1
-        due = [one for one in self._judgements.waiting(LOOKED_AT) if self._is_due(one, now_ns)]
-        for waiting in due[:AT_ONCE]:
-            score = waiting.score
-            since_ns = max(0, waiting.added_ns - DAY_NS)
+        for added_ns, score in self._judgements.waiting(AT_ONCE, now_ns):
+            since_ns = max(0, added_ns - DAY_NS)
             call = find_call(self._telemetry, score, now_ns + MINUTE_NS, since_ns)
             if call is not None:
-                self._changes.record(*self._judging.scores(score, call))
-            elif now_ns - waiting.added_ns > DAY_NS:
+                self._changes.record(*self._judging.scores(replace(score, at_ns=now_ns), call))
+            elif now_ns - added_ns > DAY_NS:
                 subject = score.call or score.run or score.conversation
                 event(log, logging.WARNING, "judgement_without_call", subject=subject, by=score.by)
             else:
+                later_ns = now_ns if now_ns - added_ns <= OFTEN_NS else now_ns + SELDOM_NS
+                self._judgements.look_again(score.id, min(later_ns, added_ns + DAY_NS + 1))
                 continue
             self._judgements.joined(score.id)
-
-    def _is_due(self, waiting: WaitingScore, now_ns: int) -> bool:
-        return now_ns - waiting.added_ns <= OFTEN_NS or (self._passes + crc32(waiting.score.id.encode())) % SELDOM == 0
