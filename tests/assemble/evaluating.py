@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from trimtab.testing import Answer, Received, Script, ScriptedUpstream, error_answer, json_answer
+
+PATIENCE_S = 30.0
+TICKETS = {f"ticket {number}" for number in range(40)}
 
 PROJECT = """\
 environment = "test"
@@ -41,3 +52,53 @@ def write_project(root: Path, url: str, *, temperature: float = 0.0, words: str 
     (folder / "task.toml").write_text(TASK.format(temperature=temperature))
     (folder / "prompt.md").write_text(f"system:\n{words}\nuser:\n{{{{ ticket }}}}\n")
     (folder / "output.schema.json").write_text(json.dumps(SCHEMA))
+
+
+Play = Callable[[dict[str, Any]], Script]
+
+
+@dataclass
+class Model:
+    """A model server in a thread of its own: `play` makes the answer to a request's body, `asked` are the bodies."""
+
+    play: Play
+    url: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def answer(self, request: Received) -> Script:
+        """The script for one request; whoever looks whether the server is there gets an empty answer."""
+        if request.method != "POST":
+            return json_answer({})
+        body = json.loads(request.body)
+        if "messages" in body and body["messages"][-1]["content"] in TICKETS:
+            self.asked.append(body)
+            return self.play(body)
+        return error_answer(404, "not a case")
+
+
+@contextlib.contextmanager
+def model(play: Play) -> Iterator[Model]:
+    """A model server that listens until the block ends."""
+    found, listening, over = Model(play), threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with ScriptedUpstream() as upstream:
+            upstream.always(found.answer)
+            found.url = upstream.url
+            listening.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert listening.wait(PATIENCE_S)
+        yield found
+    finally:
+        over.set()
+        thread.join(PATIENCE_S)
+
+
+def says(text: str) -> Script:
+    """An answer of 9 tokens to a request of 20."""
+    usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
+    return json_answer(Answer(pieces=(text,), usage=usage).body())

@@ -32,6 +32,9 @@ MOST_BYTES: Final = 32 << 20
 MAX_DETAIL: Final = 500
 GOOD: Final = 200
 LATER: Final = frozenset({429, 503})
+ATTEMPTS: Final = "x-trimtab-attempts"
+NONE: Final = "0"
+"""A call that failed without an attempt may not have been let in, and is recorded then by nobody."""
 ENDING: Final = "draining"
 DEFAULT_WAIT_S: Final = 1.0
 JUDGED_WRONG: Final = frozenset({"output_invalid", "tool_call_invalid"})
@@ -100,9 +103,10 @@ class ArmAsker:
             if code_in(content) == ENDING:
                 raise self._gone(arm, "it is ending")
             raise Wait(_seconds(found["retry-after"] or ""))
-        end = self._ends[arm].of(call) if call and status != http.client.UNAUTHORIZED else None
-        if end is None:
+        is_refused = status != GOOD and found.get(ATTEMPTS, NONE) == NONE
+        if is_refused or not call:
             return Answer(call, code_in(content) or "internal", status=status, detail=message_in(content)[:MAX_DETAIL])
+        end = self._ends[arm].of(call)
         if status != GOOD:
             content = (self._bodies[arm].read(end.response_body) or b"") if end.outcome in JUDGED_WRONG else b""
         return answer_of(end, content)
