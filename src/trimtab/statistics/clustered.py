@@ -2,8 +2,8 @@
 
 Pass or fail has the interval of E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small
 expected number of positive counts estimated from survey data", Survey Methodology 24 (1998) 193-201: Clopper's and
-Pearson's (`exact`), for as many trials as the variance over clusters is worth. Scores have Student's t with the standard error of
-`robust`, corrected for skewness and kurtosis (`studentized`).
+Pearson's (`exact`), for as many trials as the variance over clusters is worth. Scores have Student's t with the standard
+error of `robust`, corrected for skewness and kurtosis (`studentized`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
 from trimtab.statistics.differences import beta_quantile, student_quantile
 from trimtab.statistics.exact import clopper_pearson
 from trimtab.statistics.intervals import Interval
-from trimtab.statistics.robust import Robust, clusters, robust_mean
+from trimtab.statistics.robust import Clusters, Robust, clusters, robust_mean
+
+UNSEEN: Final = 3.0
+"""Clusters of one trial each that are added to those that tell how alike the samples of a cluster are."""
 
 
 class Observation(NamedTuple):
@@ -80,7 +83,7 @@ def mean(observations: Sequence[Observation], confidence: float = 0.95) -> Estim
     if binary and samples == len(found.sums):
         interval, method = clopper_pearson(round(sum(values)), samples, confidence), "clopper-pearson"
     elif binary:
-        interval, method = _korn_graubard(robust, samples, confidence), "korn-graubard"
+        interval, method = _korn_graubard(robust, found, samples, confidence), "korn-graubard"
     else:
         low, high = robust.reference.ends(confidence)
         interval = _scaled(robust, low, high)
@@ -104,20 +107,27 @@ def _scaled(robust: Robust, low: float, high: float) -> Interval:
     return Interval(robust.value - high * error, robust.value - low * error)
 
 
-def _korn_graubard(robust: Robust, samples: int, confidence: float) -> Interval:
-    """Trials are as many as give this standard error, fewer by what few clusters cost in degrees of freedom; where all
-    pass or all fail, each cluster is one trial, for nothing tells how alike its cases are.
+def _korn_graubard(robust: Robust, found: Clusters, samples: int, confidence: float) -> Interval:
+    """Trials are as many as give the standard error, fewer by what few clusters cost in degrees of freedom.
+
+    Where few clusters have both outcomes or the rarer one, little tells how alike the samples of a cluster are: the
+    variance is that of as many clusters as have it and of `UNSEEN` more, of which each is one trial.
     """
     share, count = robust.value, robust.reference.clusters
     if count < 2:
         return Interval(0.0, 1.0)
     spread = share * (1 - share)
-    if spread <= 0 or robust.standard_error == 0:
-        trials = float(count)
-    else:
+    n = math.fsum(found.sizes)
+    alone = math.fsum(size * size for size in found.sizes) / n**2
+    trials = 1 / alone
+    if spread > 0:
+        rarer = sum(
+            0 < one < size or (one > 0) is (share < 0.5) for one, size in zip(found.sums, found.sizes, strict=True)
+        )
+        variance = (rarer * robust.standard_error**2 + UNSEEN * spread * alone) / (rarer + UNSEEN)
         level = (1 + confidence) / 2
         ratio = student_quantile(level, samples - 1.0) / student_quantile(level, robust.reference.freedom)
-        trials = min(float(samples), spread / robust.standard_error**2 * ratio**2)
+        trials = min(float(samples), spread / variance * ratio**2)
     tail = (1 - confidence) / 2
     passed = share * trials
     low = beta_quantile(tail, passed, trials - passed + 1) if passed > 0 else 0.0
