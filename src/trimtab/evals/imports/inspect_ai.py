@@ -200,7 +200,7 @@ def _leave(head: Mapping[str, Any], left: Left) -> None:
         left.add(f"the model {told['model']}: the task's model is what is evaluated")
     plan = head.get("plan")
     steps = plan.get("steps") if isinstance(plan, dict) else None
-    names = [str(one.get("solver")) for one in steps or [] if isinstance(one, dict)]
+    names = [str(one.get("solver")) for one in _dicts(steps)]
     if names and names != ["generate"]:
         left.add(f"solvers ({', '.join(names[:10])}): the task itself is what is evaluated")
 
@@ -210,7 +210,7 @@ def _scorers(
 ) -> Iterator[Scorer]:
     told = head.get("eval")
     listed = told.get("scorers") if isinstance(told, dict) else None
-    names = [str(one["name"]) for one in listed or [] if isinstance(one, dict) and one.get("name")]
+    names = [str(one["name"]) for one in _dicts(listed) if one.get("name")]
     names += [name for marks in given.values() for name in marks]
     for name in dict.fromkeys(one.rpartition("/")[2] for one in names):
         if name in SCORERS:
@@ -223,3 +223,7 @@ def _scorers(
             left.add(f"{name}: name the model that judges with --judge MODEL")
         else:
             left.add(f"the scorer {name}: write it as a Python scorer (docs/scorers.md)")
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

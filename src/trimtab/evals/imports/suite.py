@@ -20,6 +20,7 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_NODES: Final = 2_000_000
 """Values in it, those behind a YAML alias counted each time: a small file can stand for a very large one."""
 MOST_DEPTH: Final = 64
+MOST_WHOLE: Final = 2**63 - 1
 MOST_LEFT: Final = 200
 """Things not taken over that are told one by one."""
 
@@ -62,7 +63,7 @@ def _scorer(one: Scorer) -> Iterable[str]:
         elif isinstance(value, tuple):
             yield f"{name} = [{', '.join(map(_text, value))}]"
         else:
-            yield f"{name} = {_text(value) if isinstance(value, str) else value!r}"
+            yield f"{name} = {_text(value) if isinstance(value, str) else repr(value)}"
 
 
 def _text(value: str) -> str:
@@ -94,7 +95,7 @@ class Left:
 def checked(value: Any, file: str) -> Any:
     """A foreign value in the types of JSON: dates as text, keys as text, sets as lists.
 
-    Raises `ImportRefused` for more than 64 levels, more than two million values, and numbers that JSON does not have.
+    Raises `ImportRefused` for more than 64 levels, more than two million values, and what a data set cannot hold.
     """
     left = [MOST_NODES]
 
@@ -104,17 +105,29 @@ def checked(value: Any, file: str) -> Any:
             detail = f"it has more than {MOST_DEPTH} levels or {MOST_NODES:,} values"
             raise ImportRefused(file=file, detail=detail, instead="divide it, or write out what it repeats")
         if isinstance(one, dict):
-            return {str(key): walk(inner, depth + 1) for key, inner in one.items()}
+            return {walk(str(key), depth): walk(inner, depth + 1) for key, inner in one.items()}
         if isinstance(one, list | tuple | set | frozenset):
             return [walk(inner, depth + 1) for inner in one]
-        if isinstance(one, float) and not math.isfinite(one):
-            detail = "it holds NaN or an infinite number, which JSON does not have"
-            raise ImportRefused(file=file, detail=detail, instead="write it as text")
-        if isinstance(one, date | time):
-            return one.isoformat()
-        return one if isinstance(one, str | int | float | bool) or one is None else str(one)
+        if isinstance(one, bool) or one is None:
+            return one
+        return _scalar(one, file)
 
     return walk(value, 0)
+
+
+def _scalar(one: Any, file: str) -> Any:
+    if isinstance(one, int | float):
+        if abs(one) > MOST_WHOLE if isinstance(one, int) else not math.isfinite(one):
+            detail = "it holds NaN, an infinite number or a whole one beyond 64 bits"
+            raise ImportRefused(file=file, detail=detail, instead="write it as text")
+        return one
+    text = one.isoformat() if isinstance(one, date | time) else str(one)
+    try:
+        text.encode()
+    except UnicodeEncodeError as wrong:
+        detail = "it holds half a surrogate pair, which is no character"
+        raise ImportRefused(file=file, detail=detail, instead="correct that text") from wrong
+    return text
 
 
 def read(path: Path) -> bytes:
