@@ -32,6 +32,7 @@ from trimtab.ids import IdSource
 from trimtab.journal.dead_letters import DeadLetters
 from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.watch import Watch
+from trimtab.processes.alert_api import alert_endpoints
 from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.contents import ContentReader
 from trimtab.processes.control import ControlParts, ControlSettings, serve_control
@@ -118,6 +119,7 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
             alerts=shown_alerts(at_work),
             alert_pages=AlertPages(at_work, outbox),
             desk_works=(ready,),
+            desk_rows=(lambda desk: alert_endpoints(at_work, clock),),
             engines=lambda: () if is_hostile else (engines.view(clock.wall_ns()),),
             history=ProjectHistory(project(directory / "past"), directory / "run", clock),
         )

@@ -119,6 +119,7 @@ async def test_chips_take_filters_out(stored: Scene) -> None:
         "task route": {"task": ["extract"], "failing": ["true"], **rest},
         "failing": {"task": ["extract", "route"], **rest},
     }
+    assert '<a href="/calls?order=slowest&amp;range=24h">take all out</a>' in html
 
 
 async def test_a_short_look_back_is_told(stored: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

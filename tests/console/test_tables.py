@@ -88,12 +88,28 @@ def test_an_empty_table_as_csv() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "=cmd|' /C calc'!A0"]
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1", "\uff1d1", "\uff0b1", "=cmd|' /C calc'!A0"]
 )
 def test_no_formula_gets_into_a_spreadsheet(text: str) -> None:
     """A text that a spreadsheet would run begins with an apostrophe; numbers stay numbers."""
     rows = list(csv.reader(io.StringIO(table(Row(text, -5)).csv().decode(), newline="")))
     assert rows[1][:2] == ["'" + text, "-5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("\x1b[31mred\x07", "\u241b[31mred\u2407"),
+        ("\u202egnp.exe", "[U+202E]gnp.exe"),
+        ("\r=1", "\u240d=1"),
+        ("half \ud800", "half \ufffd"),
+        ("two\nlines\t", "two\nlines\t"),
+    ],
+)
+def test_nothing_in_a_file_is_obeyed_by_a_terminal(text: str, cell: str) -> None:
+    """Escapes, controls and what turns the direction of text are visible signs in CSV; tabs and line ends stay."""
+    rows = list(csv.reader(io.StringIO(table(Row(text)).csv().decode(), newline="")))
+    assert rows[1][0] == cell
 
 
 @given(some.lists(some.tuples(some.text(some.characters(), max_size=20), some.none() | some.integers())))

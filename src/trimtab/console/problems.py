@@ -32,8 +32,24 @@ Shown = Callable[[Request, Problem], Response]
 
 
 def json_answer(content: Any, status: int = 200) -> Response:
-    """JSON, whatever msgspec can encode."""
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
+    """JSON, whatever msgspec can encode; half a surrogate pair, which UTF-8 cannot hold, is U+FFFD in it."""
+    try:
+        encoded = msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(_whole(msgspec.to_builtins(content, str_keys=True)))
+    return Response(encoded, status, media_type="application/json")
+
+
+def _whole(value: Any) -> Any:
+    """The same with every text made of whole characters."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            return {_whole(key): _whole(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_whole(one) for one in value]
+    return value
 
 
 def problem_of(failure: Exception) -> tuple[Problem, dict[str, str]]:

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from markupsafe import Markup
 
 from trimtab.console import format as written
-from trimtab.console.text import shown
+from trimtab.console.text import clean, shown
 from trimtab.errors import InvalidRequest
 
 R = TypeVar("R")
@@ -120,7 +120,9 @@ class Table(Generic[R]):
         return [{column.key: column.value(row) for column in self.columns} for row in self.rows]
 
     def csv(self) -> bytes:
-        """The rows as CSV (RFC 4180) in UTF-8; texts that a spreadsheet would run get an apostrophe in front."""
+        """The rows as CSV (RFC 4180) in UTF-8; texts that a spreadsheet would run get an apostrophe in front, and
+        what a terminal would obey, or nobody could see, is made visible.
+        """
         out = io.StringIO()
         writer = csv.writer(out)
         flat = [_flat(record) for record in self.records()]
@@ -148,9 +150,10 @@ def _flat(record: Mapping[str, Value]) -> dict[str, Scalar]:
 
 
 def _cell(value: Scalar) -> Scalar:
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    return "'" + text if text.startswith(FORMULA) else text
 
 
 def _plain(value: Value) -> str:

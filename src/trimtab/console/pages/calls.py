@@ -110,7 +110,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Calls]:
     extra = {
         "chosen": chosen,
         "chips": chips_of(asked, chosen),
-        "none": place_of(asked, {name: values for name, values in chosen.items() if name == "order"}),
+        "all_out": place_of(asked, {name: values for name, values in chosen.items() if name == "order"}),
         "choices": choices_of(asked, parts, chosen),
         "orders": ORDER_WORDS,
         "is_open": bool(set(chosen) - FIRST),
