@@ -2,8 +2,8 @@
 
 Pass or fail has the interval of E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small
 expected number of positive counts estimated from survey data", Survey Methodology 24 (1998) 193-201: Clopper's and
-Pearson's (`exact`), for as many trials as the variance over clusters is worth. Scores have Student's t with the standard
-error of `robust`, corrected for skewness and kurtosis (`studentized`).
+Pearson's (`exact`), for as many trials as the variance over clusters is worth; so have scores most of which are 0 or 1.
+Others have Student's t with the standard error of `robust`, corrected for skewness and kurtosis (`studentized`).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Observation(NamedTuple):
 class Estimate(Struct, frozen=True):
     """A mean over cases, each with the same weight, and its interval; in the unit of the scores.
 
-    `samples` counts all scores. `method` names how the interval was made: "clopper-pearson", "korn-graubard" or
-    "student" here.
+    `samples` counts all scores. `method` names how the interval was made: "clopper-pearson", "korn-graubard",
+    "student"; of a judge "ppi" and "rogan-gladen".
     """
 
     value: float
@@ -75,24 +75,38 @@ def mean(observations: Sequence[Observation], confidence: float = 0.95) -> Estim
         raise ValueError(f"{confidence} is no confidence: give a share between 0 and 1, like 0.95")
     values = case_means(observations)
     groups = [one.group for one in observations]
-    found = clusters(values, groups)
-    bounded = all(is_bounded(one.values) for one in observations)
-    robust = robust_mean(found, bounded)
     samples = sum(len(one.values) for one in observations)
     binary = all(value in {0, 1} for one in observations for value in one.values)
-    if binary and samples == len(found.sums):
-        interval, method = clopper_pearson(round(sum(values)), samples, confidence), "clopper-pearson"
-    elif binary:
-        interval, method = _korn_graubard(robust, found, samples, confidence), "korn-graubard"
-    else:
-        low, high = robust.reference.ends(confidence)
-        interval = _scaled(robust, low, high)
-        method = "student"
-    if bounded:
+    if binary and samples == len(set(groups)):
+        share = fmean(values)
+        interval = clopper_pearson(round(sum(values)), samples, confidence)
+        error = math.sqrt(share * (1 - share) / max(1, samples - 1))
+        return Estimate(share, *interval, error, samples, samples, samples, "clopper-pearson")
+    if binary or (all(is_bounded(one.values) for one in observations) and _is_share(values)):
+        return mean_share(values, groups, samples, confidence)
+    robust = robust_mean(clusters(values, groups), all(is_bounded(one.values) for one in observations))
+    low, high = robust.reference.ends(confidence)
+    interval = _scaled(robust, low, high)
+    if robust.reference.bounded:
         interval = Interval(max(0.0, interval.low), min(1.0, interval.high))
     return Estimate(
-        robust.value, *interval, robust.standard_error, len(values), len(found.sums), samples, method
+        robust.value, *interval, robust.standard_error, len(values), robust.reference.clusters, samples, "student"
     )  # fmt: skip
+
+
+def mean_share(values: Sequence[float], groups: Sequence[str], samples: int, confidence: float = 0.95) -> Estimate:
+    """The mean of one share from 0 to 1 for each case, of so many trials in all, by Korn and Graubard."""
+    found = clusters(values, groups)
+    robust = robust_mean(found, bounded=True)
+    interval = _korn_graubard(robust, found, samples, confidence)
+    return Estimate(
+        robust.value, *interval, robust.standard_error, len(values), len(found.sums), samples, "korn-graubard"
+    )
+
+
+def _is_share(values: Sequence[float]) -> bool:
+    """Whether most are 0 or 1, or all the same: nothing tells then how far the others may lie."""
+    return sum(value in {0, 1} for value in values) >= len(values) / 2 or min(values) == max(values)
 
 
 def is_bounded(values: Sequence[float]) -> bool:
