@@ -43,7 +43,7 @@ def _figures(report: Report) -> Iterator[RenderableType]:
         yield Text(f"{count(len(sliced), 'slice')}, each judged by itself", "bold")
         yield _table(lines.rows(sliced))
     if report.price:
-        yield Text(report.price)
+        yield Text(plain(report.price, MOST_REASON))
 
 
 def _table(rows: Iterable[lines.Row]) -> Table:

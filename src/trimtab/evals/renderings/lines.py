@@ -116,10 +116,7 @@ def facts(report: Report) -> Iterator[str]:
     )
     first = next(iter(report.metrics), None)
     if first is not None and first.smallest_effect is not None:
-        seen = (
-            f"{digits(first.smallest_effect * 100)} points" if first.unit == "share" else digits(first.smallest_effect)
-        )
-        yield f"A difference of {seen} in {name_of(first)} is seen by a suite like this in most runs."
+        yield f"The smallest difference that so many cases show in {name_of(first)}: {_points(first)}."
     if report.spread is not None:
         yield _spread(report.spread)
     yield from (plain(one, MOST_NOTE) for one in report.notes)

@@ -8,7 +8,7 @@ from typing import Final
 
 from trimtab.evals.renderings import lines
 from trimtab.evals.report import Report
-from trimtab.evals.words import NONE, count
+from trimtab.evals.words import NONE, count, plain
 
 MOST_CHARACTERS: Final = 60_000
 """GitHub takes 65,536 in a comment."""
@@ -34,8 +34,8 @@ def markdown(report: Report) -> str:
 
 
 def escaped(words: str) -> str:
-    """Words of others as text that Markdown does not obey."""
-    return _SPECIAL.sub(r"\\\1", " ".join(words.split()))
+    """Words of others as text that Markdown does not obey, on one line and without control codes."""
+    return _SPECIAL.sub(r"\\\1", plain(" ".join(words.split()), MOST_CHARACTERS))
 
 
 def _head(report: Report) -> str:
