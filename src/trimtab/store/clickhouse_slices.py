@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from clickhouse_connect.driver.query import QueryResult
@@ -12,7 +12,7 @@ from trimtab.record.events import CostLabel, Outcome, Score
 from trimtab.store import rows, slice_pieces, statements
 from trimtab.store.engine_samples import MAX_SAMPLES, EngineQuery, EngineSample
 from trimtab.store.readings import MAX_CATEGORIES, MAX_READINGS, ReadingCounts, ReadingQuery
-from trimtab.store.scores import MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
+from trimtab.store.scores import COMPLETERS, MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
 from trimtab.store.slice_pieces import Piece
 from trimtab.store.slices import MAX_SLICES, Slice, SliceQuery, Spread, bounded, few
 from trimtab.store.telemetry import MINUTE_NS, CostSum
@@ -20,6 +20,12 @@ from trimtab.store.telemetry import MINUTE_NS, CostSum
 MINUTE_S: Final = 60
 MOST_ROWS: Final = 1_000_000
 """How many rows a report may be made of."""
+FINE_BLOCK: Final = 60
+"""Minutes of a block of fine rows, in which those of a task lie together."""
+COARSE_BLOCK: Final = 1440
+"""The same of coarse rows."""
+ROLL_UP: Final = ("part_of_roll_up", "piece_of_roll_up")
+SEPARATOR: Final = ",\n    "
 LOWEST: Final = -(1 << 31)
 """The bucket in which the roll-up counts calls that measured 0 or less."""
 TOKEN_CLASSES: Final = {
@@ -35,6 +41,24 @@ PLAIN: Final = (
     *("refused", "repairs", "cut", "tool_results", "tool_errors", "attempts", "retried", "fallbacks"),
 )
 """Columns of a slice that are its fields as they are."""
+MERGED_BY: Final = {
+    "first_ns": "min",
+    "last_ns": "max",
+    **dict.fromkeys(("outcomes", "finish_reasons", "tool_calls"), "sumMap"),
+}
+"""How columns of rows are put together; those that are not named are added up."""
+COLUMNS: Final = (
+    *PLAIN[3:],
+    *("flagged", "stopped", *TOKEN_CLASSES.values()),
+    *(f"{label}_{what}" for what in ("calls", "pusd") for label in LABELS),
+    *("outcomes", "finish_reasons", "tool_calls"),
+)
+"""The columns that slices are made of, beside their histograms."""
+REPORTED: Final = (
+    *("contracts", "resumed", "seams", "prefill_tokens", "prefill_s", "decode_tokens", "decode_s"),
+    *("first_ns", "last_ns"),
+)
+"""Columns that only reports look at."""
 
 
 class SignalReader:
@@ -42,8 +66,9 @@ class SignalReader:
 
     def __init__(self) -> None:
         shared = statements.load("slices_schema.sql")
-        found = statements.load("slices.sql")
-        self._texts = {name: statements.with_slices(text, shared) for name, text in found.items()}
+        self._texts = statements.load("slices.sql")
+        self._functions = shared["slice_functions"]
+        self._sums = dict(_named(shared["slice_columns"]))
 
     def _ask(self, text: str, **parameters: Any) -> QueryResult:
         """Sends a statement's text with its parameters."""
@@ -53,24 +78,45 @@ class SignalReader:
         """What calls came to, by task, step and value of the query's dimension, in that order."""
         return tuple(_slice(row, query.spreads) for row in self._slice_rows(query, MAX_SLICES))
 
-    def _slice_rows(self, query: SliceQuery, most: int = MOST_ROWS) -> Iterator[Mapping[str, Any]]:
-        """The rows of slices; raises `ValueError` for more than `most`."""
+    def _slice_rows(
+        self, query: SliceQuery, most: int = MOST_ROWS, more: tuple[str, ...] = ()
+    ) -> Iterator[Mapping[str, Any]]:
+        """The rows of slices, with more columns; raises `ValueError` for more than `most`."""
         pieces = slice_pieces.pieces(query)
         parameters = _window(query) | {"across": query.across}
+        texts: dict[str, list[str]] = {"part_of_roll_up": [], "part_of_calls": []}
         for place, piece in enumerate(pieces):
             parameters |= _bounds(piece, place)
-        parts = [self._part(piece, place) for place, piece in enumerate(pieces)]
-        return self._merged(parts, query.spreads, parameters, most) if parts else iter(())
+            part, text = ("part_of_calls", "piece_of_calls") if piece.of == "calls" else ROLL_UP
+            texts[part].append(_numbered(self._texts[text], place))
+        parts = [self._texts[part].replace("{pieces}", " OR ".join(bounds)) for part, bounds in texts.items() if bounds]
+        return self._merged(parts, query.spreads, parameters, most, more) if parts else iter(())
 
     def _merged(
-        self, parts: list[str], spreads: tuple[Spread, ...], parameters: dict[str, Any], most: int = MOST_ROWS
+        self,
+        parts: Sequence[str],
+        spreads: tuple[Spread, ...],
+        parameters: dict[str, Any],
+        most: int = MOST_ROWS,
+        more: tuple[str, ...] = (),
     ) -> Iterator[Mapping[str, Any]]:
         """Rows of several statements with the columns of slices, added up by task, step and value."""
-        merged = "".join(f",\n    sumMap(p.spread_{name}) AS spread_{name}" for name in spreads)
-        text = self._texts["slices"].replace("{merged_spreads}", merged)
-        found = self._ask(text.replace("{parts}", "\n    UNION ALL\n    ".join(parts)), **parameters, limit=most + 1)
+        histograms = [f"spread_{name}" for name in spreads]
+        names = (*COLUMNS, *more, *histograms)
+        merged_by = MERGED_BY | dict.fromkeys(histograms, "sumMap")
+        merged = SEPARATOR.join(f"{merged_by.get(name, 'sum')}(p.{name}) AS {name}" for name in names)
+        text = self._texts["slices"].replace("{merged}", merged)
+        union = "\n    UNION ALL\n    ".join(self._with_columns(part, names) for part in parts)
+        found = self._ask(text.replace("{parts}", union), **parameters, limit=most + 1)
         bounded(found.row_count, most)
         return iter(found.named_results())
+
+    def _with_columns(self, part: str, names: Sequence[str]) -> str:
+        """A part with the columns that are wanted, in their order: of the roll-up, or summed of calls."""
+        if "{functions}" not in part:
+            return part.replace("{columns}", SEPARATOR.join(names))
+        summed = SEPARATOR.join(self._sums[name] for name in names)
+        return part.replace("{functions}", self._functions).replace("{columns}", summed)
 
     def readings(self, query: ReadingQuery) -> tuple[ReadingCounts, ...]:
         """Counts of readings by task, field, step and value, in that order."""
@@ -84,7 +130,13 @@ class SignalReader:
 
     def scores(self, query: ScoreQuery) -> tuple[ScoreCounts, ...]:
         """Scores summed by task, name, source, step and value, in that order."""
-        found = self._ask(self._texts["scores"], **_window(query), names=list(query.names), limit=MAX_SCORES + 1)
+        found = self._ask(
+            self._texts["scores"],
+            **_window(query),
+            names=list(query.names),
+            completers=list(COMPLETERS),
+            limit=MAX_SCORES + 1,
+        )
         bounded(found.row_count, MAX_SCORES)
         return tuple(_scores(dict(row)) for row in found.named_results())
 
@@ -116,19 +168,30 @@ class SignalReader:
         bounded(found.row_count, MAX_SAMPLES)
         return tuple(EngineSample(**row) for row in found.named_results())
 
-    def _part(self, piece: Piece, place: int) -> str:
-        """The statement of one piece of a window; its bounds are told from those of others by its place."""
-        text = self._texts["part_of_calls" if piece.of == "calls" else "part_of_roll_up"]
-        for name in ("first_minute", "end_minute", "dimension"):
-            text = text.replace(f"{{{name}:", f"{{{name}_{place}:")
-        return text
+
+def _named(columns: str) -> Iterator[tuple[str, str]]:
+    """The columns of a list, which stand one a line, by their names."""
+    for line in columns.splitlines():
+        text = line.strip().rstrip(",")
+        yield text.rpartition(" AS ")[2], text
+
+
+def _numbered(text: str, place: int) -> str:
+    """The bounds of a piece, told from those of others by its place."""
+    for name in ("first_minute", "end_minute", "first_block", "last_block", "dimension"):
+        text = text.replace(f"{{{name}:", f"{{{name}_{place}:")
+    return text
 
 
 def _bounds(piece: Piece, place: int) -> dict[str, Any]:
-    return {
-        f"first_minute_{place}": piece.first_minute,
-        f"end_minute_{place}": piece.end_minute,
+    found: dict[str, Any] = {f"first_minute_{place}": piece.first_minute, f"end_minute_{place}": piece.end_minute}
+    if piece.of == "calls":
+        return found
+    minutes = FINE_BLOCK if piece.of == "minute" else COARSE_BLOCK
+    return found | {
         f"dimension_{place}": piece.of,
+        f"first_block_{place}": piece.first_minute // minutes,
+        f"last_block_{place}": (piece.end_minute - 1) // minutes,
     }
 
 

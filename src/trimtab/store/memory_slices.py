@@ -21,7 +21,7 @@ from trimtab.store.readings import (
     Tallied,
     tallied,
 )
-from trimtab.store.scores import MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
+from trimtab.store.scores import ACCURACY, COMPLETERS, COMPLETION, MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
 from trimtab.store.slices import MAX_SLICES, Dimension, Slice, SliceQuery, Spread, bounded, few
 from trimtab.store.telemetry import DAY_NS, MINUTE_NS, Batch, CostSum
 
@@ -179,13 +179,35 @@ def scores(given: Iterable[Score], query: ScoreQuery) -> tuple[ScoreCounts, ...]
     """Scores summed by task, name, source, step and value, in that order."""
     at_of, is_in = _step(query), _window(query)
     found: defaultdict[tuple[str, str, str, int, str], list[Score]] = defaultdict(list)
-    for one in latest(given):
+    for one in _once([one for one in latest(given) if is_in(one.at_ns, one.task)], at_of):
         value = "" if query.by == "task" else getattr(one, query.by)
         wanted = _only(query) in ("", value) and (not query.names or one.name in query.names)
-        if wanted and is_in(one.at_ns, one.task):
+        if wanted:
             found[one.task, one.name, one.source, at_of(one.at_ns), value].append(one)
     bounded(len(found), MAX_SCORES)
     return tuple(_score_counts(*place, of_place) for place, of_place in sorted(found.items(), key=_first))
+
+
+def _once(given: Iterable[Score], at_of: Callable[[int], int]) -> Iterable[Score]:
+    """Scores, but of those that tell the same of one piece of work in one step the one that counts."""
+    found: dict[tuple[object, ...], Score] = {}
+    for one in sorted(given, key=lambda one: (-_place(one), one.at_ns, one.id)):
+        piece = _piece(one)
+        found[(one.task, one.name, piece, at_of(one.at_ns)) if piece else (one.id,)] = one
+    return found.values()
+
+
+def _place(one: Score) -> int:
+    return COMPLETERS.index(one.source) if one.name == COMPLETION else 0
+
+
+def _piece(one: Score) -> str:
+    """What of a kind that is told once a score tells: its run or call; empty of others."""
+    if one.value is None or not math.isfinite(one.value):
+        return ""
+    if one.name == COMPLETION:
+        return one.run or one.call
+    return one.call if one.name == ACCURACY or one.name.startswith(f"{ACCURACY}/") else ""
 
 
 def score_rows(given: Iterable[Score], is_wanted: Callable[[Score], bool]) -> tuple[Score, ...]:

@@ -17,14 +17,19 @@ MAX_SCORE_ROWS: Final = 1000
 COMPLETION: Final = "completion"
 """The score that tells whether the work of a run, or of a call outside any run, was done: at least 0.5 where it was."""
 ACCURACY: Final = "accuracy"
-"""The score that tells whether an answer was right, by a label or a corrected answer: at least 0.5 where it was."""
+"""The score that tells whether an answer was right, by a label or a corrected answer: at least 0.5 where it was. Of a
+field of it, `accuracy` and the field's JSON pointer."""
+COMPLETERS: Final = ("feedback", "evaluation", "rule", "judge")
+"""Who tells of completion; where several tell of one run, the first of these counts."""
 
 
 @dataclass(frozen=True)
 class ScoreQuery:
     """Scores given in [since, until), whole minutes, in ns since 1970; `step_s` as in `SliceQuery`.
 
-    Of scores of one id the one given last counts, at its own time alone.
+    Of scores of one id the one given last counts, at its own time alone. In a step, or a window without steps, one run
+    (or call outside any) counts for one completion, by the first of `COMPLETERS` that gave one a value, and one call
+    for one accuracy of each name, by the last that has a value.
     """
 
     since_ns: int

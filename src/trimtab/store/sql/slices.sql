@@ -1,49 +1,11 @@
 -- name: slices
--- The slices of a window, merged of the parts that stand in the place of `parts`.
+-- The slices of a window, merged of the parts that stand in the place of `parts`. `merged` stands for the columns that
+-- are wanted, in each part `columns` for the same ones.
 SELECT
     task,
     at_minute * 60000000000 AS at_ns,
     value,
-    sum(p.calls) AS calls,
-    sum(p.contracts) AS contracts,
-    sum(p.valid_first) AS valid_first,
-    sum(p.repaired) AS repaired,
-    sum(p.rejected) AS rejected,
-    sum(p.passed_invalid) AS passed_invalid,
-    sum(p.truncated) AS truncated,
-    sum(p.refused) AS refused,
-    sum(p.repairs) AS repairs,
-    sum(p.cut) AS cut,
-    sum(p.flagged) AS flagged,
-    sum(p.stopped) AS stopped,
-    sum(p.resumed) AS resumed,
-    sum(p.seams) AS seams,
-    sum(p.tool_results) AS tool_results,
-    sum(p.tool_errors) AS tool_errors,
-    sum(p.attempts) AS attempts,
-    sum(p.retried) AS retried,
-    sum(p.fallbacks) AS fallbacks,
-    sum(p.input_tokens) AS input_tokens,
-    sum(p.cache_read_tokens) AS cache_read_tokens,
-    sum(p.cache_write_tokens) AS cache_write_tokens,
-    sum(p.output_tokens) AS output_tokens,
-    sum(p.reasoning_tokens) AS reasoning_tokens,
-    sum(p.exact_calls) AS exact_calls,
-    sum(p.estimated_calls) AS estimated_calls,
-    sum(p.unknown_calls) AS unknown_calls,
-    sum(p.exact_pusd) AS exact_pusd,
-    sum(p.estimated_pusd) AS estimated_pusd,
-    sum(p.unknown_pusd) AS unknown_pusd,
-    sum(p.prefill_tokens) AS prefill_tokens,
-    sum(p.prefill_s) AS prefill_s,
-    sum(p.decode_tokens) AS decode_tokens,
-    sum(p.decode_s) AS decode_s,
-    min(p.first_ns) AS first_ns,
-    max(p.last_ns) AS last_ns,
-    sumMap(p.outcomes) AS outcomes,
-    sumMap(p.finish_reasons) AS finish_reasons,
-    sumMap(p.tool_calls) AS tool_calls
-    {merged_spreads}
+    {merged}
 FROM
 (
     {parts}
@@ -53,68 +15,27 @@ ORDER BY task, at_minute, value
 LIMIT {limit:UInt32};
 
 -- name: part_of_roll_up
--- A part of the slices: rows of the roll-up from one minute to another.
+-- A part of the slices: rows of the roll-up in `pieces` of the window.
 SELECT
     if({across:Bool}, '', r.task) AS task,
     if({step:Int64} = 0, {origin:Int64}, intDiv(r.minute, greatest({step:Int64}, 1)) * {step:Int64}) AS at_minute,
     if({by:String} = 'task', '', {rolled:Identifier}) AS value,
-    calls,
-    contracts,
-    valid_first,
-    repaired,
-    rejected,
-    passed_invalid,
-    truncated,
-    refused,
-    repairs,
-    cut,
-    flagged,
-    stopped,
-    resumed,
-    seams,
-    tool_results,
-    tool_errors,
-    attempts,
-    retried,
-    fallbacks,
-    input_tokens,
-    cache_read_tokens,
-    cache_write_tokens,
-    output_tokens,
-    reasoning_tokens,
-    exact_calls,
-    estimated_calls,
-    unknown_calls,
-    exact_pusd,
-    estimated_pusd,
-    unknown_pusd,
-    prefill_tokens,
-    prefill_s,
-    decode_tokens,
-    decode_s,
-    first_ns,
-    last_ns,
-    outcomes,
-    finish_reasons,
-    tool_calls,
-    spread_ttft,
-    spread_tpot,
-    spread_gap,
-    spread_total,
-    spread_output,
-    spread_input,
-    spread_request
+    {columns}
 FROM slices AS r
-WHERE r.dimension = {dimension:String}
-  AND r.block >= intDiv({first_minute:Int64}, if({dimension:String} = 'minute', 60, 1440))
-  AND r.block <= intDiv({end_minute:Int64}, if({dimension:String} = 'minute', 60, 1440))
-  AND r.minute >= {first_minute:Int64}
-  AND r.minute < {end_minute:Int64}
+WHERE ({pieces})
   AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.task))
   AND ({only:String} = '' OR {rolled:Identifier} = {only:String});
 
+-- name: piece_of_roll_up
+-- Rows of one dimension from one minute to another, within the blocks that hold them.
+(r.dimension = {dimension:String}
+  AND r.block >= {first_block:Int64}
+  AND r.block <= {last_block:Int64}
+  AND r.minute >= {first_minute:Int64}
+  AND r.minute < {end_minute:Int64});
+
 -- name: part_of_calls
--- A part of the slices: the calls themselves that ended from one minute to another, summed.
+-- A part of the slices: the calls themselves that ended in `pieces` of the window, summed.
 WITH
     {functions}
 SELECT
@@ -123,11 +44,14 @@ SELECT
     if({by:String} = 'task', '', {column:Identifier}) AS value,
     {columns}
 FROM calls AS c
-WHERE c.minute >= {first_minute:Int64}
-  AND c.minute < {end_minute:Int64}
+WHERE ({pieces})
   AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
   AND ({only:String} = '' OR {column:Identifier} = {only:String})
 GROUP BY task, at_minute, value;
+
+-- name: piece_of_calls
+-- Calls that ended from one minute to another.
+(c.minute >= {first_minute:Int64} AND c.minute < {end_minute:Int64});
 
 -- name: part_across
 -- The calls of a window summed by several dimensions at once, whose names stand in one value.
@@ -170,16 +94,44 @@ LIMIT {limit:UInt32};
 
 -- name: scores
 -- Scores of a window, summed. One that came again under its id counts where it came last, which may lie past the window
--- or in another task; few come again, and only those are put in order.
-WITH again AS
+-- or in another task. Of those that tell completion of one run, or accuracy of one call, one counts in each step. Few come
+-- again or are of one piece of work, and only those are put in order.
+WITH
+given AS
+(
+    SELECT
+        *,
+        minute,
+        id_hash,
+        multiIf(
+            NOT isFinite(ifNull(value, nan)), '',
+            name = 'completion', if(run != '', run, call),
+            name = 'accuracy' OR startsWith(name, 'accuracy/'), call,
+            ''
+        ) AS piece,
+        if(piece = '', 0, sipHash64(task, name, piece)) AS piece_hash,
+        if(name = 'completion', indexOf({completers:Array(String)}, source), 0) AS place,
+        if({step:Int64} = 0, {origin:Int64}, intDiv(minute, greatest({step:Int64}, 1)) * {step:Int64}) AS step_minute
+    FROM scores
+    WHERE minute >= {first_minute:Int64}
+),
+again AS
 (
     SELECT id_hash FROM scores WHERE minute >= {first_minute:Int64} GROUP BY id_hash HAVING count() > 1
+),
+several AS
+(
+    SELECT piece_hash
+    FROM given
+    WHERE minute < {end_minute:Int64} AND piece_hash != 0
+    GROUP BY piece_hash
+    HAVING count() > 1
 )
 SELECT
     s.task AS task,
     s.name AS name,
     s.source AS source,
-    if({step:Int64} = 0, {origin:Int64}, intDiv(s.minute, greatest({step:Int64}, 1)) * {step:Int64}) * 60000000000 AS at_ns,
+    s.step_minute * 60000000000 AS at_ns,
     if({by:String} = 'task', '', s.told) AS value,
     count() AS n,
     countIf(isFinite(s.number)) AS valued,
@@ -196,34 +148,33 @@ FROM
         task,
         name,
         source,
-        minute,
+        step_minute,
         {column:Identifier} AS told,
         ifNull(value, nan) AS number,
         label,
         if(settled_ns > 0, (at_ns - settled_ns) / 1e6, 0.) AS lag_ms
-    FROM scores
-    WHERE minute >= {first_minute:Int64} AND minute < {end_minute:Int64} AND id_hash NOT IN (again)
+    FROM given
+    WHERE minute < {end_minute:Int64} AND id_hash NOT IN (again) AND piece_hash NOT IN (several)
     UNION ALL
     SELECT
         task,
         name,
         source,
-        minute,
+        step_minute,
         {column:Identifier} AS told,
         ifNull(value, nan) AS number,
         label,
         if(settled_ns > 0, (at_ns - settled_ns) / 1e6, 0.) AS lag_ms
     FROM
     (
-        SELECT *, minute
-        FROM scores
-        WHERE minute >= {first_minute:Int64} AND id_hash IN (again)
-        ORDER BY at_ns DESC
-        LIMIT 1 BY id
+        SELECT *
+        FROM (SELECT * FROM given WHERE id_hash IN (again) OR piece_hash IN (several) ORDER BY at_ns DESC LIMIT 1 BY id)
+        WHERE minute < {end_minute:Int64}
+        ORDER BY place, at_ns DESC, id DESC
+        LIMIT 1 BY task, name, if(piece = '', id, piece), piece = '', step_minute
     )
 ) AS s
-WHERE s.minute < {end_minute:Int64}
-  AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, s.task))
+WHERE (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, s.task))
   AND (empty({names:Array(String)}) OR has({names:Array(String)}, s.name))
   AND ({only:String} = '' OR s.told = {only:String})
 GROUP BY task, name, source, at_ns, value
