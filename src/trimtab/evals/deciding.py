@@ -14,6 +14,7 @@ from trimtab.evals.sample import Arm
 from trimtab.evals.weighing import Weighed
 from trimtab.evals.words import count, difference_text, margin_text, name_of, plain, worse_text
 from trimtab.statistics import decision
+from trimtab.statistics.multiplicity import holm
 
 MOST_LOST: Final = 0.05
 """The share of an arm's calls that may fail, or of its answers that a scorer may not be able to mark; beyond it what is
@@ -22,6 +23,9 @@ LEAST_TURNED: Final = 3
 """Samples of each arm from which on a case that turned blocks: where three of six are wrong, all three are the
 candidate's by chance once in 20 times."""
 MOST_NAMED: Final = 5
+MOVED: Final = 0.05
+"""The probability of telling that something changed beside the score which did not."""
+PERCENT_LOST: Final = f"{MOST_LOST * 100:g} %"
 
 
 class Lost(Struct, frozen=True):
@@ -61,21 +65,21 @@ class Evidence(Struct, frozen=True):
     lost: Sequence[Lost]
     turned: Sequence[Turned] = ()
     next_call: Literal["case", "sample"] = "case"
-    early: decision.Decision | None = None
 
 
 def decide(evals: Evals, evidence: Evidence) -> Decided:
     """The verdict: what is lost first, then critical cases, then the score, and what may veto it.
 
-    Only the first scorer has to be shown to keep its margin. Everything else that has one (other scorers, guards,
-    slices) blocks where it is surely beyond it. All are held together by Holm's correction, see
-    `trimtab.statistics.decision.combined`. Critical cases are a rule of the suite and stand outside of `alpha`.
+    Only the first scorer has to be shown to keep its margin, at `alpha`. It blocks where it is surely beyond it, and so
+    does everything else that has a margin (other scorers, guards, slices). Where there is something else, the score has
+    half of `alpha` for that (for 0.05, an interval of 95 % that lies wholly beyond the margin), and the rest share
+    the other half by Holm's correction: what is fine everywhere is blocked with a probability of at most `alpha`.
+    Critical cases are a rule of the suite and stand outside of `alpha`.
     """
     judged = {one.key: one.verdict for one in evidence.weighed if one.verdict is not None}
     first = evals.scorers[0].name if evals.scorers else ""
-    metrics = {first: judged.pop(first)} if first in judged else {}
-    found = decision.combined(metrics, judged, evals.alpha)
-    blocked = {first} & set(found.blocked_by) | {name for name in judged if f"slice {name}" in found.blocked_by}
+    score = judged.pop(first, None)
+    blocked = _blocked(first, score, judged, evals.alpha)
     decided = tuple(_decided(one, one.key in blocked, evals.alpha) for one in evidence.weighed)
     lost = [words for one in evidence.lost for words in _lost(one)]
     turned = list(_turned(evidence.turned, enough=True))
@@ -85,16 +89,26 @@ def decide(evals: Evals, evidence: Evidence) -> Decided:
         return Decided("inconclusive", (*lost, *turned, *bad), decided)
     if turned or bad:
         return Decided("block", (*turned, *bad), decided)
-    if not metrics:
+    if score is None:
         return Decided("inconclusive", (_nothing(evals, evidence),), decided)
     head, weighed = decided[0], evidence.weighed[0]
-    if found.undecided:
+    if score.ship > evals.alpha:
         return Decided(
             "inconclusive", (_open(weighed), *_more(weighed, evidence.next_call), *unsure), decided, head.needed
         )
     if unsure:
         return Decided("inconclusive", (*unsure, _within(weighed, evals.alpha)), decided)
-    return Decided("ship", (_within(weighed, evals.alpha), *_others(decided[1:])), decided)
+    return Decided("ship", (_within(weighed, evals.alpha), *_others(decided[1:]), *_moved(decided)), decided)
+
+
+def _blocked(
+    first: str, score: decision.Verdict | None, vetoes: Mapping[str, decision.Verdict], alpha: float
+) -> set[str]:
+    """The keys of what blocks."""
+    share = alpha / 2 if score is not None and vetoes else alpha
+    of_score = decision.combined({first: score}, {}, share).blocked_by if score is not None else ()
+    of_vetoes = decision.combined({}, vetoes, share).blocked_by
+    return {*of_score, *(name for name in vetoes if f"slice {name}" in of_vetoes)}
 
 
 def _decided(one: Weighed, is_blocked: bool, alpha: float) -> Metric:
@@ -117,13 +131,13 @@ def _lost(one: Lost) -> list[str]:
         kinds = ", ".join(f"{plain(name)} {one.failures[name]}" for name in most)
         found.append(
             f"{one.failed} of {count(one.calls, 'call')} of the {one.arm} failed for reasons that say nothing of the "
-            f"answers ({kinds}); no more than {MOST_LOST:.0%} may. See to these and run it again."
+            f"answers ({kinds}); no more than {PERCENT_LOST} may. See to these and run it again."
         )
     answers = one.calls - one.failed
     if one.unmarked > answers * MOST_LOST:
         found.append(
             f"{one.unmarked} of {count(answers, 'answer')} of the {one.arm} could not be marked by the first scorer; "
-            f"no more than {MOST_LOST:.0%} may be. The samples say why."
+            f"no more than {PERCENT_LOST} may be. The samples say why."
         )
     return found
 
@@ -162,7 +176,7 @@ def _told(one: Weighed) -> str:
 
 def _surely(one: Weighed, word: str, end: int, alpha: float) -> str:
     worse = one.worse[end] if one.worse else 0.0
-    return f"{worse_text(one.metric, worse, word)} with {1 - alpha:.0%} confidence"
+    return f"{worse_text(one.metric, worse, word)} with {(1 - alpha) * 100:g} % confidence"
 
 
 def _more(one: Weighed, next_call: Literal["case", "sample"]) -> list[str]:
@@ -185,6 +199,17 @@ def _others(metrics: Sequence[Metric]) -> list[str]:
         return []
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return [f"Not shown to be worse, nor to keep its margin: {', '.join(names[:MOST_NAMED])}{more}."]
+
+
+def _moved(metrics: Sequence[Metric]) -> list[str]:
+    """What changed beside the score where no margin says whether that is borne, in one sentence."""
+    tested = [one for one in metrics if one.kind == "guard" and one.margin is None and one.p_value is not None]
+    adjusted = holm([one.p_value or 0.0 for one in tested])
+    moved = [one for one, p_value in zip(tested, adjusted, strict=True) if p_value <= MOVED]
+    if not moved:
+        return []
+    told = "; ".join(f"{name_of(one)} {difference_text(one)}" for one in moved)
+    return [f"Beside it changed, without a margin that decides: {told}."]
 
 
 def _nothing(evals: Evals, evidence: Evidence) -> str:

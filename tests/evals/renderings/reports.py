@@ -52,7 +52,7 @@ BLOCKED = Report(
     EXACTLY,
     base=BASE,
     verdict="block",
-    reasons=("exact: -6.2 points (-8.4 to -4.0); at least 4.4 points worse with 95% confidence.",),
+    reasons=("exact: -6.2 points (-8.4 to -4.0); at least 4.4 points worse with 95 % confidence.",),
     changes=("prompt extract: 3 words changed",),
     metrics=(EXACT, LENGTH, IN_LONG),
     cases=(

@@ -16,7 +16,7 @@ GOLDEN = """<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="extract">
   <testsuite name="extract verdict" tests="1" failures="1" errors="0" skipped="0">
     <testcase classname="verdict" name="extract: working tree (lock b2b2b2b2b2b2) against origin/main \
-(lock a1a1a1a1a1a1)"><failure message="exact: -6.2 points (-8.4 to -4.0); at least 4.4 points worse with 95% \
+(lock a1a1a1a1a1a1)"><failure message="exact: -6.2 points (-8.4 to -4.0); at least 4.4 points worse with 95 % \
 confidence."/></testcase>
   </testsuite>
   <testsuite name="extract metrics" tests="2" failures="1" errors="1" skipped="0">

@@ -12,7 +12,7 @@ from trimtab.evals.report import CaseResult
 
 GOLDEN = r"""### Block: extract\: working tree \(lock b2b2b2b2b2b2\) against origin/main \(lock a1a1a1a1a1a1\)
 
-- exact\: \-6.2 points \(\-8.4 to \-4.0\); at least 4.4 points worse with 95% confidence.
+- exact\: \-6.2 points \(\-8.4 to \-4.0\); at least 4.4 points worse with 95 % confidence.
 
 |  | base | candidate | difference (95 %) | margin | verdict |
 | --- | ---: | ---: | ---: | ---: | --- |
@@ -52,7 +52,7 @@ Prompt\: "Be concise." added\: length \-31.0 % \(\-34.0 to \-27.5\).
 
 - 3 cases, 5 samples of each, 3,000 calls, 2.1 USD, 74 s
 - The smallest difference that so many cases show in exact\: 2.76 points.
-- Of the variance 75% lies between cases; the next call is best spent on a new case.
+- Of the variance 75 % lies between cases; the next call is best spent on a new case.
 - 3 calls of the base failed and count as no answers\: deadline\_gap 3.
 - To run it again\: evaluation 0192, seed 7, suite c3c3c3c3c3c3, cases d4d4d4d4d4d4, judge large e5e5e5e5e5e5
 

@@ -133,7 +133,7 @@ def _spread(spread: Spread) -> str:
         return "Answers to a case do not vary, and cases do not differ."
     share = spread.between_cases / total
     next_call = "a new case" if spread.next_call == "case" else "another sample of a case"
-    return f"Of the variance {share:.0%} lies between cases; the next call is best spent on {next_call}."
+    return f"Of the variance {share * 100:.0f} % lies between cases; the next call is best spent on {next_call}."
 
 
 def again(report: Report) -> str:
