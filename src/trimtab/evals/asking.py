@@ -87,8 +87,8 @@ class Samples(Protocol):
         """Keeps an answer with its marks so far; a later one for the same arm, case and number takes its place."""
         ...
 
-    def mark(self, arm: Arm, case: str, number: int, mark: Mark) -> None:
-        """Keeps a mark of an answer that is kept; a later one of the same scorer takes its place."""
+    def mark(self, arm: Arm, case: str, number: int, *marks: Mark) -> None:
+        """Keeps marks of an answer that is kept; a later one of the same scorer takes its place."""
         ...
 
     def failed(self, sample: Sample) -> None:
