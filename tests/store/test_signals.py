@@ -253,3 +253,80 @@ def test_a_score_is_replaced_by_an_equal_time_once(telemetry: Telemetry) -> None
     for token in ("t", "t", "u"):
         telemetry.insert(Batch(scores=(one, replace(one, id="s2"))), token)
     assert [found.n for found in telemetry.scores(ScoreQuery(FROM, TO))] == [2]
+
+
+def counted(telemetry: Telemetry, **narrowed: Any) -> list[tuple[str, str, int, int]]:
+    """Name, source, how many have a value and how many pass, of the hour about noon."""
+    return [
+        (one.name, one.source, one.valued, one.passed) for one in telemetry.scores(ScoreQuery(FROM, TO, **narrowed))
+    ]
+
+
+def test_one_run_counts_for_one_completion(telemetry: Telemetry) -> None:
+    """Feedback before a rule before a judge, whenever they came; who has not told a value tells nothing."""
+    done = {"name": "completion", "run": "r1"}
+    telemetry.insert(
+        Batch(
+            scores=(
+                score("s1", 0, **done, call="c1", source="feedback", value=0.0),
+                score("s2", 1, **done, call="c2", source="rule", value=1.0, prompt="p"),
+                score("s3", 2, **done, call="c2", source="judge", value=1.0),
+                score("s4", 3, **done | {"run": "r2"}, call="c3", source="judge", value=0.0),
+                score("s5", 4, **done | {"run": "r2"}, call="c3", source="rule", value=1.0),
+                score("s6", 5, **done | {"run": "r2"}, call="c3", source="feedback", label="fine"),
+                score("s7", 6, **done | {"run": "r1"}, call="c4", source="rule", value=1.0, task="extract"),
+                score("s8", 7, **done | {"run": ""}, call="c5", source="rule", value=0.0),
+                score("s9", 8, **done | {"run": ""}, call="c5", source="judge", value=1.0),
+            )
+        ),
+        "t",
+    )
+    assert counted(telemetry, tasks=("route",)) == [
+        ("completion", "feedback", 1, 0),
+        ("completion", "rule", 2, 1),
+    ]
+    assert counted(telemetry, tasks=("extract",)) == [("completion", "rule", 1, 1)]
+    assert counted(telemetry, by="prompt", only="p") == []
+
+
+def test_one_run_counts_once_in_each_step(telemetry: Telemetry) -> None:
+    """What came in another step counts there; past the end of the window nobody has told anything yet."""
+    done = {"name": "completion", "run": "r1", "call": "c1"}
+    telemetry.insert(
+        Batch(
+            scores=(
+                score("s1", 0, **done, source="rule", value=1.0),
+                score("s2", 70, **done, source="feedback", value=0.0),
+            )
+        ),
+        "t",
+    )
+    assert counted(telemetry, step_s=60) == [("completion", "feedback", 1, 0), ("completion", "rule", 1, 1)]
+    assert counted(telemetry) == [("completion", "feedback", 1, 0)]
+    before = telemetry.scores(ScoreQuery(FROM, NOON_NS + MINUTE_NS))
+    assert [(one.source, one.passed) for one in before] == [("rule", 1)]
+
+
+def test_one_call_counts_for_one_accuracy_of_each_name(telemetry: Telemetry) -> None:
+    """The last label counts; the whole answer and its fields are told apart, and other names are not touched."""
+    telemetry.insert(
+        Batch(
+            scores=(
+                score("s1", 0, name="accuracy", call="c1", value=0.0),
+                score("s2", 1, name="accuracy", call="c1", value=1.0),
+                score("s3", 2, name="accuracy", call="c2", value=0.0),
+                score("s4", 3, name="accuracy/label", call="c1", value=1.0),
+                score("s5", 4, name="accuracy/label", call="c1", value=0.0),
+                score("s6", 5, name="thumbs", call="c1", value=1.0),
+                score("s7", 6, name="thumbs", call="c1", value=1.0),
+                score("s8", 7, name="accuracy", call="c1"),
+                score("s1", 8, name="accuracy", call="c3", value=1.0),
+            )
+        ),
+        "t",
+    )
+    assert counted(telemetry) == [
+        ("accuracy", "feedback", 3, 2),
+        ("accuracy/label", "feedback", 1, 0),
+        ("thumbs", "feedback", 2, 2),
+    ]
