@@ -1,54 +1,150 @@
-"""Differences that may be looked at after every case: the error rate holds however often one looks."""
+"""Differences that may be looked at after every case: the error rate holds however often one looks.
+
+Money is bet against the change being worse than the margin, and other money against its being no worse. Fair bets do not
+grow: if the change is worse, the first grows twentyfold with a probability of at most 1 / 20, at any time (J. Ville,
+1939). The bets are those of I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting",
+JRSS B 86 (2024) 1-27: a share of the money that is best for a change which lies as far from the bound as the margin is
+wide, given the variance seen before; a quarter of the money each goes on half and on double of it, for changes that lie
+nearer or further. The interval is their empirical Bernstein confidence sequence (theorem 2).
+"""
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 from msgspec import Struct
 
+from trimtab.statistics.baseline import RateBaseline
 from trimtab.statistics.decision import Decision
 from trimtab.statistics.intervals import Interval
+from trimtab.statistics.rates import RateDetector
+
+BETS: Final = ((0.5, 0.15), (1.0, 0.7), (2.0, 0.15))
+"""Multiples of the best bet, and the part of the money on each."""
+ALLOWANCE: Final = 1.5
+"""So many times the cases of a test with one look at the end give the same power; far fewer are used on average."""
+_MOST_AT_STAKE: Final = 0.9
+_PRIOR: Final = 5.0
+_USUAL_VARIANCE: Final = 0.1
+_LEAST_VARIANCE: Final = 1e-4
 
 
 class Look(Struct, frozen=True):
-    """What is known after some cases: the decision, the mean difference and its interval, which holds at every look."""
+    """What is known after some cases: the decision, the mean difference and its interval, which holds at every look.
+
+    `ship` and `block` are p-values that hold at every look too: the least chance so far, if the change is worse than
+    the margin, or no worse.
+    """
 
     decision: Decision
     value: float
     interval: Interval
     cases: int
+    ship: float
+    block: float
 
 
 class Running(Struct, frozen=True):
-    """What a test remembers: plain numbers, all that must be stored to go on exactly."""
+    """What a test remembers: plain numbers, all that must be stored to go on exactly.
 
-    values: tuple[float, ...] = ()
-    decided: Decision = Decision.INCONCLUSIVE
+    `ship` and `block` are logarithms of the money on each bet, `best` their largest sums so far. `weight`, `weighted`
+    and `spent` are what the interval is made of. A decision, once made, stays.
+    """
+
+    cases: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    ship: tuple[float, ...] = tuple(math.log(part) for _, part in BETS)
+    block: tuple[float, ...] = tuple(math.log(part) for _, part in BETS)
+    best: tuple[float, float] = (0.0, 0.0)
+    weight: float = 0.0
+    weighted: float = 0.0
+    spent: float = 0.0
+    decision: Decision = Decision.INCONCLUSIVE
 
 
 class AnytimeTest:
-    """Non-inferiority with a look after each case, or group: no number of cases is fixed beforehand."""
+    """Non-inferiority with a look after each case, or each group of cases that depend on each other.
 
-    def __init__(self, margin: float, alpha: float = 0.05, spread: float | None = None) -> None:
-        raise NotImplementedError
+    `margin` is how much worse is still fine, above 0. Differences lie between -`largest` and `largest`, 1 for scores
+    from 0 to 1. `variance` is that of a case's difference as planned; it steers the first bets only. Ships a change that
+    is worse than the margin with probability at most `alpha`, and blocks one that is not with the same.
+    Raises `ValueError` for a margin not between 0 and `largest`, or a foreign alpha.
+    """
 
-    def begin(self) -> Running:
-        """Nothing seen."""
-        raise NotImplementedError
-
-    def step(self, running: Running, difference: float) -> tuple[Running, Look]:
-        """After one more case's (or group's) difference, from -1 to 1."""
-        raise NotImplementedError
-
-
-class GroupSequentialTest:
-    """Non-inferiority with some looks on the way to a declared number of cases."""
-
-    def __init__(self, margin: float, most: int, looks: int = 10, alpha: float = 0.05) -> None:
-        raise NotImplementedError
+    def __init__(self, margin: float, alpha: float = 0.05, variance: float | None = None, largest: float = 1.0) -> None:
+        if not 0 < margin < largest or not 0 < alpha < 1:
+            raise ValueError(
+                f"a margin of {margin} at a level of {alpha} is no test: give a margin above 0 and below {largest}, "
+                "and a level between 0 and 1"
+            )
+        self.margin, self.alpha, self.largest = margin / largest, alpha, largest
+        self.variance = (_USUAL_VARIANCE if variance is None else variance / largest**2) or _LEAST_VARIANCE
+        self._limit = -math.log(alpha)
 
     def begin(self) -> Running:
         """Nothing seen."""
-        raise NotImplementedError
+        return Running()
 
     def step(self, running: Running, difference: float) -> tuple[Running, Look]:
-        """After one more case's (or group's) difference; between looks nothing is decided."""
-        raise NotImplementedError
+        """After one more case's (or group's mean) difference. Raises `ValueError` for one beyond the largest."""
+        x = difference / self.largest
+        if not -1 <= x <= 1:
+            raise ValueError(f"a difference of {difference} lies beyond {self.largest}: scale scores to 0 to 1")
+        mean, variance = self._known(running)
+        bet = self.margin / (variance + self.margin**2)
+        ship, block = _grown(running.ship, x + self.margin, bet), _grown(running.block, -x - self.margin, bet)
+        best = max(running.best[0], _sum(ship)), max(running.best[1], _sum(block))
+        decision = running.decision
+        if decision is Decision.INCONCLUSIVE:
+            shipped, blocked = best[0] >= self._limit, best[1] >= self._limit
+            decision = Decision.SHIP if shipped else Decision.BLOCK if blocked else decision
+        cases = running.cases + 1
+        share = min(0.5, math.sqrt(2 * math.log(2 / self.alpha) / (variance / 4 * cases * math.log1p(cases))))
+        off = (x - mean) / 2
+        after = Running(
+            cases, running.total + x, running.squares + x * x, ship, block, best, running.weight + share,
+            running.weighted + share * x, running.spent + off * off * (-math.log1p(-share) - share), decision,
+        )  # fmt: skip
+        return after, self.look(after)
+
+    def look(self, running: Running) -> Look:
+        """What is known, without a step."""
+        if not running.cases:
+            return Look(running.decision, 0.0, Interval(-self.largest, self.largest), 0, 1.0, 1.0)
+        middle = running.weighted / running.weight
+        half = 2 * (math.log(2 / self.alpha) + running.spent) / running.weight
+        interval = Interval(self.largest * max(-1.0, middle - half), self.largest * min(1.0, middle + half))
+        return Look(
+            running.decision, self.largest * running.total / running.cases, interval, running.cases,
+            math.exp(-running.best[0]), math.exp(-running.best[1]),
+        )  # fmt: skip
+
+    def _known(self, running: Running) -> tuple[float, float]:
+        """Mean and variance of what was seen before, with the planned ones counted as five cases."""
+        n = running.cases
+        mean = running.total / (n + 1)
+        squares = running.squares - n * (running.total / n) ** 2 if n else 0.0
+        return mean, max(_LEAST_VARIANCE, (_PRIOR * self.variance + squares) / (_PRIOR + n))
+
+
+def _grown(money: tuple[float, ...], gain: float, bet: float) -> tuple[float, ...]:
+    return tuple([
+        one + math.log1p(min(_MOST_AT_STAKE / 2, factor * bet) * gain)
+        for one, (factor, _) in zip(money, BETS, strict=True)
+    ])  # fmt: skip
+
+
+def _sum(logs: tuple[float, ...]) -> float:
+    most = max(logs)
+    return most + math.log(math.fsum(math.exp(one - most) for one in logs))
+
+
+def drop_detector(baseline: RateBaseline, drop: float = 0.05, false_alarms_per_month: float = 1.0) -> RateDetector:
+    """Whether a success rate has fallen by about `drop` from what was learned, for an evaluation that goes on for ever.
+
+    A test of a fixed question would find the least change some day; this one finds any change in time, and its false
+    alarms are so many a month at most however often it looks (`sequential.Detector`, which see for its steps).
+    """
+    return RateDetector(baseline, "falls", drop, false_alarms_per_month)
