@@ -8,7 +8,7 @@ from typing import Any, Final
 from bench.console.stored import BEGAN_NS, ENDED_NS, HOUR_NS
 from trimtab.store.conversations import ConversationQuery
 from trimtab.store.search import CallSearch
-from trimtab.store.slices import SliceQuery
+from trimtab.store.slices import Fact, SliceQuery, Spread
 from trimtab.store.spend import SpendQuery
 from trimtab.store.telemetry import Telemetry
 
@@ -24,7 +24,8 @@ def task(number: int) -> str:
 
 def overview(store: Telemetry, number: int) -> Any:
     """Every task over the day, with the lengths and latencies that the page shows."""
-    return store.slices(SliceQuery(*DAY, spreads=("ttft", "tpot", "total", "output")))
+    facts: tuple[Fact, ...] = ("answers", "ends", "tools", "cost")
+    return store.slices(SliceQuery(*DAY, spreads=("ttft", "tpot", "total", "output"), facts=facts))
 
 
 def by_prompt(store: Telemetry, number: int) -> Any:
@@ -34,12 +35,14 @@ def by_prompt(store: Telemetry, number: int) -> Any:
 
 def over_time(store: Telemetry, number: int) -> Any:
     """One task in steps of five minutes."""
-    return store.slices(SliceQuery(*DAY, (task(number),), step_s=300, spreads=("ttft", "total", "output")))
+    facts: tuple[Fact, ...] = ("answers", "ends", "tools", "cost")
+    spreads: tuple[Spread, ...] = ("ttft", "total", "output")
+    return store.slices(SliceQuery(*DAY, (task(number),), step_s=300, spreads=spreads, facts=facts))
 
 
 def by_replica(store: Telemetry, number: int) -> Any:
     """Time to first token by replica, of every task."""
-    return store.slices(SliceQuery(*DAY, by="replica", spreads=("ttft",)))
+    return store.slices(SliceQuery(*DAY, by="replica", spreads=("ttft",), facts=()))
 
 
 def failing(store: Telemetry, number: int) -> Any:

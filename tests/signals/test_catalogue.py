@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from trimtab.signals.catalogue import BY_NAME, SIGNALS
 from trimtab.signals.judged import CALIBRATION
+from trimtab.signals.measuring import Taken, measure
+from trimtab.signals.signal import Signal
+from trimtab.store.contract_figures import ANSWER_RESULTS
 from trimtab.store.scores import ScoreCounts
-from trimtab.store.slices import SPREADS, Slice
+from trimtab.store.slices import SPREADS, Slice, narrowed
 from trimtab.store.telemetry import CostSum
 
 NAMES = {
@@ -142,3 +147,16 @@ def test_each_says_what_it_is() -> None:
         assert one.source in {"engine", "state"} or (one.of and one.among), one.name
         assert one.source in {"slices"} or one.reads, one.name
         assert one.spread is None or one.reads in SPREADS, one.name
+
+
+@pytest.mark.parametrize("signal", [one for one in SIGNALS if one.source == "slices"], ids=lambda one: one.name)
+@pytest.mark.parametrize("has_schemas", [True, False])
+def test_a_signal_is_told_by_its_facts_alone(signal: Signal, *, has_schemas: bool) -> None:
+    """What a signal says it looks at is all that it looks at: with nothing else it comes out the same."""
+    whole = replace(MIXED, spreads={name: {700: 60, 800: 40} for name in SPREADS})
+    if not has_schemas:
+        whole = replace(whole, **dict.fromkeys(ANSWER_RESULTS, 0), finish_reasons={"stop": 47, "refusal": 3})
+    done = (ScoreCounts("route", "completion", "rule", 0, n=9, valued=9, passed=6),)
+    told = measure(signal, Taken(60.0, whole, done))
+    assert told or (signal.name.startswith("parse_rate") and not has_schemas)
+    assert measure(signal, Taken(60.0, narrowed(whole, signal.facts), done)) == told

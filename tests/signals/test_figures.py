@@ -236,11 +236,11 @@ def test_steps() -> None:
 
 
 def test_only_what_is_wanted_is_asked() -> None:
-    """One signal asks one question for each window, for the histograms that it needs and no others."""
+    """One signal asks one question for each window, for the histograms and counts that it needs and no others."""
     source = ByHand({NOW: [timed(0.1)]})
     figures(source, FigureQuery(NOON_NS + 5, NOON_NS + HOUR_NS - 5, ("route",), ("ttft",), "model", "small"))
     assert source.asked == [
-        SliceQuery(*window, ("route",), "model", "small", spreads=("ttft",)) for window in (NOW, BEFORE)
+        SliceQuery(*window, ("route",), "model", "small", spreads=("ttft",), facts=()) for window in (NOW, BEFORE)
     ]
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.store.samples import MINUTE_NS, NOON_NS, SECOND_NS, call
 from trimtab.record.events import Settled, ToolOutcome, ToolResult, Usage
 from trimtab.store.histograms import bucket_of
-from trimtab.store.slices import MAX_NAMES, Slice, SliceQuery
+from trimtab.store.slices import FACTS, MAX_NAMES, Fact, Slice, SliceQuery
 from trimtab.store.telemetry import Batch, CostSum, Telemetry
 
 HOUR = SliceQuery(NOON_NS - 30 * MINUTE_NS, NOON_NS + 30 * MINUTE_NS)
@@ -158,6 +158,40 @@ def test_only_the_histograms_that_are_wanted(telemetry: Telemetry) -> None:
     (found,) = telemetry.slices(query(spreads=("ttft", "tpot")))
     assert found.spreads == {"ttft": {bucket_of(250_000): 1}}
     assert telemetry.slices(query(spreads=()))[0].spreads == {}
+
+
+FULL = made(
+    "full",
+    verdict="valid",
+    repairs=2,
+    finish_reason="length",
+    usage=Usage(100, 30, 7, 40, 5),
+    cost=("exact", 900),
+    attempts=3,
+    first_model="large",
+    repetition="loop",
+    tool_outcomes=(ToolOutcome("find", "valid", 1),),
+    tool_results=(ToolResult("find", "", 9, error=True),),
+)
+OF_FULL: dict[str, dict[str, Any]] = {
+    "answers": {"repaired": 1, "repairs": 2, "cut": 1, "repetition": 1},
+    "ends": {"outcomes": {"ok": 1}, "finish_reasons": {"length": 1}},
+    "tools": {"tool_outcomes": {"valid": 1}, "tools": {"find": 1}, "tool_results": 1, "tool_errors": 1},
+    "tries": {"attempts": 3, "retried": 1, "fallbacks": 1},
+    "tokens": {"tokens": {"input": 100, "cache_read": 30, "cache_write": 7, "output": 40, "reasoning": 5}},
+    "cost": {"cost": {"exact": CostSum(1, 900)}},
+}
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_only_the_facts_that_are_wanted(telemetry: Telemetry, fact: Fact) -> None:
+    """Fields of other facts are left empty, in rows of the roll-up as in sums of calls; calls are always counted."""
+    put(telemetry, FULL)
+    for by in ("task", "model"):
+        (found,) = telemetry.slices(query(by=by, facts=(fact,), spreads=()))
+        wanted = Slice(found.task, found.at_ns, found.value, 1, **OF_FULL[fact])
+        assert (found, found.value) == (wanted, "small" if by == "model" else "")
+    assert telemetry.slices(query(facts=(), spreads=())) == (Slice("route", HOUR.since_ns, calls=1),)
 
 
 def test_what_is_no_measure(telemetry: Telemetry) -> None:

@@ -71,7 +71,9 @@ def read_gaps(telemetry: Telemetry, now_ns: int, window_s: int) -> tuple[Gap, ..
     if since_ns >= until_ns or not covered:
         return ()
     seen: dict[str, list[Slice]] = {}
-    query_of_calls = SliceQuery(since_ns, until_ns, by="replica", across=True, spreads=("ttft", "tpot"))
+    query_of_calls = SliceQuery(
+        since_ns, until_ns, by="replica", across=True, spreads=("ttft", "tpot"), facts=("tokens",)
+    )
     for one in telemetry.slices(query_of_calls):
         seen.setdefault(one.value, []).append(one)
     window = (until_ns - since_ns) / 1e9

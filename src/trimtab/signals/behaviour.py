@@ -43,6 +43,7 @@ PARSE_RATE: Final = Signal(
     of="answers valid at the first time",
     among="answers that had a schema to keep and came",
     series=Series(f'{ANSWERS}{{result="valid_first"}}', ANSWERS),
+    facts=("answers",),
 )
 PARSE_RATE_AFTER_REPAIR: Final = Signal(
     name="parse_rate_after_repair",
@@ -55,6 +56,7 @@ PARSE_RATE_AFTER_REPAIR: Final = Signal(
     of="answers valid at the first time or after repair",
     among="answers that had a schema to keep and came",
     series=Series(f'{ANSWERS}{{result=~"valid_first|repaired"}}', ANSWERS),
+    facts=("answers",),
 )
 REPAIR_SHARE: Final = Signal(
     name="repair_share",
@@ -67,6 +69,7 @@ REPAIR_SHARE: Final = Signal(
     of="times a model was asked again",
     among="calls",
     series=Series("trimtab_repairs_total", CALLS),
+    facts=("answers",),
 )
 REFUSAL_RATE: Final = Signal(
     name="refusal_rate",
@@ -79,6 +82,7 @@ REFUSAL_RATE: Final = Signal(
     of="refusals, by verdict where there is a schema, else by finish reason",
     among="answers that had a schema to keep and came; without schemas, answers with a finish reason",
     series=Series(f'{FINISHED}{{reason=~"{"|".join(REFUSALS)}"}}', FINISHED),
+    facts=("answers", "ends"),
 )
 CUT_SHARE: Final = Signal(
     name="cut_share",
@@ -91,6 +95,7 @@ CUT_SHARE: Final = Signal(
     of="answers cut by the limit",
     among="answers with a finish reason",
     series=Series(f'{FINISHED}{{reason=~"length|max_tokens|max_output_tokens"}}', FINISHED),
+    facts=("answers", "ends"),
 )
 REPETITION_SHARE: Final = Signal(
     name="repetition_share",
@@ -103,6 +108,7 @@ REPETITION_SHARE: Final = Signal(
     of="calls with degenerate repetition",
     among="calls",
     series=Series("trimtab_repetition_total", CALLS),
+    facts=("answers",),
 )
 TOOL_VALIDITY: Final = Signal(
     name="tool_validity",
@@ -115,6 +121,7 @@ TOOL_VALIDITY: Final = Signal(
     of="valid tool calls",
     among="tool calls in answers, those of repaired attempts among them",
     series=Series(f'{TOOL_CALLS}{{outcome="valid"}}', TOOL_CALLS),
+    facts=("tools",),
 )
 TOOL_OUTCOMES: Final = Signal(
     name="tool_outcomes",
@@ -127,6 +134,7 @@ TOOL_OUTCOMES: Final = Signal(
     of="tool calls of each outcome",
     among="tool calls in answers, those of repaired attempts among them",
     series=Series(TOOL_CALLS, by="outcome"),
+    facts=("tools",),
 )
 TOOL_ERROR_RATE: Final = Signal(
     name="tool_error_rate",
@@ -139,6 +147,7 @@ TOOL_ERROR_RATE: Final = Signal(
     of="tools' answers with an error",
     among="tools' answers that came with requests for the first time",
     series=Series('trimtab_tool_results_total{result="error"}', "trimtab_tool_results_total"),
+    facts=("tools",),
 )
 TOOLS_CHOSEN: Final = Signal(
     name="tools_chosen",
@@ -151,6 +160,7 @@ TOOLS_CHOSEN: Final = Signal(
     of="tool calls of each tool",
     among="tool calls in answers",
     series=Series(TOOL_CALLS, by="tool"),
+    facts=("tools",),
 )
 FINISH_REASONS: Final = Signal(
     name="finish_reasons",
@@ -163,6 +173,7 @@ FINISH_REASONS: Final = Signal(
     of="answers of each finish reason",
     among="answers with a finish reason",
     series=Series(FINISHED, by="reason"),
+    facts=("ends",),
 )
 OUTPUT_LENGTH: Final = Signal(
     name="output_length",
@@ -176,6 +187,7 @@ OUTPUT_LENGTH: Final = Signal(
     of="output tokens of a call",
     among="calls whose engine told it",
     series=Series("trimtab_output_tokens"),
+    facts=(),
 )
 INPUT_LENGTH: Final = Signal(
     name="input_length",
@@ -188,6 +200,7 @@ INPUT_LENGTH: Final = Signal(
     reads="input",
     of="input tokens of a call",
     among="calls whose engine told it",
+    facts=(),
 )
 REQUEST_SIZE: Final = Signal(
     name="request_size",
@@ -200,6 +213,7 @@ REQUEST_SIZE: Final = Signal(
     reads="request",
     of="bytes of a request",
     among="calls",
+    facts=(),
 )
 PREDICTIONS: Final = Signal(
     name="predictions",

@@ -14,7 +14,7 @@ from trimtab.signals.measuring import Taken, measure
 from trimtab.signals.signal import Signal
 from trimtab.store.readings import ReadingCounts, ReadingQuery
 from trimtab.store.scores import ScoreCounts, ScoreQuery
-from trimtab.store.slices import SPREADS, Dimension, Slice, SliceQuery
+from trimtab.store.slices import FACTS, SPREADS, Dimension, Slice, SliceQuery
 from trimtab.store.telemetry import MINUTE_NS
 
 SECOND_NS: Final = 1_000_000_000
@@ -115,7 +115,8 @@ def _taken(
     is_stepped = query.step_s > 0
     if "slices" in sources:
         spreads = tuple(name for name in SPREADS if any(one.spread and one.reads == name for one in wanted))
-        for one in telemetry.slices(SliceQuery(*window, query.by, *place, spreads=spreads)):
+        facts = tuple(name for name in FACTS if any(name in one.facts for one in wanted if one.source == "slices"))
+        for one in telemetry.slices(SliceQuery(*window, query.by, *place, spreads=spreads, facts=facts)):
             slices[one.task, one.value, one.at_ns if is_stepped else 0] = one
     if needs_scores and _has_scores(query.by):
         for score in telemetry.scores(ScoreQuery(*window, (), query.by, *place)):

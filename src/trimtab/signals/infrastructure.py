@@ -42,6 +42,7 @@ def _deadline(outcome: str, what: str) -> Signal:
         of=f"calls with outcome `{outcome}`",
         among=AMONG_JUDGED,
         series=Series(f'{CALLS}{{outcome="{outcome}"}}', JUDGED),
+        facts=("ends",),
     )
 
 
@@ -60,6 +61,7 @@ def _time(name: str, spread: Spread, says: str, means: str, metric: str = "") ->
         of="time of a call",
         among="calls with outcome `ok`" if spread == "total" else "streamed calls that have it",
         series=Series(metric) if metric else None,
+        facts=(),
     )
 
 
@@ -75,6 +77,7 @@ REQUEST_RATE: Final = Signal(
     of="calls that ended",
     among="seconds of the window",
     series=Series(CALLS),
+    facts=(),
 )
 AVAILABILITY: Final = Signal(
     name="availability",
@@ -87,6 +90,7 @@ AVAILABILITY: Final = Signal(
     of="calls with outcome `ok`",
     among=AMONG_JUDGED,
     series=Series(f'{CALLS}{{outcome="ok"}}', JUDGED),
+    facts=("ends",),
 )
 ERROR_RATE: Final = Signal(
     name="error_rate",
@@ -99,6 +103,7 @@ ERROR_RATE: Final = Signal(
     of="calls with another outcome than `ok` that is not the caller's doing",
     among=AMONG_JUDGED,
     series=Series(f'{CALLS}{{outcome!~"{"|".join(sorted({*CALLERS, "ok"}))}"}}', JUDGED),
+    facts=("ends",),
 )
 OUTCOMES: Final = Signal(
     name="outcomes",
@@ -111,6 +116,7 @@ OUTCOMES: Final = Signal(
     of="calls of each outcome",
     among="calls",
     series=Series(CALLS, by="outcome"),
+    facts=("ends",),
 )
 CANCELLED_SHARE: Final = Signal(
     name="cancelled_share",
@@ -123,6 +129,7 @@ CANCELLED_SHARE: Final = Signal(
     of="calls with outcome `client_gone`",
     among="calls",
     series=Series(f'{CALLS}{{outcome="client_gone"}}', CALLS),
+    facts=("ends",),
 )
 DEADLINE_SHARE: Final = Signal(
     name="deadline_share",
@@ -135,6 +142,7 @@ DEADLINE_SHARE: Final = Signal(
     of="calls with an outcome `deadline_...`",
     among=AMONG_JUDGED,
     series=Series(f'{CALLS}{{outcome=~"{"|".join(DEADLINES)}"}}', JUDGED),
+    facts=("ends",),
 )
 TTFT: Final = _time(
     "ttft",
@@ -175,6 +183,7 @@ RETRY_SHARE: Final = Signal(
     of="calls with more than one attempt",
     among="calls",
     series=Series("trimtab_retried_calls_total", CALLS),
+    facts=("tries",),
 )
 FALLBACK_SHARE: Final = Signal(
     name="fallback_share",
@@ -187,6 +196,7 @@ FALLBACK_SHARE: Final = Signal(
     of="calls answered by a fallback",
     among="calls",
     series=Series("trimtab_fallback_calls_total", CALLS),
+    facts=("tries",),
 )
 SIGNALS: Final[tuple[Signal, ...]] = (
     *(REQUEST_RATE, AVAILABILITY, ERROR_RATE, OUTCOMES, CANCELLED_SHARE, DEADLINE_SHARE),

@@ -126,7 +126,7 @@ def objectives(
     for length in lengths:
         since = max(0, until - int(length) * SECOND_NS) // MINUTE_NS * MINUTE_NS
         names = tuple(name for name in with_goals if length in BURNS_S.values() or _window(policies[name]) == length)
-        found = telemetry.slices(SliceQuery(since, until, names, spreads=spreads))
+        found = telemetry.slices(SliceQuery(since, until, names, spreads=spreads, facts=("ends",)))
         known[length] = {one.task: one for one in found}
     return tuple(
         _standing(name, promise, policies[name].objective.window_s, known)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from trimtab.store.histograms import Histogram
 from trimtab.store.scores import ScoreCounts
-from trimtab.store.slices import Slice
+from trimtab.store.slices import FACTS, Fact, Slice
 
 Family = Literal["behaviour", "infrastructure", "cost"]
 Better = Literal["higher", "lower", "neither"]
@@ -45,7 +45,8 @@ class Signal:
     amount is told for the whole window, a second, each of `count` calls, or each completed task. `scored` reads a ratio
     from scores and `lag` a histogram; both give None for those that are not their own. Ratios of several scores are
     told together where it `adds_up`. `reads` names what it is read from: a histogram of slices, the beginning of the
-    fields of readings or of the names of scores, a series of the engine, a metric of the host's state. `level` is the
+    fields of readings or of the names of scores, a series of the engine, a metric of the host's state. `facts` are what
+    it looks at in a slice beside calls and histograms. `level` is the
     quantile by which a spread is told where there is room for one.
 
     `better` tells which way is good. `of` and `among` tell in words what is counted, and among what. `series` is where
@@ -76,6 +77,7 @@ class Signal:
     level: float = 0.5
     series: Series | None = None
     independent: bool = True
+    facts: tuple[Fact, ...] = FACTS
 
     @property
     def kind(self) -> Kind:

@@ -39,6 +39,7 @@ TOKENS: Final = Signal(
     of="tokens of each class",
     among="tokens",
     series=Series(f'{TOKENS_TOTAL}{{class!="reasoning"}}', by="class"),
+    facts=("tokens",),
 )
 COST: Final = Signal(
     name="cost",
@@ -53,6 +54,7 @@ COST: Final = Signal(
     of="cost of calls with each label",
     among="cost of all calls",
     series=Series("trimtab_cost_usd_total", by="label"),
+    facts=("cost",),
 )
 COST_PER_CALL: Final = Signal(
     name="cost_per_call",
@@ -68,6 +70,7 @@ COST_PER_CALL: Final = Signal(
     of="cost of all calls",
     among="calls whose cost is known, exactly or by estimate",
     series=Series("trimtab_cost_usd_total", "trimtab_calls_total"),
+    facts=("cost",),
 )
 COST_PER_COMPLETED: Final = Signal(
     name="cost_per_completed",
@@ -81,6 +84,7 @@ COST_PER_COMPLETED: Final = Signal(
     scale=USD_A_PUSD,
     of="cost of all calls",
     among="completed runs by the task's rule; where a sample was judged, calls times the share that was completed",
+    facts=("cost",),
 )
 CACHE_HIT_SHARE: Final = Signal(
     name="cache_hit_share",
@@ -94,5 +98,6 @@ CACHE_HIT_SHARE: Final = Signal(
     of="tokens read from the cache",
     among="input tokens, cached, written to the cache or neither",
     series=Series(f'{TOKENS_TOTAL}{{class="cache_read"}}', f'{TOKENS_TOTAL}{{class=~"input|cache_read|cache_write"}}'),
+    facts=("tokens",),
 )
 SIGNALS: Final[tuple[Signal, ...]] = (COST_PER_COMPLETED, COST_PER_CALL, COST, TOKENS, CACHE_HIT_SHARE)

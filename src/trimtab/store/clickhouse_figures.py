@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from trimtab.store.clickhouse_slices import LABELS, REPORTED, TOKEN_CLASSES, SignalReader
+from trimtab.store.clickhouse_slices import SignalReader
 from trimtab.store.contract_figures import ANSWER_RESULTS, ContractFigures, ToolResult
 from trimtab.store.histograms import Histogram, at_rank, size
 from trimtab.store.lock_figures import MAX_KINDS
+from trimtab.store.slice_columns import LABELS, REPORTED, TOKEN_CLASSES, columns_of
 from trimtab.store.slices import Dimension, SliceQuery, Spread
 from trimtab.store.telemetry import (
     MEASURES,
@@ -70,7 +71,7 @@ class FigureReader(SignalReader):
             return
         by = apart[0] if apart else "model" if query.model else "task"
         sliced = SliceQuery(query.since_ns, query.until_ns, query.tasks, by, query.model, spreads=spreads)
-        for row in self._slice_rows(sliced, more=REPORTED):
+        for row in self._slice_rows(sliced, (*columns_of(sliced), *REPORTED)):
             yield Group(row["task"], **dict.fromkeys(apart, row["value"])), row
 
     def _across(
@@ -83,7 +84,8 @@ class FigureReader(SignalReader):
             "model": query.model,
             **{f"by_{name}": is_apart for name, is_apart in asked.items()},
         }
-        for row in self._merged([self._texts["part_across"]], spreads, parameters, more=REPORTED):
+        columns = (*columns_of(SliceQuery(query.since_ns, query.until_ns)), *REPORTED)
+        for row in self._merged([self._texts["part_across"]], columns, spreads, parameters):
             yield Group(row["task"], *row["value"].split(SEPARATOR)), row
 
 

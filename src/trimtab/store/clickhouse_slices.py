@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from clickhouse_connect.driver.query import QueryResult
 
-from trimtab.record.events import CostLabel, Outcome, Score
+from trimtab.record.events import Score
 from trimtab.store import rows, slice_pieces, statements
 from trimtab.store.engine_samples import MAX_SAMPLES, EngineQuery, EngineSample
 from trimtab.store.readings import MAX_CATEGORIES, MAX_READINGS, ReadingCounts, ReadingQuery
 from trimtab.store.scores import COMPLETERS, MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
+from trimtab.store.slice_columns import MERGED_BY, columns_of, slice_of
 from trimtab.store.slice_pieces import Piece
 from trimtab.store.slices import MAX_SLICES, Slice, SliceQuery, Spread, bounded, few
-from trimtab.store.telemetry import MINUTE_NS, CostSum
+from trimtab.store.telemetry import MINUTE_NS
 
 MINUTE_S: Final = 60
 MOST_ROWS: Final = 1_000_000
@@ -24,41 +24,7 @@ FINE_BLOCK: Final = 60
 """Minutes of a block of fine rows, in which those of a task lie together."""
 COARSE_BLOCK: Final = 1440
 """The same of coarse rows."""
-ROLL_UP: Final = ("part_of_roll_up", "piece_of_roll_up")
 SEPARATOR: Final = ",\n    "
-LOWEST: Final = -(1 << 31)
-"""The bucket in which the roll-up counts calls that measured 0 or less."""
-TOKEN_CLASSES: Final = {
-    "input": "input_tokens",
-    "cache_read": "cache_read_tokens",
-    "cache_write": "cache_write_tokens",
-    "output": "output_tokens",
-    "reasoning": "reasoning_tokens",
-}
-LABELS: Final[tuple[CostLabel, ...]] = ("exact", "estimated", "unknown")
-PLAIN: Final = (
-    *("task", "at_ns", "value", "calls", "valid_first", "repaired", "rejected", "passed_invalid", "truncated"),
-    *("refused", "repairs", "cut", "tool_results", "tool_errors", "attempts", "retried", "fallbacks"),
-)
-"""Columns of a slice that are its fields as they are."""
-MERGED_BY: Final = {
-    "first_ns": "min",
-    "last_ns": "max",
-    **dict.fromkeys(("outcomes", "finish_reasons", "tool_calls"), "sumMap"),
-}
-"""How columns of rows are put together; those that are not named are added up."""
-COLUMNS: Final = (
-    *PLAIN[3:],
-    *("flagged", "stopped", *TOKEN_CLASSES.values()),
-    *(f"{label}_{what}" for what in ("calls", "pusd") for label in LABELS),
-    *("outcomes", "finish_reasons", "tool_calls"),
-)
-"""The columns that slices are made of, beside their histograms."""
-REPORTED: Final = (
-    *("contracts", "resumed", "seams", "prefill_tokens", "prefill_s", "decode_tokens", "decode_s"),
-    *("first_ns", "last_ns"),
-)
-"""Columns that only reports look at."""
 
 
 class SignalReader:
@@ -76,33 +42,32 @@ class SignalReader:
 
     def slices(self, query: SliceQuery) -> tuple[Slice, ...]:
         """What calls came to, by task, step and value of the query's dimension, in that order."""
-        return tuple(_slice(row, query.spreads) for row in self._slice_rows(query, MAX_SLICES))
+        return tuple(slice_of(row, query) for row in self._slice_rows(query, columns_of(query), MAX_SLICES))
 
     def _slice_rows(
-        self, query: SliceQuery, most: int = MOST_ROWS, more: tuple[str, ...] = ()
+        self, query: SliceQuery, columns: tuple[str, ...], most: int = MOST_ROWS
     ) -> Iterator[Mapping[str, Any]]:
-        """The rows of slices, with more columns; raises `ValueError` for more than `most`."""
-        pieces = slice_pieces.pieces(query)
+        """The rows of slices with these columns; raises `ValueError` for more than `most`."""
         parameters = _window(query) | {"across": query.across}
         texts: dict[str, list[str]] = {"part_of_roll_up": [], "part_of_calls": []}
-        for place, piece in enumerate(pieces):
+        for place, piece in enumerate(slice_pieces.pieces(query)):
             parameters |= _bounds(piece, place)
-            part, text = ("part_of_calls", "piece_of_calls") if piece.of == "calls" else ROLL_UP
-            texts[part].append(_numbered(self._texts[text], place))
+            of = "calls" if piece.of == "calls" else "roll_up"
+            texts[f"part_of_{of}"].append(_numbered(self._texts[f"piece_of_{of}"], place))
         parts = [self._texts[part].replace("{pieces}", " OR ".join(bounds)) for part, bounds in texts.items() if bounds]
-        return self._merged(parts, query.spreads, parameters, most, more) if parts else iter(())
+        return self._merged(parts, columns, query.spreads, parameters, most) if parts else iter(())
 
     def _merged(
         self,
         parts: Sequence[str],
+        columns: tuple[str, ...],
         spreads: tuple[Spread, ...],
         parameters: dict[str, Any],
         most: int = MOST_ROWS,
-        more: tuple[str, ...] = (),
     ) -> Iterator[Mapping[str, Any]]:
-        """Rows of several statements with the columns of slices, added up by task, step and value."""
-        histograms = [f"spread_{name}" for name in spreads]
-        names = (*COLUMNS, *more, *histograms)
+        """Rows of several statements, added up by task, step and value."""
+        histograms = tuple(f"spread_{name}" for name in spreads)
+        names = (*columns, *histograms)
         merged_by = MERGED_BY | dict.fromkeys(histograms, "sumMap")
         merged = SEPARATOR.join(f"{merged_by.get(name, 'sum')}(p.{name}) AS {name}" for name in names)
         text = self._texts["slices"].replace("{merged}", merged)
@@ -209,32 +174,6 @@ def _window(query: SliceQuery | ReadingQuery | ScoreQuery) -> dict[str, Any]:
         "rolled": "environment" if query.by == "environment" else "value",
         "only": "" if query.by == "task" else query.only,
     }
-
-
-def _slice(row: Mapping[str, Any], spreads: tuple[Spread, ...]) -> Slice:
-    outcomes: Counter[Outcome] = Counter()
-    tools: Counter[str] = Counter()
-    for told, count in row["tool_calls"].items():
-        outcome, _, tool = told.partition(" ")
-        outcomes[cast("Outcome", outcome)] += count
-        tools[tool] += count
-    histograms = {name: _without_lowest(row[f"spread_{name}"]) for name in spreads}
-    return Slice(
-        **{name: row[name] for name in PLAIN},
-        outcomes=row["outcomes"],
-        finish_reasons=few(row["finish_reasons"]),
-        repetition=row["flagged"] + row["stopped"],
-        tool_outcomes=dict(outcomes),
-        tools=few(tools),
-        tokens={name: row[column] for name, column in TOKEN_CLASSES.items() if row[column]},
-        cost={label: CostSum(row[f"{label}_calls"], row[f"{label}_pusd"]) for label in LABELS if row[f"{label}_calls"]},
-        spreads={name: histogram for name, histogram in histograms.items() if histogram},
-    )
-
-
-def _without_lowest(histogram: dict[int, int]) -> dict[int, int]:
-    histogram.pop(LOWEST, None)
-    return histogram
 
 
 def _scores(row: dict[str, Any]) -> ScoreCounts:

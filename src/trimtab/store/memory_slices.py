@@ -22,7 +22,7 @@ from trimtab.store.readings import (
     tallied,
 )
 from trimtab.store.scores import ACCURACY, COMPLETERS, COMPLETION, MAX_SCORE_ROWS, MAX_SCORES, ScoreCounts, ScoreQuery
-from trimtab.store.slices import MAX_SLICES, Dimension, Slice, SliceQuery, Spread, bounded, few
+from trimtab.store.slices import MAX_SLICES, Dimension, Slice, SliceQuery, Spread, bounded, few, narrowed
 from trimtab.store.telemetry import DAY_NS, MINUTE_NS, Batch, CostSum
 
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "output", "reasoning")
@@ -114,10 +114,10 @@ class SliceCell:
                 self.values[spread].append(value)
         self.counts.update(_counted(call))
 
-    def slice(self, task: str, at_ns: int, value: str, spreads: tuple[Spread, ...]) -> Slice:
-        """The slice of these calls."""
-        histograms = {spread: of_values(self.values[spread]) for spread in spreads}
-        return Slice(
+    def slice(self, task: str, at_ns: int, value: str, query: SliceQuery) -> Slice:
+        """The slice of these calls, as far as it is asked for."""
+        histograms = {spread: of_values(self.values[spread]) for spread in query.spreads}
+        whole = Slice(
             task,
             at_ns,
             value,
@@ -130,6 +130,7 @@ class SliceCell:
             spreads={spread: histogram for spread, histogram in histograms.items() if histogram},
             **self.counts,
         )
+        return narrowed(whole, query.facts)
 
 
 def slices(calls: Iterable[Settled], query: SliceQuery) -> tuple[Slice, ...]:
@@ -141,7 +142,7 @@ def slices(calls: Iterable[Settled], query: SliceQuery) -> tuple[Slice, ...]:
         if is_in(call.at_ns, call.admitted.task) and _only(query) in ("", value):
             found["" if query.across else call.admitted.task, at_of(call.at_ns), value].add(call)
     bounded(len(found), MAX_SLICES)
-    return tuple(cell.slice(*place, query.spreads) for place, cell in sorted(found.items(), key=_first))
+    return tuple(cell.slice(*place, query) for place, cell in sorted(found.items(), key=_first))
 
 
 def readings(tallies: Iterable[Tallied], query: ReadingQuery) -> tuple[ReadingCounts, ...]:

@@ -6,8 +6,8 @@ all dimensions crossed would be as many as calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from trimtab.record.events import CostLabel, Outcome
@@ -20,6 +20,21 @@ Spread = Literal["ttft", "tpot", "gap", "total", "output", "input", "request"]
 SPREADS: Final[tuple[Spread, ...]] = ("ttft", "tpot", "gap", "total", "output", "input", "request")
 """Latencies in microseconds; `output` and `input` in tokens, the latter with what the cache held; `request` in bytes of
 the request's body."""
+Fact = Literal["answers", "ends", "tools", "tries", "tokens", "cost"]
+FACTS: Final[tuple[Fact, ...]] = ("answers", "ends", "tools", "tries", "tokens", "cost")
+"""What is counted beside calls and histograms, as it is asked for together."""
+OF_FACT: Final[Mapping[Fact, tuple[str, ...]]] = {
+    "answers": (
+        *("valid_first", "repaired", "rejected", "passed_invalid", "truncated", "refused", "repairs", "cut"),
+        "repetition",
+    ),
+    "ends": ("outcomes", "finish_reasons"),
+    "tools": ("tool_outcomes", "tools", "tool_results", "tool_errors"),
+    "tries": ("attempts", "retried", "fallbacks"),
+    "tokens": ("tokens",),
+    "cost": ("cost",),
+}
+"""The fields of a slice that each fills."""
 MAX_SLICES: Final = 20_000
 """How many slices one question is answered with; one that has more is refused."""
 MAX_NAMES: Final = 100
@@ -34,8 +49,8 @@ class SliceQuery:
 
     `by` "task" tells no further than by task; `only` keeps one value of the dimension. `step_s` cuts the window into
     steps that begin at multiples of it since 1970, a multiple of 60; 0 takes the window as one. `spreads` are the
-    histograms that are wanted: each costs, so ask for those that are looked at. `across` adds up all tasks that are
-    asked for, under no name.
+    histograms that are wanted, `facts` the counts: each costs, so ask for those that are looked at; fields that are not
+    asked for are left empty. `across` adds up all tasks that are asked for, under no name.
     """
 
     since_ns: int
@@ -46,6 +61,7 @@ class SliceQuery:
     step_s: int = 0
     spreads: tuple[Spread, ...] = SPREADS
     across: bool = False
+    facts: tuple[Fact, ...] = FACTS
 
     def __post_init__(self) -> None:
         check_step(self.step_s)
@@ -116,3 +132,10 @@ class Slice:
     tokens: Mapping[str, int] = field(default_factory=dict)
     cost: Mapping[CostLabel, CostSum] = field(default_factory=dict)
     spreads: Mapping[Spread, Histogram] = field(default_factory=dict)
+
+
+def narrowed(whole: Slice, facts: Collection[Fact]) -> Slice:
+    """A slice with these facts alone."""
+    left_out = {name for fact, names in OF_FACT.items() if fact not in facts for name in names}
+    kept = {one.name: getattr(whole, one.name) for one in fields(Slice) if one.name not in left_out}
+    return Slice(**kept)

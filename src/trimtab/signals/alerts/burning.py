@@ -68,7 +68,8 @@ def burning(telemetry: Sliced, tasks: Mapping[str, TaskWatch], minute: int) -> l
     for minutes in sorted(
         {one for _, rule, _ in wanted for pace in _paces(rule) for one in (pace.minutes, pace.short)}
     ):
-        query = SliceQuery((minute - minutes) * MINUTE_NS, minute * MINUTE_NS, names, spreads=spreads)
+        window = (minute - minutes) * MINUTE_NS, minute * MINUTE_NS
+        query = SliceQuery(*window, names, spreads=spreads, facts=("ends",))
         known[minutes] = {one.task: one for one in telemetry.slices(query)}
     found = []
     for name, rule, promise in wanted:

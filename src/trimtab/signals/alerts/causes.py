@@ -104,7 +104,7 @@ def _measured(telemetry: Told, asked: Question, since: int, until: int) -> Measu
     window = since * MINUTE_NS, until * MINUTE_NS, (place.task,)
     match source_of(rule):
         case "slices":
-            query = SliceQuery(*window, by=rule.by, only=only, spreads=read.spreads)
+            query = SliceQuery(*window, by=rule.by, only=only, spreads=read.spreads, facts=read.facts)
             found: Iterable[Taken] = (Taken(minutes * 60, one) for one in telemetry.slices(query))
         case "scores":
             scores = telemetry.scores(ScoreQuery(*window, by=rule.by, only=only))
@@ -185,7 +185,7 @@ def _risen(telemetry: Told, asked: Question, began: int) -> Iterable[WhatChanged
 def _shares(telemetry: Told, task: str, by: Dimension, since: int, until: int) -> Mapping[str, float]:
     if until <= since:
         return {}
-    query = SliceQuery(since * MINUTE_NS, until * MINUTE_NS, (task,), by, spreads=())
+    query = SliceQuery(since * MINUTE_NS, until * MINUTE_NS, (task,), by, spreads=(), facts=())
     counts = {one.value: one.calls for one in telemetry.slices(query)}
     total = sum(counts.values())
     return {value: count / total for value, count in counts.items()} if total else {}

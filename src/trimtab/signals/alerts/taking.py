@@ -12,7 +12,7 @@ from trimtab.signals.figures import Counted
 from trimtab.signals.measuring import Taken
 from trimtab.store.readings import ReadingQuery
 from trimtab.store.scores import ScoreQuery
-from trimtab.store.slices import SPREADS, SliceQuery, Spread
+from trimtab.store.slices import FACTS, SPREADS, Fact, SliceQuery, Spread
 from trimtab.store.telemetry import MINUTE_NS
 
 Group = Literal["task", "model", "replica", "prompt"]
@@ -64,14 +64,15 @@ class Rows:
 
 
 class Wanted(NamedTuple):
-    """What is to be read: which sources by which groups, and which histograms."""
+    """What is to be read: which sources by which groups, which histograms, and which counts."""
 
     groups: frozenset[tuple[Source, Group]]
     spreads: tuple[Spread, ...]
+    facts: tuple[Fact, ...] = FACTS
 
     def hourly(self) -> Wanted:
         """Without readings and scores: of what is a mean of slices, and looked at by the hour."""
-        return Wanted(frozenset(one for one in self.groups if one[0] == "slices"), ())
+        return Wanted(frozenset(one for one in self.groups if one[0] == "slices"), (), self.facts)
 
 
 def source_of(rule: AlertRule) -> Source:
@@ -84,13 +85,19 @@ def wanted(rules: Iterable[AlertRule], *, history: bool = False) -> Wanted:
     """What the rules need; for `history` a prompt's past is that of its task."""
     groups: set[tuple[Source, Group]] = set()
     spreads: set[str] = set()
+    facts: set[Fact] = {"ends"}
     for rule in rules:
         group: Group = "task" if history and rule.by == "prompt" else rule.by
         groups.add((source_of(rule), group))
         signal = BY_NAME.get(rule.signal)
+        facts |= set(signal.facts) if signal is not None and signal.source == "slices" else set()
         if signal is not None and signal.spread is not None:
             spreads.add(signal.reads)
-    return Wanted(frozenset(groups), tuple(name for name in SPREADS if name in spreads))
+    return Wanted(
+        frozenset(groups),
+        tuple(name for name in SPREADS if name in spreads),
+        tuple(name for name in FACTS if name in facts),
+    )
 
 
 def rules_of(watch: Watch) -> tuple[AlertRule, ...]:
@@ -109,7 +116,7 @@ def take(
     minutes = step_s // MINUTE_S
     for source, group in sorted(wanted.groups):
         if source == "slices":
-            query = SliceQuery(*window, by=group, step_s=step_s, spreads=wanted.spreads)
+            query = SliceQuery(*window, by=group, step_s=step_s, spreads=wanted.spreads, facts=wanted.facts)
             for one in telemetry.slices(query):
                 row = Row(one.at_ns // MINUTE_NS + minutes, one.value, Taken(step_s, one), one.calls)
                 rows.add("slices", group, one.task, row)

@@ -103,13 +103,9 @@ given AS
         *,
         minute,
         id_hash,
-        multiIf(
-            NOT isFinite(ifNull(value, nan)), '',
-            name = 'completion', if(run != '', run, call),
-            name = 'accuracy' OR startsWith(name, 'accuracy/'), call,
-            ''
-        ) AS piece,
-        if(piece = '', 0, sipHash64(task, name, piece)) AS piece_hash,
+        isFinite(ifNull(value, nan)) AND (name = 'completion' OR startsWith(name || '/', 'accuracy/')) AS is_told_once,
+        if(name = 'completion' AND run != '', run, call) AS piece,
+        sipHash64(task, name, piece) AS piece_hash,
         if(name = 'completion', indexOf({completers:Array(String)}, source), 0) AS place,
         if({step:Int64} = 0, {origin:Int64}, intDiv(minute, greatest({step:Int64}, 1)) * {step:Int64}) AS step_minute
     FROM scores
@@ -123,9 +119,7 @@ several AS
 (
     SELECT piece_hash
     FROM given
-    WHERE minute < {end_minute:Int64} AND piece_hash != 0
-    GROUP BY piece_hash
-    HAVING count() > 1
+    WHERE minute < {end_minute:Int64} AND is_told_once AND (name != 'completion' OR source != 'rule')
 )
 SELECT
     s.task AS task,
@@ -154,7 +148,8 @@ FROM
         label,
         if(settled_ns > 0, (at_ns - settled_ns) / 1e6, 0.) AS lag_ms
     FROM given
-    WHERE minute < {end_minute:Int64} AND id_hash NOT IN (again) AND piece_hash NOT IN (several)
+    WHERE minute < {end_minute:Int64} AND id_hash NOT IN (again)
+      AND ((SELECT count() FROM several) = 0 OR NOT is_told_once OR piece_hash NOT IN (several))
     UNION ALL
     SELECT
         task,
@@ -168,10 +163,18 @@ FROM
     FROM
     (
         SELECT *
-        FROM (SELECT * FROM given WHERE id_hash IN (again) OR piece_hash IN (several) ORDER BY at_ns DESC LIMIT 1 BY id)
+        FROM
+        (
+            SELECT *
+            FROM given
+            WHERE id_hash IN (again)
+               OR ((SELECT count() FROM several) > 0 AND is_told_once AND piece_hash IN (several))
+            ORDER BY at_ns DESC
+            LIMIT 1 BY id
+        )
         WHERE minute < {end_minute:Int64}
         ORDER BY place, at_ns DESC, id DESC
-        LIMIT 1 BY task, name, if(piece = '', id, piece), piece = '', step_minute
+        LIMIT 1 BY task, name, is_told_once, if(is_told_once, piece, id), step_minute
     )
 ) AS s
 WHERE (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, s.task))
