@@ -1,6 +1,8 @@
 """Prompt files: turns, inputs, and the bounds of rendering."""
 
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -230,6 +232,19 @@ def test_the_language(tmp_path: Path, template: str, value: object, expected: st
             "user:\n" + "{% if x %}" * 200 + "{% endif %}" * 200,
             "prompt.md:2: the template cannot be read: it is nested",
         ),
+        (
+            "user:\nx\n{{ x" + " | upper" * 80 + " }}",
+            "prompt.md:3: the template cannot be read: it is nested too deep, over 64 levels; name parts of it with {%",
+        ),
+        (
+            "user:\n{{ x" + " + x" * 80 + " }}",
+            "prompt.md:2: the template cannot be read: it is nested too deep, over",
+        ),
+        ("user:\n{{ x" + ".x" * 80 + " }}", "prompt.md:2: the template cannot be read: it is nested too deep, over"),
+        (
+            "user:\n" + "{{ x }}\n" * 20_000,
+            "prompt.md:10001: the template cannot be read: it has over 20000 tags, expressions and texts; say it",
+        ),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, expected: str) -> None:
@@ -254,6 +269,33 @@ def test_any_template(text: str) -> None:
         assert 1 <= wrong.lineno <= text.count("\n") + 1
     else:
         templates.compiled(text)
+
+
+def steps(source: str) -> int:
+    """How many functions Python calls to read a template and to make its code."""
+    count = 0
+
+    def called(frame: FrameType, what: str, argument: object) -> None:
+        nonlocal count
+        count += what == "call"
+
+    templates.inputs_of.cache_clear()
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        templates.inputs_of(source)
+        templates.compiled(source)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("link", [" | upper", " + x", ".x", " and x", " if x else x", "[x]"])
+def test_a_chain_is_made_into_code_in_time_with_its_length(link: str) -> None:
+    """What takes time with the square of a chain's length, or worse, would stop the gateway at the first call."""
+    steps("{{ x" + link + " }}")
+    short, long = (steps("{{ x" + link * length + " }}") for length in (14, 56))
+    assert long < 6 * short
 
 
 EXPRESSIONS = st.recursive(

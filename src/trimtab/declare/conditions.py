@@ -13,11 +13,10 @@ from typing import Any, Final, NamedTuple
 from jinja2 import nodes
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
-from jinja2.meta import find_undeclared_variables
 
 from trimtab.declare import values
 from trimtab.declare.mistakes import nearest, one_of
-from trimtab.declare.templates import NESTED, PromptEnvironment
+from trimtab.declare.templates import NESTED, PromptEnvironment, undeclared
 
 MAX_CHARACTERS: Final = 1000
 MAX_DEPTH: Final = 50
@@ -96,11 +95,11 @@ def compiled(text: str) -> Condition:
         tree = environment.parse("{{ (" + text + "\n) }}")
         for node in _all(tree):
             _check(node)
-        names = find_undeclared_variables(tree)
+        names = undeclared(tree, environment)
         expression = environment.compile_expression(text, undefined_to_none=False)
     except NESTED as failure:
         raise TemplateSyntaxError("it is nested too deep", 1) from failure
-    return Condition(text, frozenset(names), expression)
+    return Condition(text, names, expression)
 
 
 def _all(tree: nodes.Node) -> list[nodes.Node]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from jinja2 import StrictUndefined, Template, Undefined, nodes, pass_context, pass_environment
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS
-from jinja2.meta import find_undeclared_variables
+from jinja2.meta import TrackingCodeGenerator
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -42,6 +42,10 @@ STANDARD_FILTERS: Final = (
 LAZY_FILTERS: Final = "items map reject rejectattr select selectattr unique"
 """Those that give generators, which would be written with their place in memory: here they give lists."""
 REMEMBERED: Final = 512
+MAX_NESTING: Final = 64
+"""Levels of tags and expressions within each other; each of a chain such as `x | trim | upper` is one."""
+MAX_NODES: Final = 20_000
+"""Tags, expressions, their parts and the pieces of text between them: making code of so many takes about a second."""
 SHALLOW: Final = 15
 """Nesting that Python compiles in any case: it takes 20 loops within each other, and 100 levels of blocks."""
 NESTED: Final = (SyntaxError, RecursionError, MemoryError, OverflowError, ValueError)
@@ -65,12 +69,14 @@ class Missing(StrictUndefined):
 
 
 class PromptEnvironment(ImmutableSandboxedEnvironment):
-    """Jinja2 as prompts have it; without autoescape, as prompts are not HTML."""
+    """Jinja2 as prompts have it; without autoescape, as prompts are not HTML, and without its optimizer, which takes
+    time with the cube of the length of a chain.
+    """
 
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
-        super().__init__(undefined=Missing, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+        super().__init__(undefined=Missing, autoescape=False, trim_blocks=True, lstrip_blocks=True, optimized=False)
         self.globals = {"range": _range}
         self.filters = {name: FILTERS[name] for name in STANDARD_FILTERS.split()} | OWN_FILTERS
         self.filters |= {name: _listed(FILTERS[name]) for name in LAZY_FILTERS.split()}
@@ -118,12 +124,20 @@ def inputs_of(source: str) -> frozenset[str]:
     try:
         tree = _environment().parse(source)
         depth = _depth(tree)
-        inputs = find_undeclared_variables(tree)
+        inputs = undeclared(tree, _environment())
         if depth > SHALLOW:
             _compiled_tree(tree)
     except NESTED as failure:
         raise TemplateSyntaxError("it is nested too deep", 1) from failure
-    return frozenset(inputs)
+    return inputs
+
+
+def undeclared(tree: nodes.Template, environment: PromptEnvironment) -> frozenset[str]:
+    """The names that a template looks up in its inputs: `find_undeclared_variables` without the optimizer."""
+    found = TrackingCodeGenerator(environment)
+    found.optimizer = None
+    found.visit(tree)
+    return frozenset(found.undeclared_identifiers)
 
 
 def inclusions(source: str) -> list[tuple[str, int]]:
@@ -276,11 +290,12 @@ def _environment() -> PromptEnvironment:
 
 def _depth(tree: nodes.Template, *, including: bool = False) -> int:
     """How deep a template is nested; raises `TemplateSyntaxError` for the first thing that prompts do not have."""
-    deepest = 0
+    deepest = count = 0
     open_nodes: list[tuple[nodes.Node, int]] = [(tree, 0)]
     while open_nodes:
         node, depth = open_nodes.pop()
-        deepest = max(deepest, depth)
+        deepest, count = max(deepest, depth), count + 1
+        _hold_to_bounds(node, depth, count)
         foreign = "" if including and isinstance(node, nodes.Include) else _foreign(node)
         if foreign:
             raise TemplateSyntaxError(f"{foreign} is not available in prompts", node.lineno)
@@ -293,6 +308,14 @@ def _depth(tree: nodes.Template, *, including: bool = False) -> int:
                 inner.extend(item for item in value if isinstance(item, nodes.Node))
         open_nodes.extend((child, depth + 1) for child in reversed(inner))
     return deepest
+
+
+def _hold_to_bounds(node: nodes.Node, depth: int, count: int) -> None:
+    if depth > MAX_NESTING:
+        what = f"it is nested too deep, over {MAX_NESTING} levels; name parts of it with {{% set %}}"
+        raise TemplateSyntaxError(what, node.lineno)
+    if count > MAX_NODES:
+        raise TemplateSyntaxError(f"it has over {MAX_NODES} tags, expressions and texts; say it in fewer", node.lineno)
 
 
 def _foreign(node: nodes.Node) -> str:
