@@ -99,8 +99,8 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
 class KeptSamples:
     """The samples of one evaluation. Many threads may add at once.
 
-    What was added is on the disk when the method returns; the waits of several threads for it are one. One process at a
-    time has it open: raises `EvaluationRuns`. A last line that a crash cut short is taken out.
+    What was paid for is on the disk when the method returns; the waits of several threads for it are one. One process
+    at a time has it open: raises `EvaluationRuns`. A last line that a crash cut short is taken out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -127,9 +127,12 @@ class KeptSamples:
         self._add(Answered(sample))
 
     def mark(self, arm: Arm, case: str, number: int, *marks: Mark) -> None:
-        """Keeps marks of an answer that is kept; a later one of the same scorer takes its place."""
+        """Keeps marks of an answer that is kept; a later one of the same scorer takes its place.
+
+        Only marks that were paid for are waited for until they are on the disk: others can be made again.
+        """
         if marks:
-            self._add(Marked(arm, case, number, marks))
+            self._add(Marked(arm, case, number, marks), wait=any(mark.call or mark.cost_usd for mark in marks))
 
     def failed(self, sample: Sample) -> None:
         """Keeps a call that is made again, because its failure says nothing of the task."""
@@ -167,14 +170,15 @@ class KeptSamples:
         _sync_folder(self._path.parent)
         return size
 
-    def _add(self, line: Line) -> None:
+    def _add(self, line: Line, *, wait: bool = True) -> None:
         data = msgspec.json.encode(line) + b"\n"
         with self._writing:
             self._write(data)
             self._held.take(line)
             self._written += 1
             mine = self._written
-        self._sync(mine)
+        if wait:
+            self._sync(mine)
 
     def _write(self, data: bytes) -> None:
         if self._broken:
