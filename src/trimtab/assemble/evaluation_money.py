@@ -1,0 +1,179 @@
+"""What an evaluation may cost, what it will probably cost, and what it can see: told before it spends anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from trimtab.assemble.evaluation_plan import Prepared
+from trimtab.assemble.evaluation_side import Side
+from trimtab.clock import Clock
+from trimtab.cost import meter
+from trimtab.declare.rendering import render
+from trimtab.evals.case import Case
+from trimtab.evals.cases import body
+from trimtab.evals.dispatch import Bound
+from trimtab.evals.observing import scores
+from trimtab.evals.plan import Cell
+from trimtab.evals.report import Report
+from trimtab.evals.sample import Arm
+from trimtab.statistics.power import Spread, cases_needed, smallest_effect
+
+PUSD_A_USD: Final = 1e12
+MESSAGE_BYTES: Final = 64
+"""Around a message: its role, and what the template puts between."""
+JUDGED_TOKENS: Final = 1024
+"""What a judge may write where nothing says otherwise."""
+QUESTION_BYTES: Final = 4096
+BYTES_A_TOKEN: Final = 4
+USUAL_OUTPUT: Final = 0.4
+"""The part of a limit on output that answers use, where no earlier evaluation tells."""
+GUESSED_SHARE: Final = 0.1
+"""How many cases come out otherwise, where no earlier evaluation tells: one in ten."""
+
+
+class Forecast(Struct, frozen=True):
+    """What can be said before the first call.
+
+    `expected_usd` and `most_usd` are None where a model has no price or nothing bounds an answer. `smallest` is the
+    smallest loss of the first score that it sees with the suite's power, `cases_for_margin` how many cases the margin
+    needs; None where there is nothing to compare or the score has no margin. `is_guessed` says that no earlier
+    evaluation of the task tells how its scores vary or what its calls cost.
+    """
+
+    calls: int
+    judge_calls: int
+    expected_usd: float | None
+    most_usd: float | None
+    smallest: float | None
+    cases_for_margin: int | None
+    is_guessed: bool
+
+
+def forecast(prepared: Prepared, earlier: Iterable[Report], clock: Clock) -> Forecast:
+    """What an evaluation will take; `earlier` are reports of the same task, the latest first."""
+    plan = prepared.plan
+    reports = list(earlier)
+    known = next((one for one in reports if one.spread is not None and one.base is not None), None)
+    bound = bound_of(prepared, clock)
+    bounds = [bound(Cell(arm, case, 0, 0)) for case in plan.order for arm in plan.names]
+    judged = sum(bool(one.model) for one in plan.suite.scorers) * plan.calls
+    smallest = needed = None
+    if prepared.base is not None and plan.suite.scorers:
+        smallest, needed = _effects(prepared, known)
+    return Forecast(
+        calls=plan.calls,
+        judge_calls=judged,
+        expected_usd=_expected(prepared, reports, clock),
+        most_usd=None if None in bounds else math.fsum(one or 0.0 for one in bounds) * plan.suite.samples,
+        smallest=smallest,
+        cases_for_margin=needed,
+        is_guessed=known is None,
+    )
+
+
+def _effects(prepared: Prepared, known: Report | None) -> tuple[float | None, int | None]:
+    suite = prepared.plan.suite
+    if not scores(suite)[0].is_share:
+        return None, None
+    if known is not None and known.spread is not None:
+        spread = Spread(known.spread.between_cases, known.spread.within_cases / 2, known.spread.within_cases / 2)
+    else:
+        spread = Spread(GUESSED_SHARE, 0.0, 0.0)
+    smallest = smallest_effect(spread, suite.samples, len(prepared.plan.order), suite.power, suite.alpha)
+    margin = suite.scorers[0].margin if suite.scorers[0].margin is not None else suite.margin
+    needed = cases_needed(spread, suite.samples, margin, suite.power, suite.alpha) if margin > 0 else None
+    return smallest if math.isfinite(smallest) else None, needed
+
+
+def _expected(prepared: Prepared, reports: list[Report], clock: Clock) -> float | None:
+    """From what calls of the task cost before; else from what is sent and a part of what may be answered."""
+    told = (_mean_cost(one) for one in reports)
+    mean = next((one for one in told if one is not None), None)
+    if mean is not None:
+        return mean * prepared.plan.calls
+    total = 0.0
+    for arm in prepared.plan.names:
+        price = _pricer(prepared.sides[arm], prepared.plan.task, clock)
+        for case in _asked(prepared):
+            cost = price(case, BYTES_A_TOKEN, USUAL_OUTPUT)
+            if cost is None:
+                return None
+            total += cost * prepared.plan.suite.samples
+    return total
+
+
+def _mean_cost(report: Report) -> float | None:
+    arms = [one for one in (report.base, report.candidate) if one is not None]
+    calls = sum(one.calls for one in arms)
+    costs = [one.cost_usd for one in arms]
+    return math.fsum(one or 0.0 for one in costs) / calls if calls and None not in costs else None
+
+
+def bound_of(prepared: Prepared, clock: Clock) -> Bound:
+    """The most that each call can cost, its attempts, repairs and judges included; remembered by arm and case."""
+    prices = {arm: _pricer(side, prepared.plan.task, clock) for arm, side in prepared.sides.items()}
+    cases = {case.id: case for case in _asked(prepared)}
+    judges = _judge_bound(prepared, clock)
+    known: dict[tuple[Arm, str], float | None] = {}
+
+    def bound(cell: Cell) -> float | None:
+        key = cell.arm, cell.case
+        if key not in known:
+            task = prepared.sides[cell.arm].snapshot.tasks[prepared.plan.task]
+            repairs = task.output.repairs if task.output is not None and task.output.on_invalid == "repair" else 0
+            once = prices[cell.arm](cases[cell.case], 1, 1.0)
+            times = task.retry.attempts * (1 + repairs)
+            known[key] = None if once is None or judges is None else once * times + judges
+        return known[key]
+
+    return bound
+
+
+Price = Callable[[Case, int, float], float | None]
+
+
+def _pricer(side: Side, task: str, clock: Clock) -> Price:
+    """Prices one answer to a case, with so many bytes to a token, and such a part of the limit on output."""
+    policy = side.snapshot.tasks[task]
+    rates = [side.snapshot.rates.get(name, ()) for name in policy.models]
+    limit = policy.sampling.max_output_tokens
+    declared = side.project.tasks[task]
+    day = meter.day(clock.wall_ns())
+    overhead = sum(len(tool.input_schema.text) + len(tool.description) + MESSAGE_BYTES for tool in policy.tools)
+
+    def price(case: Case, bytes_a_token: int, part: float) -> float | None:
+        sent = len(msgspec.json.encode(body(case, task, 0))) + overhead
+        if case.inputs is not None and declared.prompt is not None:
+            turns = render(declared.prompt, case.inputs)
+            sent += len(msgspec.json.encode(turns)) + MESSAGE_BYTES * len(turns)
+        output = None if limit is None else math.ceil(limit * part)
+        found = [meter.bound(rate, math.ceil(sent / bytes_a_token), output, day) for rate in rates]
+        return None if None in found else max(one or 0 for one in found) / PUSD_A_USD
+
+    return price
+
+
+def _judge_bound(prepared: Prepared, clock: Clock) -> float | None:
+    """The most that the judges of one answer can cost; 0 where there are none."""
+    side, day = prepared.suite_side, meter.day(clock.wall_ns())
+    limit = side.snapshot.tasks[prepared.plan.task].sampling.max_output_tokens or JUDGED_TOKENS
+    total = 0.0
+    for scorer in prepared.plan.suite.scorers:
+        if scorer.model:
+            rates = side.snapshot.rates.get(scorer.model, ())
+            sent = QUESTION_BYTES + len(scorer.question) + 2 * limit * BYTES_A_TOKEN
+            cost = meter.bound(rates, sent, JUDGED_TOKENS, day)
+            if cost is None:
+                return None
+            total += 2 * cost / PUSD_A_USD
+    return total
+
+
+def _asked(prepared: Prepared) -> list[Case]:
+    by_id = prepared.cases.by_id()
+    return [by_id[name] for name in prepared.plan.order]
