@@ -16,7 +16,7 @@ from trimtab.signals.judged import CALIBRATION
 from trimtab.signals.signal import Ratio, Signal
 from trimtab.statistics.intervals import wilson
 from trimtab.statistics.quantiles import is_enough, rank_interval
-from trimtab.store.histograms import GAMMA, Histogram, at_rank, merged, quantile, size
+from trimtab.store.histograms import GAMMA, Histogram, Ranked, at_rank, merged, size
 from trimtab.store.readings import ReadingCounts
 from trimtab.store.scores import COMPLETION, ScoreCounts
 from trimtab.store.slices import Slice
@@ -73,21 +73,22 @@ def ratio_figure(signal: Signal, found: Ratio, field: str = "") -> Figure | None
 
 def spread_figure(signal: Signal, found: Histogram, field: str = "", *, bins: bool = True) -> Figure | None:
     """A distribution: its quantiles with the interval that ranks give, and its bars; None of nothing."""
-    n = size(found)
+    ranked = Ranked(found)
+    n = ranked.size
     if not n:
         return None
-    quantiles = tuple(_quantile(found, n, level, signal.scale) for level in LEVELS)
+    quantiles = tuple(_quantile(ranked, level, signal.scale) for level in LEVELS)
     told = next(one for one in quantiles if one.level == signal.level)
     bars = bars_of(found, signal.scale) if bins else ()
     return Figure(signal.name, "spread", n, told.value, told.low, told.high, field, quantiles=quantiles, bins=bars)
 
 
-def _quantile(found: Histogram, n: int, level: float, scale: float) -> Quantile:
-    value = quantile(found, level) if is_enough(n, level) else None
+def _quantile(found: Ranked, level: float, scale: float) -> Quantile:
+    value = found.quantile(level) if is_enough(found.size, level) else None
     if value is None:
         return Quantile(level, None, None, None)
-    ranks = rank_interval(n, level)
-    low, high = (at_rank(found, rank) * scale if rank is not None else None for rank in ranks)
+    ranks = rank_interval(found.size, level)
+    low, high = (found.at(rank) * scale if rank is not None else None for rank in ranks)
     return Quantile(level, value * scale, low, high)
 
 

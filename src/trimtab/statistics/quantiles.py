@@ -50,18 +50,21 @@ def _tails(n: int, level: float, tail: float) -> tuple[int, int]:
     """The largest l with P(B < l) <= tail, and the smallest u with P(B >= u) <= tail, B being binomial (n, level)."""
     reach = REACH * math.sqrt(n * level * (1 - level)) + REACH
     first, last = max(0, math.floor(n * level - reach)), min(n, math.ceil(n * level + reach))
-    low, below = first, 0.0
-    while low <= n and below + (more := _mass(n, level, low)) <= tail:
-        below += more
+    odds = level / (1 - level)
+    low, below, mass = first, 0.0, _mass(n, level, first)
+    while low <= n and below + mass <= tail:
+        below += mass
+        mass *= (n - low) / (low + 1) * odds
         low += 1
-    high, above = last + 1, 0.0
-    while high > 0 and above + (more := _mass(n, level, high - 1)) <= tail:
-        above += more
+    high, above, mass = last + 1, 0.0, _mass(n, level, last)
+    while high > 0 and above + mass <= tail:
+        above += mass
         high -= 1
+        mass *= high / (n - high + 1) / odds
     return low, high
 
 
 def _mass(n: int, level: float, k: int) -> float:
-    """P(B = k)."""
+    """P(B = k), from which its neighbours follow: P(B = k + 1) = P(B = k) (n - k) / (k + 1) level / (1 - level)."""
     ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
     return math.exp(ways + k * math.log(level) + (n - k) * math.log1p(-level))

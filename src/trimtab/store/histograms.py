@@ -9,8 +9,10 @@ follows the same rule; `tests/store` holds the two together.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Final
 
 RELATIVE_ERROR: Final = 0.01
@@ -53,18 +55,36 @@ def size(histogram: Histogram) -> int:
 
 def quantile(histogram: Histogram, level: float) -> float | None:
     """The value at rank floor(level (n - 1)), counted from 0, as DDSketch defines it; None of an empty histogram."""
-    n = size(histogram)
-    return at_rank(histogram, math.floor(level * (n - 1))) if n else None
+    return Ranked(histogram).quantile(level)
 
 
 def at_rank(histogram: Histogram, rank: int) -> float:
     """The value at a rank, counted from 0; raises `IndexError` for one that is not below the count."""
-    below = 0
-    for bucket in sorted(histogram):
-        below += histogram[bucket]
-        if below > rank:
-            return value_of(bucket)
-    raise IndexError(rank)
+    return Ranked(histogram).at(rank)
+
+
+class Ranked:
+    """A histogram of which values are asked by their ranks, in order once for all of them."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._buckets = sorted(histogram)
+        self._below = list(accumulate(map(histogram.__getitem__, self._buckets)))
+
+    def __repr__(self) -> str:
+        return f"Ranked({self.size} values)"
+
+    @property
+    def size(self) -> int:
+        """How many values it holds."""
+        return self._below[-1] if self._below else 0
+
+    def at(self, rank: int) -> float:
+        """The value at a rank, counted from 0; raises `IndexError` for one that is not below the count."""
+        return value_of(self._buckets[bisect_right(self._below, rank)])
+
+    def quantile(self, level: float) -> float | None:
+        """The value at rank floor(level (n - 1)), counted from 0, as DDSketch defines it; None of an empty histogram."""
+        return self.at(math.floor(level * (self.size - 1))) if self.size else None
 
 
 def above(histogram: Histogram, limit: float) -> int:
