@@ -83,7 +83,7 @@ class Ranked:
         return value_of(self._buckets[bisect_right(self._below, rank)])
 
     def quantile(self, level: float) -> float | None:
-        """The value at rank floor(level (n - 1)), counted from 0, as DDSketch defines it; None of an empty histogram."""
+        """The value at rank floor(level (n - 1)), as DDSketch defines it; None of an empty histogram."""
         return self.at(math.floor(level * (self.size - 1))) if self.size else None
 
 
