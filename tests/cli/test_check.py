@@ -201,3 +201,20 @@ def test_nothing_to_rewrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "Schema of triage at bought (openai): native\n" in shown
     assert "No schema needs to be rewritten." in shown
     assert not place.exists()
+
+
+def test_suites_are_checked_with_their_cases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row that is no case is told with its line, and so is a suite that has none; a good one is summed up."""
+    suite = f'{TASK}evals = {{ scorers = ["exact"] }}\n'
+    write(tmp_path, MODEL, triage=suite, other=suite)
+    cases = tmp_path / "tasks" / "triage" / "cases.jsonl"
+    cases.write_text('{"messages": [{"role": "user", "content": "x"}], "expected": "a"}\n{"expected": "b"}\n')
+    assert run(["check", "--project", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tasks/other/task.toml:1: the suite has no cases: ")
+    assert lines[1].startswith("tasks/triage/cases.jsonl:2: the row has nothing that goes in; ")
+    assert "2 mistakes." in lines
+    cases.write_text(cases.read_text().splitlines()[0])
+    (tmp_path / "tasks" / "other" / "cases.jsonl").write_text(cases.read_text())
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    assert "suite" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from trimtab.declare.load import read
 from trimtab.declare.mistakes import Mistake
 from trimtab.declare.project import Context, Model, Project, Secret, Task
 from trimtab.errors import SecretMissing
+from trimtab.evals.cases import suite_mistakes
 from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.compile import schema_mistakes
@@ -81,7 +82,8 @@ def command(context: click.Context, project: Path, as_json: bool, rewrite: bool,
     none of it, so that only Trimtab validates the answers.
     """
     reading = read(project)
-    mistakes = tuple(sorted((*reading.mistakes, *schema_mistakes(reading.schemas))))
+    suites = suite_mistakes(reading.project) if reading.project else ()
+    mistakes = tuple(sorted((*reading.mistakes, *schema_mistakes(reading.schemas), *suites)))
     found = Found(False, tuple(map(_plain, mistakes))) if mistakes or not reading.project else _found(reading.project)
     if production and reading.project and found.ok:
         lacks = lacking(reading.project)
@@ -155,6 +157,7 @@ def _task(task: Task) -> TaskFacts:
         "objectives": bool(task.objective.goals) or task.objective.success is not None,
         f"keys {', '.join(task.match.keys)}": bool(task.match.keys),
         "system prompt": bool(task.match.system_prompt),
+        "suite": task.evals is not None,
         f"redaction {task.redaction}": task.redaction != "full",
     }
     return TaskFacts(task.name, (task.model, *task.fallback), _given(extras))

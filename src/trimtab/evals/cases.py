@@ -19,7 +19,7 @@ from trimtab.declare.evaluating import Evals
 from trimtab.declare.evaluations import needs_expected
 from trimtab.declare.mistakes import Mistake
 from trimtab.declare.paths import MISSING, value_at
-from trimtab.declare.project import Task
+from trimtab.declare.project import Project, Task
 from trimtab.declare.rendering import render
 from trimtab.errors import DataInvalid, InvalidRequest
 from trimtab.evals.case import Case
@@ -27,6 +27,7 @@ from trimtab.evals.case import Case
 MOST: Final = 100_000
 """Cases of a suite: all of them are held."""
 MOST_MISTAKES: Final = 1_000
+MOST_TOLD: Final = 20
 LONGEST_ID: Final = 200
 MOST_TAGS: Final = 64
 COMES_OUT: Final = OUTPUTS - {"observed"}
@@ -89,6 +90,19 @@ def misfits(found: Cases, task: Task, suite: Evals) -> tuple[Mistake, ...]:
                 Mistake(found.path, line, f"the case {case.id} cannot be asked: {detail}", "correct its inputs")
             )
     return tuple(mistakes[:MOST_MISTAKES])
+
+
+def suite_mistakes(project: Project) -> tuple[Mistake, ...]:
+    """What keeps the suites of a project from being run, each with its file and line; at most 20 of each."""
+    found: list[Mistake] = []
+    for name, task in project.tasks.items():
+        if task.evals is None:
+            continue
+        try:
+            found += read_cases(Path(project.root), task, task.evals).mistakes[:MOST_TOLD]
+        except DataInvalid as wrong:
+            found.append(Mistake(f"tasks/{name}/task.toml", 1, f"the suite has no cases: {wrong}", "write them"))
+    return tuple(found)
 
 
 def as_case(row: dict[str, Any], suite: Evals) -> Case:
