@@ -211,6 +211,17 @@ async def test_dropping_needs_somebody_who_is_sure(buried: Buried) -> None:
     assert await buried.ids() == ["c2", TOLD, SEGMENT]
 
 
+async def test_a_run_is_of_its_key_and_not_of_its_keys_name(buried: Buried) -> None:
+    """A key for some tasks sees what became of letters it sent itself, not those of another key of the same name."""
+    buried.gateway.answers = [ARRIVED]
+    mine = buried.scene.session("operator", "route")
+    run = await buried.redriven(mine, "c1")
+    place = f"/dead/redrive/{run['id']}"
+    assert (await get(buried.scene, place, mine)).status_code == 200
+    assert (await get(buried.scene, place, buried.scene.session("operator", "route"))).status_code == 404
+    assert (await get(buried.scene, place, buried.scene.session("viewer"))).status_code == 200
+
+
 @pytest.mark.parametrize("place", ["/dead/redrive", "/dead/drop"])
 async def test_a_form_is_bounded(buried: Buried, place: str) -> None:
     """None, too many, and one that is not there are refused before anything happens."""
@@ -266,8 +277,8 @@ async def test_a_key_for_some_tasks(buried: Buried) -> None:
             assert (await post(buried.scene, place, cookie, fields)).status_code == 404
     assert (len(buried.letters.waiting), buried.gateway.sent) == (4, [])
     buried.gateway.answers = [ARRIVED]
-    run = await buried.redriven(buried.scene.session("operator"), "c1")
-    assert (await get(buried.scene, f"/dead/redrive/{run['id']}", cookie)).status_code == 200
+    run = await buried.redriven(cookie, "c1")
+    assert [one["letter"] for one in run["done"]] == ["c1"]
 
 
 async def test_the_overview_counts_dead_letters(buried: Buried) -> None:

@@ -64,18 +64,21 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Whoever sent a request. `form` is what the forms of its pages bring along; empty for a program with a key."""
+    """Whoever sent a request. `form` is what the forms of its pages bring along; empty for a program with a key. `key`
+    is the id of its key, where it has one: several keys may have one name.
+    """
 
     name: str
     role: Least
     tasks: tuple[str, ...] = ()
     form: str = ""
     session: str = ""
+    key: str = ""
 
     @classmethod
     def of(cls, key: Key, form: str = "", session: str = "") -> Visitor:
         """The bearer of a key."""
-        return cls(key.name, key.role, key.tasks, form, session)
+        return cls(key.name, key.role, key.tasks, form, session, key.id)
 
     def may(self, least: Least) -> bool:
         """Whether its role is at least this one."""

@@ -106,20 +106,21 @@ class Redrives:
         self._clock = clock
         self._changed = changed
         self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._keys: dict[str, str] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._made = 0
 
     def __repr__(self) -> str:
         return f"Redrives({len(self._runs)} remembered, {len(self._under_way)} under way)"
 
-    def begin(self, letters: Sequence[DeadLetter], by: str) -> Run:
-        """Begins with these letters, in this order."""
+    def begin(self, letters: Sequence[DeadLetter], by: str, key: str = "") -> Run:
+        """Begins with these letters, in this order, for the key of a name and an id."""
         self._made += 1
         now_ns = self._clock.wall_ns()
         run = Run(f"{now_ns // 1_000_000:x}-{self._made}", by, now_ns, tuple(one.id for one in letters))
-        self._runs[run.id] = run
+        self._runs[run.id], self._keys[run.id] = run, key
         while len(self._runs) > MOST_RUNS:
-            self._runs.popitem(last=False)
+            del self._keys[self._runs.popitem(last=False)[0]]
         work = asyncio.ensure_future(self._work(run.id, letters))
         self._under_way[run.id] = work
         work.add_done_callback(lambda _: self._under_way.pop(run.id, None))
@@ -128,6 +129,10 @@ class Redrives:
     def get(self, run: str) -> Run | None:
         """A run as it stands; None for one that is not remembered."""
         return self._runs.get(run)
+
+    def is_of(self, run: str, key: str) -> bool:
+        """Whether the key of this id began a run; nobody has the empty id."""
+        return bool(key) and self._keys.get(run) == key
 
     async def settled(self, run: str, seconds: float | None = None) -> None:
         """Waits until a run is through, so long at most."""

@@ -36,8 +36,9 @@ class RedrivePage(Struct, frozen=True):
 
 async def build(asked: Asked, parts: Parts) -> Built[RedrivePage]:
     """The page."""
-    run = parts.redrives.get(asked.path["run"]) if parts.redrives is not None else None
-    if run is None or not (run.by == asked.visitor.name or not asked.tasks):
+    redrives = _redrives(parts)
+    run = redrives.get(asked.path["run"])
+    if run is None or (asked.tasks and not redrives.is_of(run.id, asked.visitor.key)):
         raise HTTPException(404, "this run is not remembered any more; the page of dead letters shows what is left")
     run = Run(run.id, run.by, run.began_ns, run.waiting, _seen_of(asked, run.done), run.ended_ns)
     return Built(RedrivePage(run), (table_of(asked, run.done),))
@@ -94,7 +95,7 @@ async def redrive(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
     """Begins to re-drive the letters that were chosen, and leads to what becomes of them."""
     letters = await chosen_of(asked, parts, form)
     redrives = _redrives(parts)
-    run = redrives.begin(letters, asked.visitor.name)
+    run = redrives.begin(letters, asked.visitor.name, asked.visitor.key)
     await redrives.settled(run.id, PATIENCE_S)
     return f"/dead/redrive/{quote(run.id, safe='')}"
 
