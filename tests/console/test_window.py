@@ -65,8 +65,9 @@ def test_steps(name: str) -> None:
 
 
 def test_steps_of_any_length() -> None:
-    """400 days have steps of a week."""
+    """400 days have steps of a week; a day has quarters of an hour, of which stores hold sums, and no ten minutes."""
     assert step_of(400 * 86_400) == 7 * 86_400
+    assert [step_of(hours * 3600) for hours in (15, 16, 24, 45, 46)] == [300, 900, 900, 900, 1800]
 
 
 @pytest.mark.parametrize(("calls", "step_s"), [(100_000, 120), (1080, 600), (90, 1800), (0, 1800)])

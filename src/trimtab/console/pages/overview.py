@@ -96,23 +96,32 @@ class TaskRow:
         return self.cell.calls if self.cell is not None else 0
 
 
-def find(window: Window, tasks: tuple[str, ...], stores: Stores) -> Found:
-    """Four questions to the store."""
+def find(window: Window, tasks: tuple[str, ...], alerted: tuple[str, ...], stores: Stores) -> Found:
+    """Four questions to the store; over time only of the tasks that stand first, of those that had calls.
+
+    `alerted` names the task of each active alert.
+    """
     place = (window.since_ns, window.until_ns, tasks)
     whole = figures(stores.telemetry, FigureQuery(*place, SIGNALS, before=False))
     counted = sorted(cell.calls for cell in whole.cells if not cell.task.startswith("("))
     stepped = window.for_calls(counted[len(counted) // 2] if counted else 0)
-    steps = figures(stores.telemetry, FigureQuery(*place, OVER_TIME, step_s=stepped.step_s))
+    ordered = sorted(whole.cells, key=lambda cell: place_in(cell.task, alerted.count(cell.task), cell.calls))
+    first = tuple(cell.task for cell in ordered if cell.calls)[:MOST_LINES]
+    steps: tuple[Cell, ...] = ()
+    if first:
+        over_time = FigureQuery(window.since_ns, window.until_ns, first, OVER_TIME, step_s=stepped.step_s)
+        steps = figures(stores.telemetry, over_time).cells
     changes = stores.telemetry.changes(window.since_ns, window.until_ns, MOST)
-    return Found(whole.cells, steps.cells, stepped, changes)
+    return Found(whole.cells, steps, stepped, changes)
 
 
 async def build(asked: Asked, parts: Parts) -> Built[Overview]:
     """The page."""
     window = asked.window
-    key = ("overview", window, asked.tasks)
-    found = await parts.asker.figures(key, partial(find, window, asked.tasks))
     alerts = await alerts_of(asked, parts)
+    alerted = tuple(sorted(one.task for one in alerts if one.state != "resolved"))
+    key = ("overview", window, asked.tasks, alerted)
+    found = await parts.asker.figures(key, partial(find, window, asked.tasks, alerted))
     needs = (*await needs_of(asked, parts, alerts), *undeclared_needs(asked, found.cells))
     rows = rows_of(found.cells, known_tasks(parts.policy(), asked.visitor), alerts, queues(parts))
     marks = (*marks_of(found.changes, whole=not asked.tasks, asked=asked), *alert_marks(asked, alerts))
@@ -143,7 +152,12 @@ def rows_of(
     names = dict.fromkeys((*declared, *sorted(by_task)))
     active = [alert.task for alert in alerts if alert.state != "resolved"]
     rows = [TaskRow(name, active.count(name), queue.get(name), by_task.get(name)) for name in names]
-    return tuple(sorted(rows, key=lambda row: (row.task.startswith("("), -row.alerts, -row.calls, row.task)))
+    return tuple(sorted(rows, key=lambda row: place_in(row.task, row.alerts, row.calls)))
+
+
+def place_in(task: str, alerts: int, calls: int) -> tuple[bool, int, int, str]:
+    """Where a task stands among others: by active alerts, then by calls; what is no task comes last."""
+    return task.startswith("("), -alerts, -calls, task
 
 
 def queues(parts: Parts) -> dict[str, int]:
