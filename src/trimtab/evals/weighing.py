@@ -22,6 +22,10 @@ LEAST_CLUSTERS: Final = 2
 """Independent cases or groups without which nothing can be said of how much they vary."""
 
 
+Sides = tuple[Sequence[Observation], Sequence[Observation]]
+Ends = tuple[float, float]
+
+
 class Weighed(Struct, frozen=True):
     """A measure with what was decided by it alone: no other measure is thought of yet.
 
@@ -81,15 +85,14 @@ def _difference(
         metric,
         difference=_interval(found.value, (found.low, found.high), (low, high), found.cases, found.samples),
         p_value=_finite(found.p_value),
-        smallest_effect=_smallest(found, evals),
         method=found.method,
     )
     if measure.margin is None:
         return Weighed(measure, metric)
+    metric = replace(metric, smallest_effect=_smallest(base, candidate, found, evals))
     sides = (base, candidate) if measure.more_is_better else (candidate, base)
     one_sided = paired.paired_difference(*sides, confidence=_one_sided(evals))
-    tested = paired.paired_difference(*sides, confidence=CONFIDENCE)
-    return _judged(measure, metric, tested, measure.margin, evals, (-one_sided.high, -one_sided.low))
+    return _judged(measure, metric, sides, measure.margin, evals, (-one_sided.high, -one_sided.low))
 
 
 def _ratio(
@@ -110,16 +113,18 @@ def _ratio(
         return Weighed(measure, metric)
     bound = [Observation(one.case, one.group, _scaled(one.values, 1 + measure.margin)) for one in base]
     one_sided = paired.ratio_of_means(base, candidate, _one_sided(evals))
-    tested = paired.paired_difference(candidate, bound, CONFIDENCE)
-    return _judged(measure, metric, tested, 0.0, evals, (one_sided.low - 1, one_sided.high - 1))
+    return _judged(measure, metric, (candidate, bound), 0.0, evals, (one_sided.low - 1, one_sided.high - 1))
 
 
-def _judged(
-    measure: Measure, metric: Metric, tested: Difference, margin: float, evals: Evals, worse: tuple[float, float]
-) -> Weighed:
+def _judged(measure: Measure, metric: Metric, sides: Sides, margin: float, evals: Evals, worse: Ends) -> Weighed:
+    """`sides` are the one that less and the one that more speaks for the candidate."""
+    tested = paired.paired_difference(*sides, confidence=CONFIDENCE)
     verdict = decision.non_inferiority(tested, margin, evals.alpha)
-    is_open = verdict.decision == decision.Decision.INCONCLUSIVE
-    more = power.more_needed(tested, margin, evals.alpha, evals.power) if is_open else None
+    more = None
+    if verdict.decision == decision.Decision.INCONCLUSIVE and tested.clusters >= LEAST_CLUSTERS:
+        more = power.more_needed(
+            tested, margin, power.spread_of(*sides), evals.samples, alpha=evals.alpha, power=evals.power
+        )
     return Weighed(measure, replace(metric, needed=more.cases if more else None), verdict, tested, more, worse)
 
 
@@ -132,12 +137,14 @@ def _scaled(values: Sequence[float], factor: float) -> tuple[float, ...]:
     return tuple(value * factor for value in values)
 
 
-def _smallest(found: Difference, evals: Evals) -> float | None:
-    """The smallest drop that so many cases show, as much as one case's difference varies here."""
-    if not math.isfinite(found.deviation) or found.clusters < LEAST_CLUSTERS:
+def _smallest(
+    base: Sequence[Observation], candidate: Sequence[Observation], found: Difference, evals: Evals
+) -> float | None:
+    """The smallest drop that so many cases show, as much as their differences vary here; None where none does."""
+    if found.clusters < LEAST_CLUSTERS or not found.deviation > 0:
         return None
-    spread = power.Spread(found.deviation**2, design_effect=found.design_effect)
-    return _finite(power.smallest_effect(spread, 1, found.cases, evals.power, evals.alpha))
+    spread = power.spread_of(base, candidate)
+    return _finite(power.smallest_effect(spread, evals.samples, found.cases, evals.power, evals.alpha))
 
 
 def _figure(measure: Measure, observations: Sequence[Observation]) -> Figure | None:
