@@ -45,6 +45,21 @@ async def test_clusters(strayed: Scene) -> None:
     assert (few["id"], few["calls"], few["cost_pusd"], few["priced"]) == (FEW, 12, 12 * 10**9, 12)
 
 
+async def test_a_cost_that_is_estimated_says_so(strayed: Scene) -> None:
+    """What all its calls cost is told as it is; with calls of no known cost it is an estimate, and of how many."""
+    exact = [(await get(strayed, place)).text for place in ("/undeclared", f"/undeclared/{FEW}")]
+    assert not [text for text in exact if "~$" in text or "is an estimate" in text]
+    now_ns = strayed.clock.wall_ns()
+    unpriced = [call(f"free-{n}", now_ns - n, task="(undeclared)", cost=("unknown", None)) for n in range(3)]
+    few = "sha256:" + "f0" * 32
+    strayed.put(*(structs.replace(one, admitted=structs.replace(one.admitted, system_prompt=few)) for one in unpriced))
+    strayed.clock.advance(16)
+    listed = (await get(strayed, "/undeclared")).text
+    assert "A cost with ~ is an estimate" in listed
+    assert "~$0.015" in listed
+    assert "estimated from 12 of its 15 calls" in (await get(strayed, f"/undeclared/{FEW}")).text
+
+
 async def test_a_row_opens_its_cluster_and_its_calls(strayed: Scene) -> None:
     """Both links keep to the same calls."""
     text = (await get(strayed, "/undeclared")).text

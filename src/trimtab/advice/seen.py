@@ -56,6 +56,11 @@ class ClusterShown(Struct, frozen=True):
     priced: int = 0
     task: str = ""
 
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the cost stands for calls whose own cost was not looked at, or is not known."""
+        return self.priced < self.calls
+
 
 class UndeclaredShown(Struct, frozen=True):
     """The clusters of [since, until), those with most calls first; `calls` counts all undeclared calls.

@@ -38,7 +38,7 @@ MOST_NAMED: Final = 1
 MOST_PARTS: Final = 10
 NONE: Final = "Every call of this range belongs to a task, as far as there were any; choose a longer range above."
 BARS: Final = (320, 64)
-COST: Final = "Of all its calls, estimated from the mean of its latest ones."
+COST: Final = "Of all its calls; with ~ estimated from the mean of its latest ones."
 
 
 class Count(Struct, frozen=True):
@@ -176,8 +176,9 @@ def good(one: ClusterShown) -> float | None:
 
 
 def cost_of(one: ClusterShown) -> str:
-    """What its calls came to, about."""
-    return f"~{written.money(one.cost_pusd)}" if one.cost_pusd is not None else written.NOTHING
+    """What its calls came to; about, where that is an estimate."""
+    about = "~" if one.cost_pusd is not None and one.is_estimated else ""
+    return f"{about}{written.money(one.cost_pusd)}"
 
 
 def when(asked: Asked, end: str, one: ClusterShown) -> Markup:
