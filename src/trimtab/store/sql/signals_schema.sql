@@ -41,6 +41,15 @@ PARTITION BY intDiv(minute, 1440)
 ORDER BY (minute, id)
 SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, fsync_after_insert = 1;
 
+-- name: add_piece_to_scores
+-- The run or call of which a score tells completion or accuracy, of which one is to count; 0 of others.
+ALTER TABLE scores
+    ADD COLUMN IF NOT EXISTS piece_hash UInt64 MATERIALIZED if(
+        isFinite(ifNull(value, nan)) AND (name = 'completion' OR name = 'accuracy' OR startsWith(name, 'accuracy/')),
+        sipHash64(task, name, if(name = 'completion' AND run != '', run, call)),
+        0
+    );
+
 -- name: create_readings_by_minute
 -- What was read of bodies, counted by minute and field: categories by their text, numbers by their bucket.
 CREATE TABLE IF NOT EXISTS readings_by_minute

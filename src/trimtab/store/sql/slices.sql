@@ -97,20 +97,6 @@ LIMIT {limit:UInt32};
 -- or in another task. Of those that tell completion of one run, or accuracy of one call, one counts in each step. Few come
 -- again or are of one piece of work, and only those are put in order.
 WITH
-given AS
-(
-    SELECT
-        *,
-        minute,
-        id_hash,
-        isFinite(ifNull(value, nan)) AND (name = 'completion' OR startsWith(name || '/', 'accuracy/')) AS is_told_once,
-        if(name = 'completion' AND run != '', run, call) AS piece,
-        sipHash64(task, name, piece) AS piece_hash,
-        if(name = 'completion', indexOf({completers:Array(String)}, source), 0) AS place,
-        if({step:Int64} = 0, {origin:Int64}, intDiv(minute, greatest({step:Int64}, 1)) * {step:Int64}) AS step_minute
-    FROM scores
-    WHERE minute >= {first_minute:Int64}
-),
 again AS
 (
     SELECT id_hash FROM scores WHERE minute >= {first_minute:Int64} GROUP BY id_hash HAVING count() > 1
@@ -118,14 +104,17 @@ again AS
 several AS
 (
     SELECT piece_hash
-    FROM given
-    WHERE minute < {end_minute:Int64} AND is_told_once AND (name != 'completion' OR source != 'rule')
+    FROM scores
+    WHERE minute >= {first_minute:Int64}
+      AND minute < {end_minute:Int64}
+      AND piece_hash != 0
+      AND (name != 'completion' OR source != 'rule')
 )
 SELECT
     s.task AS task,
     s.name AS name,
     s.source AS source,
-    s.step_minute * 60000000000 AS at_ns,
+    s.at_minute * 60000000000 AS at_ns,
     if({by:String} = 'task', '', s.told) AS value,
     count() AS n,
     countIf(isFinite(s.number)) AS valued,
@@ -142,40 +131,37 @@ FROM
         task,
         name,
         source,
-        step_minute,
+        if({step:Int64} = 0, {origin:Int64}, intDiv(minute, greatest({step:Int64}, 1)) * {step:Int64}) AS at_minute,
         {column:Identifier} AS told,
         ifNull(value, nan) AS number,
         label,
         if(settled_ns > 0, (at_ns - settled_ns) / 1e6, 0.) AS lag_ms
-    FROM given
-    WHERE minute < {end_minute:Int64} AND id_hash NOT IN (again)
-      AND ((SELECT count() FROM several) = 0 OR NOT is_told_once OR piece_hash NOT IN (several))
+    FROM scores
+    WHERE minute >= {first_minute:Int64}
+      AND minute < {end_minute:Int64}
+      AND id_hash NOT IN (again)
+      AND piece_hash NOT IN (several)
     UNION ALL
     SELECT
         task,
         name,
         source,
-        step_minute,
+        if({step:Int64} = 0, {origin:Int64}, intDiv(minute, greatest({step:Int64}, 1)) * {step:Int64}) AS at_minute,
         {column:Identifier} AS told,
         ifNull(value, nan) AS number,
         label,
         if(settled_ns > 0, (at_ns - settled_ns) / 1e6, 0.) AS lag_ms
     FROM
     (
-        SELECT *
-        FROM
-        (
-            SELECT *
-            FROM given
-            WHERE id_hash IN (again)
-               OR ((SELECT count() FROM several) > 0 AND is_told_once AND piece_hash IN (several))
-            ORDER BY at_ns DESC
-            LIMIT 1 BY id
-        )
-        WHERE minute < {end_minute:Int64}
-        ORDER BY place, at_ns DESC, id DESC
-        LIMIT 1 BY task, name, is_told_once, if(is_told_once, piece, id), step_minute
+        SELECT *, minute, piece_hash
+        FROM scores
+        WHERE minute >= {first_minute:Int64} AND (id_hash IN (again) OR piece_hash IN (several))
+        ORDER BY at_ns DESC
+        LIMIT 1 BY id
     )
+    WHERE minute < {end_minute:Int64}
+    ORDER BY if(name = 'completion', indexOf({completers:Array(String)}, source), 0), at_ns DESC, id DESC
+    LIMIT 1 BY piece_hash, if(piece_hash = 0, id, ''), at_minute
 ) AS s
 WHERE (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, s.task))
   AND (empty({names:Array(String)}) OR has({names:Array(String)}, s.name))
