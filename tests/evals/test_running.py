@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -430,3 +433,48 @@ def test_cases_that_are_gone(kept: KeptSamples) -> None:
     with pytest.raises(DataInvalid, match="it has no case case-001"):
         run(work, cases, asker, [Exact()], kept, SystemClock())
     assert not asker.asked
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_goes_wrong_each_sample_is_paid_for_once(tmp_path: Path, seed: int) -> None:
+    """Failures, limits, gateways that are gone, scorers and disks that break: taken up until it is whole, each answer
+    was given once, and all that was paid for is counted.
+    """
+    work, paid, lock = plan(5, samples=2), Counter[Key](), threading.Lock()
+    chance, limits = random.Random(seed), replace(QUICK, concurrency=1 + seed % 6, tries=50)
+    money = [0.0]
+
+    def answers(request: Request) -> Answer:
+        with lock:
+            drawn, number = chance.random(), chance.getrandbits(60)
+            if drawn < 0.02:
+                raise Wait(0.0)
+            if drawn < 0.1:
+                raise GatewayGone(address="here", detail="refused")
+            money[0] += 0.01
+            if drawn < 0.4:
+                return Answer(f"failed-{number}", "upstream_error", status=502, cost_usd=0.01)
+            paid[key_of(request)] += 1
+            return answer(request)
+
+    class Fragile(Exact):
+        def mark(self, case: Case, answer: Answer) -> Mark:
+            with lock:
+                if chance.random() < 0.1:
+                    raise OSError("broken")
+            return super().mark(case, answer)
+
+    path = tmp_path / "samples.jsonl"
+    for _ in range(200):
+        kept = KeptSamples(path)
+        try:
+            outcome = run(work, cases_of(work), FakeAsker(answers), [Fragile()], kept, SystemClock(), limits=limits)
+            break
+        except OSError:
+            continue
+        finally:
+            kept.close()
+    assert paid == dict.fromkeys(keys(work), 1)
+    assert {(one.arm, one.case, one.number) for one in outcome.samples} == set(keys(work))
+    assert all(one.answer.is_ours and one.marks for one in outcome.samples)
+    assert outcome.spent_usd == pytest.approx(money[0])
