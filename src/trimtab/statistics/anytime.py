@@ -1,11 +1,11 @@
 """Differences that may be looked at after every case: the error rate holds however often one looks.
 
-Money is bet against the change being worse than the margin, and other money against its being no worse. Fair bets do not
-grow: if the change is worse, the first grows twentyfold with a probability of at most 1 / 20, at any time (J. Ville,
+Money is bet against the change being worse than the margin, and other money against its being no worse. Fair bets do
+not grow: if the change is worse, the first grows twentyfold with a probability of at most 1 / 20, at any time (J. Ville,
 1939). The bets are those of I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting",
 JRSS B 86 (2024) 1-27: a share of the money that is best for a change which lies as far from the bound as the margin is
-wide, given the variance seen before; a quarter of the money each goes on half and on double of it, for changes that lie
-nearer or further. The interval is their empirical Bernstein confidence sequence (theorem 2).
+wide, given the variance seen before; some of the money goes on half and on double of it, for changes that lie nearer or
+further. The interval is their empirical Bernstein confidence sequence (theorem 2).
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class AnytimeTest:
     """Non-inferiority with a look after each case, or each group of cases that depend on each other.
 
     `margin` is how much worse is still fine, above 0. Differences lie between -`largest` and `largest`, 1 for scores
-    from 0 to 1. `variance` is that of a case's difference as planned; it steers the first bets only. Ships a change that
-    is worse than the margin with probability at most `alpha`, and blocks one that is not with the same.
+    from 0 to 1. `variance` is that of a case's difference as planned; it steers the first bets only. It ships a change
+    that is worse than the margin with probability at most `alpha`, and blocks one that is not with the same.
     Raises `ValueError` for a margin not between 0 and `largest`, or a foreign alpha.
     """
 

@@ -1,7 +1,7 @@
 """Means of a judge's scores, corrected by a part that people scored too.
 
-Prediction-powered inference: what the judge says of all cases, less how much it is off on those that people scored, with
-the weight of the judge that makes the variance least. A judge may be biased in any way, as long as the cases that
+Prediction-powered inference: what the judge says of all cases, less how much it is off on those that people scored,
+with the weight of the judge that makes the variance least. A judge may be biased in any way, as long as the cases that
 people scored were drawn at random. A. N. Angelopoulos et al., "Prediction-powered inference", Science 382 (2023);
 A. N. Angelopoulos, J. C. Duchi and T. Zrnic, "PPI++", arXiv 2311.01453 (2023).
 """

@@ -1,8 +1,8 @@
 """What a comparison can see: cases needed for an effect, and the effect that so many cases show.
 
-The variance of a paired difference of n cases is (omega^2 + sigma_base^2 / K_base + sigma_candidate^2 / K_candidate) / n
-with K samples of each case: E. Miller, "Adding error bars to evals", arXiv 2411.00640 (2024), section 5. The power is that
-of Student's test, by the noncentral t distribution.
+The variance of a paired difference of n cases with K samples each is (omega^2 + sigma_base^2 / K_base +
+sigma_candidate^2 / K_candidate) / n: E. Miller, "Adding error bars to evals", arXiv 2411.00640 (2024), section 5. The
+power is that of Student's test, by the noncentral t distribution.
 """
 
 from __future__ import annotations

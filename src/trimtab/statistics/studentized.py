@@ -4,7 +4,7 @@ Student's t with the skewness taken out by the monotone cubic of P. Hall, "On th
 transformation", JRSS B 54 (1992) 221-228, and the next term, of the kurtosis, by which such an interval is too short or
 too long (P. Hall, "Theoretical comparison of bootstrap confidence intervals", Annals of Statistics 16 (1988) 927-953;
 the same error as the bootstrap-t has). On the side where the skewness would make the interval shorter than Student's it
-is taken in part from 30 clusters on, below not at all, and the level is raised: with few values neither moment is known.
+is taken in part from 30 clusters on, below not at all, and the level is raised: of few values neither moment is known.
 `python -m bench eval_statistics` tells the coverage.
 """
 
