@@ -24,6 +24,11 @@ MOST_NAMED: Final = 5
 
 ByCase = Mapping[str, Sequence[Sample]]
 State = Literal["", "flaky", "saturated", "failing"]
+STATES: Final[Mapping[State, tuple[str, str]]] = {
+    "flaky": ("Right by turns", "look at what is expected, or ask them more often"),
+    "failing": ("Always wrong", "look at what is expected"),
+    "saturated": ("Always right", "they tell no two versions apart"),
+}
 
 
 def results(evals: Evals, cases: Sequence[Case], base: ByCase | None, candidate: ByCase) -> tuple[CaseResult, ...]:
@@ -79,17 +84,12 @@ def turned(evals: Evals, cases: Sequence[Case], base: ByCase, candidate: ByCase)
 
 def named(found: Sequence[CaseResult]) -> list[str]:
     """The flaky, failing and saturated cases, each kind in a sentence."""
-    told: tuple[tuple[State, str], ...] = (
-        ("flaky", "are right by turns: look at what they expect, or ask them more often"),
-        ("failing", "are wrong in every answer: look at what they expect"),
-        ("saturated", "are right in every answer, and tell no two versions apart"),
-    )
     sentences = []
-    for state, what in told:
+    for state, (head, advice) in STATES.items():
         names = [one.case for one in found if one.state == state]
         if not names:
             continue
         shown = ", ".join(plain(name) for name in names[:MOST_NAMED])
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        sentences.append(f"{count(len(names), 'case')} of {len(found)} {what}: {shown}{more}.")
+        sentences.append(f"{head}: {count(len(names), 'case')} of {len(found)}, {shown}{more}; {advice}.")
     return sentences

@@ -124,7 +124,7 @@ def _lost(one: Lost) -> list[str]:
     found = []
     if not one.calls:
         return [
-            f"The {one.arm} was not asked anything: see that the suite has cases and the budget lets calls through."
+            f"The {one.arm} was asked nothing: see that the suite has cases and that the budget lets calls through."
         ]
     if one.failed > one.calls * MOST_LOST:
         most = sorted(one.failures, key=lambda name: (-one.failures[name], name))[:MOST_NAMED]

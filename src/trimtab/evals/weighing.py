@@ -89,7 +89,8 @@ def _difference(
     )
     if measure.margin is None:
         return Weighed(measure, metric)
-    metric = replace(metric, smallest_effect=_smallest(base, candidate, found, evals))
+    if metric.kind == "score" and not metric.slice:
+        metric = replace(metric, smallest_effect=_smallest(base, candidate, found, evals))
     sides = (base, candidate) if measure.more_is_better else (candidate, base)
     one_sided = paired.paired_difference(*sides, confidence=_one_sided(evals))
     return _judged(measure, metric, sides, measure.margin, evals, (-one_sided.high, -one_sided.low))
@@ -121,7 +122,8 @@ def _judged(measure: Measure, metric: Metric, sides: Sides, margin: float, evals
     tested = paired.paired_difference(*sides, confidence=CONFIDENCE)
     verdict = decision.non_inferiority(tested, margin, evals.alpha)
     more = None
-    if verdict.decision == decision.Decision.INCONCLUSIVE and tested.clusters >= LEAST_CLUSTERS:
+    is_open = verdict.decision == decision.Decision.INCONCLUSIVE
+    if is_open and metric.kind == "score" and tested.clusters >= LEAST_CLUSTERS:
         more = power.more_needed(
             tested, margin, power.spread_of(*sides), evals.samples, alpha=evals.alpha, power=evals.power
         )
