@@ -1,7 +1,7 @@
 """Differences that may be looked at after every case: the error rate holds however often one looks.
 
 Money is bet against the change being worse than the margin, and other money against its being no worse. Fair bets do
-not grow: if the change is worse, the first grows twentyfold with a probability of at most 1 / 20, at any time (J. Ville,
+not grow: if the change is worse, the first ever grows twentyfold with a probability of at most 1 / 20 (J. Ville,
 1939). The bets are those of I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting",
 JRSS B 86 (2024) 1-27: a share of the money that is best for a change which lies as far from the bound as the margin is
 wide, given the variance seen before; some of the money goes on half and on double of it, for changes that lie nearer or
