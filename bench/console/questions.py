@@ -25,7 +25,7 @@ def task(number: int) -> str:
 def overview(store: Telemetry, number: int) -> Any:
     """Every task over the day, with the lengths and latencies that the page shows."""
     facts: tuple[Fact, ...] = ("answers", "ends", "tools", "cost")
-    return store.slices(SliceQuery(*DAY, spreads=("ttft", "tpot", "total", "output"), facts=facts))
+    return store.slices(SliceQuery(*DAY, spreads=("ttft", "tpot", "output"), facts=facts))
 
 
 def by_prompt(store: Telemetry, number: int) -> Any:
@@ -47,7 +47,7 @@ def by_replica(store: Telemetry, number: int) -> Any:
 
 def failing(store: Telemetry, number: int) -> Any:
     """The newest failing calls of a task."""
-    return store.search(CallSearch(*DAY, tasks=(task(number),), failing=True))
+    return store.search(CallSearch(*DAY, tasks=(task(number),), failing=True, brief=True))
 
 
 def conversation(store: Telemetry, number: int) -> Any:
@@ -57,7 +57,8 @@ def conversation(store: Telemetry, number: int) -> Any:
 
 def text(store: Telemetry, number: int) -> Any:
     """An order's number that few calls speak of."""
-    return store.search(CallSearch(*DAY, text=f"order {1_000_000 + number * 104_729 % 1_000_000}"))
+    said = f"order {1_000_000 + number * 104_729 % 1_000_000}"
+    return store.search(CallSearch(*DAY, text=said, brief=True))
 
 
 def one_call(store: Telemetry, number: int) -> Any:

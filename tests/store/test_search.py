@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.store.conftest import KINDS, opener
 from tests.store.samples import MINUTE_NS, NOON_NS, SECOND_NS, call
-from trimtab.record.events import Settled, ToolOutcome, ToolResult, Usage
+from trimtab.record.events import Admitted, Settled, ToolOutcome, ToolResult, Usage
 from trimtab.store.search import CallSearch, Cursor, Example, Range, ReadingMatch
 from trimtab.store.telemetry import DAY_NS, Batch, Telemetry
 from trimtab.store.texts import MAX_CHARACTERS, CallText
-from trimtab.store.windows import HOUR_NS, Hour, Window, windows, within
+from trimtab.store.windows import FIRST_CALLS, HOUR_NS, Hour, Window, next_least, windows, within
 
 SINCE, UNTIL = NOON_NS - 30 * MINUTE_NS, NOON_NS + 30 * MINUTE_NS
 
@@ -58,6 +58,30 @@ def test_calls_come_whole_but_for_their_chunks(telemetry: Telemetry) -> None:
     bare = msgspec.structs.replace(one, chunk_delays_us=b"", chunk_lengths=b"")
     page = telemetry.search(CallSearch(SINCE, UNTIL))
     assert (page.calls, page.after, page.looked_back_ns) == ((bare,), "", SINCE)
+
+
+def test_a_list_has_only_what_it_shows(telemetry: Telemetry) -> None:
+    """Brief calls have the fields of a list and nothing else, with usage or without it."""
+    usage = Usage(100, 20, 3, 50, 7, {"audio": 4})
+    one = made(
+        "a", 1, model="large", verdict="invalid", outcome="output_invalid", usage=usage, ttft_s=0.5, total_s=2.0,
+        detail="why", replica="r", finish_reason="stop", tool_outcomes=(ToolOutcome("refund", "bad_json", 1),),
+        cost=("estimated", 9000), admitted={"conversation": "c1", "prompt": "p1"},
+    )  # fmt: skip
+    other = made("b", usage=None, cost=("unknown", None))
+    put(telemetry, msgspec.structs.replace(one, attempts=3), other)
+    page = telemetry.search(CallSearch(SINCE, UNTIL, brief=True))
+    assert page.calls == (
+        Settled(
+            Admitted("a", 0, "", "", "", "route", "", "", "large"), one.at_ns, "output_invalid", 0, 3, model="large",
+            total_s=2.0, ttft_s=0.5, usage=Usage(100, 20, 3, 50), cost_pusd=9000, cost_label="estimated",
+            verdict="invalid",
+        ),
+        Settled(
+            Admitted("b", 0, "", "", "", "route", "", "", "small"), other.at_ns, "ok", 0, 1, model=other.model,
+            total_s=other.total_s,
+        ),
+    )  # fmt: skip
 
 
 ODD = made(
@@ -405,6 +429,17 @@ def test_windows_grow_from_the_newest_hour() -> None:
         Window(3 * HOUR_NS + 5, 4 * HOUR_NS),
     ]
     assert windows([], 0, HOUR_NS) == []
+
+
+def test_how_much_further_a_search_looks() -> None:
+    """It looks at half as much again as would do if calls further back were alike: 40 of 400,000 and 20 missing make
+    300,000. It never looks at more than ten times as much, nor at less than at first.
+    """
+    assert next_least(300_000, 400_000, 40, 20) == 300_000
+    assert next_least(300_000, 400_000, 40, 100) == 1_500_000
+    assert next_least(300_000, 400_000, 1, 50) == 3_000_000
+    assert next_least(300_000, 400_000, 0, 51) == 3_000_000
+    assert next_least(300_000, 400_000, 50, 1) == FIRST_CALLS
 
 
 def test_the_budget_reaches_into_the_hour_that_spends_it() -> None:

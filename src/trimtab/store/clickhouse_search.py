@@ -12,7 +12,7 @@ from trimtab.record.events import Settled
 from trimtab.store import rows, statements
 from trimtab.store.search import CallOrder, CallPage, CallSearch, Cursor, Example, ReadingMatch
 from trimtab.store.texts import CallText
-from trimtab.store.windows import HOUR_NS, Hour, Window, windows, within
+from trimtab.store.windows import FIRST_CALLS, HOUR_NS, Hour, Window, look, next_least, within
 
 MINUTE_NS: Final = 60_000_000_000
 FIGURES: Final[Mapping[CallOrder, str]] = {
@@ -50,7 +50,8 @@ class CallSearcher:
     def search(self, wanted: CallSearch) -> CallPage:
         """A page of the calls that are wanted."""
         found, after, looked_back_ns = self._found(wanted, None)
-        return CallPage(self._calls(found), after, looked_back_ns)
+        calls = self._calls(found, "found_briefly" if wanted.brief else "found_calls")
+        return CallPage(calls, after, looked_back_ns)
 
     def examples(self, wanted: CallSearch, reading: ReadingMatch | None = None) -> tuple[Example, ...]:
         """The same calls, as few fields."""
@@ -81,7 +82,9 @@ class CallSearcher:
             "first_minute": since_ns // HOUR_NS * 60,
             "end_minute": -(-until_ns // HOUR_NS) * 60,
         }
-        result = self._ask(self._texts["calls_by_hour"], tasks=list(tasks), models=list(models), **window)
+        dimension = ("model" if tasks else "models") if models else ("task" if tasks else "models")
+        asked = {"tasks": list(tasks), "models": list(models), "dimension": dimension}
+        result = self._ask(self._texts["calls_by_hour"], **asked, **window)
         return tuple(Hour(hour, int(calls)) for hour, calls in result.result_rows)
 
     def _found(self, wanted: CallSearch, reading: ReadingMatch | None) -> tuple[list[dict[str, Any]], str, int]:
@@ -92,16 +95,16 @@ class CallSearcher:
             until_ns = min(until_ns, cursor.at_ns + 1)
         hours, whole = within(self.hours(wanted.since_ns, until_ns, wanted.tasks, wanted.models), wanted.budget)
         looked_back_ns = wanted.since_ns if whole else max(wanted.since_ns, hours[-1].hour * HOUR_NS)
-        parts = windows(hours, wanted.since_ns, until_ns)
-        if wanted.order != "newest" and parts:
-            parts = [Window(parts[-1].since_ns, parts[0].until_ns)]
         text, asked = self._statement(wanted, reading)
         found: list[dict[str, Any]] = []
-        for part in parts:
-            result = self._ask(text, **asked, **_bounds(part), limit=wanted.limit + 1 - len(found))
+        behind, looked, missing = 0, 0, wanted.limit + 1
+        least = FIRST_CALLS if wanted.order == "newest" else sum(hour.calls for hour in hours)
+        while missing and behind < len(hours):
+            part = look(hours, behind, least, wanted.since_ns, until_ns)
+            result = self._ask(text, **asked, **_bounds(part.window), limit=missing)
             found += map(dict, result.named_results())
-            if len(found) > wanted.limit:
-                break
+            behind, looked, missing = part.hours, looked + part.calls, wanted.limit + 1 - len(found)
+            least = next_least(least, looked, len(found), missing)
         return found[: wanted.limit], _after(wanted, found, looked_back_ns), looked_back_ns
 
     def _statement(self, wanted: CallSearch, reading: ReadingMatch | None) -> tuple[str, dict[str, Any]]:
@@ -114,12 +117,13 @@ class CallSearcher:
         text = self._texts["search"].replace("{narrowed}", narrowed).replace("{measured}", FIGURES[wanted.order])
         return text, {name: value for values in conditions.values() for name, value in values.items()}
 
-    def _calls(self, found: Sequence[Mapping[str, Any]]) -> tuple[Settled, ...]:
+    def _calls(self, found: Sequence[Mapping[str, Any]], statement: str) -> tuple[Settled, ...]:
         places = [(row["at_minute"], row["id"]) for row in found]
         if not places:
             return ()
-        result = self._ask(self._texts["found_calls"], places=places).named_results()
-        calls = {(row["settled_ns"], row["call"]): rows.call_of(row) for row in result}
+        result = self._ask(self._texts[statement], places=places).named_results()
+        call_of = rows.brief_of if statement == "found_briefly" else rows.call_of
+        calls = {(row["settled_ns"], row["call"]): call_of(row) for row in result}
         return tuple(call for row in found if (call := calls.get((row["ended_ns"], row["id"]))) is not None)
 
     def _kept(self, places: Sequence[Place]) -> tuple[CallText, ...]:

@@ -12,7 +12,17 @@ import msgspec
 from trimtab.record.events import OK, Score, Settled, Usage
 from trimtab.store.conversations import MAX_TASKS, ConversationLine, ConversationPage, ConversationQuery
 from trimtab.store.histograms import of_values
-from trimtab.store.search import CallMeasure, CallOrder, CallPage, CallSearch, Cursor, Example, Range, ReadingMatch
+from trimtab.store.search import (
+    CallMeasure,
+    CallOrder,
+    CallPage,
+    CallSearch,
+    Cursor,
+    Example,
+    Range,
+    ReadingMatch,
+    brief_of,
+)
 from trimtab.store.spend import OTHER, Spend, SpendDimension, SpendQuery
 from trimtab.store.texts import CallText
 from trimtab.store.undeclared import EXAMPLES, MAX_CLUSTERS, UNDECLARED_TASK, Cluster, Undeclared
@@ -82,8 +92,12 @@ def search(
         after = Cursor(wanted.order, *found[wanted.limit - 1][:3]).text()
     elif wanted.order == "newest" and looked_back_ns > wanted.since_ns:
         after = Cursor("newest", 0.0, looked_back_ns, "").text()
-    shown = (msgspec.structs.replace(call, chunk_delays_us=b"", chunk_lengths=b"") for *_, call in found)
-    return CallPage(tuple(shown)[: wanted.limit], after, looked_back_ns)
+    shown = brief_of if wanted.brief else _without_chunks
+    return CallPage(tuple(shown(call) for *_, call in found[: wanted.limit]), after, looked_back_ns)
+
+
+def _without_chunks(call: Settled) -> Settled:
+    return msgspec.structs.replace(call, chunk_delays_us=b"", chunk_lengths=b"")
 
 
 def example(call: Settled, text: CallText | None) -> Example:

@@ -131,6 +131,25 @@ def call_of(row: Row) -> Settled:
     return Settled(**facts)
 
 
+def brief_of(row: Row) -> Settled:
+    """The call of which a row holds what a list shows, as `search.brief_of` leaves it."""
+    usage = Usage(*(row[USAGE[name]] for name in ("input", "cache_read", "cache_write", "output")))
+    return Settled(
+        Admitted(row["call"], 0, "", "", "", row["task"], "", "", row["asked_model"]),
+        row["settled_ns"],
+        row["outcome"],
+        0,
+        row["attempts"],
+        model=row["served_model"],
+        total_s=row["total_s"],
+        ttft_s=row["ttft_s"],
+        usage=usage if row["usage_known"] else None,
+        cost_pusd=row["cost_pusd"],
+        cost_label=row["cost_label"],
+        verdict=row["verdict"],
+    )
+
+
 def attempt_of(row: Row) -> Attempt:
     """The attempt a row of `attempts` holds."""
     return Attempt(**_facts(ATTEMPT, row), usage=_usage_of(row))

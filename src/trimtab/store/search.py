@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from trimtab.record.events import Settled
+from trimtab.record.events import Admitted, Settled, Usage
 
 MAX_LIMIT: Final = 1000
 """How many calls one page may have."""
@@ -77,7 +77,8 @@ class CallSearch:
 
     `text` is looked for, whatever its case, in what `texts` holds of the last question and the answer: their first
     characters, not the whole. `after` goes on behind the page that gave it; it raises `ValueError` if it is none.
-    `budget` is how many stored calls are looked at before the page ends.
+    `budget` is how many stored calls are looked at before the page ends. `brief` leaves calls with what a list shows
+    (`brief_of`), which costs a third.
     """
 
     since_ns: int
@@ -108,6 +109,7 @@ class CallSearch:
     limit: int = 50
     after: str = ""
     budget: int = DEFAULT_BUDGET
+    brief: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.limit <= MAX_LIMIT:
@@ -127,9 +129,30 @@ class CallSearch:
         return Cursor.of(self.after, self.order)
 
 
+def brief_of(call: Settled) -> Settled:
+    """A call with what a list shows and no more: id, task, models, when and how it ended, tries, verdict, times, tokens
+    in their classes, cost.
+    """
+    admitted, usage = call.admitted, call.usage
+    return Settled(
+        Admitted(admitted.call, 0, "", "", "", admitted.task, "", "", admitted.model),
+        call.at_ns,
+        call.outcome,
+        0,
+        call.attempts,
+        model=call.model,
+        total_s=call.total_s,
+        ttft_s=call.ttft_s,
+        usage=None if usage is None else Usage(usage.input, usage.cache_read, usage.cache_write, usage.output),
+        cost_pusd=call.cost_pusd,
+        cost_label=call.cost_label,
+        verdict=call.verdict,
+    )
+
+
 @dataclass(frozen=True)
 class CallPage:
-    """Calls without their chunk delays and lengths, in the order asked for.
+    """Calls without their chunk delays and lengths, or brief ones, in the order asked for.
 
     `after` leads to the next page and is empty on the last. Calls that ended at or after `looked_back_ns` were looked
     at: later than `since_ns` where the budget was spent before; then the page may be short and `after` goes on in the

@@ -1,4 +1,6 @@
-"""How far a search looks at a time: from the newest hour back, at first a little, then more, to the budget's end."""
+"""How far a search looks at a time: from the newest hour back, at first a little, then as much more as it seems to
+take, to the budget's end.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,39 @@ def within(hours: Iterable[Hour], budget: int) -> tuple[Sequence[Hour], bool]:
     return found, True
 
 
+class Look(NamedTuple):
+    """A window, how many calls ended in its hours, and how many of the hours are behind it."""
+
+    window: Window
+    calls: int
+    hours: int
+
+
+def look(hours: Sequence[Hour], behind: int, least: int, since_ns: int, until_ns: int) -> Look:
+    """As many of the hours, newest first, as hold so many calls, after those that are behind; within [since, until)."""
+    held, last = 0, behind
+    for last in range(behind, len(hours)):
+        held += hours[last].calls
+        if held >= least:
+            break
+    end_ns = (hours[behind].hour + 1) * HOUR_NS
+    return Look(Window(max(since_ns, hours[last].hour * HOUR_NS), min(until_ns, end_ns)), held, last + 1)
+
+
 def windows(hours: Sequence[Hour], since_ns: int, until_ns: int) -> list[Window]:
     """The hours, newest first, put together to windows that grow, within [since, until)."""
     found: list[Window] = []
-    least, held, end_ns = FIRST_CALLS, 0, 0
-    for place, (hour, calls) in enumerate(hours):
-        end_ns = end_ns or (hour + 1) * HOUR_NS
-        held += calls
-        if held >= least or place == len(hours) - 1:
-            found.append(Window(max(since_ns, hour * HOUR_NS), min(until_ns, end_ns)))
-            least, held, end_ns = least * GROWTH, 0, 0
+    behind, least = 0, FIRST_CALLS
+    while behind < len(hours):
+        one = look(hours, behind, least, since_ns, until_ns)
+        found.append(one.window)
+        behind, least = one.hours, least * GROWTH
     return found
+
+
+def next_least(least: int, looked: int, found: int, missing: int) -> int:
+    """How many calls to look at next, once `found` of those `looked` at are wanted and some are missing: half as many
+    again as would do at that rate, ten times as many as the last time at most, and at most so many if none was found.
+    """
+    most = least * GROWTH
+    return min(most, max(FIRST_CALLS, looked * missing * 3 // (2 * found))) if found else most

@@ -124,7 +124,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Calls]:
 
 def find(wanted: CallSearch, stores: Stores) -> tuple[CallPage, tuple[CallText, ...]]:
     """A page of calls, with the beginnings of what was said in them."""
-    page = stores.telemetry.search(wanted)
+    page = stores.telemetry.search(replace(wanted, brief=True))
     return page, stores.telemetry.texts(page.calls)
 
 

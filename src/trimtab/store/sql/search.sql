@@ -1,9 +1,9 @@
 -- name: calls_by_hour
 -- How many calls ended in each hour of a window, the newest hour first, and only hours in which the tasks and models
--- that are wanted had any.
+-- that are wanted had any; of the dimension with the fewest rows that tells them.
 SELECT intDiv(r.minute, 60) AS hour, sum(r.calls) AS calls
 FROM slices AS r
-WHERE r.dimension = 'model'
+WHERE r.dimension = {dimension:String}
   AND r.minute > {first_minute:Int64} - 15
   AND r.minute < {end_minute:Int64}
 GROUP BY hour
@@ -189,6 +189,29 @@ AND ({measured}, c.settled_ns, c.call) < ({after_figure:Float64}, {after_ns:Int6
 -- name: found_calls
 -- The calls that a search found, by where they lie, without their chunk capture.
 SELECT * EXCEPT (chunk_delays_us, chunk_lengths)
+FROM calls
+WHERE (minute, call) IN {places:Array(Tuple(Int64, String))};
+
+-- name: found_briefly
+-- What a list shows of the calls that a search found.
+SELECT
+    call,
+    settled_ns,
+    task,
+    asked_model,
+    served_model,
+    outcome,
+    verdict,
+    attempts,
+    total_s,
+    ttft_s,
+    usage_known,
+    input_tokens,
+    cache_read_tokens,
+    cache_write_tokens,
+    output_tokens,
+    cost_pusd,
+    cost_label
 FROM calls
 WHERE (minute, call) IN {places:Array(Tuple(Int64, String))};
 
