@@ -188,6 +188,20 @@ def test_tables_are_taken_along(opened: Opened) -> None:
     assert [row["calls"] for row in records] == sorted((row["calls"] for row in records), reverse=True)
 
 
+def test_the_first_column_stays_with_its_lines(opened: Opened) -> None:
+    """In a table wider than the screen the first column stays where it is, its head too, and keeps its lines: those of
+    a table whose borders are collapsed are the table's own and scroll away.
+    """
+    page, _ = opened("/costs", viewport=PHONE)
+    table = page.locator("#costs .scroll")
+    first = [table.locator("thead th").first, table.locator("tbody th").first]
+    before = [one.bounding_box() for one in first]
+    assert table.evaluate("(one) => { one.scrollLeft = 200; return one.scrollLeft; }") == 200
+    assert [one.bounding_box() for one in first] == before
+    assert first[1].evaluate("(one) => getComputedStyle(one).borderBottomWidth") == "1px"
+    assert table.locator("table").evaluate("(one) => getComputedStyle(one).borderCollapse") == "separate"
+
+
 @pytest.mark.parametrize("place", ["/look", "/signout"])
 def test_another_site_cannot_act(opened: Opened, serving: Serving, place: str) -> None:
     """A form of another site, sent by whoever is signed in, does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,19 @@ def test_a_line_with_holes() -> None:
     """Where nothing was measured there is no line; a lone value is a dot."""
     [path] = paths(svg(chart(Line("route", [0.9, None, 0.9, 0.8, None]))), "line")
     assert re.fullmatch(r"M[\d.]+ [\d.]+h1M[\d.]+ [\d.]+L[\d.]+ [\d.]+", path)
+
+
+def test_a_step_that_is_not_whole_is_dashed() -> None:
+    """The line to the first and the last step, which are cut, is drawn on its own and dashed; its values stay known."""
+    made = replace(chart(Line("route", [0.2, 0.8, 0.9, 0.8, 0.1])), cut=frozenset({TIMES[0], TIMES[4]}))
+    whole, dashed = paths(svg(made), "line")
+    assert [round(float(x)) for x in re.findall(r"[ML]([\d.]+)", whole)] == [184, 316, 448]
+    assert [round(float(x)) for x in re.findall(r"[ML]([\d.]+)", dashed)] == [52, 184, 448, 580]
+    assert paths(svg(made), "cut") == [dashed]
+    [line] = json.loads(str(data(made)))["lines"]
+    assert line["values"] == [0.2, 0.8, 0.9, 0.8, 0.1]
+    assert line["whole"] == [None, 0.8, 0.9, 0.8, None]
+    assert line["dashed"] == [0.2, 0.8, None, 0.8, 0.1]
 
 
 def test_a_band() -> None:

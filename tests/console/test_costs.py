@@ -67,6 +67,16 @@ async def test_the_table_tells_what_a_completed_one_costs(spent: Scene) -> None:
     assert rows[1]["per_completed"] is None
 
 
+async def test_the_hour_that_is_not_over_is_dashed(spent: Scene) -> None:
+    """The cost of an hour that goes on is less than it will be: the line to it is dashed, and the page says so."""
+    spent.clock.advance(1200)
+    html = (await page(spent, "?range=6h")).text
+    assert "each hour, dashed where that is not whole" in html
+    assert 'class="line cut l0"' in html
+    past = (await page(spent, "?from=2020-01-01T00:00Z&to=2020-01-02T00:00Z")).text
+    assert "dashed" not in past
+
+
 async def test_the_page_leads_to_the_calls_behind_it(spent: Scene) -> None:
     """The page shows sums, and says how a cost becomes known."""
     html = (await page(spent)).text

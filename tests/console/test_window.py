@@ -70,9 +70,11 @@ def test_steps_of_any_length() -> None:
     assert [step_of(hours * 3600) for hours in (15, 16, 24, 45, 46)] == [300, 900, 900, 900, 1800]
 
 
-@pytest.mark.parametrize(("calls", "step_s"), [(100_000, 120), (1080, 600), (90, 1800), (0, 1800)])
+@pytest.mark.parametrize(
+    ("calls", "step_s"), [(100_000, 120), (1086, 600), (1080, 600), (1079, 900), (90, 1800), (0, 1800)]
+)
 def test_steps_have_enough_calls(calls: int, step_s: int) -> None:
-    """Six hours with few calls are cut into longer steps, though never into fewer than twelve."""
+    """Steps of six hours are as short as leaves them 30 calls each, and never so long that there are fewer than 12."""
     assert window_of({}, NOON_NS).for_calls(calls).step_s == step_s
 
 
@@ -80,3 +82,14 @@ def test_the_range_before() -> None:
     """It is as long, and ends where this one begins."""
     found = window_of({"range": "15m"}, NOON_NS)
     assert (found.before.since_ns, found.before.until_ns) == (found.since_ns - 15 * MINUTE_NS, found.since_ns)
+
+
+def test_steps_that_are_not_whole() -> None:
+    """A step is cut where the window begins within it, ends within it, or now lies within it."""
+    step_ns = 600 * 10**9
+    window = Window(step_ns + 1, 5 * step_ns, 600)
+    assert window.cut(9 * step_ns) == {step_ns}
+    assert window.cut(5 * step_ns) == {step_ns}
+    assert window.cut(4 * step_ns + 1) == {step_ns, 4 * step_ns}
+    assert Window(step_ns, 5 * step_ns - 1, 600).cut(9 * step_ns) == {4 * step_ns}
+    assert Window(step_ns, 5 * step_ns, 600).cut(9 * step_ns) == frozenset()

@@ -50,7 +50,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over the same steps of time, in ns since 1970."""
+    """Lines over the same steps of time, in ns since 1970. Those in `cut` are not whole: to them a line is dashed."""
 
     name: str
     title: str
@@ -61,6 +61,14 @@ class Chart:
     until_ns: int
     marks: Sequence[Mark] = ()
     says: str = ""
+    cut: frozenset[int] = frozenset()
+
+    def parted(self, values: Points) -> tuple[list[float | None], list[float | None]]:
+        """The values of a line to draw whole, and those to draw dashed: at steps that are cut, and beside them."""
+        cut = [at in self.cut for at in self.times[: len(values)]]
+        beside = [any(cut[max(0, place - 1) : place + 2]) for place in range(len(cut))]
+        whole = [None if is_cut else value for value, is_cut in zip(values, cut, strict=False)]
+        return whole, [value if is_near else None for value, is_near in zip(values, beside, strict=False)]
 
 
 def told(value: float | None, unit: Unit) -> str:
@@ -115,10 +123,13 @@ def data(chart: Chart) -> Markup:
             {
                 "name": clean(line.name),
                 "values": _clear(line.values),
+                "whole": _clear(whole),
+                "dashed": _clear(dashed) if chart.cut else [],
                 "low": _clear(line.low),
                 "high": _clear(line.high),
             }
             for line in chart.lines[:MOST_LINES]
+            for whole, dashed in (chart.parted(line.values),)
         ],
         "since": chart.since_ns // 1_000_000_000,
         "until": chart.until_ns // 1_000_000_000,
@@ -241,11 +252,17 @@ def _grid(chart: Chart, place: _Place, zone: tzinfo) -> Markup:
 
 
 def _stroke(chart: Chart, place: _Place, line: Line, number: int) -> Markup:
-    points = [
-        None if not _is(value) else (place.x(at), place.y(value))
-        for at, value in zip(chart.times, line.values, strict=False)
-    ]
-    return Markup('<path class="line l{}" d="{}"/>').format(number, _path(points))
+    whole, dashed = (
+        _path(
+            [
+                None if not _is(value) else (place.x(at), place.y(value))
+                for at, value in zip(chart.times, values, strict=False)
+            ]
+        )
+        for values in chart.parted(line.values)
+    )
+    drawn = Markup('<path class="line l{}" d="{}"/>').format(number, whole)
+    return drawn + Markup('<path class="line cut l{}" d="{}"/>').format(number, dashed) if dashed else drawn
 
 
 def _band(chart: Chart, place: _Place, line: Line, number: int) -> Markup:

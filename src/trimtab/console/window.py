@@ -45,11 +45,17 @@ class Window:
         step_ns = self.step_s * 1_000_000_000
         return tuple(range(self.since_ns // step_ns * step_ns, self.until_ns, step_ns))
 
+    def cut(self, now_ns: int) -> frozenset[int]:
+        """The steps of which this window, or the time until now, holds a part only: sums over them are too small."""
+        step_ns, until_ns = self.step_s * 1_000_000_000, min(self.until_ns, now_ns)
+        return frozenset(at for at in self.steps if at < self.since_ns or at + step_ns > until_ns)
+
     def for_calls(self, calls: int) -> Window:
         """The same in steps that have 30 of so many calls each, where that leaves twelve of them: a p95 needs 20."""
         seconds = (self.until_ns - self.since_ns) // 1_000_000_000
-        wanted = min(seconds / LEAST_STEPS, seconds * CALLS_A_STEP / max(1, calls))
-        step_s = max((step for step in STEPS_S if step <= wanted), default=self.step_s)
+        longest = max((step for step in STEPS_S if step <= seconds / LEAST_STEPS), default=self.step_s)
+        enough = (step for step in STEPS_S if step * calls >= seconds * CALLS_A_STEP)
+        step_s = min(longest, next(enough, longest))
         return replace(self, step_s=max(step_s, self.step_s))
 
     @property

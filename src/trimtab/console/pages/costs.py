@@ -98,7 +98,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Costs]:
     lines = [line_of(row, found.completed) for row in found.rows]
     data = Costs(window.since_ns, window.until_ns, by, sum_of(lines), tuple(lines))
     tabs = [(word, asked.here(by=value, sort=None), value == by) for value, word in VIEWS.items()]
-    return Built(data, (table_of(asked, data),), (chart_of(window, found.steps),), extra={"tabs": tabs})
+    return Built(data, (table_of(asked, data),), (chart_of(window, found.steps, asked.now_ns),), extra={"tabs": tabs})
 
 
 def view_of(text: str) -> SpendDimension:
@@ -237,8 +237,10 @@ def in_usd(line: CostLine) -> float:
     return line.pusd / PUSD_PER_USD
 
 
-def chart_of(window: Window, steps: Sequence[Spend]) -> Chart:
-    """The cost of each step by value, those that cost most over the whole window first."""
+def chart_of(window: Window, steps: Sequence[Spend], now_ns: int) -> Chart:
+    """The cost of each step by value, those that cost most over the whole window first; dashed where a step is not over
+    or began before the window, and so holds less than the others.
+    """
     places = {at: place for place, at in enumerate(window.steps)}
     sums: dict[str, int] = {}
     found: dict[str, list[float | None]] = {}
@@ -250,7 +252,10 @@ def chart_of(window: Window, steps: Sequence[Spend]) -> Chart:
     dearest = sorted(found, key=lambda value: (value == OTHER, -sums[value], value))
     lines = [Line(short(value or "none", 40), found[value]) for value in dearest]
     says = f"each {window.step_s // HOUR_S} h" if window.step_s > HOUR_S else "each hour"
-    return Chart("cost", "Cost", "usd", window.steps, lines, window.since_ns, window.until_ns, says=says)
+    cut = window.cut(now_ns)
+    if cut:
+        says = f"{says}, dashed where that is not whole"
+    return Chart("cost", "Cost", "usd", window.steps, lines, window.since_ns, window.until_ns, says=says, cut=cut)
 
 
 PAGE: Final = Page(

@@ -110,7 +110,7 @@ async def build(asked: Asked, parts: Parts) -> Built[TaskPage]:
     said = task_tables.said(found.cells[0]) if view == "answers" and found.cells else []
     extra = {"needs": needs, "marks": marks, "tabs": tabs, "declared": task is not None, "fields": said}
     extra["calls"] = asked.calls(task=name)
-    charts = task_charts.over_time(found.window, found.steps, marks) if not view else ()
+    charts = task_charts.over_time(found.window, found.steps, marks, asked.now_ns) if not view else ()
     return Built(data, tables_of(asked, data, task), charts, title=name, extra=extra)
 
 

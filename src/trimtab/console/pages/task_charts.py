@@ -25,9 +25,11 @@ LATENCIES: Final = {
 OVER_TIME: Final = (*RATES, *LATENCIES, "output_length", "request_rate", "cost")
 
 
-def over_time(window: Window, steps: Sequence[Cell], marks: Sequence[Mark]) -> tuple[Chart, ...]:
-    """A chart for each signal that has anything to show."""
+def over_time(window: Window, steps: Sequence[Cell], marks: Sequence[Mark], now_ns: int) -> tuple[Chart, ...]:
+    """A chart for each signal that has anything to show; sums are dashed where a step is not whole."""
     ends = (window.since_ns, window.until_ns, marks)
+    cut = window.cut(now_ns)
+    dashed = ", dashed where a step is not whole" if cut else ""
     found = [
         Chart(signal, title, "share", window.steps, [band_of(steps, signal, window.steps, title)], *ends)
         for signal, title in RATES.items()
@@ -39,9 +41,9 @@ def over_time(window: Window, steps: Sequence[Cell], marks: Sequence[Mark]) -> t
     length = _quantiles(steps, "output_length", window, (0.5, 0.95))
     found.append(Chart("output_length", "Output length", "tokens", window.steps, length, *ends, "tokens, p50 and p95"))
     rate = [_line(steps, "request_rate", window, "calls")]
-    found.append(Chart("request_rate", "Calls", "per_s", window.steps, rate, *ends, "per second"))
+    found.append(Chart("request_rate", "Calls", "per_s", window.steps, rate, *ends, f"per second{dashed}", cut))
     cost = [_line(steps, "cost", window, "cost")]
-    found.append(Chart("cost", "Cost", "usd", window.steps, cost, *ends, "in each step"))
+    found.append(Chart("cost", "Cost", "usd", window.steps, cost, *ends, f"in each step{dashed}", cut))
     return tuple(one for one in found if any(value is not None for line in one.lines for value in line.values))
 
 

@@ -56,7 +56,11 @@
     content.lines.forEach((one, number) => {
       const colour = style(lines[number % lines.length]);
       series.push({ label: one.name, stroke: colour, width: 1.5, spanGaps: false, points: { size: 4 }, value: (plot, value) => told(value, content.unit) });
-      data.push(one.values);
+      data.push(one.whole);
+      if (one.dashed.length) {
+        series.push({ label: "", stroke: colour, width: 1.5, dash: [3, 3], spanGaps: false, points: { show: false }, value: () => "" });
+        data.push(one.dashed);
+      }
       if (one.low.length) {
         for (const edge of [one.high, one.low]) { series.push({ label: "", stroke: "transparent", width: 0, points: { show: false }, value: () => "" }); data.push(edge); }
         bands.push({ series: [series.length - 2, series.length - 1], fill: faint(colour) });
