@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -16,9 +16,10 @@ from trimtab.evals.case import Case
 from trimtab.evals.observing import Measure, by_case, guards, observed, scores
 from trimtab.evals.report import ArmReport, Exactly, Figure, Metric, Report, Spread
 from trimtab.evals.sample import Arm, Sample
-from trimtab.evals.weighing import Weighed, weigh
+from trimtab.evals.weighing import Weighed, looked_at, weigh
 from trimtab.evals.words import count, plain
 from trimtab.statistics import clustered, passes
+from trimtab.statistics.anytime import Look
 from trimtab.statistics.clustered import Observation
 
 PASSES: Final = 1.0
@@ -51,8 +52,17 @@ class Setting(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def compare(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequence[Sample]) -> Report:
+def compare(
+    setting: Setting,
+    evals: Evals,
+    cases: Sequence[Case],
+    samples: Sequence[Sample],
+    looks: Mapping[str, Look] | None = None,
+) -> Report:
     """The report on these samples; those of cases that are not given are left out, and so are calls that failed.
+
+    `looks` are those of `EarlyStop` for an evaluation that might have ended early, whether or not it did: what was
+    looked at many times is judged by them.
 
     There is a verdict where there is a base. It is inconclusive where nothing can be compared, and where more than a
     twentieth of an arm's calls failed.
@@ -60,7 +70,10 @@ def compare(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequ
     known = {one.id for one in cases}
     taken = [one for one in samples if one.case in known]
     arms = _Arms(taken, has_base=setting.base is not None)
-    weighed = _weighed(evals, cases, taken, arms)
+    weighed = [
+        looked_at(one, looks[one.key], evals.alpha) if looks and one.key in looks else one
+        for one in _weighed(evals, cases, taken, arms)
+    ]
     spread = _spread(evals, cases, arms)
     decided = None
     if setting.base is not None:

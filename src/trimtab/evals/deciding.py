@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from trimtab.declare.evaluating import Evals
 from trimtab.evals.report import Metric, Verdict
 from trimtab.evals.sample import Arm
-from trimtab.evals.weighing import Weighed
-from trimtab.evals.words import count, difference_text, margin_text, name_of, plain, worse_text
+from trimtab.evals.weighing import ANYTIME, Weighed
+from trimtab.evals.words import count, difference_text, digits, margin_text, name_of, plain, worse_text
 from trimtab.statistics import decision
 from trimtab.statistics.multiplicity import holm
 
@@ -79,12 +79,12 @@ def decide(evals: Evals, evidence: Evidence) -> Decided:
     judged = {one.key: one.verdict for one in evidence.weighed if one.verdict is not None}
     first = evals.scorers[0].name if evals.scorers else ""
     score = judged.pop(first, None)
-    blocked = _blocked(first, score, judged, evals.alpha)
-    decided = tuple(_decided(one, one.key in blocked, evals.alpha) for one in evidence.weighed)
+    bad_keys = blocked(first, score, judged, evals.alpha)
+    decided = tuple(_decided(one, one.key in bad_keys, evals.alpha) for one in evidence.weighed)
     lost = [words for one in evidence.lost for words in _lost(one)]
     turned = list(_turned(evidence.turned, enough=True))
     unsure = list(_turned(evidence.turned, enough=False))
-    bad = [_beyond(one, evals.alpha) for one in evidence.weighed if one.key in blocked]
+    bad = [_beyond(one, evals.alpha) for one in evidence.weighed if one.key in bad_keys]
     if lost:
         return Decided("inconclusive", (*lost, *turned, *bad), decided)
     if turned or bad:
@@ -101,10 +101,10 @@ def decide(evals: Evals, evidence: Evidence) -> Decided:
     return Decided("ship", (_within(weighed, evals.alpha), *_others(decided[1:]), *_moved(decided)), decided)
 
 
-def _blocked(
+def blocked(
     first: str, score: decision.Verdict | None, vetoes: Mapping[str, decision.Verdict], alpha: float
 ) -> set[str]:
-    """The keys of what blocks."""
+    """The keys of what blocks, of the first score and of what may veto it."""
     share = alpha / 2 if score is not None and vetoes else alpha
     of_score = decision.combined({first: score}, {}, share).blocked_by if score is not None else ()
     of_vetoes = decision.combined({}, vetoes, share).blocked_by
@@ -175,6 +175,9 @@ def _told(one: Weighed) -> str:
 
 
 def _surely(one: Weighed, word: str, end: int, alpha: float) -> str:
+    if one.metric.method == ANYTIME and one.verdict is not None:
+        p_value = one.verdict.block if word == "at least" else one.verdict.ship
+        return f"surely, with a p-value of {digits(p_value, 2)} that holds however often it was looked at"
     worse = one.worse[end] if one.worse else 0.0
     return f"{worse_text(one.metric, worse, word)} with {(1 - alpha) * 100:g} % confidence"
 

@@ -13,11 +13,14 @@ from trimtab.declare.evaluating import Evals
 from trimtab.evals.observing import Measure
 from trimtab.evals.report import UNBOUNDED, Figure, Metric
 from trimtab.statistics import clustered, decision, paired, power
+from trimtab.statistics.anytime import Look
 from trimtab.statistics.clustered import Observation
 from trimtab.statistics.paired import Difference
 
 CONFIDENCE: Final = 0.95
 """Of every interval that is told."""
+ANYTIME: Final = "anytime"
+"""The method of intervals that hold however often one looked."""
 LEAST_CLUSTERS: Final = 2
 """Independent cases or groups without which nothing can be said of how much they vary."""
 
@@ -47,7 +50,36 @@ class Weighed(Struct, frozen=True):
     @property
     def key(self) -> str:
         """Its name among all that are weighed."""
-        return f"{self.metric.name} in {self.metric.slice}" if self.metric.slice else self.metric.name
+        return key_of(self.metric.name, self.metric.slice)
+
+
+def key_of(name: str, of_slice: str) -> str:
+    """The name of a measure in a slice (empty: in all cases) among all that are weighed."""
+    return f"{name} in {of_slice}" if of_slice else name
+
+
+def as_verdict(look: Look, margin: float, alpha: float) -> decision.Verdict:
+    """What a test says that was looked at many times."""
+    found = decision.Decision.INCONCLUSIVE
+    if look.ship <= alpha:
+        found = decision.Decision.SHIP
+    elif look.block <= alpha:
+        found = decision.Decision.BLOCK
+    return decision.Verdict(found, look.ship, look.block, margin, alpha)
+
+
+def looked_at(one: Weighed, look: Look, alpha: float) -> Weighed:
+    """The measure as a test sees it that was looked at many times: interval and p-values hold at every look."""
+    if one.verdict is None or one.metric.difference is None:
+        return one
+    low, high = look.interval if one.measure.more_is_better else (-look.interval.high, -look.interval.low)
+    old = one.metric.difference
+    difference = _interval(old.value, (low, high), (-1.0, 1.0), old.cases, old.samples)
+    metric = replace(one.metric, difference=difference, p_value=None, method=ANYTIME)
+    verdict = as_verdict(look, one.verdict.margin, alpha)
+    is_open = verdict.decision == decision.Decision.INCONCLUSIVE
+    metric = replace(metric, needed=metric.needed if is_open else None)
+    return replace(one, metric=metric, verdict=verdict, more=one.more if is_open else None)
 
 
 def weigh(
