@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
@@ -18,7 +18,6 @@ from trimtab.clock import Clock
 from trimtab.declare.evaluating import Evals
 from trimtab.errors import EvaluationRefused
 from trimtab.evals.asking import Judge, Pairing, Scoring
-from trimtab.evals.book import Stop
 from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.plan import plan_digest, suite_digest
@@ -26,7 +25,10 @@ from trimtab.evals.progress import Outcome, Progress
 from trimtab.evals.report import ArmReport, Exactly, Report
 from trimtab.evals.running import run
 from trimtab.evals.sample import Answer, Arm
+from trimtab.evals.stopping import EarlyStop
 from trimtab.ids import IdSource
+
+ASKED: Final = "asked.json"
 
 
 class Scorers(Protocol):
@@ -41,13 +43,12 @@ class Scorers(Protocol):
 
 @dataclass(frozen=True)
 class Around:
-    """What an evaluation is carried out with. `stop` makes the rule by which a plan that may end early does."""
+    """What an evaluation is carried out with."""
 
     evaluations: Evaluations
     scorers: Scorers
     clock: Clock
     ids: IdSource
-    stop: Callable[[Prepared], Stop | None]
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,12 @@ def taken_up(prepared: Prepared, evaluations: Evaluations) -> Prepared | None:
     return Prepared(again, prepared.cases, prepared.sides, prepared.suite_arm)
 
 
-def carry_out(prepared: Prepared, around: Around, progress: Callable[[Progress], None] | None = None) -> Done:
+def carry_out(
+    prepared: Prepared, around: Around, progress: Callable[[Progress], None] | None = None, asked: bytes = b""
+) -> Done:
     """Asks what is not answered yet, and writes the report; of an interrupted one everything but that.
+
+    `asked` is kept beside the plan, for whoever takes it up again.
 
     Raises `EvaluationRefused` where no replica is there, `EvaluationStuck`, `EvaluationRuns`, `CannotStart`,
     `StoreError`.
@@ -94,7 +99,8 @@ def carry_out(prepared: Prepared, around: Around, progress: Callable[[Progress],
     if missing:
         raise EvaluationRefused(task=plan.task, detail=missing)
     if plan.id not in evaluations.ids():
-        evaluations.begin(plan)
+        (evaluations.begin(plan) / ASKED).write_bytes(asked)
+    stop = early_stop(prepared)
     served = {arm: Served(side.snapshot, str(side.root)) for arm, side in prepared.sides.items()}
     labels = {label(case, number): (case, number) for case in plan.order for number in range(plan.suite.samples)}
     with (
@@ -113,18 +119,26 @@ def carry_out(prepared: Prepared, around: Around, progress: Callable[[Progress],
             around.clock,
             pairings=pairings,
             bound=bound_of(prepared, around.clock),
-            stop=around.stop(prepared) if plan.early else None,
+            stop=stop,
             progress=progress,
         )
     if outcome.stopped == "interrupted":
         return Done(prepared, outcome, None)
-    report = report_of(prepared, outcome)
+    report = report_of(prepared, outcome, stop)
     evaluations.end(report)
     return Done(prepared, outcome, report)
 
 
-def report_of(prepared: Prepared, outcome: Outcome) -> Report:
-    """What the samples of an evaluation say."""
+def early_stop(prepared: Prepared) -> EarlyStop | None:
+    """The rule that ends an evaluation of two arms as soon as enough is known, where its plan lets it."""
+    if not prepared.plan.early or prepared.base is None:
+        return None
+    by_id = prepared.cases.by_id()
+    return EarlyStop(prepared.plan.suite, [by_id[name] for name in prepared.plan.order])
+
+
+def report_of(prepared: Prepared, outcome: Outcome, stop: EarlyStop | None = None) -> Report:
+    """What the samples of an evaluation say, by the rule that was told of them if there was one."""
     plan = prepared.plan
     by_id = prepared.cases.by_id()
     asked = outcome.cases if outcome.stopped == "early" else plan.order
@@ -141,7 +155,8 @@ def report_of(prepared: Prepared, outcome: Outcome) -> Report:
         duration_s=outcome.duration_s,
         notes=tuple(_notes(prepared)),
     )
-    return compare(setting, plan.suite, [by_id[name] for name in asked], outcome.samples)
+    looks = stop.looks() if stop is not None else None
+    return compare(setting, plan.suite, [by_id[name] for name in asked], outcome.samples, looks)
 
 
 def arm_report(arm: Arm, side: Side, task: str) -> ArmReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -70,14 +70,20 @@ class Plan(Struct, frozen=True):
         return tuple(each.arm for each in self.arms)
 
 
-def order_of(ids: Sequence[str], seed: int, most: int | None = None) -> tuple[str, ...]:
+def order_of(
+    ids: Sequence[str], seed: int, most: int | None = None, groups: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """The cases in a random order that follows from the seed alone, however they are ordered; at most `most`.
 
-    So the first n are a random sample of all, which is what stopping early and a budget need.
+    So the first n are a random sample of all, which is what stopping early and a budget need. Those of a group (by id;
+    empty or missing: by itself) stand together, since a group tells something only once all of it is there.
     """
     found = sorted(ids)
     random.Random(f"trimtab cases {seed}").shuffle(found)  # noqa: S311 - a sample, not a secret
-    return tuple(found[:most])
+    found = found[:most]
+    of = {case: (groups or {}).get(case) or case for case in found}
+    first = {group: place for place, group in reversed(list(enumerate(of.values())))}
+    return tuple(sorted(found, key=lambda case: first[of[case]]))
 
 
 def cells(plan: Plan) -> Iterator[Cell]:
