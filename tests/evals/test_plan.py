@@ -66,6 +66,17 @@ def test_the_order_follows_from_the_seed_alone() -> None:
     assert places[0] < 20 and places[-1] > 180, "not the first forty"
 
 
+def test_groups_stand_together() -> None:
+    """Cases of a group follow each other, groups and the cases in them in random order; the same cases are chosen."""
+    ids = [f"c{number:03}" for number in range(100)]
+    groups = {case: f"g{number // 4}" for number, case in enumerate(ids) if number < 80}
+    found = order_of(ids, 1, 50, groups)
+    assert sorted(found) == sorted(order_of(ids, 1, 50))
+    runs = [groups.get(case, case) for case in found]
+    assert len([run for place, run in enumerate(runs) if place == 0 or run != runs[place - 1]]) == len(set(runs))
+    assert runs != sorted(runs)
+
+
 SAME = {
     "its id": replace(PLAN, id="0200"),
     "its time": replace(PLAN, at_ns=6),
