@@ -40,7 +40,7 @@ DEMO_MODELS: Final = frozenset({"jobs-small", "jobs-mid"})
 
 
 class Options(Struct, frozen=True):
-    """What a person may change of a suite for one evaluation; None leaves it as declared. `cases` is at most how many."""
+    """What a person may change of a suite for one evaluation; None leaves it as it is. `cases` is at most how many."""
 
     samples: int | None = None
     cases: int | None = None
@@ -91,6 +91,7 @@ def prepare(
         told = "; ".join(dict.fromkeys(map(str, mistakes[:MOST_TOLD])))
         more = f"; and {len(mistakes) - MOST_TOLD} more" if len(mistakes) > MOST_TOLD else ""
         raise EvaluationRefused(task=task, detail=f"its cases have mistakes, mend them first: {told}{more}")
+    groups = {case.id: case.group for case in cases.cases}
     now = clock.wall_ns()
     plan = Plan(
         id=ids.new(now),
@@ -99,7 +100,7 @@ def prepare(
         suite=suite,
         data_set=cases.data_set,
         cases=cases.digest,
-        order=order_of([case.id for case in cases.cases], suite.seed, options.cases),
+        order=order_of(list(groups), suite.seed, options.cases, groups),
         arms=tuple(ArmPlan(arm, one.source, one.snapshot.lock_id, one.snapshot.digest) for arm, one in sides.items()),
         early=options.is_early,
         judges=judges_of(suite, sides[suite_arm]),
