@@ -1,0 +1,101 @@
+"""What an evaluation will be able to tell, before anything is spent on it."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from msgspec import Struct
+
+from trimtab.declare.evaluating import Evals
+from trimtab.evals.observing import AMOUNTS
+from trimtab.evals.report import Report
+from trimtab.evals.words import count, digits
+from trimtab.statistics import power
+from trimtab.statistics.anytime import ALLOWANCE
+from trimtab.statistics.clustered import VarianceParts
+
+USUAL_RIGHT: Final = 0.85
+"""The share of right answers that is expected where no earlier evaluation tells."""
+
+
+class Foresight(Struct, frozen=True):
+    """What so many cases with so many samples can tell of the first score.
+
+    `ships` is the probability that a candidate which is as good as the base is shipped, `to_ship` how many cases give
+    the suite's power for that. `blocked` is the smallest drop that is blocked with that power. None is what cannot be
+    told, or takes more than ten million cases. `is_known` says that an earlier evaluation told how scores vary.
+    """
+
+    cases: int
+    samples: int
+    ships: float
+    to_ship: int | None
+    blocked: float | None
+    is_known: bool
+    words: str
+
+
+def spread_of(earlier: Report | None) -> power.Spread:
+    """How much the first score will vary: as it did in an earlier evaluation, else as 85 % of right answers do."""
+    found = earlier.spread if earlier is not None else None
+    if found is None or earlier is None:
+        return power.spread_before(VarianceParts(0.0, USUAL_RIGHT * (1 - USUAL_RIGHT), math.nan, 100, 100, 1.0))
+    if earlier.base is not None:  # of differences: what samples add comes from both arms
+        return power.Spread(found.between_cases, found.within_cases / 2, found.within_cases / 2)
+    cases = max(2, len(earlier.cases))
+    return power.spread_before(
+        VarianceParts(0.0, found.between_cases, found.within_cases, cases, cases, float(earlier.exactly.samples))
+    )
+
+
+def foresee(evals: Evals, cases: int, earlier: Report | None = None, *, early: bool = False) -> Foresight:
+    """What an evaluation of so many cases will tell; one that may end `early` is told for its longest run.
+
+    Raises `ValueError` for a suite without a scorer, or whose first one marks amounts.
+    """
+    if not evals.scorers or evals.scorers[0].kind in AMOUNTS:
+        raise ValueError("nothing can be foreseen of a suite whose first scorer is none of right and wrong")
+    first = evals.scorers[0]
+    margin = evals.margin if first.margin is None else first.margin
+    spread, samples = spread_of(earlier), evals.samples
+    factor = ALLOWANCE if early else 1.0
+    worth = max(1, int(cases / factor))
+    ships = power.power_of(spread, samples, worth, margin, evals.alpha)
+    needed = power.cases_needed(spread, samples, margin, evals.power, evals.alpha) if margin > 0 else None
+    to_ship = None if needed is None else math.ceil(needed * factor)
+    beyond = power.smallest_effect(spread, samples, worth, evals.power, _to_block(evals))
+    blocked = margin + beyond if math.isfinite(beyond) and margin + beyond <= 1 else None
+    is_known = earlier is not None and earlier.spread is not None
+    found = Foresight(cases, samples, ships, to_ship, blocked, is_known, "")
+    return Foresight(cases, samples, ships, to_ship, blocked, is_known, _words(found, evals, margin))
+
+
+def cases_to_block(evals: Evals, drop: float, earlier: Report | None = None) -> int | None:
+    """How many cases a drop needs to be blocked with the suite's power; None for one within the margin."""
+    first = evals.scorers[0] if evals.scorers else None
+    margin = evals.margin if first is None or first.margin is None else first.margin
+    return power.cases_needed(spread_of(earlier), evals.samples, drop - margin, evals.power, _to_block(evals))
+
+
+def _to_block(evals: Evals) -> float:
+    """The level at which the first score blocks: half of alpha where something else may veto, see `deciding`."""
+    vetoes = len(evals.scorers) > 1 or evals.guards or evals.slices
+    return evals.alpha / 2 if vetoes else evals.alpha
+
+
+def _words(found: Foresight, evals: Evals, margin: float) -> str:
+    size = f"{count(found.cases, 'case')} with {count(found.samples, 'sample')} of each"
+    told = f"{size}: a candidate as good as the base is shipped with a probability of {_percent(found.ships)}"
+    if found.ships < evals.power and found.to_ship is not None:
+        told += f"; {_percent(evals.power)} takes {count(found.to_ship, 'case')}"
+    told += f" (margin {digits(margin * 100)} points)."
+    if found.blocked is not None:
+        told += f" A drop of {found.blocked * 100:.1f} points is blocked with {_percent(evals.power)}."
+    if not found.is_known:
+        told += f" This takes it that {USUAL_RIGHT * 100:g} % of answers are right; the first evaluation will tell."
+    return told
+
+
+def _percent(share: float) -> str:
+    return f"{min(share, 0.99) * 100:.0f} %" if share < 0.995 else "more than 99 %"

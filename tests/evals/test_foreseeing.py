@@ -1,0 +1,95 @@
+"""What an evaluation will tell, before it is paid for: against published figures, and against simulation."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from tests.evals.samples import BOTH, SUITE, both, cases, drawn
+from trimtab.declare.evaluating import Evals, Scorer
+from trimtab.evals.comparing import compare
+from trimtab.evals.foreseeing import cases_to_block, foresee, spread_of
+from trimtab.evals.report import Report, Spread
+
+ONE = replace(SUITE, samples=1)
+KNOWN = replace(
+    compare(BOTH, ONE, cases(2), both(cases(2), 1, lambda *_: 1.0, lambda *_: 1.0)), spread=Spread(0.1, 0.0, "case")
+)
+"""An earlier report, of one case's difference with a variance of 0.1: one answer in ten turned."""
+
+
+def test_against_a_published_table() -> None:
+    """With one answer in ten that turns, 300 cases show 5.1 points at 80 % and a level of 2.5 % on one side.
+
+    E. Miller, arXiv 2411.00640 (2024), equation 9: n = (1.960 + 0.842)^2 * 0.1 / 0.0511^2 = 300.
+    """
+    suite = replace(ONE, margin=0.02, alpha=0.05, guards={"length": 0.1})
+    found = foresee(suite, 300, KNOWN).blocked
+    assert found is not None
+    assert math.isclose(found, 0.02 + 0.0511, abs_tol=0.0003)
+
+
+def test_what_it_takes_to_ship() -> None:
+    """A margin of 5 points at alpha 5 % and power 80 %: (1.645 + 0.842)^2 * 0.1 / 0.05^2 = 248, by t a little more."""
+    found = foresee(ONE, 100, KNOWN)
+    assert found.to_ship is not None
+    assert 248 <= found.to_ship <= 252
+    assert found.ships < 0.8
+    assert f"80 % takes {found.to_ship} cases" in found.words
+
+
+def test_samples_make_up_for_cases() -> None:
+    """Where answers to a case vary as much as cases do, four samples of each need fewer cases than one."""
+    earlier = replace(KNOWN, spread=Spread(0.05, 0.05, "sample"))
+    one, four = (foresee(replace(ONE, samples=samples), 100, earlier).to_ship for samples in (1, 4))
+    assert one is not None and four is not None
+    assert math.isclose(four / one, (0.05 + 0.05 / 4) / 0.1, rel_tol=0.03)
+
+
+def test_ending_early_takes_more_at_the_most() -> None:
+    """An evaluation that may end early is planned for half as many cases again, of which it uses fewer."""
+    early, whole = (foresee(ONE, 100, KNOWN, early=early).to_ship for early in (True, False))
+    assert early is not None and whole is not None
+    assert early == math.ceil(whole * 1.5)
+
+
+def test_nothing_known() -> None:
+    """Before the first evaluation 85 % of answers are taken to be right, and it is said."""
+    found = foresee(ONE, 100)
+    assert not found.is_known
+    assert "85 % of answers are right" in found.words
+
+
+def test_it_comes_true() -> None:
+    """What is foreseen from one evaluation happens in others: ships within 12 points of the foretold share."""
+    these = cases(80)
+    earlier = compare(BOTH, SUITE, cases(400), drawn(cases(400), 2, 0.0, 1))
+    foretold = foresee(replace(SUITE, margin=0.08), 80, earlier).ships
+    suite = replace(SUITE, margin=0.08)
+    shipped = sum(compare(BOTH, suite, these, drawn(these, 2, 0.0, 50 + seed)).verdict == "ship" for seed in range(50))
+    assert abs(shipped / 50 - foretold) < 0.12 + 2 * math.sqrt(foretold * (1 - foretold) / 50)
+
+
+def test_cases_for_a_drop() -> None:
+    """A drop of 7 points under a margin of 2: (1.645 + 0.842)^2 * 0.1 / 0.05^2 = 248 cases; of 2 points, none."""
+    suite = replace(ONE, margin=0.02)
+    found = cases_to_block(suite, 0.07, KNOWN)
+    assert found is not None
+    assert 248 <= found <= 252
+    assert cases_to_block(suite, 0.02, KNOWN) is None
+
+
+def test_one_arm_before() -> None:
+    """An evaluation of one arm tells how much a second will vary, if both are right on much the same cases."""
+    alone = replace(KNOWN, base=None)
+    assert isinstance(alone, Report)
+    assert spread_of(alone).difference < 2 * 0.1
+
+
+@pytest.mark.parametrize("scorers", [(), (Scorer("fast", "latency"),)])
+def test_nothing_to_foresee(scorers: tuple[Scorer, ...]) -> None:
+    """Of a suite without a score nothing can be foreseen."""
+    with pytest.raises(ValueError, match="nothing can be foreseen"):
+        foresee(Evals(scorers=scorers), 100)
