@@ -1,0 +1,113 @@
+"""The evaluations of a project: which there are, how each ended, and their reports."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trimtab.cli.dead_text import age_text
+from trimtab.cli.evaluation_text import STYLES
+from trimtab.declare.load import load
+from trimtab.errors import EvaluationUnknown
+from trimtab.evals.kept import Evaluations
+from trimtab.evals.plan import Plan
+from trimtab.evals.report import Report, Verdict
+from trimtab.evals.words import amount_text, plain
+
+OPEN: Final = "not ended"
+DONE: Final = "done"
+
+
+class Listed(Struct, frozen=True):
+    """An evaluation in a list: what it compared, and how it ended. `state` is "" for one that has a verdict."""
+
+    id: str
+    task: str
+    at_ns: int
+    candidate: str
+    base: str
+    verdict: Verdict | None
+    state: str
+    cases: int
+    samples: int
+    calls: int
+    cost_usd: float | None
+
+
+def found(root: Path, task: str, limit: int) -> list[Listed]:
+    """The evaluations of a project, the latest first; what cannot be read is passed over."""
+    evaluations = Evaluations(Path(load(root).data.directory))
+    rows: list[Listed] = []
+    for name in evaluations.ids():
+        if len(rows) == limit:
+            break
+        with contextlib.suppress(EvaluationUnknown):
+            plan = evaluations.plan(name)
+            if task in {"", plan.task}:
+                rows.append(listed(plan, evaluations.report(name)))
+    return rows
+
+
+def listed(plan: Plan, report: Report | None) -> Listed:
+    """One evaluation of a list."""
+    sources = {arm.arm: arm.source for arm in plan.arms}
+    arms = [one for one in (report.base, report.candidate) if one is not None] if report is not None else []
+    verdict = report.verdict if report is not None else None
+    return Listed(
+        plan.id,
+        plan.task,
+        plan.at_ns,
+        sources.get("candidate", ""),
+        sources.get("base", ""),
+        verdict,
+        OPEN if report is None else "" if verdict else DONE,
+        len(plan.order),
+        plan.suite.samples,
+        sum(one.calls for one in arms),
+        report.cost_usd if report is not None else None,
+    )
+
+
+def listed_text(rows: Sequence[Listed], now_ns: int) -> RenderableType:
+    """Evaluations as a table."""
+    if not rows:
+        return Text("No suite was asked here yet.")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("id", "when", "task", "candidate", "base", "ended", "cases", "samples", "cost"):
+        table.add_column(head, justify="right" if head in {"cases", "samples", "cost"} else "left", overflow="fold")
+    for one in rows:
+        ended = Text(one.verdict or one.state, STYLES[one.verdict or ""])
+        cost = "" if one.cost_usd is None else amount_text(one.cost_usd, "USD")
+        table.add_row(
+            one.id,
+            f"{age_text(now_ns - one.at_ns)} ago",
+            plain(one.task),
+            plain(one.candidate),
+            plain(one.base),
+            ended,
+            f"{one.cases:,}",
+            f"{one.samples:,}",
+            cost,
+        )
+    return table
+
+
+def report_of(root: Path, name: str) -> Report:
+    """The report of an evaluation by its id, or the beginning of one alone. Raises `EvaluationUnknown`."""
+    evaluations = Evaluations(Path(load(root).data.directory))
+    alike = [each for each in evaluations.ids() if each.startswith(name)] if name else []
+    if len(alike) != 1:
+        detail = "several begin like that" if alike else "`trimtab eval list` has those that there are"
+        raise EvaluationUnknown(id=name[:80], detail=detail)
+    report = evaluations.report(alike[0])
+    if report is None:
+        raise EvaluationUnknown(id=alike[0], detail="it has not ended; `trimtab eval --resume` goes on with it")
+    return report
