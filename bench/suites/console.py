@@ -1,8 +1,10 @@
-"""What the console asks of 10 million calls in one day: twelve questions, cold and warm, with memory and disk.
+"""What the console asks of 10 million calls in one day: twelve questions, cold and warm, with memory and disk; and
+pages that are opened over them.
 
 The calls are made by formula inside the store, through its own schema and views (`bench/console/calls.sql`). Cold is
 the first question of a fresh process after the system's page cache was dropped; warm asks each question again and
-again, with other tasks, conversations and words each time.
+again, with other tasks, conversations and words each time. Pages are opened in a Chromium, the overview with figures
+that were asked for a moment before, as whoever looks second sees it, and with ones that nobody asked for.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.console import questions, stored
+from bench.console import opening, questions, stored
 from bench.options import Options
 from bench.report import Result
 from trimtab.store.clickhouse import open_embedded
 
 CALLS, QUICK_CALLS = 10_000_000, 50_000
-WARM_MS, COLD_MS, PEAK_MIB = 300.0, 1000.0, 4096.0
-ASKED, COLD_ROUNDS = 40, 3
+WARM_MS, COLD_MS, OPEN_MS, PEAK_MIB = 300.0, 1000.0, 500.0, 4096.0
+ASKED, COLD_ROUNDS, LOADS = 40, 3, 20
 DROP = Path("/proc/sys/vm/drop_caches")
 ROOT = Path(__file__).parents[2]
 KEPT = "TRIMTAB_BENCH_CONSOLE"
@@ -89,7 +91,31 @@ def measure(path: Path, options: Options, result: Result) -> None:
         if not any(rows):
             result.remarks.append(f"{name} found nothing.")
     result.worst("peak memory of the process that asks", warm["peak_mib"], PEAK_MIB, "MiB")
+    opened(path, options, result)
     told(path, result, dropped=dropped)
+
+
+def opened(path: Path, options: Options, result: Result) -> None:
+    """Pages over the store, until their last byte and until they are painted; no browser is a broken promise."""
+    loads = options.size(options.rounds or LOADS, 3)
+    options.tell(f"console: pages, {loads} times each")
+    with opening.control(path) as serving:
+        for place in opening.PLACES:
+            took = opening.last_bytes(serving, place, loads)
+            result.tell_value(f"{place}: last byte, p50", quantile(took, 0.5), "ms", loads)
+            result.worst(f"{place}: last byte, p95", quantile(took, 0.95), OPEN_MS, "ms", loads)
+            result.raw[f"{place}: last byte"] = took
+        try:
+            paints = opening.paints(serving, loads)
+        except opening.NoBrowser as missing:
+            result.equal("pages that were painted", 0, len(opening.PLACES))
+            result.remarks.append(f"No page was painted: {missing}.")
+            paints = {}
+        for place, took in paints.items():
+            result.tell_value(f"{place}: first paint, p50", quantile(took, 0.5), "ms", loads)
+            result.worst(f"{place}: first paint, p95", quantile(took, 0.95), OPEN_MS, "ms", loads)
+            result.raw[f"{place}: first paint"] = took
+        result.worst("peak memory of control", serving.peak_mib, PEAK_MIB, "MiB")
 
 
 def told(path: Path, result: Result, *, dropped: bool) -> None:
