@@ -4,8 +4,7 @@ Money is bet against the change being worse than the margin, and other money aga
 not grow: if the change is worse, the first ever grows twentyfold with a probability of at most 1 / 20 (J. Ville,
 1939). The bets are those of I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting",
 JRSS B 86 (2024) 1-27: a share of the money that is best for a change which lies as far from the bound as the margin is
-wide, given the variance seen before; some of the money goes on half and on double of it, for changes that lie nearer or
-further. The interval is their empirical Bernstein confidence sequence (theorem 2).
+wide, given what was seen before. The interval is their empirical Bernstein confidence sequence (theorem 2).
 """
 
 from __future__ import annotations
@@ -20,14 +19,13 @@ from trimtab.statistics.decision import Decision
 from trimtab.statistics.intervals import Interval
 from trimtab.statistics.rates import RateDetector
 
-BETS: Final = ((0.5, 0.15), (1.0, 0.7), (2.0, 0.15))
-"""Multiples of the best bet, and the part of the money on each."""
 ALLOWANCE: Final = 1.5
 """So many times the cases of a test with one look at the end give the same power; far fewer are used on average."""
 _MOST_AT_STAKE: Final = 0.9
 _PRIOR: Final = 5.0
 _USUAL_VARIANCE: Final = 0.1
 _LEAST_VARIANCE: Final = 1e-4
+_NEWTON_STEPS: Final = 8
 
 
 class Look(Struct, frozen=True):
@@ -48,15 +46,16 @@ class Look(Struct, frozen=True):
 class Running(Struct, frozen=True):
     """What a test remembers: plain numbers, all that must be stored to go on exactly.
 
-    `ship` and `block` are logarithms of the money on each bet, `best` their largest sums so far. `weight`, `weighted`
-    and `spent` are what the interval is made of. A decision, once made, stays.
+    `ship` and `block` are logarithms of the money, `best` the largest of each so far. `weight`, `weighted` and `spent`
+    are what the interval is made of. A decision, once made, stays.
     """
 
     cases: int = 0
     total: float = 0.0
     squares: float = 0.0
-    ship: tuple[float, ...] = tuple(math.log(part) for _, part in BETS)
-    block: tuple[float, ...] = tuple(math.log(part) for _, part in BETS)
+    fourths: float = 0.0
+    ship: float = 0.0
+    block: float = 0.0
     best: tuple[float, float] = (0.0, 0.0)
     weight: float = 0.0
     weighted: float = 0.0
@@ -92,10 +91,11 @@ class AnytimeTest:
         x = difference / self.largest
         if not -1 <= x <= 1:
             raise ValueError(f"a difference of {difference} lies beyond {self.largest}: scale scores to 0 to 1")
-        mean, variance = self._known(running)
-        bet = self.margin / (variance + self.margin**2)
-        ship, block = _grown(running.ship, x + self.margin, bet), _grown(running.block, -x - self.margin, bet)
-        best = max(running.best[0], _sum(ship)), max(running.best[1], _sum(block))
+        mean, variance, bet = self._known(running)
+        bet = min(bet, _MOST_AT_STAKE / (1 + self.margin))
+        ship = running.ship + math.log1p(bet * (x + self.margin))
+        block = running.block + math.log1p(bet * (-x - self.margin))
+        best = max(running.best[0], ship), max(running.best[1], block)
         decision = running.decision
         if decision is Decision.INCONCLUSIVE:
             shipped, blocked = best[0] >= self._limit, best[1] >= self._limit
@@ -104,7 +104,7 @@ class AnytimeTest:
         share = min(0.5, math.sqrt(2 * math.log(2 / self.alpha) / (variance / 4 * cases * math.log1p(cases))))
         off = (x - mean) / 2
         after = Running(
-            cases, running.total + x, running.squares + x * x, ship, block, best, running.weight + share,
+            cases, running.total + x, running.squares + x * x, running.fourths + x**4, ship, block, best, running.weight + share,
             running.weighted + share * x, running.spent + off * off * (-math.log1p(-share) - share), decision,
         )  # fmt: skip
         return after, self.look(after)
@@ -121,24 +121,21 @@ class AnytimeTest:
             math.exp(-running.best[0]), math.exp(-running.best[1]),
         )  # fmt: skip
 
-    def _known(self, running: Running) -> tuple[float, float]:
-        """Mean and variance of what was seen before, with the planned ones counted as five cases."""
+    def _known(self, running: Running) -> tuple[float, float, float]:
+        """Mean and variance of what was seen before, with the planned ones counted as five cases, and the best bet.
+
+        That one makes the expected logarithm of the money largest, up to its fourth order: as far from the bound as
+        the margin is wide, m, it is the root of bet * variance + bet^3 * fourth moment = m.
+        """
         n = running.cases
         mean = running.total / (n + 1)
-        squares = running.squares - n * (running.total / n) ** 2 if n else 0.0
-        return mean, max(_LEAST_VARIANCE, (_PRIOR * self.variance + squares) / (_PRIOR + n))
-
-
-def _grown(money: tuple[float, ...], gain: float, bet: float) -> tuple[float, ...]:
-    return tuple([
-        one + math.log1p(min(_MOST_AT_STAKE / 2, factor * bet) * gain)
-        for one, (factor, _) in zip(money, BETS, strict=True)
-    ])  # fmt: skip
-
-
-def _sum(logs: tuple[float, ...]) -> float:
-    most = max(logs)
-    return most + math.log(math.fsum(math.exp(one - most) for one in logs))
+        off = running.squares - n * (running.total / n) ** 2 if n else 0.0
+        variance = max(_LEAST_VARIANCE, (_PRIOR * self.variance + off) / (_PRIOR + n))
+        fourth = (_PRIOR * self.variance + running.fourths) / (_PRIOR + n)
+        bet = self.margin / variance
+        for _ in range(_NEWTON_STEPS):
+            bet -= (bet * variance + bet**3 * fourth - self.margin) / (variance + 3 * bet**2 * fourth)
+        return mean, variance, bet
 
 
 def drop_detector(baseline: RateBaseline, drop: float = 0.05, false_alarms_per_month: float = 1.0) -> RateDetector:
