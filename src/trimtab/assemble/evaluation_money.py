@@ -17,11 +17,11 @@ from trimtab.declare.rendering import render
 from trimtab.evals.case import Case
 from trimtab.evals.cases import body
 from trimtab.evals.dispatch import Bound
-from trimtab.evals.observing import scores
+from trimtab.evals.foreseeing import Foresight, foresee
+from trimtab.evals.observing import AMOUNTS
 from trimtab.evals.plan import Cell
 from trimtab.evals.report import Report
 from trimtab.evals.sample import Arm
-from trimtab.statistics.power import Spread, cases_needed, smallest_effect
 
 PUSD_A_USD: Final = 1e12
 MESSAGE_BYTES: Final = 64
@@ -32,62 +32,45 @@ QUESTION_BYTES: Final = 4096
 BYTES_A_TOKEN: Final = 4
 USUAL_OUTPUT: Final = 0.4
 """The part of a limit on output that answers use, where no earlier evaluation tells."""
-GUESSED_SHARE: Final = 0.1
-"""How many cases come out otherwise, where no earlier evaluation tells: one in ten."""
 
 
 class Forecast(Struct, frozen=True):
     """What can be said before the first call.
 
-    `expected_usd` and `most_usd` are None where a model has no price or nothing bounds an answer. `smallest` is the
-    smallest loss of the first score that it sees with the suite's power, `cases_for_margin` how many cases the margin
-    needs; None where there is nothing to compare or the score has no margin. `is_guessed` says that no earlier
-    evaluation of the task tells how its scores vary or what its calls cost.
+    `expected_usd` and `most_usd` are None where a model has no price or nothing bounds an answer. `sees` is what it
+    will be able to tell; None where there is nothing to compare, or the first scorer marks amounts.
     """
 
     calls: int
     judge_calls: int
     expected_usd: float | None
     most_usd: float | None
-    smallest: float | None
-    cases_for_margin: int | None
-    is_guessed: bool
+    sees: Foresight | None
 
 
 def forecast(prepared: Prepared, earlier: Iterable[Report], clock: Clock) -> Forecast:
     """What an evaluation will take; `earlier` are reports of the same task, the latest first."""
     plan = prepared.plan
     reports = list(earlier)
-    known = next((one for one in reports if one.spread is not None and one.base is not None), None)
     bound = bound_of(prepared, clock)
     bounds = [bound(Cell(arm, case, 0, 0)) for case in plan.order for arm in plan.names]
     judged = sum(bool(one.model) for one in plan.suite.scorers) * plan.calls
-    smallest = needed = None
-    if prepared.base is not None and plan.suite.scorers:
-        smallest, needed = _effects(prepared, known)
+    sees = None
+    if prepared.base is not None and plan.suite.scorers and plan.suite.scorers[0].kind not in AMOUNTS:
+        sees = foresee(plan.suite, len(plan.order), telling(reports), early=plan.early)
     return Forecast(
         calls=plan.calls,
         judge_calls=judged,
         expected_usd=_expected(prepared, reports, clock),
         most_usd=None if None in bounds else math.fsum(one or 0.0 for one in bounds) * plan.suite.samples,
-        smallest=smallest,
-        cases_for_margin=needed,
-        is_guessed=known is None,
+        sees=sees,
     )
 
 
-def _effects(prepared: Prepared, known: Report | None) -> tuple[float | None, int | None]:
-    suite = prepared.plan.suite
-    if not scores(suite)[0].is_share:
-        return None, None
-    if known is not None and known.spread is not None:
-        spread = Spread(known.spread.between_cases, known.spread.within_cases / 2, known.spread.within_cases / 2)
-    else:
-        spread = Spread(GUESSED_SHARE, 0.0, 0.0)
-    smallest = smallest_effect(spread, suite.samples, len(prepared.plan.order), suite.power, suite.alpha)
-    margin = suite.scorers[0].margin if suite.scorers[0].margin is not None else suite.margin
-    needed = cases_needed(spread, suite.samples, margin, suite.power, suite.alpha) if margin > 0 else None
-    return smallest if math.isfinite(smallest) else None, needed
+def telling(reports: Iterable[Report]) -> Report | None:
+    """The report that tells how scores of a task vary: of two arms if there is one."""
+    found = [one for one in reports if one.spread is not None]
+    return next((one for one in found if one.base is not None), found[0] if found else None)
 
 
 def _expected(prepared: Prepared, reports: list[Report], clock: Clock) -> float | None:

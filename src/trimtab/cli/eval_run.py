@@ -20,6 +20,9 @@ LATEST: Final = "latest"
 @click.option("--against", default="", metavar="REV", help="Compare with a revision, a committed lock, or a folder.")
 @click.option("--samples", type=click.IntRange(1, 100), metavar="N", help="How often each case is asked.")
 @click.option("--cases", type=click.IntRange(1), metavar="N", help="How many cases at most, drawn at random.")
+@click.option(
+    "--drop", type=click.FloatRange(0, 100, min_open=True), metavar="POINTS", help="As many cases as show such a loss."
+)
 @click.option("--budget", type=click.FloatRange(0, min_open=True), metavar="USD", help="Stop before it costs more.")
 @click.option("--early", is_flag=True, help="Stop as soon as enough is known; error rates hold.")
 @click.option("--concurrency", type=click.IntRange(1, 256), metavar="N", help="Most calls at a time.")
@@ -43,7 +46,9 @@ def command(task: str, project: Path, **given: Any) -> int:
 
     evaluating = Evaluating.of(project)
     resume: str = given["resume"]
-    wanted = evaluating.asked(resume, Asked(task, given["against"], given["samples"], given["cases"], given["early"]))
+    wanted = evaluating.asked(
+        resume, Asked(task, given["against"], given["samples"], given["cases"], given["early"], given["drop"])
+    )
     if not wanted.task:
         raise click.UsageError("name a task, or --resume one that was cut short")
     with evaluating.sides(wanted.against) as sides:

@@ -10,10 +10,11 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Console
 
 from trimtab.assemble.evaluation import ASKED, Around, Done, carry_out, taken_up
-from trimtab.assemble.evaluation_money import Forecast, forecast
+from trimtab.assemble.evaluation_money import Forecast, forecast, telling
 from trimtab.assemble.evaluation_plan import Options, Prepared, prepare
 from trimtab.assemble.evaluation_scorers import scorers_of
 from trimtab.assemble.evaluation_side import Side, base_side, side
@@ -22,11 +23,12 @@ from trimtab.clock import SystemClock
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
 from trimtab.errors import EvaluationRefused, EvaluationUnknown
+from trimtab.evals.foreseeing import cases_to_block
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.progress import Progress
 from trimtab.evals.report import Report
 from trimtab.evals.sample import Arm
-from trimtab.evals.words import amount_text, count, share_text
+from trimtab.evals.words import amount_text, count
 from trimtab.ids import IdSource
 
 HERE: Final = "the working tree"
@@ -38,13 +40,17 @@ LINE_S: Final = 10.0
 
 
 class Asked(Struct, frozen=True):
-    """What an evaluation was begun with, kept beside its plan so that it can be taken up again by its id alone."""
+    """What an evaluation was begun with, kept beside its plan so that it can be taken up again by its id alone.
+
+    `drop` is the loss of the first score, in points, that it is to have cases enough for.
+    """
 
     task: str
     against: str = ""
     samples: int | None = None
     cases: int | None = None
     early: bool = False
+    drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,10 @@ class Evaluating:
             return asked
         found = self._named(resume, asked.task)
         try:
-            return msgspec.json.decode((self.around.evaluations.folder(found) / ASKED).read_bytes(), type=Asked)
+            begun = msgspec.json.decode((self.around.evaluations.folder(found) / ASKED).read_bytes(), type=Asked)
         except (OSError, msgspec.DecodeError):
             raise EvaluationUnknown(id=found, detail="it does not say what it was begun with; begin anew") from None
+        return replace(begun, drop=None, cases=len(self.around.evaluations.plan(found).order))
 
     def _named(self, resume: str, task: str) -> str:
         evaluations = self.around.evaluations
@@ -93,8 +100,25 @@ class Evaluating:
             yield {"base": base, "candidate": candidate}
 
     def prepare(self, asked: Asked, sides: dict[Arm, Side], options: Options, suite_arm: Arm = "candidate") -> Prepared:
-        """The evaluation that is asked for."""
+        """The evaluation that is asked for. Raises `EvaluationRefused`."""
+        if asked.drop is not None:
+            options = replace(options, cases=self._cases_for(asked.drop, asked.task, sides[suite_arm], options))
         return prepare(asked.task, sides, options, self.around.clock, self.around.ids, suite_arm)
+
+    def _cases_for(self, drop: float, task: str, suite_side: Side, options: Options) -> int:
+        """How many cases a drop needs, in points."""
+        declared = suite_side.project.tasks.get(task)
+        suite = declared.evals if declared is not None else None
+        if suite is None or not suite.scorers:
+            return 1
+        needed = cases_to_block(
+            replace(suite, samples=options.samples or suite.samples), drop / 100, telling(self.earlier(task))
+        )
+        if needed is None:
+            detail = f"a drop of {drop:g} points lies within the margin of its first score; name a larger one"
+            raise EvaluationRefused(task=task, detail=detail)
+        self.screen.print(f"A drop of {drop:g} points takes {count(needed, 'case')} to be blocked.")
+        return needed
 
     def taken_up(self, prepared: Prepared, resume: str = "", *, is_new: bool = False) -> Prepared:
         """The same as it was begun before, if it was. Raises `EvaluationRefused` where `resume` is of other work."""
@@ -141,13 +165,8 @@ def announcement(prepared: Prepared, told: Forecast) -> Iterator[str]:
         f"{safe(plan.task)}: {safe(prepared.candidate.source)}{against}. {count(len(plan.order), 'case')}, "
         f"{count(plan.suite.samples, 'sample')} of each, {count(told.calls, 'call')}{judged}; {_money(told)}."
     )
-    if told.smallest is not None:
-        guess = " No earlier evaluation tells how its scores vary, so this is a guess." if told.is_guessed else ""
-        margin = f"the margin needs about {count(told.cases_for_margin, 'case')}" if told.cases_for_margin else ""
-        yield (
-            f"A loss of {share_text(told.smallest)} or more is seen with a probability of "
-            f"{share_text(plan.suite.power)}{'; ' if margin else ''}{margin}.{guess}"
-        )
+    if told.sees is not None:
+        yield told.sees.words
     if plan.suite.budget_usd is not None:
         yield f"It stops before it has cost {amount_text(plan.suite.budget_usd, 'USD')}."
 

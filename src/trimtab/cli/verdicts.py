@@ -21,18 +21,29 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 class VerdictCommand(click.Command):
-    """A command that exits with the verdict; with 3 for every failure, a misspelt option included."""
+    """A command that exits with a verdict; with 3 for every failure, a misspelt option included.
 
-    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+    With a `flag` it does so only where that option is given.
+    """
+
+    flag = ""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
         """The context; what is not understood exits with 3."""
+        tells = not self.flag or self.flag in args
         try:
-            return super().make_context(*arguments, **settings)
+            return super().make_context(info_name, args, parent, **extra)
         except click.ClickException as wrong:
-            wrong.exit_code = UNTOLD
+            if tells:
+                wrong.exit_code = UNTOLD
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """The exit status."""
+        if self.flag and not ctx.params.get(self.flag.lstrip("-")):
+            return super().invoke(ctx)
         try:
             return super().invoke(ctx)
         except click.ClickException as wrong:
