@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.store.samples import MINUTE_NS, NOON_NS, SECOND_NS, call
 from trimtab.record.events import Settled, Usage
+from trimtab.store.lock_figures import PromptUse
 from trimtab.store.telemetry import Batch, CostSum, ReportQuery, Telemetry
 
 HOUR = ReportQuery(NOON_NS - 30 * MINUTE_NS, NOON_NS + 30 * MINUTE_NS, levels=(0.5, 1.0))
@@ -73,6 +74,33 @@ def test_prompts_are_narrowed_like_a_report(telemetry: Telemetry) -> None:
     assert prompts(tasks=("extract",)) == [("extract", "r"), ("extract", "p"), ("extract", "q")]
     assert prompts(model="large") == [("extract", "q")]
     assert len(prompts()) == 4
+
+
+def test_when_prompts_were_used(telemetry: Telemetry) -> None:
+    """Each prompt of each task with when its first and last call ended, the older first; narrowed like a report."""
+    put(
+        telemetry,
+        rendered("b", "b1", 30),
+        rendered("b", "b2", 40, outcome="upstream_error"),
+        rendered("a", "a1", 50),
+        rendered("a", "e1", 20, task="extract", model="large"),
+        rendered("", "c1", 10),
+        rendered("a", "old", -3600),
+    )
+    at = {seconds: NOON_NS + seconds * SECOND_NS for seconds in (20, 30, 40, 50)}
+    extract = PromptUse("extract", "a", at[20], at[20])
+    assert telemetry.prompt_uses(HOUR) == (
+        extract,
+        PromptUse("route", "b", at[30], at[40]),
+        PromptUse("route", "a", at[50], at[50]),
+    )
+    assert telemetry.prompt_uses(replace_query(tasks=("extract",))) == (extract,)
+    assert telemetry.prompt_uses(replace_query(model="large")) == (extract,)
+    assert telemetry.prompt_uses(replace_query(tasks=("nothing",))) == ()
+
+
+def replace_query(**narrowed: Any) -> ReportQuery:
+    return ReportQuery(HOUR.since_ns, HOUR.until_ns, **narrowed)
 
 
 def test_what_is_not_finite_is_not_measured(telemetry: Telemetry) -> None:

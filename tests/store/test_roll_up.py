@@ -138,10 +138,13 @@ def replace_query(query: SliceQuery, **fields: Any) -> SliceQuery:
 
 @pytest.mark.parametrize("model", ["", "small"])
 def test_locks_are_what_the_calls_say(both: tuple[ClickHouseTelemetry, MemoryTelemetry], model: str) -> None:
-    """Calls, snapshots and times of each lock, in windows with and without ends, and of one model."""
+    """Calls, snapshots and times of each lock, and times of each prompt, in windows with and without ends, and of one
+    model.
+    """
     for since, until in ((-60, 60), (-17, 22), (-3, 4), (10, 10)):
         query = ReportQuery(NOON_NS + since * MINUTE_NS, NOON_NS + until * MINUTE_NS, ("route",), model=model)
         assert both[0].locks(query) == both[1].locks(query)
+        assert both[0].prompt_uses(query) == both[1].prompt_uses(query)
 
 
 def test_pieces_of_a_window() -> None:

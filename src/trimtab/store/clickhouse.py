@@ -25,7 +25,7 @@ from trimtab.store import filling, rows, statements
 from trimtab.store.clickhouse_figures import FigureReader
 from trimtab.store.clickhouse_searching import SearchReader
 from trimtab.store.engine_samples import EngineSample
-from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
+from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse, PromptUse
 from trimtab.store.readings import tallied
 from trimtab.store.slice_pieces import quarters
 from trimtab.store.telemetry import (
@@ -161,12 +161,11 @@ class ClickHouseTelemetry(SearchReader, FigureReader):
 
     def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
         """The locks that calls of a window were made under, the one first in force first."""
-        narrowed = _narrowed(query)
-        first, end = quarters(narrowed["first_minute"], narrowed["end_minute"])
-        if query.model:
-            first = end = narrowed["end_minute"]
-        result = self._query("locks", **narrowed, first_quarter=first, end_quarter=end, limit=MAX_KINDS)
-        return tuple(LockUse(**row) for row in result.named_results())
+        return tuple(LockUse(**row) for row in self._query("locks", **_quartered(query)).named_results())
+
+    def prompt_uses(self, query: ReportQuery) -> tuple[PromptUse, ...]:
+        """When each task's prompts were used, in the order of `prompts`."""
+        return tuple(PromptUse(**row) for row in self._query("prompt_uses", **_quartered(query)).named_results())
 
     def call_kinds(self, query: ReportQuery) -> CallKinds:
         """The calls of a window, grouped by all that a lock pins and a record tells."""
@@ -310,6 +309,15 @@ def _mapped(where: str) -> Iterator[None]:
         yield
     except ClickHouseError as error:
         raise StoreError(store=where, detail=" ".join(str(error).split())[:500]) from error
+
+
+def _quartered(query: ReportQuery) -> dict[str, Any]:
+    """The same, and which quarters of an hour the roll-up tells of: it knows no models."""
+    narrowed = _narrowed(query)
+    first, end = quarters(narrowed["first_minute"], narrowed["end_minute"])
+    if query.model:
+        first = end = narrowed["end_minute"]
+    return {**narrowed, "first_quarter": first, "end_quarter": end, "limit": MAX_KINDS}
 
 
 def _narrowed(query: ReportQuery) -> dict[str, Any]:

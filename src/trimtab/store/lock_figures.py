@@ -25,6 +25,16 @@ class LockUse:
 
 
 @dataclass(frozen=True)
+class PromptUse:
+    """When the first and the last call for which a task's prompt was rendered ended, in ns since 1970."""
+
+    task: str
+    prompt: str
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True)
 class CallKind:
     """Calls of one task that are alike in all that a lock pins and a record tells.
 

@@ -21,7 +21,7 @@ from trimtab.store.contract_figures import (
     result_of,
     tool_of,
 )
-from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse
+from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse, PromptUse
 from trimtab.store.memory_searching import SearchLists
 from trimtab.store.telemetry import (
     DAY_NS,
@@ -189,6 +189,15 @@ class MemoryTelemetry(SearchLists):
                 found[call.admitted.task, call.admitted.prompt].append(call)
         prompts = [_of_prompt(*group, calls, query.levels) for group, calls in found.items()]
         return tuple(sorted(prompts, key=lambda one: (one.figures.task, one.first_ns, one.prompt)))[:MAX_KINDS]
+
+    def prompt_uses(self, query: ReportQuery) -> tuple[PromptUse, ...]:
+        """When each task's prompts were used, in the order of `prompts`."""
+        found: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for call in self._calls_of(query):
+            if call.admitted.prompt:
+                found[call.admitted.task, call.admitted.prompt].append(call.at_ns)
+        uses = (PromptUse(*group, min(ends), max(ends)) for group, ends in found.items())
+        return tuple(sorted(uses, key=lambda use: (use.task, use.first_ns, use.prompt)))[:MAX_KINDS]
 
     def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
         """The locks that calls of a window were made under, the one first in force first."""

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Score, Settled
 from trimtab.store import sums
 from trimtab.store.contract_figures import AnswerResult, ContractFigures
-from trimtab.store.lock_figures import CallKinds, LockUse
+from trimtab.store.lock_figures import CallKinds, LockUse, PromptUse
 from trimtab.store.readings import Reading
 from trimtab.store.searching import Searching
 from trimtab.store.signalling import Signalling
@@ -227,8 +227,11 @@ class Telemetry(Searching, Signalling, Protocol):
     def prompts(self, query: ReportQuery) -> tuple[PromptFigures, ...]:
         """Figures by task and prompt, of each task the prompt first that was rendered first; 10,000 at most.
 
-        Calls for which no prompt was rendered are left out. It sums the calls themselves, not a roll-up.
+        Calls for which no prompt was rendered are left out.
         """
+
+    def prompt_uses(self, query: ReportQuery) -> tuple[PromptUse, ...]:
+        """When each task's prompts were used, in the order of `prompts`, without their figures; 10,000 at most."""
 
     def locks(self, query: ReportQuery) -> tuple[LockUse, ...]:
         """The locks that calls of a window were made under, the one first in force first."""

@@ -124,8 +124,8 @@ def missing(name: str) -> HTTPException:
 def find(window: Window, task: str, stores: Stores) -> Found:
     """The figures of each version."""
     cells = {cell.value: cell for cell in cells_of(stores.telemetry, window, (task,), "prompt") if cell.value}
-    prompts = stores.telemetry.prompts(ReportQuery(*minutes(window), (task,)))
-    return Found(cells, {one.prompt: one.first_ns for one in prompts})
+    uses = stores.telemetry.prompt_uses(ReportQuery(*minutes(window), (task,)))
+    return Found(cells, {one.prompt: one.first_ns for one in uses})
 
 
 def versions_of(task: str, history: PromptHistory, found: Found, now: str) -> tuple[VersionShown, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from trimtab.console import format as written
-from trimtab.console.history_desk import LockStanding
+from trimtab.console.history_desk import HistoryDesk, LockStanding
 from trimtab.console.page import Asked, Built, Page, known_tasks
 from trimtab.console.parts import Parts, Stores
 from trimtab.console.tables import Column, Table
@@ -103,9 +104,10 @@ class Found:
 async def build(asked: Asked, parts: Parts) -> Built[PromptsPage]:
     """The page. A key for some tasks sees only their prompts, and of locks only what their calls tell."""
     policy, window = parts.policy(), asked.window
-    found = await parts.asker.figures(("prompts", window, asked.tasks), partial(find, window, asked.tasks))
-    history = await parts.history.locks() if parts.history is not None else LockHistory()
-    standing = await parts.history.standing() if parts.history is not None else LockStanding()
+    found, (history, standing) = await asyncio.gather(
+        parts.asker.figures(("prompts", window, asked.tasks), partial(find, window, asked.tasks)),
+        past_of(parts.history),
+    )
     if not standing.lock:
         standing = LockStanding(policy.lock_id, *_rest(standing))
     known = history.get(standing.lock) if standing.lock else None
@@ -126,6 +128,11 @@ async def build(asked: Asked, parts: Parts) -> Built[PromptsPage]:
     return Built(data, cast("tuple[Table[object], ...]", tables), extra=extra)
 
 
+async def past_of(desk: HistoryDesk | None) -> tuple[LockHistory, LockStanding]:
+    """The locks that are known, and how what is declared stands to the one in force."""
+    return (await desk.locks(), await desk.standing()) if desk is not None else (LockHistory(), LockStanding())
+
+
 def _rest(standing: LockStanding) -> tuple[int, tuple[str, ...], int, int, bool]:
     return standing.since_ns, standing.differences, standing.count, standing.seen_ns, standing.held_back
 
@@ -133,12 +140,11 @@ def _rest(standing: LockStanding) -> tuple[int, tuple[str, ...], int, int, bool]
 def find(window: Window, tasks: tuple[str, ...], stores: Stores) -> Found:
     """Everything that is asked of the store, in one go."""
     query = ReportQuery(*minutes(window), tasks)
-    prompts = stores.telemetry.prompts(query)
     return Found(
         stores.telemetry.locks(query),
         cells_of(stores.telemetry, window, tasks, "lock"),
         cells_of(stores.telemetry, window, tasks, "prompt"),
-        {(one.figures.task, one.prompt): (one.first_ns, one.last_ns) for one in prompts},
+        {(one.task, one.prompt): (one.first_ns, one.last_ns) for one in stores.telemetry.prompt_uses(query)},
     )
 
 

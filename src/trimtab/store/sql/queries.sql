@@ -40,6 +40,33 @@ GROUP BY lock
 ORDER BY first_ns, lock
 LIMIT {limit:UInt32};
 
+-- name: prompt_uses
+-- When the first and the last call of each prompt of a task ended in a window: whole quarters of an hour from the roll-up
+-- by prompt, what remains at both ends from the calls.
+SELECT task, prompt, min(first_at) AS first_ns, max(last_at) AS last_ns
+FROM
+(
+    SELECT toString(r.task) AS task, r.value AS prompt, r.first_ns AS first_at, r.last_ns AS last_at
+    FROM slices AS r
+    WHERE r.dimension = 'prompt'
+      AND r.value != ''
+      AND r.minute >= {first_quarter:Int64}
+      AND r.minute < {end_quarter:Int64}
+      AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, r.task))
+    UNION ALL
+    SELECT toString(c.task) AS task, toString(c.prompt) AS prompt, min(c.settled_ns) AS first_at, max(c.settled_ns) AS last_at
+    FROM calls AS c
+    WHERE ((c.minute >= {first_minute:Int64} AND c.minute < {first_quarter:Int64})
+        OR (c.minute >= {end_quarter:Int64} AND c.minute < {end_minute:Int64}))
+      AND c.prompt != ''
+      AND (empty({tasks:Array(String)}) OR has({tasks:Array(String)}, c.task))
+      AND ({model:String} = '' OR c.model = {model:String})
+    GROUP BY task, prompt
+)
+GROUP BY task, prompt
+ORDER BY task, first_ns, prompt
+LIMIT {limit:UInt32};
+
 -- name: call_kinds
 -- Calls of a window by all that a lock pins and a record tells, those with most calls first.
 SELECT
