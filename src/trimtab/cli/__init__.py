@@ -44,7 +44,7 @@ VERBS: Final = {
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
     "adopt": Verb("trimtab.cli.adopt", "Show calls that belong to no task, and make one of them."),
     "eval": Verb("trimtab.cli.eval", "Ask the suites of tasks, and compare versions."),
-    "gate": Verb("trimtab.cli.gate", "Say whether a change may ship: evaluate what it touches against a base."),
+    "gate": Verb("trimtab.cli.gate", "Say whether a change may ship."),
     "signals": Verb("trimtab.cli.signals", "Show behaviour beside infrastructure, against the window before."),
     "demo": Verb("trimtab.cli.demo", "Show what goes wrong in the demo, and how it is noticed."),
     "export": Verb("trimtab.cli.export", "Write rules for Prometheus and dashboards for Grafana."),
