@@ -136,6 +136,17 @@ def test_cost_per_completed(source: str, value: float) -> None:
     assert figure.low is not None and figure.high is not None and figure.low < value < figure.high
 
 
+def test_feedback_on_runs_that_a_rule_judges_counts_among_them() -> None:
+    """Ten runs, of which people judged two: 8 done by one or the other of all ten: 0.50 each."""
+    one = Slice("route", NOON_NS, calls=40, cost={"exact": CostSum(40, 4 * 10**12)})
+    scores = (
+        ScoreCounts("route", "completion", "feedback", NOON_NS, n=2, valued=2, passed=1),
+        ScoreCounts("route", "completion", "rule", NOON_NS, n=8, valued=8, passed=7),
+    )
+    figure = one_of("cost_per_completed", one, scores=scores)
+    assert (figure.value, figure.n, figure.count) == (pytest.approx(0.5), 10, 8)
+
+
 def test_nothing_completed_has_no_cost() -> None:
     """Of work of which none was done the cost for each is not 0 but unknown, with a floor."""
     one = Slice("route", NOON_NS, calls=10, cost={"exact": CostSum(10, 10**12)})

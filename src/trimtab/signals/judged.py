@@ -36,8 +36,8 @@ COMPLETION_RATE: Final = Signal(
     source="scores",
     scored=lambda one: scored_as(one, COMPLETION),
     reads=COMPLETION,
-    of="scores `completion` of at least 0.5",
-    among="scores `completion` with a value",
+    of="runs whose score `completion` is at least 0.5",
+    among="runs with such a score, each once: by feedback before a rule before a judge",
     series=_series_of_score(COMPLETION),
 )
 LABELLED_ACCURACY: Final = Signal(
@@ -50,8 +50,8 @@ LABELLED_ACCURACY: Final = Signal(
     source="scores",
     scored=lambda one: scored_as(one, ACCURACY),
     reads=ACCURACY,
-    of="scores `accuracy` of at least 0.5",
-    among="scores `accuracy` with a value",
+    of="answers whose score `accuracy` is at least 0.5",
+    among="answers with such a score, each once: by the last label; fields apart from the whole",
     series=_series_of_score(ACCURACY),
 )
 LABEL_LAG: Final = Signal(

@@ -130,16 +130,14 @@ def _amount(signal: Signal, amount: float, one: Slice, taken: Taken) -> Figure |
 def _per_completed(signal: Signal, whole: float, one: Slice, scores: Iterable[ScoreCounts]) -> Figure | None:
     """What was paid for each piece of work that was done.
 
-    A rule judges every run, so what passed is what was done; of a sample that was judged, the share counts for all
-    calls. The interval is that of the share.
+    A rule judges every run, so where there is one what passed is what was done; of a sample that was judged, the share
+    counts for all calls. The interval is that of the share.
     """
     judged = [score for score in scores if score.name == COMPLETION and score.valued]
-    by_rule = [score for score in judged if score.source == RULE]
-    chosen = by_rule or judged
-    passed, n = sum(score.passed for score in chosen), sum(score.valued for score in chosen)
+    passed, n = sum(score.passed for score in judged), sum(score.valued for score in judged)
     if not n:
         return None
-    pieces = n if by_rule else one.calls
+    pieces = n if any(score.source == RULE for score in judged) else one.calls
     low, high = wilson(passed, n)
     return Figure(
         signal.name,

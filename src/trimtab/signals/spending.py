@@ -83,7 +83,7 @@ COST_PER_COMPLETED: Final = Signal(
     per="completed",
     scale=USD_A_PUSD,
     of="cost of all calls",
-    among="completed runs by the task's rule; where a sample was judged, calls times the share that was completed",
+    among="completed runs where a rule judges all; where a sample was judged, calls times the share that was completed",
     facts=("cost",),
 )
 CACHE_HIT_SHARE: Final = Signal(

@@ -119,10 +119,11 @@ def measured(rule: AlertRule, taken: Taken, field: str, what: str) -> Measured |
     """The figure that a rule is about, as it is told to people; None where there is nothing to tell."""
     if rule.signal == DEAD_LETTERS:
         return None
-    for figure in measure(BY_NAME[rule.signal], taken, bins=False):
-        if field not in ("", figure.field):
-            continue
-        return _told(figure, rule, what)
+    signal = BY_NAME[rule.signal]
+    fields = {field} if field or signal.scored is not None else None
+    for figure in measure(signal, taken, bins=False):
+        if fields is None or figure.field in fields:
+            return _told(figure, rule, what)
     return None
 
 

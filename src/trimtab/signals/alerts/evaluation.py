@@ -216,8 +216,13 @@ def _with(watcher: Watcher, rule: AlertRule) -> Watcher:
 
 
 def _fields(rule: AlertRule, taken: Taken) -> Iterable[tuple[str, ReadingKind]]:
-    """The fields that a rule watches apart, in what was counted; one without a name where it has none."""
+    """The fields that a rule watches apart, in what was counted; one without a name where it has none, or the whole was
+    judged of which fields are.
+    """
     signal = BY_NAME.get(rule.signal)
+    if signal is not None and signal.scored is not None and not signal.adds_up:
+        judged = {one.name.removeprefix(signal.reads) for one in taken.scores if signal.scored(one) is not None}
+        return tuple((field, "category") for field in sorted(judged if "" not in judged else {""}))
     if signal is None or signal.kind != "fields":
         return (("", "category"),)
     if rule.field:

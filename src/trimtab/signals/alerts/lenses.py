@@ -82,13 +82,15 @@ class Lens:
 
 
 def lens_of(rule: AlertRule, field: str = "", kind: ReadingKind = "category") -> Lens:
-    """The lens of a rule; of one on readings, for one field and the kind of what is read there."""
+    """The lens of a rule; of one on readings, for one field and the kind of what is read there; of one on scores that
+    judge fields too, for one of these, or the whole.
+    """
     if rule.signal == DEAD_LETTERS:
         return _of_ratio(rule, _dead_letters)
     signal = BY_NAME[rule.signal]
     match signal.kind:
         case "ratio":
-            return _of_ratio(rule, lambda taken: _ratio(signal, taken))
+            return _of_ratio(rule, lambda taken: _ratio(signal, taken, field))
         case "spread":
             return _of_spread(rule, lambda taken: _spread(signal, taken), signal.scale)
         case "shares":
@@ -227,10 +229,14 @@ def _within(limit: float) -> float:
     return min(max(limit, LEAST_SHARE), 1 - LEAST_SHARE)
 
 
-def _ratio(signal: Signal, taken: Taken) -> Ratio:
-    """The counts of a ratio; where what is counted is not independent (tokens of one call), calls bear the share."""
+def _ratio(signal: Signal, taken: Taken, field: str) -> Ratio:
+    """The counts of a ratio; where what is counted is not independent (tokens of one call), calls bear the share.
+
+    Scores of an answer and of its fields are of one call: those of the field alone count.
+    """
     if signal.scored is not None:
-        found = [ratio for one in taken.scores if (ratio := signal.scored(one)) is not None]
+        mine = [one for one in taken.scores if signal.adds_up or one.name == f"{signal.reads}{field}"]
+        found = [ratio for one in mine if (ratio := signal.scored(one)) is not None]
         return Ratio(sum(one.of for one in found), sum(one.n for one in found))
     if taken.slice is None or signal.ratio is None:
         return Ratio(0, 0)
