@@ -84,10 +84,11 @@ class Ratio(Struct, frozen=True):
 
 
 def paired_difference(
-    base: Sequence[Observation], candidate: Sequence[Observation], confidence: float = 0.95
+    base: Sequence[Observation], candidate: Sequence[Observation], confidence: float = 0.95, *, exact: bool = True
 ) -> Difference:
     """The difference over the cases that both have; others are left out. Groups are those of the base.
 
+    Without `exact` no test is an exact one, so that something may be added to the standard error.
     Raises `ValueError` where there is none, for a case without values, one that comes twice, or a foreign confidence.
     """
     if not 0 < confidence < 1:
@@ -100,7 +101,7 @@ def paired_difference(
     robust = robust_mean(found, scale.bounded)
     used, method = robust, "student"
     reference: Studentized | Discordant = robust.reference
-    if scale.exact and len(found.sums) == len(pairs) <= MOST_EXACT:
+    if exact and scale.exact and len(found.sums) == len(pairs) <= MOST_EXACT:
         gained, lost = sum(one > 0 for one in differences), sum(one < 0 for one in differences)
         reference, method = Discordant(gained, lost, len(pairs)), "exact"
     elif scale.binary or sum(one == 0 for one in differences) >= TIED * len(pairs):
