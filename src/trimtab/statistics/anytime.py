@@ -104,9 +104,18 @@ class AnytimeTest:
         share = min(0.5, math.sqrt(2 * math.log(2 / self.alpha) / (variance / 4 * cases * math.log1p(cases))))
         off = (x - mean) / 2
         after = Running(
-            cases, running.total + x, running.squares + x * x, running.fourths + x**4, ship, block, best, running.weight + share,
-            running.weighted + share * x, running.spent + off * off * (-math.log1p(-share) - share), decision,
-        )  # fmt: skip
+            cases=cases,
+            total=running.total + x,
+            squares=running.squares + x * x,
+            fourths=running.fourths + x**4,
+            ship=ship,
+            block=block,
+            best=best,
+            weight=running.weight + share,
+            weighted=running.weighted + share * x,
+            spent=running.spent + off * off * (-math.log1p(-share) - share),
+            decision=decision,
+        )
         return after, self.look(after)
 
     def look(self, running: Running) -> Look:

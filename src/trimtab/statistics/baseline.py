@@ -52,6 +52,12 @@ class RateBaseline(Struct, frozen=True):
         """What is normal at a minute."""
         return self.shares[hour_of_week(minute)]
 
+    @property
+    def lasting(self) -> float:
+        """The variance of the logit that all hours share: by how much the whole may be off for good."""
+        of = self.n * sum(self.shares) / len(self.shares)
+        return _lasting(of, self.n, self.clumping, self.wobble, self.days)
+
 
 def hour_of_week(minute: int) -> int:
     """The hour of the week, from Monday 0:00 UTC, of the step that ended at a minute since 1970."""
@@ -85,7 +91,7 @@ def learn_rate(steps: Iterable[RateStep], excluded: Sequence[tuple[int, int]] = 
     variance = whole * (1 - whole)
     moments = [Moment(hour, of - n * whole, n * variance) for hour, (of, n) in hours.items()]
     effects = learn_effects(moments, USUAL_WOBBLE)
-    alone = effects.clumping * (1 / (of + 0.5) + 1 / (n - of + 0.5)) + effects.wobble**2 / max(1, effects.days)
+    alone = _lasting(of, n, effects.clumping, effects.wobble, effects.days)
     return RateBaseline(
         tuple(min(max(whole + shift * variance, whole / 10), 1 - (1 - whole) / 10) for shift in effects.shifts),
         tuple(math.sqrt(alone + more) for more in effects.variances),
@@ -94,6 +100,10 @@ def learn_rate(steps: Iterable[RateStep], excluded: Sequence[tuple[int, int]] = 
         n,
         effects.days,
     )
+
+
+def _lasting(of: float, n: int, clumping: float, wobble: float, days: int) -> float:
+    return clumping * (1 / (of + 0.5) + 1 / (n - of + 0.5)) + wobble**2 / max(1, days)
 
 
 def is_excluded(minute: int, excluded: Sequence[tuple[int, int]]) -> bool:

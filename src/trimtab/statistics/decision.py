@@ -23,7 +23,7 @@ class Verdict(Struct, frozen=True):
     """A decision about one metric.
 
     `ship` is the p-value of the change being worse than the margin allows (small: it is fine), `block` that of its
-    being no worse than that (small: it is bad).
+    being no worse than that (small: it is bad). `margin` is below 0 where the change had to be better.
     """
 
     decision: Decision
@@ -50,9 +50,7 @@ def non_inferiority(
     """
     if not margin >= 0:
         raise ValueError(f"{margin} is no margin: give how much worse is still fine, 0 or more")
-    if higher_is_better:
-        return _judged(difference.above(-margin), difference.below(-margin), margin, alpha)
-    return _judged(difference.below(margin), difference.above(margin), margin, alpha)
+    return judged(difference, margin, alpha, higher_is_better)
 
 
 def superiority(
@@ -61,12 +59,15 @@ def superiority(
     """Ship if the change is surely better by more than `margin`, block if it is surely not that much better."""
     if not margin >= 0:
         raise ValueError(f"{margin} is no margin: give how much better it has to be, 0 or more")
+    return judged(difference, -margin, alpha, higher_is_better)
+
+
+def judged(difference: Difference, margin: float, alpha: float, higher_is_better: bool = True) -> Verdict:
+    """What a difference says of the bound -margin, or margin where less is better; below 0, of being so much better."""
     if higher_is_better:
-        return _judged(difference.above(margin), difference.below(margin), margin, alpha)
-    return _judged(difference.below(-margin), difference.above(-margin), margin, alpha)
-
-
-def _judged(ship: float, block: float, margin: float, alpha: float) -> Verdict:
+        ship, block = difference.above(-margin), difference.below(-margin)
+    else:
+        ship, block = difference.below(margin), difference.above(margin)
     decision = Decision.SHIP if ship <= alpha else Decision.BLOCK if block <= alpha else Decision.INCONCLUSIVE
     return Verdict(decision, ship, block, margin, alpha)
 

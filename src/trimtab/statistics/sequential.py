@@ -19,6 +19,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from math import exp
+from statistics import median
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct, structs
@@ -267,16 +268,22 @@ class Detector(ABC, Generic[Seen]):
         kept, and the mean excess of the largest ones is continued to the threshold (B. M. Hill, Annals of Statistics 3
         (1975) 1163-1174: an exponential tail), with `doubt` standard errors of it added.
         `otherwise` is what is given where there were too few excursions to tell, or steps are whole hours: within these
-        the clumps are not seen. A quarter of an hour is fine enough.
+        the clumps are not seen. A quarter of an hour is fine enough. Clumps are the same whatever size of change is
+        looked for, so no alternative is divided by less than the median of its family.
         """
         readings = [(minute, read.ratios) for minute, seen in steps if (read := self.read(minute, seen)) is not None]
         if all(minute % TOO_COARSE == 0 for minute, _ in readings):
             return (otherwise,) * len(self.alternatives)
         minutes = [minute for minute, _ in readings]
-        return tuple(
+        alone = [
             self._damping(minutes, [ratios[place] for _, ratios in readings], alternative.weight, otherwise)
             for place, alternative in enumerate(self.alternatives)
-        )
+        ]
+        families: dict[int, list[float]] = {}
+        for first, damping in zip(self._mildest, alone, strict=True):
+            families.setdefault(first, []).append(damping)
+        middle = {first: median(members) for first, members in families.items()}
+        return tuple(max(damping, middle[first]) for first, damping in zip(self._mildest, alone, strict=True))
 
     def _damping(self, minutes: Sequence[int], ratios: Sequence[float], weight: float, otherwise: float) -> float:
         allowed = self._rate * weight * max(1, minutes[-1] - minutes[0]) / MONTH_MINUTES
