@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from trimtab.declare.evaluating import Evals
 from trimtab.evals import case_results, deciding, instructions
 from trimtab.evals.case import Case
+from trimtab.evals.correcting import Labels, corrected, uncorrected
 from trimtab.evals.observing import Measure, by_case, guards, observed, scores
 from trimtab.evals.report import ArmReport, Exactly, Figure, Metric, Report, Spread
 from trimtab.evals.sample import Arm, Sample
@@ -58,11 +59,13 @@ def compare(
     cases: Sequence[Case],
     samples: Sequence[Sample],
     looks: Mapping[str, Look] | None = None,
+    labels: Mapping[str, Labels] | None = None,
 ) -> Report:
     """The report on these samples; those of cases that are not given are left out, and so are calls that failed.
 
     `looks` are those of `EarlyStop` for an evaluation that might have ended early, whether or not it did: what was
-    looked at many times is judged by them.
+    looked at many times is judged by them. `labels` are what people said of these answers, by scorer and then by call:
+    with them the scores of judges are corrected.
 
     There is a verdict where there is a base. It is inconclusive where nothing can be compared, and where more than a
     twentieth of an arm's calls failed.
@@ -70,10 +73,8 @@ def compare(
     known = {one.id for one in cases}
     taken = [one for one in samples if one.case in known]
     arms = _Arms(taken, has_base=setting.base is not None)
-    weighed = [
-        looked_at(one, looks[one.key], evals.alpha) if looks and one.key in looks else one
-        for one in _weighed(evals, cases, taken, arms)
-    ]
+    weighed = [_looked_at(one, looks or {}, evals) for one in _weighed(evals, cases, taken, arms)]
+    weighed = [_corrected(one, arms, cases, (labels or {}).get(one.metric.name, {}), evals) for one in weighed]
     spread = _spread(evals, cases, arms)
     decided = None
     if setting.base is not None:
@@ -104,9 +105,25 @@ def compare(
         stopped=setting.stopped,
         duration_s=setting.duration_s,
         cost_usd=_sum([*costs, *(mark.cost_usd for one in taken for mark in one.marks)]),
-        notes=(*setting.notes, *_notes(setting, evals, cases, samples, arms), *case_results.named(results)),
+        notes=(
+            *setting.notes,
+            *_notes(setting, evals, cases, samples, arms),
+            *uncorrected(evals, cases, arms.base, arms.candidate, labels or {}),
+            *case_results.named(results),
+        ),
         price=_price(setting, metrics),
     )
+
+
+def _looked_at(one: Weighed, looks: Mapping[str, Look], evals: Evals) -> Weighed:
+    return looked_at(one, looks[one.key], evals.alpha) if one.key in looks else one
+
+
+def _corrected(one: Weighed, arms: _Arms, cases: Sequence[Case], labels: Labels, evals: Evals) -> Weighed:
+    if one.metric.kind != "score" or not one.measure.is_share or not labels:
+        return one
+    chosen = [case for case in cases if not one.metric.slice or one.metric.slice in case.slices]
+    return corrected(one, chosen, arms.base, arms.candidate, labels, evals)
 
 
 class _Arms:
@@ -162,12 +179,14 @@ def _by_number(values: Callable[[Sample], tuple[float, ...]], samples: Iterable[
     return {one.number: marks[0] for one in samples if (marks := values(one))}
 
 
-def _lost(evals: Evals, arm: Arm, samples: Iterable[Sample]) -> deciding.Lost:
+def _lost(evals: Evals, arm: Arm, samples: Sequence[Sample]) -> deciding.Lost:
+    """What an arm lost; an answer without a mark counts where its case can be marked: where another answer to it is."""
     mine = [one for one in samples if one.arm == arm]
     failures = Counter(one.answer.outcome for one in mine if not one.answer.is_ours)
-    first = scores(evals)[:1]
-    answers = [one for one in mine if one.answer.is_ours]
-    unmarked = sum(not measure.values(one) for measure in first for one in answers)
+    unmarked = 0
+    for measure in scores(evals)[:1]:
+        markable = {one.case for one in samples if measure.values(one)}
+        unmarked = sum(one.answer.is_ours and one.case in markable and not measure.values(one) for one in mine)
     return deciding.Lost(arm, len(mine), failures.total(), unmarked, dict(failures))
 
 

@@ -91,9 +91,11 @@ class EarlyStop:
             self._sequences[key_of(measure.name, of_slice)] = sequence
 
     def _count(self, samples: Sequence[Sample]) -> None:
-        first = self._measures[0] if self._measures else None
         self._calls += len(samples)
-        self._lost += sum(not one.answer.is_ours or (first is not None and not first.values(one)) for one in samples)
+        self._lost += sum(not one.answer.is_ours for one in samples)
+        for measure in (self._measures or [])[:1]:
+            unmarked = [one for one in samples if one.answer.is_ours and not measure.values(one)]
+            self._lost += len(unmarked) if any(map(measure.values, samples)) else 0
 
     def _look(self, name: str) -> Look | None:
         return self._sequences[name].look() if name in self._sequences else None
