@@ -30,6 +30,7 @@ from trimtab.signals.alerts.monitors import Place
 from trimtab.store.telemetry import Batch
 
 MINUTE_NS: Final = 60 * 10**9
+LOCK_WORDS: Final = "prompts/extract: 2 sentences changed\nprompts/refund: turn 1 is another"
 HALF: Final = "\ud800"
 """No database keeps half a character."""
 TOML: Final = (
@@ -67,7 +68,7 @@ def alerts(now_ns: int, worst: Sequence[str] = (), prompt: str = NEW_PROMPT, bef
     began = now_ns - 70 * MINUTE_NS
     causes = (
         WhatChanged("prompt", "extract", began, before, prompt, "", 1.0),
-        WhatChanged("lock", "test", began, OLD_LOCK, NEW_LOCK, "prompt extract: 2 sentences changed"),
+        WhatChanged("lock", "test", began, OLD_LOCK, NEW_LOCK, LOCK_WORDS),
     )
     fell = Evidence(
         "falls", "share", "", Measured(0.991, 9000, 0.989, 0.993), Measured(0.934, 412, 0.91, 0.952), 5.2e4, 4.3e4

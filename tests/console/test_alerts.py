@@ -136,7 +136,8 @@ async def test_the_page_of_an_alert_leads_to_the_call(alarmed: Scene) -> None:
     html = (await get(alarmed, f"/alerts/{OPEN}")).text
     assert 'href="/calls/c3"' in html
     assert "52 k times likelier with a change" in html
-    assert "prompt extract: 2 sentences changed" in html
+    assert "prompts/extract: 2 sentences changed" in html
+    assert "prompts/refund" in html
     assert "likely began" in html
     assert "lock 3f2a3f2a in force" in html
 
@@ -300,6 +301,16 @@ async def test_a_key_for_some_tasks(alarmed: Scene) -> None:
     made = (await silences(alarmed))[0]
     assert (await post(alarmed, f"/alerts/silences/{made.id}/lift", narrow)).status_code == 404
     assert (await post(alarmed, f"/alerts/silences/{made.id}/lift", cookie)).status_code == 303
+
+
+async def test_a_key_for_some_tasks_reads_of_no_other_in_what_changed(alarmed: Scene) -> None:
+    """Wherever an alert of its task is shown, what a lock changed of other tasks is left out."""
+    cookie = alarmed.session("viewer", "extract")
+    for path in (f"/alerts/{OPEN}", "/alerts", "/", "/tasks/extract"):
+        found: Any = await data(alarmed, path, cookie)
+        assert "refund" not in str(found)
+        assert "prompts/refund" not in (await get(alarmed, path, cookie)).text
+    assert "prompts/extract: 2 sentences changed" in (await get(alarmed, f"/alerts/{OPEN}", cookie)).text
 
 
 async def test_the_overview_counts_what_needs_somebody(alarmed: Scene) -> None:

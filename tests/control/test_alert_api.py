@@ -20,8 +20,10 @@ from trimtab.console.gate import KeyGate, OwnerGate
 from trimtab.console.serving import on_network, on_socket, serving
 from trimtab.database.migrate import open_state
 from trimtab.ids import IdSource
+from trimtab.policy.watch import Watch
 from trimtab.processes.alert_api import alert_endpoints
-from trimtab.signals.alerts.alert import Evidence, Measured
+from trimtab.processes.alert_book import AlertBook
+from trimtab.signals.alerts.alert import Evidence, Measured, WhatChanged
 from trimtab.signals.alerts.life import HOLD_NS, Found, Moved
 from trimtab.signals.alerts.monitors import Place
 from trimtab.testing.clock import START_NS, JumpingClock
@@ -134,6 +136,33 @@ async def test_a_key_for_some_tasks_sees_theirs_alone(office: Office) -> None:
     assert {one["task"] for one in rules} <= {"route"}
     made = await office.post("/api/silences", {"task": "extract", "for_s": 60, "why": "x"}, "operator", "route")
     assert made.status == 403
+
+
+async def test_a_key_for_some_tasks_reads_of_no_other_in_what_changed(office: Office) -> None:
+    """A lock tells of all tasks: such a key sees the lines on its own, and on the model of its alert."""
+    ids = await office.ids()
+    lines = "prompts/extract: turn 1 is another", "prompts/route: turn 1 is another", "models/small: served with others"
+    causes = (
+        WhatChanged("lock", "test", START_NS, "1" * 64, "2" * 64, "\n".join(lines)),
+        WhatChanged("model_identity", "small http://a", START_NS, "same", "changed", "2 of 40 probes differ"),
+    )
+
+    def change(book: AlertBook, rules: Watch, now_ns: int) -> None:
+        book.keep(
+            [Moved(replace(one, causes=causes, models=("small",)), None) for one in list(book.alerts.values())],
+            rules,
+            now_ns,
+        )
+
+    await office.alerts.at_work.change(change)
+    left = ["prompts/route: turn 1 is another\nmodels/small: served with others", "2 of 40 probes differ"]
+    target = f"/api/alerts/{ids['route']}"
+    [listed] = (await office.get("/api/alerts", "viewer", "route")).json()["alerts"]
+    shown = (await office.get(target, "viewer", "route")).json()["alert"]
+    done = (await office.post(f"{target}/acknowledge", {}, "operator", "route")).json()
+    for told in (listed, shown, done):
+        assert [one["words"] for one in told["causes"]] == left
+    assert (await office.get(target)).json()["alert"]["causes"][0]["words"] == "\n".join(lines)
 
 
 async def one_group(office: Office) -> dict[str, str]:

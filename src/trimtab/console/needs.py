@@ -12,7 +12,7 @@ from trimtab.console.format import exact, share
 from trimtab.console.page import Asked
 from trimtab.console.parts import Need, Parts
 from trimtab.policy.snapshot import UNDECLARED
-from trimtab.signals.alerts.shown import AlertShown
+from trimtab.signals.alerts.shown import AlertShown, narrowed
 from trimtab.signals.figure import Cell
 
 MOST_UNDECLARED: Final = 0.05
@@ -28,7 +28,7 @@ async def alerts_of(asked: Asked, parts: Parts, task: str = "") -> tuple[AlertSh
     """The alerts that are active or began in the range, as far as the visitor may see them, worst first."""
     found = await parts.alerts(asked.window.since_ns, asked.window.until_ns)
     seen = [
-        one
+        narrowed(one, asked.visitor.tasks)
         for one in found
         if one.state != "pending"
         and (asked.visitor.sees(one.task) if one.task else not asked.tasks)

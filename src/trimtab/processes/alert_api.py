@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,7 +24,7 @@ from trimtab.reports.window import since_ns
 from trimtab.signals.alerts.alert import Act, Silence
 from trimtab.signals.alerts.evaluation import MAX_MONITORS
 from trimtab.signals.alerts.life import AlertRefused
-from trimtab.signals.alerts.shown import AlertDetail, AlertShown, RulesShown, rules_shown
+from trimtab.signals.alerts.shown import AlertDetail, AlertShown, RulesShown, narrowed, rules_shown
 
 MAX_LIMIT: Final = 1000
 MAX_DIGITS: Final = 9
@@ -111,7 +111,7 @@ def _reading(watch: AlertWatch, clock: Clock) -> tuple[Endpoint, ...]:
         visitor, wanted = visitor_of(request), _wanted(request, clock)
         visitor.within((wanted.task,) if wanted.task else ())
         found = await watch.ask(lambda book, rules, now_ns: book.list(wanted, rules, now_ns))
-        return json_answer(Listed(tuple(one for one in found if _sees(visitor, one))))
+        return json_answer(Listed(_within(visitor, found)))
 
     async def rules(request: Request) -> Response:
         """All that is watched, with what was learned and what speaks for a change."""
@@ -149,7 +149,7 @@ def _acting(watch: AlertWatch) -> tuple[Endpoint, ...]:
             done = await _changed(
                 watch, lambda book, rules, now: book.act(alert, what, rules, now, visitor.name, why.why, visitor.tasks)
             )
-            return json_answer(done)
+            return json_answer(narrowed(done, visitor.tasks))
 
         path = f"/api/alerts/{{id}}/{what}"
         says = ACTS[what]
@@ -258,7 +258,13 @@ async def _seen(watch: AlertWatch, visitor: Visitor, alert: str) -> AlertDetail:
         raise HTTPException(404, str(missing)) from missing
     if not _sees(visitor, found.alert):
         raise HTTPException(404, f"there is no alert {alert[:80]}; `trimtab alerts list` lists them")
-    return msgspec.structs.replace(found, group=tuple(one for one in found.group if _sees(visitor, one)))
+    alert, group = narrowed(found.alert, visitor.tasks), _within(visitor, found.group)
+    return msgspec.structs.replace(found, alert=alert, group=group)
+
+
+def _within(visitor: Visitor, alerts: Iterable[AlertShown]) -> tuple[AlertShown, ...]:
+    """The alerts that somebody may see, as far as they may."""
+    return tuple(narrowed(one, visitor.tasks) for one in alerts if _sees(visitor, one))
 
 
 async def _changed(watch: AlertWatch, what: Callable[[AlertBook, Watch, int], T]) -> T:

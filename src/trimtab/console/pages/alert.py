@@ -27,7 +27,7 @@ from trimtab.errors import StoreError
 from trimtab.journal.outbox import Letter
 from trimtab.policy.watch import AlertRule
 from trimtab.signals.alerts.alert import Measured, Step
-from trimtab.signals.alerts.shown import AlertDetail, AlertShown, Cause
+from trimtab.signals.alerts.shown import AlertDetail, AlertShown, Cause, narrowed
 
 SILENCES: Final = {
     "1h": ("1 hour", 3600.0),
@@ -73,14 +73,14 @@ class AlertPage(Struct, frozen=True):
 async def build(asked: Asked, parts: Parts) -> Built[AlertPage]:
     """The page."""
     desk, detail = await seen(asked, parts)
-    alert = detail.alert
+    alert = narrowed(detail.alert, asked.visitor.tasks)
     rule = await desk.rule(alert.task, alert.rule)
     around, worst, trouble = await _looked(asked, parts, alert, rule)
     comparison = rule.comparison if rule is not None else alert.evidence.direction
     data = AlertPage(
         alert,
         detail.history,
-        tuple(one for one in detail.group if sees(asked.visitor, one.task)),
+        tuple(narrowed(one, asked.visitor.tasks) for one in detail.group if sees(asked.visitor, one.task)),
         tuple(map(_telling, await desk.told(alert.group))),
         around.before if around is not None else None,
         around.since if around is not None else None,

@@ -32,7 +32,7 @@ from trimtab.console.text import short, shown
 from trimtab.errors import InvalidRequest
 from trimtab.policy.watch import Maintenance
 from trimtab.signals.alerts.alert import ACTIVE, Silence
-from trimtab.signals.alerts.shown import AlertShown
+from trimtab.signals.alerts.shown import AlertShown, narrowed
 
 STATES: Final = (*ACTIVE, "resolved")
 SEVERITIES: Final = ("page", "ticket")
@@ -64,7 +64,8 @@ async def build(asked: Asked, parts: Parts) -> Built[AlertsPage]:
     """The page."""
     chosen = chosen_of(asked)
     window = asked.window
-    found = [one for one in await parts.alerts(window.since_ns, window.until_ns) if sees(asked.visitor, one.task)]
+    known = await parts.alerts(window.since_ns, window.until_ns)
+    found = [narrowed(one, asked.visitor.tasks) for one in known if sees(asked.visitor, one.task)]
     wanted = [one for one in found if is_wanted(one, chosen)]
     active = sorted((one for one in wanted if one.state != "resolved"), key=sort_of)
     over = [one for one in wanted if one.state == "resolved" and one.opened_ns]

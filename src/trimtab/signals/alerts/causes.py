@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -164,7 +165,7 @@ def _is_start(one: Change) -> bool:
 def _about(detail: str, task: str) -> str:
     """The lines of a change that speak of a task, or the first ones."""
     lines = detail.splitlines()
-    mine = [line for line in lines if task and task in line]
+    mine = [line for line in lines if task and re.search(rf"(?<![\w-]){re.escape(task)}(?![\w-])", line)]
     return "\n".join((mine or lines)[:5])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -165,6 +165,28 @@ def shown(alert: Alert, alerting: Alerting, *, muted: bool = False) -> AlertShow
         link=f"{alerting.console_url}/alerts/{alert.id}" if alerting.console_url else "",
         muted=muted,
     )
+
+
+def narrowed(alert: AlertShown, tasks: Sequence[str]) -> AlertShown:
+    """An alert as somebody may see it who sees these tasks alone, all if none is named: what a lock changed may be of
+    other tasks, so only the lines on these, and on models that serve the alert's, are left.
+    """
+    if not tasks:
+        return alert
+    known = {*tasks, *alert.models}
+    return replace(alert, causes=tuple(_narrowed(one, known) for one in alert.causes))
+
+
+def _narrowed(cause: Cause, names: Collection[str]) -> Cause:
+    if cause.kind != "lock":
+        return cause
+    return replace(cause, words="\n".join(line for line in cause.words.splitlines() if _entry_of(line) in names))
+
+
+def _entry_of(line: str) -> str:
+    """The name of the entry that a line of a lock's differences is on: `SECTION/NAME: what differs`."""
+    words = line.split(maxsplit=1)
+    return words[0].partition("/")[2].removesuffix(":") if words else ""
 
 
 def _cause(cause: WhatChanged) -> Cause:
