@@ -131,6 +131,14 @@ async def test_an_overview_by_hand(scene: Scene) -> None:
     assert "0.00444" in text
 
 
+async def test_a_chart_of_one_task_names_it(scene: Scene) -> None:
+    """A line that stands alone has no legend, so that its task stands beside the chart's title."""
+    now_ns = scene.clock.wall_ns()
+    scene.put(call("a", now_ns - MINUTE_NS, verdict="valid"), call("b", now_ns - MINUTE_NS, task="extract"))
+    text = (await seen(scene, "/?range=15m")).body.decode()
+    assert re.search(r'<figcaption>Parse rate <span class="hint">route</span>', text)
+
+
 async def test_what_needs_somebody_comes_first(seeded: Scene) -> None:
     """Open alerts, what else waits, and dead letters stand on top; the task with the alert is the first row."""
     seeded.alerts = (alert("refund", began_ns=seeded.clock.wall_ns() - 60 * SECOND_NS), alert("route", "acknowledged"))

@@ -82,6 +82,17 @@ async def test_a_cluster_with_its_proposal(strayed: Scene) -> None:
     assert "<form" not in text.split("<main", 1)[1].split("</main>")[0]
 
 
+async def test_who_calls_is_a_table(strayed: Scene) -> None:
+    """Keys, models asked for, outcomes and wire formats of a cluster, each with its calls, to take along too."""
+    rows = (await get(strayed, f"/undeclared/{SORTING}?format=json&table=counts")).json()
+    assert [(row["of"], row["name"], row["calls"]) for row in rows if row["of"] == "key"] == [
+        ("key", "support-app", 120),
+        ("key", "night-job", 40),
+    ]
+    assert {row["of"] for row in rows} == {"key", "model asked for", "outcome", "wire format"}
+    assert sum(row["share"] for row in rows) == 4
+
+
 async def test_the_command_of_seven_days_is_the_plain_one(strayed: Scene) -> None:
     """It is what the verb looks at unless told otherwise; a range of one's own is told as a time."""
     assert f"<code>trimtab adopt {SORTING}</code>" in (await get(strayed, f"/undeclared/{SORTING}?range=7d")).text

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from trimtab.console import format as written
 from trimtab.console.changes import MOST, marks_of
-from trimtab.console.charts import MOST_LINES, Chart, Mark
+from trimtab.console.charts import MOST_LINES, Chart, Line, Mark, Unit
 from trimtab.console.figured import bars_column, lines_of, quantile_column, rate_column, value_column
 from trimtab.console.needs import alert_marks, alerts_of, needs_of, undeclared_needs
 from trimtab.console.page import Asked, Built, Page, known_tasks
@@ -227,24 +227,14 @@ def charts_of(
     names = {row.task: row.task for row in rows if row.calls}
     chosen = dict(list(names.items())[:MOST_LINES])
     says = f"the {MOST_LINES} tasks that stand first" if len(names) > MOST_LINES else ""
-    ends = (window.since_ns, window.until_ns, marks, says)
+
+    def chart(name: str, title: str, unit: Unit, lines: Sequence[Line]) -> Chart:
+        words = says or (lines[0].name if len(lines) == 1 else "")
+        return Chart(name, title, unit, window.steps, lines, window.since_ns, window.until_ns, marks, words)
+
     return (
-        Chart(
-            "parse",
-            "Parse rate",
-            "share",
-            window.steps,
-            lines_of(steps, "parse_rate", window.steps, chosen),
-            *ends,
-        ),
-        Chart(
-            "ttft",
-            "Time to first token, p95",
-            "s",
-            window.steps,
-            lines_of(steps, "ttft", window.steps, chosen, 0.95),
-            *ends,
-        ),
+        chart("parse", "Parse rate", "share", lines_of(steps, "parse_rate", window.steps, chosen)),
+        chart("ttft", "Time to first token, p95", "s", lines_of(steps, "ttft", window.steps, chosen, 0.95)),
     )
 
 

@@ -9,16 +9,17 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 
 from trimtab.advice.adoption import MIN_CALLS
 from trimtab.advice.seen import ClusterDetail, ClusterShown, UndeclaredShown
 from trimtab.console import format as written
-from trimtab.console.charts import bars, regrouped
+from trimtab.console.charts import bars, meter, regrouped
 from trimtab.console.page import Asked, Built, Page
 from trimtab.console.parts import Parts
 from trimtab.console.tables import Column, Table, Value
-from trimtab.console.text import short
+from trimtab.console.text import short, shown
 from trimtab.policy.snapshot import UNDECLARED
 from trimtab.record.events import OK
 from trimtab.store.histograms import GAMMA
@@ -33,7 +34,7 @@ SPREADS: Final = {
     "gap": "Longest gap",
     "total": "Total time",
 }
-COUNTS: Final = {"keys": "Keys", "asked": "Models asked for", "outcomes": "Outcomes", "surfaces": "Wire formats"}
+COUNTS: Final = {"keys": "key", "asked": "model asked for", "outcomes": "outcome", "surfaces": "wire format"}
 MOST_NAMED: Final = 1
 MOST_PARTS: Final = 10
 NONE: Final = "Every call of this range belongs to a task, as far as there were any; choose a longer range above."
@@ -42,11 +43,12 @@ COST: Final = "Of all its calls; with ~ estimated from the mean of its latest on
 
 
 class Count(Struct, frozen=True):
-    """One value and how many calls had it."""
+    """One value and how many calls had it; `of` is what it is a value of."""
 
     name: str
     calls: int
     share: float
+    of: str = ""
 
 
 async def build_list(asked: Asked, parts: Parts) -> Built[UndeclaredShown]:
@@ -68,11 +70,11 @@ async def build_detail(asked: Asked, parts: Parts) -> Built[ClusterDetail]:
     one = data.cluster
     return Built(
         data,
+        (table_of_counts(one),),
         title=f"Undeclared calls {one.id}",
         extra={
             "command": command_of(asked, one),
             "pictures": [(SPREADS[name], picture(name, data)) for name in SPREADS if data.histograms.get(name)],
-            "counts": [(head, counted(getattr(one, name))) for name, head in COUNTS.items()],
             "calls": calls_of(asked, one),
             "examples": [(name, asked.to(f"/calls/{quote(name, safe='')}")) for name in one.examples],
             "missing": max(0, MIN_CALLS - one.calls),
@@ -105,6 +107,23 @@ def table_of(asked: Asked, data: UndeclaredShown) -> Table[ClusterShown]:
         Column("last", "last", lambda one: one.last_ns, partial(when, asked, "last_ns"), group="Seen"),
     )
     return Table("clusters", "Calls that belong to no task", columns, data.clusters, NONE, place)
+
+
+def table_of_counts(one: ClusterShown) -> Table[Count]:
+    """Who makes such calls, what they ask for and how they end."""
+    rows = [replace(count, of=head) for name, head in COUNTS.items() for count in counted(getattr(one, name))]
+    columns: tuple[Column[Count], ...] = (
+        Column("of", "of", lambda row: row.of),
+        Column("name", "which", lambda row: row.name, lambda row: shown(short(row.name, 40))),
+        Column("calls", "calls", lambda row: row.calls, lambda row: written.exact(row.calls), numeric=True),
+        Column("share", "share", lambda row: row.share, part_of, numeric=True),
+    )
+    return Table("counts", "Who asks, for what, and how it ends", columns, rows, NONE)
+
+
+def part_of(row: Count) -> Markup:
+    """A share as a number and a bar."""
+    return Markup("{} {}").format(written.share(row.share), meter(row.share))
 
 
 def spread_column(measure: str, level: str, head: str, group: str) -> Column[ClusterShown]:
