@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ async def test_a_planted_regression_opens_the_right_alert(
         assert found.evidence.before.value is not None
         assert found.evidence.after.value is not None
         assert "bbbbbbbb" in found.words
+        if rule == "predictions_drift":
+            assert re.search(r"\(refund\) rose from \d+\.\d % to \d+\.\d % \(", found.words)
         sent, *later = told(alerts)
         assert (sent.kind, [one.id for one in sent.alerts], sent.words) == ("opened", [found.id], found.words)
         assert {one.kind for one in later} <= {"reminder"}

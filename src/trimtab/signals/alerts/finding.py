@@ -37,7 +37,7 @@ def found_of(alarm: Alarm, watch: Watch) -> Found:
         direction, before, after = rule.comparison, Measured(rule.limit), _beyond_limit(rule, after)
     evidence = Evidence(
         direction,
-        unit_of(rule),
+        unit_of(rule, monitor.kind),
         decision.what or quantile_text(rule),
         before,
         after,

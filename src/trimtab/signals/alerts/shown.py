@@ -20,6 +20,7 @@ from trimtab.signals.alerts.words import cause_text, sentence
 from trimtab.signals.catalogue import BY_NAME
 from trimtab.signals.objectives import promises
 from trimtab.statistics.sequential import Decision
+from trimtab.store.readings import ReadingKind
 
 MOST_ODDS: Final = 1e12
 
@@ -258,6 +259,7 @@ def _monitor(base: RuleShown, watcher: Watcher, minute: int) -> RuleShown:
         base,
         value=place.value,
         field=place.field,
+        unit=unit_of(watcher.rule, watcher.monitor.kind),
         n=watcher.learned.n,
         days=watcher.learned.days,
         calls_a_day=watcher.monitor.calls,
@@ -286,14 +288,16 @@ def _receivers(task: str, rule: AlertRule, watch: Watch) -> tuple[str, ...]:
     )
 
 
-def unit_of(rule: AlertRule) -> str:
-    """What the figures of a rule are counted in."""
+def unit_of(rule: AlertRule, kind: ReadingKind | None = None) -> str:
+    """What the figures of a rule are counted in; of one on fields that depends on what is read there."""
     if rule.signal == DEAD_LETTERS:
         return "share"
     signal = BY_NAME.get(rule.signal)
     if signal is None:
         return ""
-    return "" if signal.kind == "fields" else signal.unit
+    if signal.kind == "fields":
+        return "share" if kind == "category" else ""
+    return signal.unit
 
 
 def scale_of(rule: AlertRule, *, is_number: bool) -> float:
