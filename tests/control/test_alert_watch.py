@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console, RenderableType
 
 from tests.control.alerting import MODEL, ONCALL, Alerts, alerting, declared
 from tests.signals.alerts.streams import PROMPT_A, PROMPT_B, Stream, Traffic, run
+from trimtab.cli.alerts_text import rules_text
+from trimtab.console.pages.alert_rules import state_of
 from trimtab.errors import StoreError
+from trimtab.processes.alert_api import watched_now
 from trimtab.record.events import Admitted, Change, Settled, Verdict
 from trimtab.signals.alerts.alert import Silence
 from trimtab.signals.alerts.shown import AlertShown, Sent
@@ -49,6 +55,14 @@ def then(
     facts = {"lock": LOCK_B, **facts}
     minutes = range(begins, begins + round(hours * 60))
     run(stream, random.Random(seed), "extract", minutes, lambda minute: how, lambda minute: prompt, **facts)
+
+
+def written(text: RenderableType) -> str:
+    """What a terminal shows of it."""
+    console = Console(file=io.StringIO(), width=200)
+    with console.capture() as captured:
+        console.print(text)
+    return captured.get()
 
 
 def told(alerts: Alerts) -> list[Sent]:
@@ -171,6 +185,29 @@ async def test_a_fall_after_a_quiet_start_is_found(tmp_path: Path) -> None:
         assert await alerts.list() == ()
         await alerts.minutes(4 * 60, at_once=4)
         assert [one.rule for one in await alerts.list()] == ["parse_rate_falls"]
+
+
+async def test_in_its_first_hour_a_host_says_until_when_it_learns(tmp_path: Path) -> None:
+    """Nothing lies before the first calls, so that changes are told from an hour after them on; limits at once."""
+    stream, clock = Stream(), JumpingClock()
+    run(stream, random.Random(3), "extract", range(NOW, NOW + 120), lambda minute: USUAL)
+    toml = f'{TASK}[alerts.floor]\nsignal = "parse_rate"\nbelow = 0.5\n'
+    async with alerting(tmp_path, stream, declared(tmp_path / "p", extract=toml), clock) as alerts:
+        seen = []
+        for _ in range(2):
+            await alerts.minutes(40)
+            found = await alerts.at_work.ask(watched_now)
+            rules = {one.rule: one for one in found.rules}
+            seen.append((rules["parse_rate_falls"], rules["floor"], written(rules_text(found))))
+        (young, floor, text), (learned, _, later) = seen
+        assert young.n == 0
+        assert NOW + 60 <= young.learns_until_ns // MINUTE_NS <= NOW + 62
+        until = f"{datetime.fromtimestamp(young.learns_until_ns / 1e9, UTC):%H:%M}"
+        assert state_of(young, UTC) == ("idle", f"learning until {until}")
+        assert f"learning until {until} UTC" in text
+        assert (floor.learns_until_ns, floor.odds is not None) == (0, True)
+        assert (learned.n > 0, learned.learns_until_ns, state_of(learned, UTC)) == (True, 0, ("good", "quiet"))
+        assert "parse_rate_falls" in later
 
 
 async def test_a_clock_that_was_ahead_is_no_end_of_alerts(tmp_path: Path) -> None:

@@ -116,6 +116,8 @@ def _rule(one: RuleShown) -> Iterable[Text]:
     yield Text(one.severity)
     if one.limit is not None:
         yield Text(f"{one.comparison} {number(one.limit, one.unit)}")
+    elif one.learns_until_ns:
+        yield Text(f"learning until {clock(one.learns_until_ns).partition(' ')[2]}")
     else:
         yield Text(NONE if one.normal is None else number(one.normal, one.unit))
     now = one.estimate.value if one.estimate is not None and one.limit is None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Final
 from urllib.parse import quote
@@ -109,7 +110,7 @@ def table_of(asked: Asked, lines: Sequence[RuleLine]) -> Table[RuleLine]:
         Column("what", "of", what_of, lambda one: which_of(one.rule)),
         Column("comparison", "comparison", lambda one: one.rule.comparison, comparison),
         Column("severity", "severity", lambda one: one.rule.severity),
-        Column("state", "state", lambda one: state_of(one.rule)[1], lambda one: mark(*state_of(one.rule)), group=now),
+        Column("state", "state", state, lambda one: mark(*state_of(one.rule, asked.zone)), group=now),
         Column(
             "odds",
             "odds",
@@ -201,14 +202,20 @@ def estimate(one: RuleLine) -> Markup | str:
     return Markup('<span title="{}">{}</span>').format(measured_text(found, unit), in_unit(found.value, unit))
 
 
-def state_of(rule: RuleShown) -> tuple[Kind, str]:
+def state(one: RuleLine) -> str:
+    """Where a monitor stands, in a word."""
+    return state_of(one.rule, UTC)[1]
+
+
+def state_of(rule: RuleShown, zone: tzinfo) -> tuple[Kind, str]:
     """Where a monitor stands, as a kind and a word."""
     if rule.alarmed:
         return "bad", "alarm"
     if rule.comparison in ("burns", "happens"):
         return "good", "looked at each minute"
     if rule.limit is None and not rule.n:
-        return "idle", "learning"
+        until = f" until {written.clock(rule.learns_until_ns, zone, 0.0)}" if rule.learns_until_ns else ""
+        return "idle", f"learning{until}"
     return ("warn", "gathering") if (near(rule) or 0.0) >= 0.5 else ("good", "quiet")
 
 

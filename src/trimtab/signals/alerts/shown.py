@@ -21,6 +21,7 @@ from trimtab.signals.catalogue import BY_NAME
 from trimtab.signals.objectives import promises
 from trimtab.statistics.sequential import Decision
 from trimtab.store.readings import ReadingKind
+from trimtab.store.telemetry import MINUTE_NS
 
 MOST_ODDS: Final = 1e12
 
@@ -94,7 +95,8 @@ class RuleShown(Struct, frozen=True):
 
     `normal` is what was learned for this hour, in `unit`; of `n` observations on `days` days. `odds` is how many times
     likelier what was seen lately is with a change, of `needed`; `estimate` the value if there was one. All are None
-    before anything was seen, and of rules on budgets and events, which are looked at anew each minute.
+    before anything was seen, and of rules on budgets and events, which are looked at anew each minute. While nothing
+    is learned yet, no change can be told: `learns_until_ns` is when it learns next, 0 once something is.
     """
 
     task: str
@@ -116,6 +118,7 @@ class RuleShown(Struct, frozen=True):
     estimate: Measured | None = None
     alarmed: bool = False
     what: str = ""
+    learns_until_ns: int = 0
 
 
 class RulesShown(Struct, frozen=True):
@@ -269,6 +272,7 @@ def _monitor(base: RuleShown, watcher: Watcher, minute: int) -> RuleShown:
         estimate=None if decision is None else estimated(decision, scale),
         alarmed=bool(watcher.monitor.alarmed),
         what=decision.what if decision is not None else "",
+        learns_until_ns=0 if watcher.learned.n or not watcher.lens.learns else watcher.monitor.learn_at * MINUTE_NS,
     )
 
 
