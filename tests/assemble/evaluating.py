@@ -40,7 +40,9 @@ retry = {{ attempts = 1 }}
 sampling = {{ temperature = {temperature} }}
 output = {{ schema = "output.schema.json", on_invalid = "reject" }}
 redaction = "none"
+{more}
 """
+SUITE = 'evals = {{ scorers = ["exact"], margin = 0.1, samples = {samples}, concurrency = 4 }}'
 SCHEMA = {"type": "object", "properties": {"label": {"type": "string"}}, "required": ["label"]}
 
 
@@ -49,9 +51,21 @@ def write_project(root: Path, url: str, *, temperature: float = 0.0, words: str 
     folder = root / "tasks" / "sort"
     folder.mkdir(parents=True, exist_ok=True)
     (root / "trimtab.toml").write_text(PROJECT.format(url=url, more=more))
-    (folder / "task.toml").write_text(TASK.format(temperature=temperature))
+    (folder / "task.toml").write_text(TASK.format(temperature=temperature, more=""))
     (folder / "prompt.md").write_text(f"system:\n{words}\nuser:\n{{{{ ticket }}}}\n")
     (folder / "output.schema.json").write_text(json.dumps(SCHEMA))
+
+
+def write_suite(root: Path, count: int = 40, *, samples: int = 1, temperature: float = 0.0) -> None:
+    """Gives the task `sort` a suite of so many cases, each of which expects the label `a`."""
+    folder = root / "tasks" / "sort"
+    more = SUITE.format(samples=samples)
+    (folder / "task.toml").write_text(TASK.format(temperature=temperature, more=more))
+    rows = [
+        {"id": f"case {number}", "inputs": {"ticket": f"ticket {number}"}, "expected": '{"label": "a"}'}
+        for number in range(count)
+    ]
+    (folder / "cases.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 Play = Callable[[dict[str, Any]], Script]
