@@ -73,6 +73,8 @@ def mean(observations: Sequence[Observation], confidence: float = 0.95) -> Estim
     """
     if not 0 < confidence < 1:
         raise ValueError(f"{confidence} is no confidence: give a share between 0 and 1, like 0.95")
+    if not observations:
+        raise ValueError("there is no mean of no cases: evaluate at least one")
     values = case_means(observations)
     groups = [one.group for one in observations]
     samples = sum(len(one.values) for one in observations)
@@ -141,7 +143,7 @@ def _korn_graubard(robust: Robust, found: Clusters, samples: int, confidence: fl
         variance = (rarer * robust.standard_error**2 + UNSEEN * spread * alone) / (rarer + UNSEEN)
         level = (1 + confidence) / 2
         ratio = student_quantile(level, samples - 1.0) / student_quantile(level, robust.reference.freedom)
-        trials = min(float(samples), spread / variance * ratio**2)
+        trials = min(float(samples), spread / variance * ratio**2) if variance > 0 else float(samples)
     tail = (1 - confidence) / 2
     passed = share * trials
     low = beta_quantile(tail, passed, trials - passed + 1) if passed > 0 else 0.0

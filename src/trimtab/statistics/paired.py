@@ -12,7 +12,7 @@ Statistics 37 (2012) 479-488): without them a difference that nobody saw yet wou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import correlation, fmean, stdev
 from typing import Final, NamedTuple
 
@@ -26,6 +26,8 @@ from trimtab.statistics.studentized import Studentized
 TIED: Final = 0.5
 """From this share of cases without any difference on, two clusters are added."""
 _LARGEST: Final = 700.0
+_FARTHEST: Final = 14.0
+_PRECISE: Final = 1e-6
 
 
 class Difference(Struct, frozen=True):
@@ -215,30 +217,62 @@ def _correlation(before: Sequence[float], after: Sequence[float]) -> float:
 
 
 def ratio_of_means(base: Sequence[Observation], candidate: Sequence[Observation], confidence: float = 0.95) -> Ratio:
-    """The ratio over the cases that both have, by the delta method on the logarithm.
+    """The ratio over the cases that both have: all those for which after - ratio * before may have the mean 0.
 
-    Each case contributes after / mean after - before / mean before. Raises `ValueError` like `paired_difference`, and
-    where a mean is not above 0.
+    E. C. Fieller, "Some problems in interval estimation", JRSS B 16 (1954) 175-185, with the standard errors of
+    clusters and their skewness. Where the base's mean may be 0 itself, any ratio is possible. Raises `ValueError` like
+    `paired_difference`, and where a mean is not above 0.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"{confidence} is no confidence: give a share between 0 and 1, like 0.95")
     pairs = shared_cases(base, candidate)
     before, after = case_means([pair[0] for pair in pairs]), case_means([pair[1] for pair in pairs])
+    groups = [pair[0].group for pair in pairs]
     old, new = fmean(before), fmean(after)
     if old <= 0 or new <= 0:
         raise ValueError(f"means of {old:g} and {new:g} have no ratio: give amounts above 0")
-    parts = [one / new - other / old for one, other in zip(after, before, strict=True)]
-    robust = robust_mean(clusters(parts, [pair[0].group for pair in pairs]))
-    value = math.log(new / old)
-    below, above = robust.reference.ends(confidence)
-    low, high = (_minus(value, end, robust.standard_error) for end in (above, below))
-    t = _distance(value, robust.standard_error)
-    p_value = min(1.0, 2 * min(robust.reference.above(t), robust.reference.below(t)))
+    tails = _RatioTails(before, after, groups)
+    value, tail = math.log(new / old), (1 - confidence) / 2
+    low = _farthest(lambda log: tails.above(log) > tail, value, -1)
+    high = _farthest(lambda log: tails.below(log) > tail, value, 1)
+    p_value = min(1.0, 2 * min(tails.above(0.0), tails.below(0.0)))
     return Ratio(
-        new / old, _exp(low), _exp(high), p_value, old, new, len(pairs), robust.reference.clusters, confidence,
-        "log-delta",
-    )  # fmt: skip
+        new / old, math.exp(low), math.exp(high), p_value, old, new, len(pairs), len(set(groups)), confidence, "fieller"
+    )
 
 
-def _exp(value: float) -> float:
-    return math.exp(value) if value < _LARGEST else math.inf
+class _RatioTails:
+    """P-values of a ratio, given by its logarithm."""
+
+    def __init__(self, before: Sequence[float], after: Sequence[float], groups: Sequence[str]) -> None:
+        self.before, self.after, self.groups = before, after, groups
+
+    def above(self, log: float) -> float:
+        """That it is at most this."""
+        reference, t = self._at(log)
+        return reference.above(t)
+
+    def below(self, log: float) -> float:
+        """That it is at least this."""
+        reference, t = self._at(log)
+        return reference.below(t)
+
+    def _at(self, log: float) -> tuple[Studentized, float]:
+        ratio = math.exp(log)
+        rest = [new - ratio * old for old, new in zip(self.before, self.after, strict=True)]
+        robust = robust_mean(clusters(rest, self.groups))
+        return robust.reference, _distance(robust.value, robust.standard_error)
+
+
+def _farthest(possible: Callable[[float], bool], value: float, side: int) -> float:
+    """How far from a value on one side the logarithm of a ratio may lie; infinite beyond a factor of a million."""
+    step = 0.1
+    while possible(value + side * step):
+        step *= 2
+        if step > _FARTHEST:
+            return math.copysign(_LARGEST, side)
+    near, far = 0.0 if step == 0.1 else step / 2, step
+    while far - near > _PRECISE:
+        middle = (near + far) / 2
+        near, far = (middle, far) if possible(value + side * middle) else (near, middle)
+    return value + side * near

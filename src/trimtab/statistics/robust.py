@@ -61,7 +61,7 @@ def robust_mean(found: Clusters, bounded: bool = False) -> Robust:
     n, count = math.fsum(found.sizes), len(found.sums)
     value = math.fsum(found.sums) / n
     if count < 2:
-        return Robust(value, math.inf, Studentized(1.0, count))
+        return Robust(value, math.inf, Studentized(1.0, count, bounded=bounded))
     totals = [total - size * value for total, size in zip(found.sums, found.sizes, strict=True)]
     squares = (total * total / (1 - size / n) for total, size in zip(totals, found.sizes, strict=True))
     error = math.sqrt(math.fsum(squares)) / n
