@@ -1,0 +1,168 @@
+"""Asks a judge about answers that people scored; what it says is kept, so that it is paid for once."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+from msgspec import Struct
+
+from trimtab.declare.evaluating import Evals, Scorer
+from trimtab.errors import EvaluationRefused, StoreError
+from trimtab.evals.asking import Judge, Wait
+from trimtab.evals.sample import Mark
+from trimtab.evals.scorers import judging
+from trimtab.evals.scorers.judges import Pairwise, Rubric
+from trimtab.evals.scorers.labels import Label, Labels
+from trimtab.statistics.judge_errors import JudgeErrors, Labelled, judge_errors
+
+FOLDER: Final = "judges"
+"""Under the evaluations of a data directory."""
+MOST_BYTES: Final = 16 << 20
+MOST_WAITS: Final = 100
+LONGEST_WAIT_S: Final = 60.0
+
+
+class Said(Struct, frozen=True):
+    """What the judge said of the label at a place; None where it could not tell."""
+
+    place: int
+    value: float | None
+    calls: tuple[str, ...] = ()
+    cost_usd: float = 0.0
+
+
+class Calibration(Struct, frozen=True):
+    """A judge held against people: how it errs, on which labels, and what asking it cost now and before."""
+
+    scorer: str
+    data_set: str
+    digest: str
+    errors: JudgeErrors
+    unmarked: int = 0
+    calls: int = 0
+    cost_usd: float = 0.0
+
+
+def calibrate(
+    suite: Evals,
+    scorer: Scorer,
+    labels: Labels,
+    judge: Judge,
+    pin: str,
+    folder: Path,
+    wait: Callable[[float], object] | None = None,
+) -> Calibration:
+    """How the judge of a scorer errs on its labels; blocks. `pin` is what the model is pinned to.
+
+    What it said is kept under `folder` by the model's pin, the question, the seed and the labels, answer by answer.
+    Raises like `Judge.judge`, `StoreError`, and `EvaluationRefused` where the judge could tell of too few labels.
+    """
+    path = folder / f"{_digest(suite, scorer, labels, pin)}.jsonl"
+    said = {one.place: one for one in _kept(path)}
+    lacking = [place for place in range(len(labels.labels)) if place not in said]
+    if lacking:
+        said |= {one.place: one for one in _asked(suite, scorer, labels, judge, lacking, path, wait)}
+    found = [(one, said[place]) for place, one in enumerate(labels.labels)]
+    pairs = [
+        Labelled(one.human, told.value, judging.length_of(*one.answers), one.case.group or one.case.id)
+        for one, told in found
+        if told.value is not None
+    ]
+    try:
+        errors = judge_errors(pairs, antisymmetric=scorer.kind == "pairwise")
+    except ValueError as wrong:
+        told_of = f"the judge {scorer.model} could tell of {len(pairs)} of {len(found)} labels"
+        raise EvaluationRefused(task=scorer.name, detail=f"{told_of}, and {wrong}") from None
+    everything = [one for _, one in found]
+    return Calibration(
+        scorer.name,
+        labels.data_set,
+        labels.digest,
+        errors,
+        unmarked=len(found) - len(pairs),
+        calls=sum(len(one.calls) for one in everything),
+        cost_usd=sum(one.cost_usd for one in everything),
+    )
+
+
+def _asked(
+    suite: Evals,
+    scorer: Scorer,
+    labels: Labels,
+    judge: Judge,
+    places: Sequence[int],
+    path: Path,
+    wait: Callable[[float], object] | None,
+) -> list[Said]:
+    """Asks of labels, several at a time, and keeps each answer at once."""
+    pause = wait or threading.Event().wait
+    lock = threading.Lock()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("ab") as file, ThreadPoolExecutor(suite.concurrency) as pool:
+
+            def one(place: int) -> Said:
+                told = _said(suite, scorer, labels.labels[place], place, judge, pause)
+                with lock:
+                    _append(file, told)
+                return told
+
+            return list(pool.map(one, places))
+    except OSError as failure:
+        raise StoreError(store=str(path), detail=failure.strerror) from None
+
+
+def _said(
+    suite: Evals, scorer: Scorer, label: Label, place: int, judge: Judge, pause: Callable[[float], object]
+) -> Said:
+    rubric, pairwise = Rubric(scorer, judge, suite.seed), Pairwise(scorer, judge, suite.seed)
+
+    def marks() -> tuple[Mark, ...]:
+        if len(label.answers) == 1:
+            return (rubric.mark(label.case, label.answers[0]),)
+        return pairwise.compare(label.case, *label.answers)
+
+    for _ in range(MOST_WAITS):
+        try:
+            found = marks()
+        except Wait as later:
+            pause(min(later.seconds, LONGEST_WAIT_S))
+            continue
+        calls = tuple(one.call for one in found if one.call)
+        return Said(place, found[-1].value, calls, sum(one.cost_usd for one in found))
+    raise EvaluationRefused(task=scorer.name, detail=f"the judge {scorer.model} lets nothing in; ask again later")
+
+
+def _append(file: BinaryIO, told: Said) -> None:
+    file.write(msgspec.json.encode(told) + b"\n")
+    file.flush()
+
+
+def _kept(path: Path) -> list[Said]:
+    """What was kept; the line that a crash cut off is asked again."""
+    try:
+        with path.open("rb") as file:
+            lines = file.read(MOST_BYTES).split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as failure:
+        raise StoreError(store=str(path), detail=failure.strerror) from None
+    found = []
+    for line in lines:
+        try:
+            found.append(msgspec.json.decode(line, type=Said))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return found
+
+
+def _digest(suite: Evals, scorer: Scorer, labels: Labels, pin: str) -> str:
+    form = judging.PAIRWISE if scorer.kind == "pairwise" else judging.RUBRIC
+    parts = [scorer.name, scorer.model, pin, scorer.question, form.instruction, form.end, suite.seed, labels.digest]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
