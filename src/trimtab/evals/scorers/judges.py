@@ -60,8 +60,8 @@ class Pairwise:
         """The marks of both, each with the call in which its answer stood first. Raises like `Judge.judge`."""
         lost = [_undelivered(one) for one in (base, candidate)]
         if any(lost):
-            value = TIE if all(lost) else float(bool(lost[0]))
-            return Mark(self.name, 1 - value, lost[0]), Mark(self.name, value, lost[1])
+            won = TIE if all(lost) else float(bool(lost[0]))
+            return Mark(self.name, 1 - won, lost[0]), Mark(self.name, won, lost[1])
         if judging.shown_of(base) == judging.shown_of(candidate):
             return Mark(self.name, TIE, "both are the same"), Mark(self.name, TIE, "both are the same")
         key = case.id, base.call, candidate.call
