@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,7 +17,7 @@ from trimtab.assemble.evaluation_side import Side
 from trimtab.clock import Clock
 from trimtab.declare.evaluating import Evals
 from trimtab.errors import EvaluationRefused
-from trimtab.evals.asking import Judge, Pairing, Scoring
+from trimtab.evals.asking import Judge
 from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.plan import plan_digest, suite_digest
@@ -25,6 +25,9 @@ from trimtab.evals.progress import Outcome, Progress
 from trimtab.evals.report import ArmReport, Exactly, Report
 from trimtab.evals.running import run
 from trimtab.evals.sample import Answer, Arm
+from trimtab.evals.scorers.calibrating import FOLDER as JUDGES
+from trimtab.evals.scorers.calibrating import Calibration
+from trimtab.evals.scorers.ready import Ready
 from trimtab.evals.stopping import EarlyStop
 from trimtab.ids import IdSource
 
@@ -34,10 +37,8 @@ ASKED: Final = "asked.json"
 class Scorers(Protocol):
     """Makes the scorers of a suite ready to work."""
 
-    def __call__(
-        self, suite: Evals, side: Side, task: str, judge: Judge
-    ) -> tuple[Sequence[Scoring], Sequence[Pairing]]:
-        """Those that mark one answer, and those that hold two against each other; `side` is where the suite lies."""
+    def __call__(self, suite: Evals, side: Side, task: str, judge: Judge) -> Ready:
+        """The scorers, which are closed at the end; `side` is where the suite lies."""
         ...
 
 
@@ -109,36 +110,48 @@ def carry_out(
         contextlib.closing(ArmAsker(gateways, labels, around.clock)) as asker,
     ):
         judge = ArmJudge(asker, prepared.suite_arm, plan.id)
-        scorings, pairings = around.scorers(plan.suite, prepared.suite_side, plan.task, judge)
-        outcome = run(
-            plan,
-            prepared.cases.by_id(),
-            asker,
-            scorings,
-            kept,
-            around.clock,
-            pairings=pairings,
-            bound=bound_of(prepared, around.clock),
-            stop=stop,
-            progress=progress,
-        )
-    if outcome.stopped == "interrupted":
-        return Done(prepared, outcome, None)
-    report = report_of(prepared, outcome, stop)
+        with contextlib.closing(around.scorers(plan.suite, prepared.suite_side, plan.task, judge)) as scorers:
+            outcome = run(
+                plan,
+                prepared.cases.by_id(),
+                asker,
+                scorers.scorings,
+                kept,
+                around.clock,
+                pairings=scorers.pairings,
+                bound=bound_of(prepared, around.clock),
+                stop=stop,
+                progress=progress,
+            )
+            if outcome.stopped == "interrupted":
+                return Done(prepared, outcome, None)
+            judges = scorers.calibrations(judge, plan.judges, evaluations.root / JUDGES)
+    report = report_of(prepared, outcome, stop, judges)
     evaluations.end(report)
     return Done(prepared, outcome, report)
 
 
 def early_stop(prepared: Prepared) -> EarlyStop | None:
-    """The rule that ends an evaluation of two arms as soon as enough is known, where its plan lets it."""
-    if not prepared.plan.early or prepared.base is None:
+    """The rule that ends an evaluation of two arms as soon as enough is known, where its plan lets it.
+
+    None where a judge's scores are corrected: what it said by the way is not what is decided by.
+    """
+    if not prepared.plan.early or prepared.base is None or any(one.labels for one in prepared.plan.suite.scorers):
         return None
     by_id = prepared.cases.by_id()
     return EarlyStop(prepared.plan.suite, [by_id[name] for name in prepared.plan.order])
 
 
-def report_of(prepared: Prepared, outcome: Outcome, stop: EarlyStop | None = None) -> Report:
-    """What the samples of an evaluation say, by the rule that was told of them if there was one."""
+def report_of(
+    prepared: Prepared,
+    outcome: Outcome,
+    stop: EarlyStop | None = None,
+    judges: Mapping[str, Calibration] | None = None,
+) -> Report:
+    """What the samples of an evaluation say, by the rule that was told of them if there was one.
+
+    `judges` says how judges err, by scorer.
+    """
     plan = prepared.plan
     by_id = prepared.cases.by_id()
     asked = outcome.cases if outcome.stopped == "early" else plan.order
@@ -154,6 +167,7 @@ def report_of(prepared: Prepared, outcome: Outcome, stop: EarlyStop | None = Non
         stopped=outcome.stopped,
         duration_s=outcome.duration_s,
         notes=tuple(_notes(prepared)),
+        judges=judges or {},
     )
     looks = stop.looks() if stop is not None else None
     return compare(setting, plan.suite, [by_id[name] for name in asked], outcome.samples, looks)
