@@ -114,3 +114,8 @@ def test_an_impossible_plan() -> None:
     assert cases_needed(Spread(1.0), 1, 1e-6) is None
     with pytest.raises(ValueError, match="power"):
         cases_needed(Spread(1.0), 1, 0.1, power=0.04)
+
+
+def test_what_does_not_vary_shows_anything() -> None:
+    """Without any variance the smallest effect is 0, and finding that ends."""
+    assert smallest_effect(Spread(0.0), 5, 300) == 0.0

@@ -152,10 +152,14 @@ def cases_needed(
 
 
 def smallest_effect(spread: Spread, samples: float, cases: int, power: float = 0.8, alpha: float = 0.05) -> float:
-    """The smallest distance that so many cases show with this power; infinite for fewer than two groups."""
+    """The smallest distance that so many cases show with this power; infinite for fewer than two groups, and 0
+    where nothing varies.
+    """
     if cases / spread.cases_per_group < 2:
         return math.inf
-    low, high = 0.0, math.sqrt(spread.of_case(samples) / cases) or 1e-12
+    low, high = 0.0, math.sqrt(spread.of_case(samples) / cases)
+    if not high:
+        return 0.0
     while power_of(spread, samples, cases, high, alpha) < power:
         low, high = high, high * 2
     while high - low > 1e-9 * high:
