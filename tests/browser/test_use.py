@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -186,6 +187,26 @@ def test_tables_are_taken_along(opened: Opened) -> None:
     page.get_by_role("link", name="Tasks as JSON").click()
     records = json.loads(page.locator("body").inner_text())
     assert [row["calls"] for row in records] == sorted((row["calls"] for row in records), reverse=True)
+
+
+@pytest.mark.parametrize("place", ["/calls/talk-3", "/?range=1h"])
+def test_the_first_page_is_told_in_the_zone_of_the_browser(
+    opened: Opened, signed_in: Callable[[str], Any], place: str
+) -> None:
+    """Whoever comes for the first time reads every time in the zone that the page names, wherever it stands."""
+    state = signed_in("viewer")
+    state = {**state, "cookies": [one for one in state["cookies"] if one["name"] != "trimtab_zone"]}
+    page, looked = opened(place, storage_state=state, timezone_id="Asia/Tokyo")
+    expect(page.locator(".foot")).to_contain_text("Times in Asia/Tokyo.")
+    shown = page.evaluate("""() => [...document.querySelectorAll("main time")].map((one) => [
+        one.textContent.match(/[0-9]{2}:[0-9]{2}:[0-9]{2}/)?.[0],
+        new Date(one.dateTime).toLocaleTimeString("en-GB", { timeZone: "Asia/Tokyo" }),
+    ])""")
+    told = [(words, meant) for words, meant in shown if words]
+    assert told
+    assert [words for words, _ in told] == [meant for _, meant in told]
+    assert page.locator("figure.chart.drawn").count() == page.locator("figure.chart").count()
+    assert looked.trouble == {}
 
 
 def test_the_first_column_stays_with_its_lines(opened: Opened) -> None:

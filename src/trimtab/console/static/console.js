@@ -110,6 +110,14 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   if (!document.cookie.split("; ").includes(`trimtab_zone=${zone}`)) {
     cookie("trimtab_zone", zone);
-    if (document.cookie.includes(`trimtab_zone=${zone}`)) refresh();
+    if (document.cookie.includes(`trimtab_zone=${zone}`)) rewrite();
+  }
+  // The first page anybody sees was written in another zone, in its parts that are not live too.
+  async function rewrite() {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" }).catch(() => null);
+    if (!answer?.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html"), main = $("main"), written = $("main", fresh);
+    if (main && written && !main.contains(document.activeElement)) main.replaceChildren(...written.childNodes);
+    takeOver(fresh);
   }
 })();
