@@ -31,7 +31,7 @@ from trimtab.processes.desk import Stores
 from trimtab.processes.resend import Sent
 from trimtab.store.clickhouse import open_embedded
 from trimtab.store.ingest import Ingest, Observer
-from trimtab.store.telemetry import Batch
+from trimtab.store.telemetry import Batch, Telemetry
 
 BEFORE_END_NS = 7 * 60 * 10**9
 LONG = "chunked"
@@ -57,11 +57,9 @@ async def serve(path: Path, directory: Path) -> None:
     clock, stop, port = DayClock(), asyncio.Event(), free_port()
 
     def open_stores(observer: Observer) -> Stores:
-        telemetry, bodies = open_embedded(path), Bodies()
+        telemetry = open_embedded(path)
         telemetry.migrate()
-        long = chunked(ENDED_NS - BEFORE_END_NS, bodies)
-        if telemetry.call(LONG) is None:
-            telemetry.insert(Batch.of([long]), LONG)
+        bodies = with_long_call(telemetry)
         return Stores(telemetry, Ingest(directory / "spool", directory / "ingest", telemetry, clock), bodies)
 
     with closing(open_state(directory / "state.db")) as state, closing(KeyDirectory(directory / "state.db")) as finder:
@@ -82,6 +80,15 @@ async def serve(path: Path, directory: Path) -> None:
         ended.add_done_callback(lambda _: stop.set())
         told = json.dumps({"port": port, "pid": os.getpid()})
         await serve_control(settings, parts, stop, lambda: print(told, flush=True))
+
+
+def with_long_call(telemetry: Telemetry) -> Bodies:
+    """Puts the call with 10,000 chunks into the store unless it is there; its bodies."""
+    bodies = Bodies()
+    long = chunked(ENDED_NS - BEFORE_END_NS, bodies)
+    if telemetry.call(LONG) is None:
+        telemetry.insert(Batch.of([long]), LONG)
+    return bodies
 
 
 def declaration() -> Snapshot:

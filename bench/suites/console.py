@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.console import opening, questions, stored
+from bench.console import opening, questions, serving, stored
 from bench.options import Options
 from bench.report import Result
 from trimtab.store.clickhouse import open_embedded
 
 CALLS, QUICK_CALLS = 10_000_000, 50_000
 WARM_MS, COLD_MS, OPEN_MS, PEAK_MIB = 300.0, 1000.0, 500.0, 4096.0
-ASKED, COLD_ROUNDS, LOADS = 40, 3, 20
+ASKED, COLD_ROUNDS, LOADS, IDLE_S = 40, 3, 20, 15
 DROP = Path("/proc/sys/vm/drop_caches")
 ROOT = Path(__file__).parents[2]
 KEPT = "TRIMTAB_BENCH_CONSOLE"
@@ -41,28 +41,42 @@ def run(options: Options, result: Result) -> None:
     path = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="trimtab-console-"))
     try:
         if not (path / "made").exists():
-            make(path, calls, options, result)
+            make(path, calls, options)
+        options.tell("console: waiting for merges")
+        apart("settle", path)
         measure(path, options, result)
     finally:
         if not kept:
             shutil.rmtree(path)
 
 
-def make(path: Path, calls: int, options: Options, result: Result) -> None:
-    """The store, in a process of its own, with its merges done."""
+def make(path: Path, calls: int, options: Options) -> None:
+    """The store, and how long it took."""
     began = time.monotonic()
-    code = "import sys; from bench.suites import console; console.fill(*sys.argv[1:])"
-    subprocess.run([sys.executable, "-c", code, str(path), str(calls), str(options.seed)], cwd=ROOT, check=True)
+    apart("fill", path, calls, options.seed)
     (path / "made").write_text(str(time.monotonic() - began))
 
 
+def apart(what: str, *given: object) -> None:
+    """Does `fill` or `settle` in a process of its own: a store is open in one at a time."""
+    code = f"import sys; from bench.suites import console; console.{what}(*sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", code, *map(str, given)], cwd=ROOT, check=True)
+
+
 def fill(path: str, calls: str, seed: str) -> None:
-    """Makes the calls and waits for the store's merges."""
+    """Makes the calls."""
     stored.fill(Path(path), int(calls), int(seed), lambda text: print(text, file=sys.stderr, flush=True))
+
+
+def settle(path: str) -> None:
+    """Puts the call of many chunks to the others, once, and waits until the store merges nothing."""
     telemetry = open_embedded(Path(path))
     telemetry.migrate()
-    while not stored.merged(telemetry):
+    serving.with_long_call(telemetry)
+    idle = 0
+    while idle < IDLE_S:
         time.sleep(1)
+        idle = idle + 1 if stored.merged(telemetry) else 0
     telemetry.close()
 
 
@@ -99,14 +113,14 @@ def opened(path: Path, options: Options, result: Result) -> None:
     """Pages over the store, until their last byte and until they are painted; no browser is a broken promise."""
     loads = options.size(options.rounds or LOADS, 3)
     options.tell(f"console: pages, {loads} times each")
-    with opening.control(path) as serving:
+    with opening.control(path) as control:
         for place in opening.PLACES:
-            took = opening.last_bytes(serving, place, loads)
+            took = opening.last_bytes(control, place, loads)
             result.tell_value(f"{place}: last byte, p50", quantile(took, 0.5), "ms", loads)
             result.worst(f"{place}: last byte, p95", quantile(took, 0.95), OPEN_MS, "ms", loads)
             result.raw[f"{place}: last byte"] = took
         try:
-            paints = opening.paints(serving, loads)
+            paints = opening.paints(control, loads)
         except opening.NoBrowser as missing:
             result.equal("pages that were painted", 0, len(opening.PLACES))
             result.remarks.append(f"No page was painted: {missing}.")
@@ -115,7 +129,7 @@ def opened(path: Path, options: Options, result: Result) -> None:
             result.tell_value(f"{place}: first paint, p50", quantile(took, 0.5), "ms", loads)
             result.worst(f"{place}: first paint, p95", quantile(took, 0.95), OPEN_MS, "ms", loads)
             result.raw[f"{place}: first paint"] = took
-        result.worst("peak memory of control", serving.peak_mib, PEAK_MIB, "MiB")
+        result.worst("peak memory of control", control.peak_mib, PEAK_MIB, "MiB")
 
 
 def told(path: Path, result: Result, *, dropped: bool) -> None:
