@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from trimtab.policy.watch import Watch, watch_of
 from trimtab.processes.alert_sight import Sight
 from trimtab.processes.alert_watch import AlertWatch
 from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.tool_shapes import ToolShapes
 from trimtab.signals.alerts.shown import AlertShown
 from trimtab.store.ingest import Ingest
 from trimtab.store.telemetry import Telemetry
@@ -56,6 +57,11 @@ class Alerts:
             while await self.at_work.round(self.desk):
                 pass
 
+    async def take_in(self) -> None:
+        """Ingests all that lies in the spool."""
+        while await self.desk.ask(lambda stores: stores.ingest.step()):
+            pass
+
     def restart(self) -> None:
         """Another process takes over, as after a kill: nothing is said to the one before."""
         self.at_work = AlertWatch(
@@ -75,14 +81,22 @@ class Alerts:
 
 @contextlib.asynccontextmanager
 async def alerting(
-    folder: Path, telemetry: object, watch: Watch, clock: JumpingClock, sight: Sight | None = None
+    folder: Path,
+    telemetry: object,
+    watch: Watch,
+    clock: JumpingClock,
+    sight: Sight | None = None,
+    learning: Callable[[], ToolShapes] | None = None,
 ) -> AsyncIterator[Alerts]:
-    """A watch over laid-down telemetry."""
+    """A watch over laid-down telemetry; `learning` opens what learns of tools from the records in its spool."""
     (folder / "spool").mkdir(parents=True, exist_ok=True)
     stored = cast(Telemetry, telemetry)
 
     def stores() -> Stores:
-        return Stores(stored, Ingest(folder / "spool", folder / "ingest", stored, clock))
+        shapes = learning() if learning is not None else None
+        keepers = (shapes.keep,) if shapes is not None else ()
+        ingest = Ingest(folder / "spool", folder / "ingest", stored, clock, keepers=keepers)
+        return Stores(stored, ingest, shapes=shapes)
 
     desk = Desk(stores, clock)
     stop, tried = asyncio.Event(), asyncio.Event()

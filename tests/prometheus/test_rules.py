@@ -224,6 +224,29 @@ def test_alerts_that_are_not_looked_at(rules: Path) -> None:
     )
 
 
+def test_a_replica_that_fails_each_trial(rules: Path) -> None:
+    """Its breaker is open and half-open in turn: that is one alert; one that a health check finds well is none."""
+    of = 'model="small",replica="http://a"'
+    well = 'model="small",replica="http://b"'
+    down = 'count by (replica) (ALERTS{alertname="TrimtabReplicaDown",alertstate="firing"})'
+    unit_test(
+        rules,
+        {
+            "trimtab_telemetry_up": "1x60",
+            f'trimtab_breaker_state{{{of},state="open"}}': "_x5 " + "1 stale " * 20,
+            f'trimtab_breaker_state{{{of},state="half_open"}}': "_x5 " + "stale 1 " * 20,
+            f'trimtab_breaker_state{{{well},state="half_open"}}': "1x60",
+            f"trimtab_replica_healthy{{{well}}}": "1x60",
+            'trimtab_replica_healthy{model="small",replica="http://c"}': "1x20 0x40",
+        },
+        [
+            expectation(down, "18m", {}),
+            expectation(down, "24m", {'{replica="http://a"}': 1}),
+            expectation(down, "40m", {'{replica="http://a"}': 1, '{replica="http://c"}': 1}),
+        ],
+    )
+
+
 def test_percentiles_are_of_all(rules: Path) -> None:
     """The p95 of a task is read from its merged buckets: 950 calls up to 0.1 s and 50 up to 2.5 s give 0.1 s."""
     buckets = {"0.1": 950, "0.25": 950, "0.5": 950, "1.0": 950, "2.5": 1000, "+Inf": 1000}

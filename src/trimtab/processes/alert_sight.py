@@ -94,7 +94,7 @@ class Happenings:
         return [
             _of_replica(rule, watch, one.model, one.url, now_ns, _why_down(one), DOWN_NS)
             for one in board.replicas
-            if one.state == "open" or one.healthy is False
+            if _is_down(one)
         ]
 
     def _changed(self, rule: AlertRule, watch: Watch) -> list[Found]:
@@ -106,7 +106,8 @@ class Happenings:
 
     def _drifting(self, rule: AlertRule, learned: Iterable[Drifting]) -> list[Found]:
         by_tool: dict[str, Drifting] = {}
-        for one in (*learned, *self._sight.drifting()):
+        known = (*learned, *self._sight.drifting())
+        for one in sorted(known, key=lambda drift: drift.class_ != "major"):
             by_tool.setdefault(one.tool, one)
         return [
             _found(rule, Place("", rule.name, tool), one.since_ns, f"{one.class_}: {one.words}")
@@ -117,6 +118,13 @@ class Happenings:
 def _split(subject: str) -> tuple[str, str]:
     model, _, replica = subject.partition(" ")
     return model, replica
+
+
+def _is_down(one: ReplicaView) -> bool:
+    """Whether the last that is known of a replica is that it fails: a breaker that lets a trial through has seen no
+    success yet, but a health check may have.
+    """
+    return one.healthy is False or one.state == "open" or (one.state == "half_open" and one.healthy is None)
 
 
 def _why_down(one: ReplicaView) -> str:

@@ -44,7 +44,10 @@ EVENTS: Final = {
         "trimtab_alerts_behind_seconds > {silent}\nor absent(trimtab_telemetry_up)\nor "
         "(sum(trimtab_worker_open_calls) > 0 and sum(increase(trimtab_ingested_rows_total[{silent}s])) == 0)"
     ),
-    "replica_down": 'trimtab_replica_healthy == 0 or trimtab_breaker_state{{state="open"}} == 1',
+    "replica_down": (
+        'max by (model, replica) (\n  (1 - trimtab_replica_healthy) or trimtab_breaker_state{{state="open"}}\n  or '
+        '(trimtab_breaker_state{{state="half_open"}} unless on (model, replica) trimtab_replica_healthy == 1)\n) == 1'
+    ),
     "replica_restarted": "increase(trimtab_engine_restarts_total[1h]) > 0",
     "model_changed": "trimtab_model_identity_same == 0",
     "tool_changed": 'trimtab_tool_drift{{class="major"}} > 0',
