@@ -18,7 +18,7 @@ from trimtab.assemble.evaluation_money import Forecast, forecast, telling
 from trimtab.assemble.evaluation_plan import Options, Prepared, prepare
 from trimtab.assemble.evaluation_scorers import scorers_of
 from trimtab.assemble.evaluation_side import Side, base_side, side
-from trimtab.cli.screen import safe
+from trimtab.cli.screen import error_console, safe
 from trimtab.clock import SystemClock
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
@@ -67,7 +67,7 @@ class Evaluating:
         project = load(root)
         evaluations = Evaluations(Path(project.data.directory))
         around = Around(evaluations, scorers_of, SystemClock(), IdSource())
-        return cls(project, around, Console(stderr=True, highlight=False))
+        return cls(project, around, error_console())
 
     def asked(self, resume: str, asked: Asked) -> Asked:
         """What is asked for; of an evaluation that is taken up, what was. Raises `EvaluationUnknown`."""

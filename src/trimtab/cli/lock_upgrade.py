@@ -112,7 +112,10 @@ def command(model: str, project: Path, since: str, **given: Any) -> int:
     else:
         if sampled is not None:
             sampled.say()
-        _say(asked, planned, written=is_written)
+        if sampled is not None and sampled.verdict != "ship":
+            click.echo(f"models.{safe(name)} is not moved.")
+        else:
+            _say(asked, planned, written=is_written)
         say_evidence(evidence, missing)
         if shipped_on:
             click.echo(f"What it was moved on is in {safe(shipped_on)}; commit it with the lock.")

@@ -46,6 +46,14 @@ def console() -> Console:
     return found if found.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
 
 
+def error_console() -> Console:
+    """Standard error, for what is said beside the answer: as `console`."""
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    found = Console(stderr=True, highlight=False)
+    return found if found.is_terminal else Console(stderr=True, highlight=False, width=PIPED_WIDTH)
+
+
 def say(what: RenderableType) -> None:
     """Prints something for a person."""
     console().print(what)
