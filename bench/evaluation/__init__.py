@@ -1,0 +1,1 @@
+"""Simulations of evaluations in which the truth is known."""

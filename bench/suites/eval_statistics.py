@@ -1,0 +1,280 @@
+"""Evaluations whose truth is known: intervals, gates, power, early stopping, judges and evaluations that go on.
+
+docs/evaluation_statistics.md lists the scenarios. Cells whose coverage lies near a limit are drawn again, four times as
+often and from other seeds, so that the least of many cells is not the unluckiest.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from statistics import median
+from typing import Any, TypeVar
+
+from bench.evaluation import continuous, scenarios, simulate
+from bench.evaluation.simulate import Cell
+from bench.intervals import Estimate
+from bench.options import Options
+from bench.report import Finding, Result
+from trimtab.statistics.intervals import wilson
+
+LEAST, MOST = 0.94, 0.96
+NEAR = 0.004
+AGAIN = 4
+SAVED = 0.3
+PARTS = ("means", "differences", "ratios", "power", "looks", "anytime", "judge", "continuous")
+Found = TypeVar("Found")
+
+
+def run(options: Options, result: Result) -> None:
+    """Each part, if `--arms` names it or nothing."""
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for part in PARTS:
+            if options.wants(part):
+                options.tell(f"eval_statistics: {part}")
+                globals()[f"report_{part}"](pool, options, result)
+
+
+def cells_of_means(trials: int, seed: int) -> list[Cell]:
+    """Every scenario with every shape and number of clusters."""
+    found = [
+        Cell("continuous", place, shape, count, 1, 0, trials)
+        for place in range(len(scenarios.CONTINUOUS))
+        for shape in scenarios.SHAPES
+        for count in scenarios.COUNTS
+    ]
+    found += [
+        Cell("shares", place, shape, count, samples, 0, trials)
+        for place in range(len(scenarios.SHARES))
+        for shape in scenarios.SHAPES
+        for count in scenarios.COUNTS
+        for samples in (1, 5)
+    ]
+    return [cell._replace(seed=seed * 100_000 + place) for place, cell in enumerate(found)]
+
+
+def covered(
+    pool: ProcessPoolExecutor, count: Callable[[Cell], int], cells: Sequence[Cell]
+) -> list[tuple[Cell, Estimate]]:
+    """The coverage of each cell; those near a limit are drawn again."""
+    first = list(pool.map(count, cells, chunksize=1))
+    again = [
+        cell._replace(seed=cell.seed + 50_000, trials=AGAIN * cell.trials)
+        if min(abs(hits / cell.trials - limit) for limit in (LEAST, MOST)) < NEAR or hits / cell.trials < LEAST
+        else None
+        for cell, hits in zip(cells, first, strict=True)
+    ]
+    second = iter(pool.map(count, [cell for cell in again if cell], chunksize=1))
+    found = []
+    for cell, hits, more in zip(cells, first, again, strict=True):
+        of, n = (next(second), more.trials) if more else (hits, cell.trials)
+        found.append((cell, share(of, n)))
+    return found
+
+
+def share(count: int, of: int) -> Estimate:
+    """So many of so many, with Wilson's interval."""
+    return Estimate(count / of, *wilson(count, of), of)
+
+
+def least(result: Result, what: str, found: Sequence[tuple[Any, Estimate]], floor: float = LEAST) -> None:
+    """The worst cell, which must not lie below the floor."""
+    _, worst = min(found, key=lambda one: one[1].mean)
+    result.findings.append(
+        Finding(what, worst.mean, "", worst.low, worst.high, worst.n, f">= {floor:g}", worst.mean >= floor)
+    )
+
+
+def most(result: Result, what: str, found: Sequence[tuple[Any, Estimate]], ceiling: float) -> None:
+    """The worst cell, which must not lie above the ceiling and two Monte Carlo errors."""
+    _, worst = max(found, key=lambda one: one[1].mean)
+    limit = ceiling + 2 * math.sqrt(ceiling * (1 - ceiling) / worst.n) if ceiling <= 0.05 else ceiling
+    result.findings.append(
+        Finding(what, worst.mean, "", worst.low, worst.high, worst.n, f"<= {limit:.4g}", worst.mean <= limit)
+    )
+
+
+def report_means(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """Coverage of the mean: no cell below 94 %, no continuous one of 30 clusters and more above 96 %."""
+    found = covered(pool, simulate.cover, cells_of_means(options.size(10_000, 100), options.seed))
+    result.raw["means"] = [[*cell, estimate.mean] for cell, estimate in found]
+    least(result, f"coverage of means, least of {len(found)} cells", found)
+    many = [one for one in found if one[0].kind == "continuous" and one[0].count >= 30]
+    most(result, f"coverage of continuous scores, 30 clusters and more, most of {len(many)} cells", many, MOST)
+    rows = ["| scores | clusters | 8 | 15 | 30 | 100 |", "|---|---|---|---|---|---|"]
+    for place, spread in enumerate(scenarios.CONTINUOUS):
+        for shape in scenarios.SHAPES:
+            row = [e for cell, e in found if cell[:3] == ("continuous", place, shape)]
+            rows.append(f"| {spread.name} | {shape} | {' | '.join(f'{one.mean:.1%}' for one in row)} |")
+    for place, rate in enumerate(scenarios.SHARES):
+        for shape in scenarios.SHAPES:
+            for samples in (1, 5):
+                row = [e for cell, e in found if (*cell[:3], cell.samples) == ("shares", place, shape, samples)]
+                shown = " | ".join(f"{one.mean:.1%}" for one in row)
+                rows.append(f"| pass or fail at {rate:.0%}, {samples} samples | {shape} | {shown} |")
+    result.remarks.append("Coverage of 95 % intervals by the number of clusters.\n\n" + "\n".join(rows))
+
+
+def report_differences(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """Coverage and errors of comparisons at the margin, and of the same twice."""
+    trials = options.size(10_000, 100)
+    cells = [
+        Cell("change", place, "", count, 1, options.seed * 100_000 + 100 * place + count, trials)
+        for place in range(len(scenarios.CHANGES))
+        for count in (20, 50, 150, 300)
+    ]
+    counts = list(pool.map(simulate.compare, cells, chunksize=1))
+    for what in ("covered", "shipped", "blocked", "different"):
+        found = [(cell, share(count[what], trials)) for cell, count in zip(cells, counts, strict=True)]
+        if what == "covered":
+            least(result, f"coverage of differences, least of {len(found)} cells", found)
+            many = [
+                (cell, one)
+                for cell, one in found
+                if cell.count >= 150 and scenarios.CHANGES[cell.scenario].name.startswith("scores, n")
+            ]
+            most(result, "coverage of differences of continuous scores, 150 clusters and more", many, MOST)
+        else:
+            name = {
+                "shipped": "worse by the margin and shipped",
+                "blocked": "worse by the margin, no more, and blocked",
+                "different": "A/A: the same twice, found different",
+            }[what]
+            most(result, f"{name}, most of {len(found)} cells", found, simulate.ALPHA)
+    rows = ["| change | cases | covered | shipped | blocked | A/A different |", "|---|---|---|---|---|---|"]
+    for cell, count in zip(cells, counts, strict=True):
+        shown = " | ".join(f"{count[what] / trials:.2%}" for what in ("covered", "shipped", "blocked", "different"))
+        rows.append(f"| {scenarios.CHANGES[cell.scenario].name} | {cell.count} | {shown} |")
+    result.remarks.append("Comparisons at the margin.\n\n" + "\n".join(rows))
+
+
+def report_ratios(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """Coverage of ratios of skewed costs."""
+    cells = [
+        Cell("ratio", 0, "", count, 1, options.seed * 100_000 + count, options.size(4_000, 50))
+        for count in (15, 50, 200)
+    ]
+    found = covered(pool, simulate.ratio, cells)
+    least(result, "coverage of ratios of log-normal costs, 15, 50 and 200 cases", found)
+
+
+def report_power(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """What is announced against what is seen: within 3 points."""
+    trials = options.size(4_000, 40)
+    worst, rows = 0.0, ["| change | announced | cases | seen |", "|---|---|---|---|"]
+    for goal in (0.8, 0.9):
+        cells = [
+            Cell("power", place, "", simulate.planned(place, goal)[1], 1, options.seed * 1_000 + place, trials)
+            for place, change in enumerate(scenarios.CHANGES)
+            if "only losses" not in change.name
+        ]
+        for cell, shipped in zip(cells, pool.map(simulate.power, cells, chunksize=1), strict=True):
+            seen = shipped / trials
+            worst = max(worst, abs(seen - goal))
+            rows.append(f"| {scenarios.CHANGES[cell.scenario].name} | {goal:.0%} | {cell.count} | {seen:.1%} |")
+    if options.quick:
+        result.tell_value("power announced less power seen, largest", worst, n=trials)
+    else:
+        result.worst("power announced less power seen, largest", worst, 0.03, n=trials)
+    result.remarks.append(
+        "Cases planned, and how many changes that are none are shipped with them.\n\n" + "\n".join(rows)
+    )
+
+
+EARLY = (0, 2, 4, 5)
+"""The scenarios of early stopping, each with 90 % power to ship a change that is none."""
+
+
+def report_looks(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """Ten looks: errors over all, and the cases used on average beside one look at the same power."""
+    trials, goal = options.size(1_500, 20), 0.9
+    rows = [
+        "| change | truth | one look | ten looks, mean | saved | shipped | blocked |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    saved, shipped = [], []
+    for place in EARLY:
+        change, cases = scenarios.CHANGES[place], simulate.planned(place, goal)[1]
+        cell = Cell("looks", place, "", cases, 1, options.seed * 1_000 + place, trials)
+        futures = {
+            truth: pool.submit(simulate.looks, cell, truth, cases, goal)
+            for truth in (0.0, -change.margin, -2 * change.margin, -3 * change.margin)
+        }
+        for truth, future in futures.items():
+            count = future.result()
+            mean = count["cases"] / trials
+            shown = f"{count['ship'] / trials:.1%} | {count['block'] / trials:.1%}"
+            rows.append(f"| {change.name} | {truth:+.2f} | {cases} | {mean:.0f} | {1 - mean / cases:.0%} | {shown} |")
+            if truth == -change.margin:
+                shipped += [(cell, share(count[what], trials)) for what in ("ship", "block")]
+            else:
+                saved.append((truth, 1 - mean / cases, count["ship"] / trials))
+    least_saved = min(part for _, part, _ in saved)
+    least_power = min(power for truth, _, power in saved if truth == 0)
+    result.findings.append(
+        Finding(
+            "cases that ten looks save, least", least_saved, n=trials, limit=f">= {SAVED}", holds=least_saved >= SAVED
+        )
+    )
+    result.findings.append(
+        Finding("power of ten looks, least", least_power, n=trials, limit=">= 0.87", holds=least_power >= goal - 0.03)
+    )
+    most(result, "ten looks at a change at the margin: shipped, or blocked", shipped, simulate.ALPHA)
+    result.remarks.append("Early stopping at 90 % power.\n\n" + "\n".join(rows))
+
+
+def report_anytime(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """10,000 looks at a change at the margin."""
+    parts, trials, looks = 4, options.size(250, 5), options.size(10_000, 500)
+    found = []
+    for place in (0, 2, 4):
+        cells = [
+            Cell("always", place, "", looks, 1, options.seed * 10_000 + 100 * place + part, trials)
+            for part in range(parts)
+        ]
+        counts = list(pool.map(simulate.always, cells, chunksize=1))
+        for what in ("ship", "block", "missed"):
+            found.append(((place, what), share(sum(count[what] for count in counts), parts * trials)))
+    most(result, f"{looks:,} looks at a change at the margin: shipped, blocked or outside the interval", found, 0.05)
+    result.raw["anytime"] = [[*key, one.mean] for key, one in found]
+
+
+def report_judge(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """Coverage of corrected means for each bias of the judge, labels and share."""
+    cells = [
+        Cell(
+            "judge", place, bias, rest, labels, options.seed * 100_000 + 1_000 * place + labels, options.size(4_000, 40)
+        )
+        for place in range(len(scenarios.SHARES))
+        for bias in simulate.BIASES
+        for labels, rest in ((30, 300), (100, 1_000), (200, 300))
+    ]
+    found = covered(pool, simulate.judge, cells)
+    least(result, f"coverage of means corrected for a judge's bias, least of {len(found)} cells", found)
+    result.raw["judge"] = [[*cell, one.mean] for cell, one in found]
+
+
+def report_continuous(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """100 months without a change, then drops of 5 points at 20 cases an hour, beside a fixed threshold."""
+    months = options.size(100, 4)
+    for fixed, name in ((False, "fresh cases each hour"), (True, "the same 20 cases each hour")):
+        base = options.seed * 100_000
+        tuning = list(pool.map(continuous.month, [(base + 50_000 + n, fixed) for n in range(2 * months)], chunksize=4))
+        found = list(pool.map(continuous.month, [(base + n, fixed) for n in range(months)], chunksize=4))
+        false = sum(one.false for one in found) / months
+        result.worst(f"false alarms a month, {name}", false, 1.0, n=months)
+        delay = median(one.delay for one in found)
+        allowed = max(1, sum(one.false for one in tuning)) / len(tuning)
+        peers = {
+            window: continuous.fixed_delay(found, window, continuous.threshold(tuning, window, allowed))
+            for window in continuous.WINDOWS
+        }
+        best = min(peers, key=lambda window: peers[window])
+        result.worst(f"a drop of 5 points, {name}: median delay in hours", delay, peers[best], "h", months)
+        shown = ", ".join(f"{window} h: {late:.0f}" for window, late in peers.items())
+        result.remarks.append(
+            f"{name.capitalize()}: a fixed threshold of the share of a window at as many false alarms "
+            f"({allowed:.3f} a month, tuned on other months), median delay in hours: {shown}."
+        )
