@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.scorers.marking import Nobody, made, mark, value
+from tests.evals.scorers.marking import Nobody, made, value
 from trimtab.clock import SystemClock
 from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.errors import EvaluationRefused
@@ -20,12 +20,12 @@ from trimtab.evals.scorers.ready import ready
 
 CASE = Case("one", {"q": "2+2"}, expected="4")
 ANSWER = Answer("c", "ok", "4")
-SHORT = Limits(seconds=0.5)
+SHORT, LONG = Limits(seconds=0.5), Limits(seconds=20.0)
 
 
-def said(source: str, limits: Limits = Limits(seconds=20.0), answer: Answer = ANSWER) -> Mark:
+def said(source: str, answer: Answer = ANSWER) -> Mark:
     """What a function called score makes of an answer."""
-    function = Function(Scorer("own", "python", file="score.py", function="score"), source, SystemClock(), limits)
+    function = Function(Scorer("own", "python", file="score.py", function="score"), source, SystemClock(), LONG)
     try:
         return function.mark(CASE, answer)
     finally:
@@ -103,7 +103,10 @@ def test_a_function_sees_no_secrets_and_prints_nowhere(monkeypatch: pytest.Monke
     """Its environment is made for it, and what it prints is no answer."""
     monkeypatch.setenv("PROVIDER_KEY", "secret")
     assert os.environ["PROVIDER_KEY"] == "secret"
-    source = "import os\nprint('{}')\ndef score(case, answer):\n    print('[]')\n    return 0.5, ','.join(sorted(os.environ))"
+    source = (
+        "import os\nprint('{}')\ndef score(case, answer):\n    print('[]')\n"
+        "    return 0.5, ','.join(sorted(os.environ))"
+    )
     assert said(source).why.replace(",LC_CTYPE", "") == "LANG,PATH,PYTHONHASHSEED"
 
 
@@ -132,7 +135,7 @@ def test_a_file_is_held_to_its_digest(tmp_path: Path) -> None:
     assert found.scorings[0].mark(CASE, ANSWER).value == 1.0
     found.close()
     (tmp_path / "score.py").write_bytes(b"def score(case, answer): return 0\n")
-    with pytest.raises(EvaluationRefused, match="score.py of the scorer own changed since the suite was read"):
+    with pytest.raises(EvaluationRefused, match=r"score\.py of the scorer own changed since the suite was read"):
         ready(Evals(scorers=(scorer,)), tmp_path, Nobody(), SystemClock(), task="t")
     (tmp_path / "score.py").unlink()
     with pytest.raises(EvaluationRefused, match="cannot be read"):
