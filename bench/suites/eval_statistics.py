@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from statistics import median
 from typing import Any, TypeVar
 
-from bench.evaluation import continuous, scenarios, simulate
+from bench.evaluation import continuous, judges, scenarios, simulate
 from bench.evaluation.simulate import Cell
 from bench.intervals import Estimate
 from bench.options import Options
@@ -24,7 +25,7 @@ LEAST, MOST = 0.94, 0.96
 NEAR = 0.004
 AGAIN = 4
 SAVED = 0.3
-PARTS = ("means", "differences", "ratios", "power", "looks", "anytime", "judge", "continuous")
+PARTS = ("means", "differences", "ratios", "power", "looks", "anytime", "judge", "judge_errors", "continuous")
 Found = TypeVar("Found")
 
 
@@ -254,6 +255,35 @@ def report_judge(pool: ProcessPoolExecutor, options: Options, result: Result) ->
     found = covered(pool, simulate.judge, cells)
     least(result, f"coverage of means corrected for a judge's bias, least of {len(found)} cells", found)
     result.raw["judge"] = [[*cell, one.mean] for cell, one in found]
+
+
+def report_judge_errors(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
+    """Coverage and errors at the truth of judges that are known from labels of other answers."""
+    trials, parts = options.size(250, 10), 4
+    kinds = [("rubric", bias) for bias in ("flips", "length", "all")]
+    kinds += [("pairwise", bias) for bias in ("flips", "position", "length", "all")]
+    keys = [(*kind, *size) for kind in kinds for size in ((50, 100), (100, 300), (200, 300))]
+    cells = [
+        judges.Cell(*key, options.seed * 100_000 + 100 * place + part, trials)
+        for place, key in enumerate(keys)
+        for part in range(parts)
+    ]
+    counts = list(pool.map(judges.trial, cells, chunksize=1))
+    totals = {key: sum(counts[parts * place : parts * (place + 1)], Counter()) for place, key in enumerate(keys)}
+    n = parts * trials
+    rows = ["| judge | bias | labels | cases | uncorrected off by | difference covered | mean covered |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for key, one in totals.items():
+        off, covers = one["bias"] / 1e6 / n, [one["difference"] / n, one["mean"] / n]
+        rows.append(f"| {' | '.join(map(str, key))} | {off:+.3f} | {covers[0]:.1%} | {covers[1]:.1%} |")
+    for what in ("difference", "mean"):
+        found = [(key, share(one[what], n)) for key, one in totals.items()]
+        least(result, f"a judge known from other answers: coverage of a {what}, least of {len(found)} cells", found)
+    for what in ("shipped", "blocked"):
+        found = [(key, share(one[what], n)) for key, one in totals.items()]
+        most(result, f"a judge known from other answers: {what} at the margin, most of {len(found)} cells", found, 0.05)
+    result.raw["judge_errors"] = [[*key, one["difference"] / n, one["mean"] / n] for key, one in totals.items()]
+    result.remarks.append("Judges that are known from labels of other answers.\n\n" + "\n".join(rows))
 
 
 def report_continuous(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
