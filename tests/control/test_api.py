@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import msgspec
@@ -52,6 +53,18 @@ async def test_a_revoked_key_is_refused_at_once(scene: Scene) -> None:
     assert (await ask(scene.tcp, "/api/calls", key=secret)).status == 200
     scene.keys.revoke("dashboard")
     assert (await ask(scene.tcp, "/api/calls", key=secret)).status == 401
+
+
+async def test_every_route_is_described(scene: Scene) -> None:
+    """The apps serve what the description lists and nothing else, so that whoever walks it has walked all of it."""
+    site = scene.site()
+    described = (await ask(site.socket, "/api/openapi.json")).json()["paths"]
+    listed = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    served = set()
+    for app in (site.network, site.socket):
+        for route in app._app.routes:  # type: ignore[attr-defined]
+            served |= {(method, re.sub(r":\w+\}", "}", route.path)) for method in route.methods - {"HEAD"}}
+    assert served == listed
 
 
 async def test_health_needs_no_key_and_tells_nothing(scene: Scene) -> None:
