@@ -13,7 +13,7 @@ from trimtab.evals.report import Figure, Metric, Report
 from trimtab.evals.sample import Sample
 
 SUITE = Evals(scorers=(Scorer("polite", "rubric", model="large", question="Is it polite?"),), margin=0.05)
-RUNS = 60
+RUNS = 20
 TRUE_DROP = 0.2
 
 
@@ -49,19 +49,19 @@ def test_a_fooled_judge_is_seen_through() -> None:
 
 
 def test_the_interval_holds_what_is_true() -> None:
-    """Of sixty such evaluations the interval of the difference covers the true one in at least 54, and the judge's own
-    in none.
+    """Of twenty such evaluations the interval of the difference covers the true one in at least 17, and the judge's own
+    interval in at most ten.
     """
     covered = plain = 0
     for seed in range(RUNS):
-        samples, labels = judged(100 + seed, 200, 60)
+        samples, labels = judged(100 + seed, 160, 60)
         found, alone = (
-            difference(compare(BOTH, replace(SUITE, margin=0.3), cases(200), samples, labels=told))
+            difference(compare(BOTH, replace(SUITE, margin=0.3), cases(160), samples, labels=told))
             for told in (labels, None)
         )
         covered += found.low <= -TRUE_DROP <= found.high
         plain += alone.low <= -TRUE_DROP <= alone.high
-    assert covered >= 54
+    assert covered >= 17
     assert plain <= RUNS / 2
 
 

@@ -12,7 +12,8 @@ from tests.evals.samples import BOTH, SUITE, both, cases, drawn, sample
 from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.evals.case import Case
 from trimtab.evals.comparing import compare
-from trimtab.evals.sample import Sample
+from trimtab.evals.looking import Look
+from trimtab.evals.sample import Mark, Sample
 from trimtab.evals.stopping import EarlyStop
 
 RUNS = 60
@@ -56,21 +57,21 @@ def test_no_change_ends_it() -> None:
 def test_it_seldom_blocks_what_did_not_change() -> None:
     """With slices that may veto and a look after each case, at most one run in twenty is blocked without change."""
     suite = replace(SUITE, slices={"odd": "x", "even": "y"}, guards={"parse_rate": 0.02})
-    these = [Case(f"c{index}", {}, slices=("odd",) if index % 2 else ("even",)) for index in range(150)]
+    these = [Case(f"c{index}", {}, slices=("odd",) if index % 2 else ("even",)) for index in range(100)]
     ends = [told(suite, these, drawn(these, 2, 0.0, 100 + seed))[0].verdict for seed in range(RUNS)]
     assert ends.count("block") / RUNS <= 0.05 + LUCK
 
 
 def test_it_seldom_ships_a_change_at_the_margin() -> None:
     """A candidate that is worse by the margin itself is shipped in at most one run in twenty, at whatever look."""
-    these = cases(150)
-    suite = replace(SUITE, samples=1, margin=0.08)
+    these = cases(100)
+    suite = replace(SUITE, margin=0.08)
     shipped = 0
     for seed in range(RUNS):
         spoiled = {case.id for index, case in enumerate(these) if index % 10 == seed % 10}
         samples = [
-            sample("candidate", one.case, 0, {"exact": 0.0}) if one.arm == "candidate" and one.case in spoiled else one
-            for one in drawn(these, 1, 0.0, 9_000 + seed)
+            replace(one, marks=(Mark("exact", 0.0),)) if one.arm == "candidate" and one.case in spoiled else one
+            for one in drawn(these, 2, 0.0, 9_000 + seed)
         ]
         shipped += told(suite, these, samples)[0].verdict == "ship"
     assert shipped / RUNS <= 0.05 + LUCK
@@ -81,20 +82,35 @@ def test_it_agrees_with_the_report() -> None:
     these = cases(600)
     samples = drawn(these, 2, 0.0, 2)
     stop, used = told(SUITE, these, samples)
-    asked = these[:used]
+    assert stop.look == Look(used // 60, 10)
     setting = replace(BOTH, stopped="early")
-    report = compare(setting, SUITE, asked, [one for one in samples if int(one.case[1:]) < used], stop.looks())
+    asked = [one for one in samples if int(one.case[1:]) < used]
+    report = compare(setting, SUITE, these[:used], asked, stop.look)
     assert report.verdict == stop.verdict == "ship"
-    assert report.metrics[0].method == "anytime"
-    assert "however often it was looked at" in report.reasons[0]
+    assert any(note.startswith(f"This is look {used // 60} of 10") for note in report.notes)
     assert any(note.startswith("Enough was known before the end") for note in report.notes)
+    once = compare(setting, SUITE, these[:used], asked)
+    widths = [one.metrics[0].difference for one in (report, once)]
+    assert widths[0] and widths[1]
+    assert widths[0].high - widths[0].low > widths[1].high - widths[1].low, "an interval for all looks is wider"
 
 
 def test_it_is_the_same_told_again() -> None:
     """Told of the same cases again, as after a crash, it knows the same."""
-    these = cases(50)
-    samples = drawn(these, 2, 0.05, 4)
-    assert told(SUITE, these, samples)[0].looks() == told(SUITE, these, samples)[0].looks()
+    these = cases(200)
+    samples = drawn(these, 2, 0.1, 4)
+    once, again = (told(SUITE, these, samples) for _ in range(2))
+    assert (repr(once[0]), once[1]) == (repr(again[0]), again[1])
+
+
+def test_one_that_is_cut_short() -> None:
+    """What was told between two looks, when a budget was spent, is judged as at the next."""
+    these = cases(200)
+    stop = EarlyStop(SUITE, these)
+    samples = both(these, 1, right, lambda case, _: float(int(case.id[1:]) % 9 != 0))
+    for case in these[:50]:
+        assert not stop(case.id, tuple(one for one in samples if one.case == case.id))
+    assert stop.look == Look(3, 10)
 
 
 def test_a_slice_that_looks_bad_keeps_it_going() -> None:
@@ -106,17 +122,30 @@ def test_a_slice_that_looks_bad_keeps_it_going() -> None:
     assert told(replace(suite, slices={}), [replace(one, slices=()) for one in these], samples)[0].verdict == "ship"
 
 
-def test_an_amount_that_looks_bad_keeps_it_going() -> None:
-    """Answers twice as long as a guard allows do not end it: that is tested once, at the end."""
+@pytest.mark.parametrize(("grown", "verdict"), [(110, "ship"), (200, "block")])
+def test_an_amount_may_veto(grown: int, verdict: str) -> None:
+    """Answers that are longer than a guard allows end it with a block, and those within it let it ship."""
     these = cases(300)
     samples = [
-        sample(arm, one.id, 0, {"exact": 1.0}, length_tokens=100 if arm == "base" else 200)
+        sample(arm, one.id, 0, {"exact": 1.0}, length_tokens=(100 if arm == "base" else grown) + int(one.id[1:]) % 7)
         for one in these
         for arm in ("base", "candidate")
     ]
-    suite = replace(SUITE, samples=1)
-    assert told(suite, these, samples)[0].verdict == "ship"
-    assert told(replace(suite, guards={"length": 0.1}), these, samples)[0].verdict is None
+    assert told(replace(SUITE, samples=1, guards={"length": 0.2}), these, samples)[0].verdict == verdict
+
+
+def test_an_amount_that_looks_bad_keeps_it_going() -> None:
+    """Where answers look longer than a guard allows, and are not surely so, it goes on instead of shipping."""
+    these = cases(400)
+    samples = [
+        sample(
+            arm, one.id, 0, {"exact": 1.0}, length_tokens=121 if arm == "candidate" else 60 + int(one.id[1:]) % 2 * 80
+        )
+        for one in these
+        for arm in ("base", "candidate")
+    ]
+    assert told(replace(SUITE, samples=1), these, samples)[0].verdict == "ship"
+    assert told(replace(SUITE, samples=1, guards={"length": 0.2}), these, samples)[0].verdict is None
 
 
 def test_a_critical_case_ends_it() -> None:
@@ -138,25 +167,29 @@ def test_many_failures_keep_it_going() -> None:
     assert told(replace(SUITE, samples=1), these, samples)[0].verdict is None
 
 
-def test_groups_count_when_they_are_whole() -> None:
-    """Cases of a group are one piece of evidence: twenty groups of ten tell no more than twenty cases."""
-    these = [Case(f"c{index}", {}, group=f"g{index // 10}") for index in range(200)]
-    stop, used = told(SUITE, these, both(these, 1, right, right))
-    look = stop.looks()["exact"]
-    assert (stop.verdict, used, look.cases) == (None, 200, 20)
-    half, _ = told(SUITE, these[:15] + these[20:], both(these[:15], 1, right, right))
-    assert half.looks()["exact"].cases == 2
+def test_groups_are_clusters() -> None:
+    """Ten groups of forty cases that fall together are no four hundred cases: it does not end as soon."""
+    alone = cases(400)
+    grouped = [replace(one, group=f"g{index // 40}") for index, one in enumerate(alone)]
+    marks = both(alone, 1, right, lambda case, _: float(int(case.id[1:]) // 40 not in {0, 3, 6}))
+    assert told(SUITE, alone, marks)[0].verdict == "block"
+    assert told(SUITE, grouped, marks)[1] > told(SUITE, alone, marks)[1]
 
 
-@pytest.mark.parametrize("evals", [replace(SUITE, margin=0.0), Evals(cases="x", margin=0.05)])
-def test_what_cannot_end_early(evals: Evals) -> None:
-    """Without a scorer, or with a margin of nothing, all cases are asked."""
+def test_a_small_suite_is_looked_at_once() -> None:
+    """Thirty cases are looked at when all are there."""
+    these = cases(30)
+    assert told(SUITE, these, both(these, 2, right, wrong))[1] == 30
+
+
+def test_without_a_scorer() -> None:
+    """Without a scorer nothing ends."""
     these = cases(60)
-    assert told(evals, these, drawn(these, 2, 0.5, 5))[0].verdict is None
+    assert told(Evals(cases="x", margin=0.05), these, drawn(these, 2, 0.5, 5))[0].verdict is None
 
 
 def test_its_name() -> None:
-    """It says what it knows."""
-    these = cases(2)
+    """It says what it was told, and what it decided."""
+    these = cases(40)
     stop, _ = told(SUITE, these, both(these, 1, right, wrong))
-    assert repr(stop) == "EarlyStop(-1.000 of 2, goes on)"
+    assert repr(stop) == "EarlyStop(20 of 40 cases, 1 of 2 looks, block)"

@@ -20,6 +20,7 @@ from trimtab.errors import EvaluationRefused
 from trimtab.evals.asking import Judge
 from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.kept import Evaluations
+from trimtab.evals.looking import ONCE
 from trimtab.evals.plan import plan_digest, suite_digest
 from trimtab.evals.progress import Outcome, Progress
 from trimtab.evals.report import ArmReport, Exactly, Report
@@ -169,8 +170,8 @@ def report_of(
         notes=tuple(_notes(prepared)),
         judges=judges or {},
     )
-    looks = stop.looks() if stop is not None else None
-    return compare(setting, plan.suite, [by_id[name] for name in asked], outcome.samples, looks)
+    look = stop.look if stop is not None else ONCE
+    return compare(setting, plan.suite, [by_id[name] for name in asked], outcome.samples, look)
 
 
 def arm_report(arm: Arm, side: Side, task: str) -> ArmReport:

@@ -11,20 +11,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.declare.evaluating import Evals
-from trimtab.evals import case_results, deciding, instructions
+from trimtab.evals import calibrated, case_results, deciding, instructions
 from trimtab.evals.case import Case
 from trimtab.evals.correcting import Labels, corrected, uncorrected
-from trimtab.evals.observing import Measure, by_case, guards, observed, scores
+from trimtab.evals.looking import ONCE, Look
+from trimtab.evals.measured import Arms, weigh_all
+from trimtab.evals.observing import scores
 from trimtab.evals.report import ArmReport, Exactly, Figure, Metric, Report, Spread
 from trimtab.evals.sample import Arm, Sample
-from trimtab.evals.weighing import Weighed, looked_at, weigh
+from trimtab.evals.scorers.calibrating import Calibration
+from trimtab.evals.weighing import Weighed
 from trimtab.evals.words import count, plain
 from trimtab.statistics import clustered, passes
-from trimtab.statistics.anytime import Look
 from trimtab.statistics.clustered import Observation
 
 PASSES: Final = 1.0
 """The value from which on a sample passes, for pass@k and pass^k."""
+LOOKED: Final = "This is look {} of {}: intervals of differences and the verdict hold over all of them together."
 STOPPED: Final = {
     "budget": "The budget was spent:",
     "early": "Enough was known before the end:",
@@ -37,7 +40,7 @@ class Setting(Struct, frozen=True):
 
     Of the arms `calls`, `failed` and `cost_usd` are counted here. `prompts` are the words of the base's prompt and the
     candidate's, where there are two. `changes` are the lock entries in which the arms differ, as words. `stopped` says
-    by what it was ended before its time.
+    by what it was ended before its time. `judges` says how judges err, by scorer.
     """
 
     id: str
@@ -51,6 +54,7 @@ class Setting(Struct, frozen=True):
     stopped: Literal["", "budget", "early", "interrupted"] = ""
     duration_s: float = 0.0
     notes: tuple[str, ...] = ()
+    judges: Mapping[str, Calibration] = {}
 
 
 def compare(
@@ -58,13 +62,13 @@ def compare(
     evals: Evals,
     cases: Sequence[Case],
     samples: Sequence[Sample],
-    looks: Mapping[str, Look] | None = None,
+    look: Look = ONCE,
     labels: Mapping[str, Labels] | None = None,
 ) -> Report:
     """The report on these samples; those of cases that are not given are left out, and so are calls that failed.
 
-    `looks` are those of `EarlyStop` for an evaluation that might have ended early, whether or not it did: what was
-    looked at many times is judged by them. `labels` are what people said of these answers, by scorer and then by call:
+    `look` is that of `EarlyStop` for an evaluation that might have ended early, whether or not it did. `labels` are
+    what people said of these answers, by scorer and then by call:
     with them the scores of judges are corrected.
 
     There is a verdict where there is a base. It is inconclusive where nothing can be compared, and where more than a
@@ -72,9 +76,12 @@ def compare(
     """
     known = {one.id for one in cases}
     taken = [one for one in samples if one.case in known]
-    arms = _Arms(taken, has_base=setting.base is not None)
-    weighed = [_looked_at(one, looks or {}, evals) for one in _weighed(evals, cases, taken, arms)]
-    weighed = [_corrected(one, arms, cases, (labels or {}).get(one.metric.name, {}), evals) for one in weighed]
+    arms = Arms(taken, has_base=setting.base is not None)
+    weighed = [
+        _calibrated(setting, _corrected(one, arms, cases, told, evals, look), arms, cases, evals, look, told)
+        for one in weigh_all(evals, cases, taken, arms, look)
+        for told in [(labels or {}).get(one.metric.name, {})]
+    ]
     spread = _spread(evals, cases, arms)
     decided = None
     if setting.base is not None:
@@ -83,6 +90,7 @@ def compare(
             [_lost(evals, arm, taken) for arm in ("base", "candidate")],
             case_results.turned(evals, cases, arms.base or {}, arms.candidate),
             spread.next_call if spread else "case",
+            look,
         )
         decided = deciding.decide(evals, evidence)
     metrics = decided.metrics if decided else tuple(one.metric for one in weighed)
@@ -107,50 +115,39 @@ def compare(
         cost_usd=_sum([*costs, *(mark.cost_usd for one in taken for mark in one.marks)]),
         notes=(
             *setting.notes,
+            *([LOOKED.format(look.number, look.of)] if look.of > 1 else []),
             *_notes(setting, evals, cases, samples, arms),
-            *uncorrected(evals, cases, arms.base, arms.candidate, labels or {}),
+            *(calibrated.words_of(one) for name, one in setting.judges.items() if name not in (labels or {})),
+            *uncorrected(_uncalibrated(setting, evals), cases, arms.base, arms.candidate, labels or {}),
             *case_results.named(results),
         ),
         price=_price(setting, metrics),
     )
 
 
-def _looked_at(one: Weighed, looks: Mapping[str, Look], evals: Evals) -> Weighed:
-    return looked_at(one, looks[one.key], evals.alpha) if one.key in looks else one
+def _calibrated(
+    setting: Setting, one: Weighed, arms: Arms, cases: Sequence[Case], evals: Evals, look: Look, labels: Labels
+) -> Weighed:
+    """By how the judge errs on other answers, where people said nothing of these."""
+    found = setting.judges.get(one.metric.name)
+    if labels or found is None or one.metric.kind != "score":
+        return one
+    chosen = [case for case in cases if not one.metric.slice or one.metric.slice in case.slices]
+    return calibrated.calibrated(one, chosen, arms.base, arms.candidate, found, evals, look)
 
 
-def _corrected(one: Weighed, arms: _Arms, cases: Sequence[Case], labels: Labels, evals: Evals) -> Weighed:
+def _uncalibrated(setting: Setting, evals: Evals) -> Evals:
+    return replace(evals, scorers=tuple(one for one in evals.scorers if one.name not in setting.judges))
+
+
+def _corrected(one: Weighed, arms: Arms, cases: Sequence[Case], labels: Labels, evals: Evals, look: Look) -> Weighed:
     if one.metric.kind != "score" or not one.measure.is_share or not labels:
         return one
     chosen = [case for case in cases if not one.metric.slice or one.metric.slice in case.slices]
-    return corrected(one, chosen, arms.base, arms.candidate, labels, evals)
+    return corrected(one, chosen, arms.base, arms.candidate, labels, evals, look)
 
 
-class _Arms:
-    """The samples of each arm that say something, by case; no base where none was asked for."""
-
-    def __init__(self, samples: Sequence[Sample], *, has_base: bool) -> None:
-        self.base = by_case(samples, "base") if has_base else None
-        self.candidate = by_case(samples, "candidate")
-
-    def observed(self, measure: Measure, cases: Iterable[Case]) -> tuple[list[Observation] | None, list[Observation]]:
-        chosen = list(cases)
-        base = None if self.base is None else observed(measure.values, chosen, self.base)
-        return base, observed(measure.values, chosen, self.candidate)
-
-
-def _weighed(evals: Evals, cases: Sequence[Case], samples: Sequence[Sample], arms: _Arms) -> list[Weighed]:
-    """The scorers, the first one first, what stands beside them, and the slices of the first one."""
-    scored = scores(evals)
-    jobs = [(measure, "", list(cases)) for measure in (*scored, *guards(evals, samples))]
-    if scored:
-        named = list(dict.fromkeys((*evals.slices, *(name for one in cases for name in one.slices))))
-        jobs += [(scored[0], name, [one for one in cases if name in one.slices]) for name in named]
-    found = (weigh(measure, *arms.observed(measure, chosen), evals, name) for measure, name, chosen in jobs)
-    return [one for one in found if one is not None]
-
-
-def _spread(evals: Evals, cases: Sequence[Case], arms: _Arms) -> Spread | None:
+def _spread(evals: Evals, cases: Sequence[Case], arms: Arms) -> Spread | None:
     """Where the first score's variance comes from; of the difference of both arms where there are two.
 
     Samples of one number belong together: they were asked with one seed.
@@ -202,7 +199,7 @@ def _sum(costs: Iterable[float | None]) -> float | None:
     return math.fsum(known) if known else None
 
 
-def _passing(evals: Evals, cases: Sequence[Case], arms: _Arms) -> list[Metric]:
+def _passing(evals: Evals, cases: Sequence[Case], arms: Arms) -> list[Metric]:
     """pass@k and pass^k of the first scorer, where each case has samples enough and all are right or wrong."""
     first = scores(evals)[:1]
     k = evals.samples
@@ -233,7 +230,7 @@ def _price(setting: Setting, metrics: Sequence[Metric]) -> str:
     return instructions.price(instructions.changed(*setting.prompts), metrics, others=others)
 
 
-def _notes(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequence[Sample], arms: _Arms) -> list[str]:
+def _notes(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequence[Sample], arms: Arms) -> list[str]:
     """What a reader of the figures should know beside them."""
     found = []
     known = {one.id for one in cases}
@@ -258,5 +255,5 @@ def _notes(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Seque
     return found
 
 
-def _asked(arms: _Arms) -> set[str]:
+def _asked(arms: Arms) -> set[str]:
     return arms.candidate.keys() | (arms.base or {}).keys()

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from trimtab.declare.evaluating import Evals
 from trimtab.evals.case import Case
+from trimtab.evals.looking import ONCE, Look
 from trimtab.evals.observing import Measure
 from trimtab.evals.report import Figure
 from trimtab.evals.sample import Sample
-from trimtab.evals.weighing import CONFIDENCE, Weighed
+from trimtab.evals.weighing import BEYOND, CONFIDENCE, Weighed
 from trimtab.evals.words import count, plain
 from trimtab.statistics import decision
 from trimtab.statistics.clustered import Estimate
@@ -29,7 +30,13 @@ Labels = Mapping[str, float]
 
 
 def corrected(
-    one: Weighed, cases: Sequence[Case], base: ByCase | None, candidate: ByCase, labels: Labels, evals: Evals
+    one: Weighed,
+    cases: Sequence[Case],
+    base: ByCase | None,
+    candidate: ByCase,
+    labels: Labels,
+    evals: Evals,
+    look: Look = ONCE,
 ) -> Weighed:
     """The measure as people would see it, where they labelled ten cases at least (in both arms, where there are two).
 
@@ -44,14 +51,14 @@ def corrected(
     pairs = _differences(sides[0], sides[1])
     if _labelled(pairs) < LEAST_LABELLED:
         return one
-    found = corrected_mean(pairs, CONFIDENCE)
+    found = corrected_mean(pairs, look.confidence(BEYOND))
     samples = one.metric.difference.samples if one.metric.difference else found.samples
     told = Figure(found.value, max(-1.0, found.low), min(1.0, found.high), found.cases, samples)
     metric = replace(metric, difference=told, p_value=None, method=found.method, needed=None, smallest_effect=None)
     if one.verdict is None:
         return replace(one, metric=metric)
-    margin, alpha = one.verdict.margin, evals.alpha
-    one_sided = corrected_mean(pairs, max(1 - 2 * alpha, 1e-6))
+    margin, alpha = one.verdict.margin, look.level(evals.alpha)
+    one_sided = corrected_mean(pairs, look.confidence(evals.alpha))
     ship, block = _tail(pairs, -margin, above=True), _tail(pairs, -margin, above=False)
     verdict = decision.Verdict(_decision(ship, block, alpha), ship, block, margin, alpha)
     return replace(one, metric=metric, verdict=verdict, more=None, worse=(-one_sided.high, -one_sided.low))

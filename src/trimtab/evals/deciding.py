@@ -9,10 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.declare.evaluating import Evals
+from trimtab.evals.looking import ONCE, Look
 from trimtab.evals.report import Metric, Verdict
 from trimtab.evals.sample import Arm
-from trimtab.evals.weighing import ANYTIME, Weighed
-from trimtab.evals.words import count, difference_text, digits, margin_text, name_of, plain, worse_text
+from trimtab.evals.weighing import Weighed
+from trimtab.evals.words import count, difference_text, margin_text, name_of, plain, worse_text
 from trimtab.statistics import decision
 from trimtab.statistics.multiplicity import holm
 
@@ -58,13 +59,15 @@ class Decided(Struct, frozen=True):
 class Evidence(Struct, frozen=True):
     """All that a verdict rests on. `weighed` begins with the first scorer of all cases, if it could be weighed.
 
-    `next_call` says whether another case or another sample of a case tells more.
+    `next_call` says whether another case or another sample of a case tells more. `look` is the one of so many looks at
+    which it was weighed.
     """
 
     weighed: Sequence[Weighed]
     lost: Sequence[Lost]
     turned: Sequence[Turned] = ()
     next_call: Literal["case", "sample"] = "case"
+    look: Look = ONCE
 
 
 def decide(evals: Evals, evidence: Evidence) -> Decided:
@@ -73,14 +76,16 @@ def decide(evals: Evals, evidence: Evidence) -> Decided:
     Only the first scorer has to be shown to keep its margin, at `alpha`. It blocks where it is surely beyond it, and so
     does everything else that has a margin (other scorers, guards, slices). Where there is something else, the score has
     half of `alpha` for that (for 0.05, an interval of 95 % that lies wholly beyond the margin), and the rest share
-    the other half by Holm's correction: what is fine everywhere is blocked with a probability of at most `alpha`.
+    the other half by Holm's correction: what is fine everywhere is blocked with a probability of at most `alpha`. Where
+    there are several looks these share it in equal parts instead, and `alpha` holds over all looks together.
     Critical cases are a rule of the suite and stand outside of `alpha`.
     """
     judged = {one.key: one.verdict for one in evidence.weighed if one.verdict is not None}
     first = evals.scorers[0].name if evals.scorers else ""
     score = judged.pop(first, None)
-    bad_keys = blocked(first, score, judged, evals.alpha)
-    decided = tuple(_decided(one, one.key in bad_keys, evals.alpha) for one in evidence.weighed)
+    bad_keys = blocked(first, score, judged, evals.alpha, evidence.look)
+    level = evidence.look.level(evals.alpha)
+    decided = tuple(_decided(one, one.key in bad_keys, level) for one in evidence.weighed)
     lost = [words for one in evidence.lost for words in _lost(one)]
     turned = list(_turned(evidence.turned, enough=True))
     unsure = list(_turned(evidence.turned, enough=False))
@@ -92,7 +97,7 @@ def decide(evals: Evals, evidence: Evidence) -> Decided:
     if score is None:
         return Decided("inconclusive", (_nothing(evals, evidence),), decided)
     head, weighed = decided[0], evidence.weighed[0]
-    if score.ship > evals.alpha:
+    if score.ship > level:
         return Decided(
             "inconclusive", (_open(weighed), *_more(weighed, evidence.next_call), *unsure), decided, head.needed
         )
@@ -102,13 +107,20 @@ def decide(evals: Evals, evidence: Evidence) -> Decided:
 
 
 def blocked(
-    first: str, score: decision.Verdict | None, vetoes: Mapping[str, decision.Verdict], alpha: float
+    first: str,
+    score: decision.Verdict | None,
+    vetoes: Mapping[str, decision.Verdict],
+    alpha: float,
+    look: Look = ONCE,
 ) -> set[str]:
     """The keys of what blocks, of the first score and of what may veto it."""
     share = alpha / 2 if score is not None and vetoes else alpha
-    of_score = decision.combined({first: score}, {}, share).blocked_by if score is not None else ()
+    of_score = {first} if score is not None and score.block <= look.level(share) else set()
+    if look.of > 1:
+        level = look.level(share / max(1, len(vetoes)))
+        return of_score | {name for name, one in vetoes.items() if one.block <= level}
     of_vetoes = decision.combined({}, vetoes, share).blocked_by
-    return {*of_score, *(name for name in vetoes if f"slice {name}" in of_vetoes)}
+    return of_score | {name for name in vetoes if f"slice {name}" in of_vetoes}
 
 
 def _decided(one: Weighed, is_blocked: bool, alpha: float) -> Metric:
@@ -175,9 +187,6 @@ def _told(one: Weighed) -> str:
 
 
 def _surely(one: Weighed, word: str, end: int, alpha: float) -> str:
-    if one.metric.method == ANYTIME and one.verdict is not None:
-        p_value = one.verdict.block if word == "at least" else one.verdict.ship
-        return f"surely, with a p-value of {digits(p_value, 2)} that holds however often it was looked at"
     worse = one.worse[end] if one.worse else 0.0
     return f"{worse_text(one.metric, worse, word)} with {(1 - alpha) * 100:g} % confidence"
 

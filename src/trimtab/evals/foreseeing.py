@@ -8,12 +8,13 @@ from typing import Final
 from msgspec import Struct
 
 from trimtab.declare.evaluating import Evals
+from trimtab.evals.looking import looks_of
 from trimtab.evals.observing import AMOUNTS
 from trimtab.evals.report import Report
 from trimtab.evals.words import count, digits
 from trimtab.statistics import power
-from trimtab.statistics.anytime import ALLOWANCE
 from trimtab.statistics.clustered import VarianceParts
+from trimtab.statistics.group_sequential import plan
 
 USUAL_RIGHT: Final = 0.85
 """The share of right answers that is expected where no earlier evaluation tells."""
@@ -59,16 +60,23 @@ def foresee(evals: Evals, cases: int, earlier: Report | None = None, *, early: b
     first = evals.scorers[0]
     margin = evals.margin if first.margin is None else first.margin
     spread, samples = spread_of(earlier), evals.samples
-    factor = ALLOWANCE if early else 1.0
-    worth = max(1, int(cases / factor))
+    worth = _worth(cases, evals) if early else cases
     ships = power.power_of(spread, samples, worth, margin, evals.alpha)
     needed = power.cases_needed(spread, samples, margin, evals.power, evals.alpha) if margin > 0 else None
-    to_ship = None if needed is None else math.ceil(needed * factor)
+    to_ship = needed
+    if early and needed is not None:
+        to_ship = plan(needed, looks_of(cases), evals.power, evals.alpha).most
     beyond = power.smallest_effect(spread, samples, worth, evals.power, _to_block(evals))
     blocked = margin + beyond if math.isfinite(beyond) and margin + beyond <= 1 else None
     is_known = earlier is not None and earlier.spread is not None
     found = Foresight(cases, samples, ships, to_ship, blocked, is_known, "")
     return Foresight(cases, samples, ships, to_ship, blocked, is_known, _words(found, evals, margin))
+
+
+def _worth(cases: int, evals: Evals) -> int:
+    """How many cases with one look at the end tell as much as these, which are looked at on the way."""
+    hundred = plan(100, looks_of(cases), evals.power, evals.alpha).most
+    return max(1, cases * 100 // hundred)
 
 
 def cases_to_block(evals: Evals, drop: float, earlier: Report | None = None) -> int | None:

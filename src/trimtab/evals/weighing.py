@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.declare.evaluating import Evals
+from trimtab.evals.looking import ONCE, Look
 from trimtab.evals.observing import Measure
 from trimtab.evals.report import UNBOUNDED, Figure, Metric
 from trimtab.statistics import clustered, decision, paired, power
-from trimtab.statistics.anytime import Look
 from trimtab.statistics.clustered import Observation
 from trimtab.statistics.paired import Difference
 
-CONFIDENCE: Final = 0.95
-"""Of every interval that is told."""
-ANYTIME: Final = "anytime"
-"""The method of intervals that hold however often one looked."""
+BEYOND: Final = 0.025
+"""The probability that the truth lies beyond one end of an interval that is told."""
+CONFIDENCE: Final = 1 - 2 * BEYOND
 LEAST_CLUSTERS: Final = 2
 """Independent cases or groups without which nothing can be said of how much they vary."""
-
-
-Sides = tuple[Sequence[Observation], Sequence[Observation]]
-Ends = tuple[float, float]
 
 
 class Weighed(Struct, frozen=True):
@@ -37,7 +32,7 @@ class Weighed(Struct, frozen=True):
     is, and for ratios (1 + margin) times the base less the candidate, which is above 0 where the ratio keeps the margin
     (E. C. Fieller, JRSS B 16 (1954) 175-185). `more` is what would settle it, where it is not settled. `worse` are the
     ends, low first, of what the candidate may be worse by (below 0: better), in the unit of the margin; the truth lies
-    beyond either with a probability of `alpha`.
+    beyond either with a probability of `alpha`, over all looks; None where nobody reads them.
     """
 
     measure: Measure
@@ -58,38 +53,21 @@ def key_of(name: str, of_slice: str) -> str:
     return f"{name} in {of_slice}" if of_slice else name
 
 
-def as_verdict(look: Look, margin: float, alpha: float) -> decision.Verdict:
-    """What a test says that was looked at many times."""
-    found = decision.Decision.INCONCLUSIVE
-    if look.ship <= alpha:
-        found = decision.Decision.SHIP
-    elif look.block <= alpha:
-        found = decision.Decision.BLOCK
-    return decision.Verdict(found, look.ship, look.block, margin, alpha)
-
-
-def looked_at(one: Weighed, look: Look, alpha: float) -> Weighed:
-    """The measure as a test sees it that was looked at many times: interval and p-values hold at every look."""
-    if one.verdict is None or one.metric.difference is None:
-        return one
-    low, high = look.interval if one.measure.more_is_better else (-look.interval.high, -look.interval.low)
-    old = one.metric.difference
-    difference = _interval(old.value, (low, high), (-1.0, 1.0), old.cases, old.samples)
-    metric = replace(one.metric, difference=difference, p_value=None, method=ANYTIME)
-    verdict = as_verdict(look, one.verdict.margin, alpha)
-    is_open = verdict.decision == decision.Decision.INCONCLUSIVE
-    metric = replace(metric, needed=metric.needed if is_open else None)
-    return replace(one, metric=metric, verdict=verdict, more=one.more if is_open else None)
-
-
 def weigh(
     measure: Measure,
     base: Sequence[Observation] | None,
     candidate: Sequence[Observation],
     evals: Evals,
     of_slice: str = "",
+    look: Look = ONCE,
+    *,
+    ahead: bool = True,
 ) -> Weighed | None:
-    """A measure of the candidate, against the base where there is one; None where nothing at all was measured."""
+    """A measure of the candidate, against the base where there is one; None where nothing at all was measured.
+
+    Intervals of differences and decisions hold over all looks of which `look` is one. Without `ahead` it is not told
+    what more cases would show.
+    """
     if not candidate and not base:
         return None
     metric = Metric(
@@ -105,13 +83,37 @@ def weigh(
     )
     if base is None or not {one.case for one in base} & {one.case for one in candidate}:
         return Weighed(measure, metric)
-    return (_ratio if measure.is_ratio else _difference)(measure, metric, base, candidate, evals)
+    found = (_ratio if measure.is_ratio else _difference)(measure, metric, base, candidate, _Rules(evals, look, ahead))
+    return _foreseen(found, base, candidate, evals) if ahead else found
+
+
+class _Rules(NamedTuple):
+    """At which levels is decided, and whether anything but the decision is told."""
+
+    evals: Evals
+    look: Look
+    ahead: bool
+
+    @property
+    def told(self) -> float:
+        """The confidence of what is told."""
+        return self.look.confidence(BEYOND)
+
+    @property
+    def one_sided(self) -> float:
+        """The confidence of what is decided by."""
+        return self.look.confidence(self.evals.alpha)
+
+    @property
+    def level(self) -> float:
+        """The p-value at which is decided."""
+        return self.look.level(self.evals.alpha)
 
 
 def _difference(
-    measure: Measure, metric: Metric, base: Sequence[Observation], candidate: Sequence[Observation], evals: Evals
+    measure: Measure, metric: Metric, base: Sequence[Observation], candidate: Sequence[Observation], rules: _Rules
 ) -> Weighed:
-    found = paired.paired_difference(base, candidate, CONFIDENCE)
+    found = paired.paired_difference(base, candidate, rules.told)
     low, high = (-1.0, 1.0) if measure.is_share else (-UNBOUNDED, UNBOUNDED)
     metric = replace(
         metric,
@@ -121,18 +123,20 @@ def _difference(
     )
     if measure.margin is None:
         return Weighed(measure, metric)
-    if metric.kind == "score" and not metric.slice:
-        metric = replace(metric, smallest_effect=_smallest(base, candidate, found, evals))
     sides = (base, candidate) if measure.more_is_better else (candidate, base)
-    one_sided = paired.paired_difference(*sides, confidence=_one_sided(evals))
-    return _judged(measure, metric, sides, measure.margin, evals, (-one_sided.high, -one_sided.low))
+    tested = found if measure.more_is_better else paired.paired_difference(*sides, confidence=rules.told)
+    worse = None
+    if rules.ahead:
+        one_sided = paired.paired_difference(*sides, confidence=rules.one_sided)
+        worse = (-one_sided.high, -one_sided.low)
+    return Weighed(measure, metric, decision.judged(tested, measure.margin, rules.level), tested, worse=worse)
 
 
 def _ratio(
-    measure: Measure, metric: Metric, base: Sequence[Observation], candidate: Sequence[Observation], evals: Evals
+    measure: Measure, metric: Metric, base: Sequence[Observation], candidate: Sequence[Observation], rules: _Rules
 ) -> Weighed:
     try:
-        found = paired.ratio_of_means(base, candidate, CONFIDENCE)
+        found = paired.ratio_of_means(base, candidate, rules.told)
     except ValueError:  # a mean that is not above 0: what costs nothing has no ratio
         return Weighed(measure, metric)
     samples = sum(len(one.values) for one in (*base, *candidate))
@@ -145,40 +149,32 @@ def _ratio(
     if measure.margin is None:
         return Weighed(measure, metric)
     bound = [Observation(one.case, one.group, _scaled(one.values, 1 + measure.margin)) for one in base]
-    one_sided = paired.ratio_of_means(base, candidate, _one_sided(evals))
-    return _judged(measure, metric, (candidate, bound), 0.0, evals, (one_sided.low - 1, one_sided.high - 1))
+    one_sided = paired.ratio_of_means(base, candidate, rules.one_sided)
+    tested = paired.paired_difference(candidate, bound, rules.told)
+    verdict = decision.judged(tested, 0.0, rules.level)
+    return Weighed(measure, metric, verdict, tested, worse=(one_sided.low - 1, one_sided.high - 1))
 
 
-def _judged(measure: Measure, metric: Metric, sides: Sides, margin: float, evals: Evals, worse: Ends) -> Weighed:
-    """`sides` are the one that less and the one that more speaks for the candidate."""
-    tested = paired.paired_difference(*sides, confidence=CONFIDENCE)
-    verdict = decision.non_inferiority(tested, margin, evals.alpha)
-    more = None
-    is_open = verdict.decision == decision.Decision.INCONCLUSIVE
-    if is_open and metric.kind == "score" and tested.clusters >= LEAST_CLUSTERS:
-        more = power.more_needed(
-            tested, margin, power.spread_of(*sides), evals.samples, alpha=evals.alpha, power=evals.power
-        )
-    return Weighed(measure, replace(metric, needed=more.cases if more else None), verdict, tested, more, worse)
-
-
-def _one_sided(evals: Evals) -> float:
-    """The confidence of an interval beyond each end of which the truth lies with a probability of alpha."""
-    return max(1 - 2 * evals.alpha, 1e-6)
+def _foreseen(one: Weighed, base: Sequence[Observation], candidate: Sequence[Observation], evals: Evals) -> Weighed:
+    """A score with the smallest difference that so many cases show, and what would settle it if it is open."""
+    tested, verdict = one.tested, one.verdict
+    if tested is None or verdict is None or one.metric.kind != "score" or tested.clusters < LEAST_CLUSTERS:
+        return one
+    metric, more = one.metric, None
+    if not tested.deviation > 0:
+        return one
+    spread = power.spread_of(base, candidate)
+    if not metric.slice:
+        smallest = power.smallest_effect(spread, evals.samples, tested.cases, evals.power, evals.alpha)
+        metric = replace(metric, smallest_effect=_finite(smallest))
+    if verdict.decision == decision.Decision.INCONCLUSIVE:
+        more = power.more_needed(tested, verdict.margin, spread, evals.samples, alpha=evals.alpha, power=evals.power)
+        metric = replace(metric, needed=more.cases)
+    return replace(one, metric=metric, more=more)
 
 
 def _scaled(values: Sequence[float], factor: float) -> tuple[float, ...]:
     return tuple(value * factor for value in values)
-
-
-def _smallest(
-    base: Sequence[Observation], candidate: Sequence[Observation], found: Difference, evals: Evals
-) -> float | None:
-    """The smallest drop that so many cases show, as much as their differences vary here; None where none does."""
-    if found.clusters < LEAST_CLUSTERS or not found.deviation > 0:
-        return None
-    spread = power.spread_of(base, candidate)
-    return _finite(power.smallest_effect(spread, evals.samples, found.cases, evals.power, evals.alpha))
 
 
 def _figure(measure: Measure, observations: Sequence[Observation]) -> Figure | None:
