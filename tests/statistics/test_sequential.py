@@ -84,7 +84,7 @@ def test_a_planted_change_is_found_and_described() -> None:
     _, edges = detector.run(state, calls(random, 2 * 60, 2, 0.10, MONDAY + DAY))
     decision = edges[0][1]
     assert decision.alarm and decision.direction == "rises"
-    assert decision.since is not None and abs(decision.since - (MONDAY + DAY)) < 45
+    assert decision.since is not None and abs(decision.since - (MONDAY + DAY)) < 60
     assert decision.baseline == pytest.approx(0.02, abs=0.005)
     assert decision.interval is not None and decision.interval.low < 0.10 < decision.interval.high
     assert decision.evidence >= decision.threshold

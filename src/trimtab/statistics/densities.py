@@ -24,8 +24,8 @@ MOST: Final = 1.3
 """No single value says more than this, so that it takes several."""
 EDGES, ABOVE = (0.02,), 0.08
 """Alternatives for the upper end: so many values normally lie beyond an edge, and as many do after the change."""
-BODY, MOVE = 1.0, 0.25
-"""What is taken for the body of a spread, and for a small move of it, in standard deviations."""
+BODY, MOVE = 1.0, 0.75
+"""What is taken for the body of a spread, and for a move of it that load may bring, in standard deviations."""
 LEAST_WIDTH: Final = 3.0
 """The least width of the kernel, in buckets."""
 EVERYWHERE: Final = 0.02
@@ -102,7 +102,7 @@ class Density:
         return [min(MOST, math.log(ratio)) for ratio in ratios]
 
     def _level(self, scores: Sequence[float]) -> list[float]:
-        """Scores for a part that do not answer to a small move of the whole: load moves all values for minutes."""
+        """Scores for a part that do not answer to a move of the whole: load moves all values for minutes or an hour."""
         width = math.sqrt(max(1.0, self.variance))
         body = [min(max((place + self.lowest - self.mean) / width, -BODY), BODY) for place in range(len(scores))]
         step = max(1, round(width * MOVE))

@@ -14,10 +14,7 @@ from trimtab.statistics.intervals import Interval, wilson
 from trimtab.statistics.sequential import Alternative, Detector, Leading, Reading
 
 Direction = Literal["rises", "falls", "both"]
-CAUTION: Final = 0.7
-"""The part of the margin for what days and learning may be off that is taken: a rehearsal sees the rest. Found on
-simulated months (`bench.detection`, seeds below 50,000)."""
-STEPS: Final = (0.0, 0.3, 0.8)
+STEPS: Final = (0.0, 0.4, 1.0)
 """Alternatives, in logits beyond the smallest change that can be told from a normal day."""
 APART: Final = 0.25
 """The least distance in logits of an alternative from what is normal."""
@@ -219,8 +216,8 @@ def _slack(baseline: RateBaseline, share: float, error: float, height: float, di
     """How far evidence has to climb for an alternative at a distance, times the variance of what is normal meanwhile.
 
     Evidence starts about where the logarithm of the time that one unit of information takes lies, so it climbs less
-    where calls are few; finding takes as long as that many units. What is off for a day or an hour only matters less
-    the more of these that takes: it is then one of many clumps, which a rehearsal sees.
+    where calls are few; finding takes as long as that many units. What is off for an hour or a day matters less, the
+    more of these that takes: hours are averaged, and days are then clumps as others are, which a rehearsal sees.
     """
     if not error and not baseline.wobble:
         return 0.0
@@ -228,7 +225,7 @@ def _slack(baseline: RateBaseline, share: float, error: float, height: float, di
     climb = min(height, max(LEAST_CLIMB, height + math.log(a_day / MINUTES_OF_A_DAY)))
     days = climb / a_day
     lasting = min(error**2, baseline.lasting)
-    return climb * (lasting + baseline.wobble**2 / (1 + days) + (error**2 - lasting) / (1 + 24 * days))
+    return climb * (lasting + baseline.wobble**2 / (1 + days) ** 2 + (error**2 - lasting) / (1 + 24 * days))
 
 
 def _pairs(
@@ -247,9 +244,9 @@ def _pairs(
     normal = _logit(share)
     first = max(APART, _logit(min(share + change, (1 + share) / 2)) - normal)
     for _ in range(_ROUNDS):
-        first = max(first, 2 * math.sqrt(CAUTION * slack(first)))
+        first = max(first, 2 * math.sqrt(slack(first)))
     distances = [first + step for step in STEPS]
-    margins = [(one - math.sqrt(max(0.0, one**2 - 4 * CAUTION * slack(one)))) / 2 for one in distances]
+    margins = [(one - math.sqrt(max(0.0, one**2 - 4 * slack(one)))) / 2 for one in distances]
     return [(normal + margin, normal + one) for margin, one in zip(margins, distances, strict=True)]
 
 

@@ -129,6 +129,8 @@ class Detector(ABC, Generic[Seen]):
     spare = 0.35
     """The part of the allowed false alarms that evidence alone is held to; the rest is for what learning gets wrong."""
     doubt = 2.0
+    alike = True
+    """Whether clumps weigh alike on all sizes of a change."""
 
     def __init__(self, alternatives: Sequence[Alternative], false_alarms_per_month: float) -> None:
         self.alternatives = tuple(alternatives)
@@ -268,8 +270,8 @@ class Detector(ABC, Generic[Seen]):
         kept, and the mean excess of the largest ones is continued to the threshold (B. M. Hill, Annals of Statistics 3
         (1975) 1163-1174: an exponential tail), with `doubt` standard errors of it added.
         `otherwise` is what is given where there were too few excursions to tell, or steps are whole hours: within these
-        the clumps are not seen. A quarter of an hour is fine enough. Clumps are the same whatever size of change is
-        looked for, so no alternative is divided by less than the median of its family.
+        the clumps are not seen. A quarter of an hour is fine enough. Where clumps weigh alike on all sizes of a change,
+        no alternative is divided by less than the median of its family.
         """
         readings = [(minute, read.ratios) for minute, seen in steps if (read := self.read(minute, seen)) is not None]
         if all(minute % TOO_COARSE == 0 for minute, _ in readings):
@@ -279,6 +281,8 @@ class Detector(ABC, Generic[Seen]):
             self._damping(minutes, [ratios[place] for _, ratios in readings], alternative.weight, otherwise)
             for place, alternative in enumerate(self.alternatives)
         ]
+        if not self.alike:
+            return tuple(alone)
         families: dict[int, list[float]] = {}
         for first, damping in zip(self._mildest, alone, strict=True):
             families.setdefault(first, []).append(damping)

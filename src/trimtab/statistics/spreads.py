@@ -132,8 +132,9 @@ class SpreadDetector(Detector[Mapping[int, int]]):
     geometric mean since the change and the baseline that before it, both in the unit of the values.
     """
 
-    spare = 0.12
+    spare = 0.1
     doubt = 4.0
+    alike = False
 
     def __init__(
         self,
