@@ -17,6 +17,7 @@ from tests.store.samples import SECOND_NS, call
 from trimtab.console.pages.conversation import news_of
 from trimtab.console.said import Part, Turn
 from trimtab.record.events import Admitted, Settled
+from trimtab.testing.clock import START_NS
 
 Turns = tuple[Turn, ...]
 MINUTE_NS = 60 * SECOND_NS
@@ -69,6 +70,14 @@ async def test_conversations_that_are_asked_for(talked: Scene, query: str, expec
     """Filters and order are those of the address."""
     found = await data(talked, query)
     assert [one["conversation"] for one in found["conversations"]] == expected
+
+
+async def test_the_range_told_is_the_one_counted(talked: Scene) -> None:
+    """Conversations are counted by the hour: the 15 minutes up to 0:17 are all of the hour from midnight."""
+    talked.clock.advance(17 * 60)
+    found = await data(talked, "?range=15m")
+    assert (found["since_ns"], found["until_ns"]) == (START_NS, START_NS + 60 * MINUTE_NS)
+    assert "whole hours, from" in (await page(talked, "?range=15m")).text
 
 
 async def test_what_a_conversation_came_to(talked: Scene) -> None:

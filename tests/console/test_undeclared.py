@@ -14,6 +14,7 @@ from tests.console.saying import Bodies
 from tests.console.straying import FEW, PROMPT_DIGEST, SORTING, TOOLS_DIGEST, stray, straying
 from tests.store.samples import call
 from trimtab.reports.window import since_ns
+from trimtab.testing.clock import START_NS
 
 
 async def get(scene: Scene, place: str, cookie: str = "") -> httpx.Response:
@@ -23,7 +24,7 @@ async def get(scene: Scene, place: str, cookie: str = "") -> httpx.Response:
 
 
 async def data(scene: Scene, place: str) -> Any:
-    return (await get(scene, f"{place}?format=json")).json()
+    return (await get(scene, f"{place}{'&' if '?' in place else '?'}format=json")).json()
 
 
 @pytest.fixture
@@ -43,6 +44,16 @@ async def test_clusters(strayed: Scene) -> None:
     assert sorting["begins"].startswith("You are a helpful assistant that sorts support tickets")
     assert (sorting["tool_names"], sorting["spreads"]["output"]["n"]) == (["look_up_order"], 159)
     assert (few["id"], few["calls"], few["cost_pusd"], few["priced"]) == (FEW, 12, 12 * 10**9, 12)
+
+
+async def test_the_range_told_is_the_one_counted(strayed: Scene) -> None:
+    """Clusters are counted by the hour, on the list and on the page of one: six hours up to 0:17 are seven of these."""
+    strayed.clock.advance(17 * 60)
+    hour_ns = 3600 * 10**9
+    for place in ("/undeclared", f"/undeclared/{FEW}"):
+        found = await data(strayed, f"{place}?range=6h")
+        assert (found["since_ns"], found["until_ns"]) == (START_NS - 6 * hour_ns, START_NS + hour_ns)
+    assert "whole hours, from" in (await get(strayed, "/undeclared")).text
 
 
 async def test_a_cost_that_is_estimated_says_so(strayed: Scene) -> None:

@@ -63,9 +63,9 @@ class ClusterShown(Struct, frozen=True):
 
 
 class UndeclaredShown(Struct, frozen=True):
-    """The clusters of [since, until), those with most calls first; `calls` counts all undeclared calls.
+    """The clusters of [since, until), whole hours in ns since 1970, those with most calls first.
 
-    `redaction` is what is kept of the bodies of such calls.
+    `calls` counts all undeclared calls, `redaction` is what is kept of the bodies of such calls.
     """
 
     since_ns: int

@@ -18,6 +18,7 @@ from trimtab.declare.load import load
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.processes.adoption import Undeclareds
 from trimtab.reports.window import since_ns
+from trimtab.store.windows import whole_hours
 
 T = TypeVar("T")
 
@@ -44,7 +45,8 @@ def _asked(root: Path, since: str, question: Callable[[Undeclareds], T], target:
         if stores is not None:
             now_ns = SystemClock().wall_ns()
             policy = compile_policy(load(root))
-            return question(Undeclareds(stores, policy, since_ns(since, now_ns), now_ns))
+            window = whole_hours(since_ns(since, now_ns), now_ns)
+            return question(Undeclareds(stores, policy, *window))
     status, body = ControlClient(places.control_socket).ask("GET", target)
     if status != 200:
         raise Refused(detail=refusal(body).message)

@@ -20,6 +20,7 @@ from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.adoption import NoCluster, Undeclareds
 from trimtab.processes.desk import Desk
 from trimtab.reports.window import since_ns
+from trimtab.store.windows import whole_hours
 
 DEFAULT_WINDOW: Final = "7d"
 SINCE: Final = Query("since", f"an age (30m, 1h, 7d) or a time (2026-11-01T10:30); {DEFAULT_WINDOW} unless given")
@@ -42,7 +43,7 @@ class Adopting:
     policy: Callable[[], Snapshot]
 
     async def list(self, since_ns: int, until_ns: int) -> UndeclaredShown:
-        """The clusters of [since, until). Raises `StoreError`."""
+        """The clusters of the whole hours that [since, until) touches. Raises `StoreError`."""
         return await self._ask(since_ns, until_ns, lambda found: found.list())
 
     async def detail(self, cluster: str, since_ns: int, until_ns: int) -> ClusterDetail:
@@ -57,9 +58,9 @@ class Adopting:
             raise NotProposed(detail=refused.facts["detail"]) from refused
 
     async def _ask(self, since_ns: int, until_ns: int, question: Callable[[Undeclareds], T]) -> T:
-        policy = self.policy()
+        policy, window = self.policy(), whole_hours(since_ns, until_ns)
         try:
-            return await self.desk.ask(lambda stores: question(Undeclareds(stores, policy, since_ns, until_ns)))
+            return await self.desk.ask(lambda stores: question(Undeclareds(stores, policy, *window)))
         except NoCluster as missing:
             raise HTTPException(404, str(missing)) from missing
 

@@ -27,6 +27,11 @@ class Window(NamedTuple):
     until_ns: int
 
 
+def whole_hours(since_ns: int, until_ns: int) -> Window:
+    """The whole hours that a window touches: what spend, conversations and undeclared calls are counted by."""
+    return Window(since_ns // HOUR_NS * HOUR_NS, -(-until_ns // HOUR_NS) * HOUR_NS)
+
+
 def within(hours: Iterable[Hour], budget: int) -> tuple[Sequence[Hour], bool]:
     """The newest of the hours that the budget reaches, the last perhaps in part; and whether these are all."""
     found: list[Hour] = []

@@ -24,6 +24,7 @@ from trimtab.console.text import short, shown
 from trimtab.errors import InvalidRequest
 from trimtab.store.conversations import ConversationLine, ConversationOrder, ConversationPage, ConversationQuery
 from trimtab.store.search import MAX_LIMIT
+from trimtab.store.windows import whole_hours
 
 PLACE: Final = "/conversations"
 ORDERS: Final[Mapping[ConversationOrder, str]] = {
@@ -38,7 +39,9 @@ NONE: Final = Markup(
 
 
 class Conversations(Struct, frozen=True):
-    """Conversations with a call in [since, until), in ns since 1970, in an order; `after` leads to the next page."""
+    """Conversations with a call in [since, until), whole hours in ns since 1970, in an order; `after` leads to the next
+    page.
+    """
 
     since_ns: int
     until_ns: int
@@ -52,7 +55,8 @@ async def build(asked: Asked, parts: Parts) -> Built[Conversations]:
     chosen = chosen_of(asked)
     query = query_of(asked, chosen)
     page = await parts.asker.figures(("conversations", query), partial(find, query))
-    data = Conversations(query.since_ns, query.until_ns, query.order, page.after, page.conversations)
+    counted = whole_hours(query.since_ns, query.until_ns)
+    data = Conversations(*counted, query.order, page.after, page.conversations)
     extra = {
         "chosen": chosen,
         "chips": chips_of(asked, chosen, PLACE),

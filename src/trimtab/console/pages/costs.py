@@ -21,6 +21,7 @@ from trimtab.console.window import Window
 from trimtab.errors import InvalidRequest
 from trimtab.store.scores import ScoreQuery
 from trimtab.store.spend import OTHER, Spend, SpendDimension, SpendQuery
+from trimtab.store.windows import whole_hours
 
 HOUR_S: Final = 3600
 HOUR_NS: Final = HOUR_S * 1_000_000_000
@@ -111,8 +112,7 @@ def view_of(text: str) -> SpendDimension:
 
 def hours_of(window: Window) -> Window:
     """The whole hours that a range touches, in steps for a chart."""
-    since_ns = window.since_ns // HOUR_NS * HOUR_NS
-    until_ns = -(-window.until_ns // HOUR_NS) * HOUR_NS
+    since_ns, until_ns = whole_hours(window.since_ns, window.until_ns)
     hours = (until_ns - since_ns) // HOUR_NS
     step_h = next((step for step in (1, 3, 6, 12, 24) if hours <= step * MOST_STEPS), 7 * 24)
     return Window(since_ns, until_ns, step_h * HOUR_S, window.name)

@@ -23,6 +23,7 @@ from trimtab.console.text import short, shown
 from trimtab.policy.snapshot import UNDECLARED
 from trimtab.record.events import OK
 from trimtab.store.histograms import GAMMA
+from trimtab.store.windows import whole_hours
 
 MICRO: Final = 1e6
 TIMES: Final = frozenset({"ttft", "tpot", "gap", "total"})
@@ -53,9 +54,9 @@ class Count(Struct, frozen=True):
 
 async def build_list(asked: Asked, parts: Parts) -> Built[UndeclaredShown]:
     """The page of all clusters."""
-    window = asked.window
+    window = whole_hours(asked.window.since_ns, asked.window.until_ns)
     if parts.undeclared is None:
-        data = UndeclaredShown(window.since_ns, window.until_ns, 0, parts.policy().defaults.undeclared_redaction, ())
+        data = UndeclaredShown(*window, 0, parts.policy().defaults.undeclared_redaction, ())
     else:
         data = await parts.undeclared.list(window.since_ns, window.until_ns)
     return Built(data, (table_of(asked, data),))
