@@ -56,6 +56,7 @@ def test_a_function_marks() -> None:
     assert said("def score(case, answer): return 0.25, case['inputs']['q']") == Mark("own", 0.25, "2+2")
     assert said("def score(case, answer): return None, 'no idea'") == Mark("own", None, "no idea")
     assert said("def score(case, answer): return len(answer['tool_calls'])") == Mark("own", 0.0)
+    assert said("def score(case, answer): return None, sorted(answer)[1]") == Mark("own", None, "cost_usd")
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,7 @@ class Function:
         """The mark; what the function raises, and what is no mark, is told as a reason."""
         try:
             check(answer)
-            asked = {"case": msgspec.to_builtins(case), "answer": msgspec.to_builtins(answer)}
-            asked["answer"] = {"text": "", "tool_calls": [], **asked["answer"]}
-            return self._as_mark(self._child.ask(asked))
+            return self._as_mark(self._child.ask({"case": _plain(case), "answer": _plain(answer)}))
         except Wrong as wrong:
             return Mark(self.name, 0.0, cut(str(wrong)))
         except Unscorable as unknown:
@@ -77,6 +75,11 @@ class Function:
     def close(self) -> None:
         """Ends the process."""
         self._child.close()
+
+
+def _plain(value: Case | Answer) -> dict[str, Any]:
+    """All fields, those that say nothing too."""
+    return {name: msgspec.to_builtins(getattr(value, name)) for name in value.__struct_fields__}
 
 
 def source_of(scorer: Scorer, root: Path, task: str) -> str:
