@@ -9,6 +9,7 @@ from typing import Final
 import click
 import msgspec
 
+from trimtab.cli.eval_import import command as imports
 from trimtab.cli.eval_run import command as run
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.cli.verdicts import FILE, write_reports
@@ -38,6 +39,7 @@ def command() -> None:
 
 
 command.add_command(run)
+command.add_command(imports)
 
 
 @command.command("list", epilog="Exit status: 0 done, 1 it could not be done and the message says why.")

@@ -95,9 +95,21 @@ def test_several_kinds_of_expectation(tmp_path: Path) -> None:
     )
     assert [row["expected"] for row in found.rows] == [{"equals": "x", "contains": "y"}, {"equals": "z"}]
     assert found.scorers == (
-        Scorer("equals", "exact", expected="equals"),
-        Scorer("contains", "contains", expected="contains"),
+        Scorer("equals", "exact", expected='["equals"]'),
+        Scorer("contains", "contains", expected='["contains"]'),
     )
+
+
+def test_a_rubric_of_each_test(tmp_path: Path) -> None:
+    """What a model judges of single tests becomes what they expect, which the judge is shown; none without a judge."""
+    config = "tests:\n" + "".join(
+        f"  - {{vars: {{q: {name}}}, assert: [{{type: llm-rubric, value: says {name}}}]}}\n" for name in "ab"
+    )
+    found = imported(tmp_path, config, judge="large")
+    assert [row["expected"] for row in found.rows] == ["says a", "says b"]
+    question = "Does the answer do what is expected?"
+    assert found.scorers == (Scorer("llm-rubric", "rubric", model="large", question=question),)
+    assert imported(tmp_path, config).left == ("llm-rubric: name the model that judges with --judge MODEL (2 times)",)
 
 
 SHARED: dict[str, tuple[str, Scorer]] = {

@@ -13,8 +13,13 @@ from msgspec import Struct
 from trimtab.declare.evaluating import Scorer, ScorerKind
 from trimtab.evals.imports.suite import Left
 
-COMPARING: Final[Mapping[str, ScorerKind]] = {"equals": "exact", "contains": "contains"}
-"""Assertions whose value is what a case expects."""
+COMPARING: Final[Mapping[str, ScorerKind]] = {
+    "equals": "exact",
+    "contains": "contains",
+    "contains-all": "contains",
+    "llm-rubric": "rubric",
+}
+"""Assertions whose value is what a case expects; a rubric where a model is named that judges."""
 PATTERNS: Final[Mapping[str, Callable[[str], str]]] = {
     "equals": lambda text: rf"\A{re.escape(text)}\Z",
     "icontains": lambda text: f"(?i){re.escape(text)}",
@@ -25,6 +30,7 @@ PATTERNS: Final[Mapping[str, Callable[[str], str]]] = {
 JSON: Final = frozenset({"is-json", "contains-json"})
 MOST_SCORERS: Final = 32
 RUBRICS: Final = frozenset({"llm-rubric", "model-graded-closedqa", "g-eval"})
+NO_JUDGE: Final = "llm-rubric: name the model that judges with --judge MODEL"
 AMOUNTS: Final = ("cost", "latency")
 PROGRAMS: Final = frozenset({"javascript", "python", "ruby", "webhook"})
 
@@ -66,9 +72,10 @@ def scorers_of(tests: Sequence[Sequence[Assertion]], judge: str, left: Left) -> 
     becomes a scorer with that value. The kind that most tests have comes first.
     """
     shared = _shared(tests)
-    compared = Counter(one.kind for test in tests for one in test if one.kind in COMPARING and one.key not in shared)
+    comparing = {kind for kind in COMPARING if judge or kind not in RUBRICS}
+    compared = Counter(one.kind for test in tests for one in test if one.kind in comparing and one.key not in shared)
     kinds = [kind for kind, _ in compared.most_common()]
-    scorers = [_comparing(kind, alone=len(kinds) == 1) for kind in kinds]
+    scorers = [_comparing(kind, judge, alone=len(kinds) == 1) for kind in kinds]
     told: set[bytes] = set()
     for one in (one for test in tests for one in test):
         if one.kind in kinds and one.key not in shared:
@@ -76,7 +83,7 @@ def scorers_of(tests: Sequence[Sequence[Assertion]], judge: str, left: Left) -> 
         if one.key not in told:
             told.add(one.key)
             if one.key not in shared and one.kind not in AMOUNTS:
-                _own(one, left)
+                _own(one, judge, left)
             elif (scorer := _constant(one, judge, left)) is not None and scorer not in scorers:
                 scorers.append(scorer)
     if len(scorers) > MOST_SCORERS:
@@ -92,8 +99,11 @@ def _shared(tests: Sequence[Sequence[Assertion]]) -> set[bytes]:
     return set.intersection(*({one.key for one in test} for test in tests))
 
 
-def _comparing(kind: str, *, alone: bool) -> Scorer:
-    return Scorer(name=kind, kind=COMPARING[kind], expected="" if alone else kind)
+def _comparing(kind: str, judge: str, *, alone: bool) -> Scorer:
+    if kind not in RUBRICS:
+        return Scorer(name=kind, kind=COMPARING[kind], expected="" if alone else f'["{kind}"]')
+    what = "what is expected" if alone else f'what is expected under "{kind}"'
+    return Scorer(name=kind, kind="rubric", model=judge, question=f"Does the answer do {what}?")
 
 
 def _expected(test: Sequence[Assertion], kinds: Sequence[str], shared: set[bytes], left: Left) -> Any:
@@ -135,7 +145,7 @@ def _constant(one: Assertion, judge: str, left: Left) -> Scorer | None:
 
 def _rubric(text: Any, judge: str, left: Left) -> Scorer | None:
     if not judge:
-        left.add("llm-rubric: name the model that judges with --judge MODEL")
+        left.add(NO_JUDGE)
         return None
     if not isinstance(text, str) or not text or text.startswith("file://"):
         left.add("llm-rubric without a text of its own")
@@ -143,9 +153,11 @@ def _rubric(text: Any, judge: str, left: Left) -> Scorer | None:
     return Scorer(name="rubric", kind="rubric", model=judge, question=text)
 
 
-def _own(one: Assertion, left: Left) -> None:
+def _own(one: Assertion, judge: str, left: Left) -> None:
     """What some tests assert and others do not, other than by a value that is expected: scorers mark every case."""
-    if one.kind in {*RUBRICS, *JSON, *PATTERNS}:
+    if one.kind in RUBRICS and not judge:
+        left.add(NO_JUDGE)
+    elif one.kind in {*RUBRICS, *JSON, *PATTERNS}:
         left.add(f"{one.kind} of single tests: scorers mark every case; write a Python scorer that reads `expected`")
     else:
         _not_taken(one, left)
