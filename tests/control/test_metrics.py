@@ -29,6 +29,7 @@ from trimtab.processes.catalogue import (
 from trimtab.processes.identity import Figures, ReplicaIdentity
 from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.recorded import Recorded
+from trimtab.processes.roster import Member
 from trimtab.processes.series import OTHER
 from trimtab.processes.tool_shapes import Drifting
 from trimtab.record.events import Attempt, Score, Settled, ToolOutcome, ToolResult, Usage
@@ -51,6 +52,13 @@ VIEW = EngineView(
     values={series: float(number) for number, series in enumerate(SERIES, 1)},
     failures=3,
     restarts=1,
+)
+
+
+CREW = (
+    Member("gateway", 0, 12, "g0-0123456789ab", 900.0, 2, "ready"),
+    Member("gateway", 0, 11, "g0-0123456789aa", 600.0, 1, "draining"),
+    Member("control", 0, 10, "c0-0123456789ab", 500.0, 0, "ready"),
 )
 
 
@@ -79,6 +87,7 @@ class Scraped:
                 drifting=lambda: self.drifting,
                 engines=lambda: self.engines,
                 watched=lambda: self.watched,
+                processes=lambda: CREW,
             ),
         )
 
@@ -333,6 +342,14 @@ def test_gauges_are_read_from_board_and_lag(scraped: Scraped) -> None:
     assert scraped.value("trimtab_replica_healthy", **replica) == 0
     assert scraped.value("trimtab_worker_open_calls", slot="0") == 4
     assert scraped.value("trimtab_worker_open_connections", slot="0") == 7
+
+
+def test_processes_of_ours_tell_when_they_began(scraped: Scraped) -> None:
+    """Of a worker that is replaced its successor tells, though both are there for a while."""
+    assert scraped.value("trimtab_process_start_time_seconds", process="gateway", slot="0") == 900.0
+    assert scraped.value("trimtab_process_restarts_total", process="gateway", slot="0") == 2
+    assert scraped.value("trimtab_process_start_time_seconds", process="control", slot="0") == 500.0
+    assert scraped.value("trimtab_process_restarts_total", process="control", slot="0") == 0
     assert scraped.value("trimtab_spool_lag_bytes") == 700
     assert scraped.value("trimtab_spool_lag_seconds") == 2.5
     assert scraped.value("trimtab_spool_segments_set_aside") == 1

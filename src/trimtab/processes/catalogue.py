@@ -275,6 +275,12 @@ WORKER_CALLS = Metric("trimtab_worker_open_calls", "gauge", "Calls open in a gat
 WORKER_CONNECTIONS = Metric(
     "trimtab_worker_open_connections", "gauge", "Client connections open in a gateway worker.", ("slot",)
 )
+PROCESS_START = Metric(
+    "trimtab_process_start_time_seconds", "gauge", "When a process was started, since 1970.", ("process", "slot")
+)
+PROCESS_RESTARTS = Metric(
+    "trimtab_process_restarts_total", "counter", "Processes that died and were started anew.", ("process", "slot")
+)
 LAG_BYTES = Metric("trimtab_spool_lag_bytes", "gauge", "Bytes of the spool that telemetry does not hold yet.")
 LAG_SECONDS = Metric("trimtab_spool_lag_seconds", "gauge", "Age of the oldest record telemetry could not take yet.")
 SET_ASIDE = Metric("trimtab_spool_segments_set_aside", "gauge", "Damaged segments that wait for a person.")
@@ -377,6 +383,7 @@ CATALOGUE = (
     *(LEFT_OUT, LAG_BYTES, LAG_SECONDS, SET_ASIDE, DEAD_LETTERS, TELEMETRY_UP, LOCK_DIFFERENCES, ALERTS),
     *(ALERTS_BEHIND, ERROR_BUDGET),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
+    *(PROCESS_START, PROCESS_RESTARTS),
     *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED, TOOL_DRIFT),
     *(SCRAPED, SCRAPE_FAILURES, RESTARTS, *ENGINE.values(), *ENGINE_TIMES.values()),
 )

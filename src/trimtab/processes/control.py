@@ -26,10 +26,11 @@ from trimtab.console.letter_desk import Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Parts, Standings, Views, no_alerts
 from trimtab.declare.project import Listen
-from trimtab.errors import CannotListen
+from trimtab.errors import CannotListen, StoreError
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.policy.watch import Watch
+from trimtab.processes import roster
 from trimtab.processes.adoption_api import Adopting, adoption_endpoints
 from trimtab.processes.alert_pages import AlertPages
 from trimtab.processes.api import KeyKeeper, Sources, api_endpoints
@@ -48,6 +49,7 @@ from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
 from trimtab.processes.replicas_api import read_replicas, replica_endpoints
 from trimtab.processes.resend import Send
+from trimtab.processes.roster import Member
 from trimtab.processes.routes import Site, site
 from trimtab.processes.signals_api import signal_endpoints
 from trimtab.processes.status import lock_differences
@@ -210,7 +212,16 @@ def _host(settings: ControlSettings, parts: ControlParts, desk: Desk) -> Host:
         lock_differences=lambda: lock_differences(settings.run),
         engines=parts.engines,
         watched=parts.watched,
+        processes=lambda: _crew(settings.run),
     )
+
+
+def _crew(run: Path) -> Sequence[Member]:
+    """The processes of this host; none while that cannot be read, so that a scrape tells the rest."""
+    try:
+        return roster.read(run / "processes.json")
+    except StoreError:
+        return ()
 
 
 def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics: Metrics) -> Sources:

@@ -17,6 +17,7 @@ from trimtab.processes import catalogue as metric
 from trimtab.processes.catalogue import Metric
 from trimtab.processes.identity import Figures
 from trimtab.processes.recorded import Recorded
+from trimtab.processes.roster import Member
 from trimtab.processes.series import Bounded, Count, Labels, clean
 from trimtab.processes.tool_shapes import Drifting
 from trimtab.signals.engine.view import EngineView
@@ -38,7 +39,7 @@ class Host:
     """What is asked at each scrape: `lag` gives how far telemetry is behind and whether it takes what it is sent,
     `dead` what letters wait, `identity` what was found of the models behind replicas, `drifting` how tools differ from
     what was locked, `lock_differences` in how many places the declaration does, `engines` what replicas say of
-    themselves, and `watched` how alerts and objectives stand.
+    themselves, `watched` how alerts and objectives stand, and `processes` who is in the crew.
     """
 
     board: Callable[[], BoardView | None]
@@ -49,6 +50,7 @@ class Host:
     lock_differences: Callable[[], int] = int
     engines: Callable[[], Sequence[EngineView]] = tuple
     watched: Callable[[], Watched] = Watched
+    processes: Callable[[], Sequence[Member]] = tuple
 
 
 class Metrics(Collector):
@@ -99,6 +101,7 @@ class Metrics(Collector):
         yield _gauge(metric.ALERTS, watched.alerts)
         yield _gauge(metric.ALERTS_BEHIND, {(): watched.behind_s})
         yield from _board_families(self._host.board() or BoardView((), ()))
+        yield from _process_families(self._host.processes())
         yield _added(metric.DEAD_LETTERS, (((one.task, one.cause), one.letters) for one in self._host.dead()))
         yield _added(metric.TOOL_DRIFT, (((one.tool, one.kind, one.class_), 1) for one in self._host.drifting()))
         yield _gauge(metric.ERROR_BUDGET, watched.budgets)
@@ -212,6 +215,13 @@ def _board_families(board: BoardView) -> Iterator[Family]:
     yield openings
     yield _by_slot(metric.WORKER_CALLS, [(worker.slot, worker.open_calls) for worker in board.workers])
     yield _by_slot(metric.WORKER_CONNECTIONS, [(worker.slot, worker.open_connections) for worker in board.workers])
+
+
+def _process_families(members: Sequence[Member]) -> Iterator[Family]:
+    """Of a process that is being replaced its successor tells."""
+    latest = {(one.role, str(one.slot)): one for one in sorted(members, key=lambda one: one.started_at)}
+    yield _gauge(metric.PROCESS_START, {place: one.started_at for place, one in latest.items()})
+    yield _counter(metric.PROCESS_RESTARTS, {place: one.restarts for place, one in latest.items()})
 
 
 def _by_slot(of: Metric, found: Iterable[tuple[int, int]]) -> GaugeMetricFamily:
