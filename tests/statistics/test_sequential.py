@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.statistics.baseline import RateStep, known_rate, learn_rate
+from trimtab.statistics.baseline import HOURS, RateBaseline, RateStep, known_rate, learn_rate
 from trimtab.statistics.rates import Counted, RateDetector, SharesDetector, floor_detector
 from trimtab.statistics.sequential import ENDED, MONTH_MINUTES, Decision, State, threshold
 
@@ -271,3 +271,18 @@ def test_a_cold_start_raises_no_alarms() -> None:
 def test_the_month_is_thirty_days() -> None:
     """What a month of false alarms means."""
     assert MONTH_MINUTES == 30 * DAY
+
+
+@pytest.mark.parametrize(("a_day", "apart"), [(48_000, 0.333), (480, 0.240)])
+def test_many_calls_leave_more_room_for_a_bad_day(a_day: int, apart: float) -> None:
+    """Of 10 % with days that differ by 0.1 in logits: how far the mildest alternative D lies above the unchanged m.
+
+    48,000 calls find D in minutes: evidence climbs by h = 11.4, days vary by v = 0.0098, D = 2 sqrt(h v) = 0.666, and
+    half of that is unchanged. 480 calls need 3.5 days for D = 0.25, the least: h = 4.75, v = 0.01 / 4.5^2 = 0.00049,
+    and m (D - m) = h v gives m = 0.0097.
+    """
+    baseline = RateBaseline((0.1,) * HOURS, (0.0,) * HOURS, 0.1, 1.0, 28 * a_day, 28)
+    detector = RateDetector(baseline, "rises", smallest=0.01)
+    hit, miss = detector.read(1, Counted(1, 1)), detector.read(1, Counted(0, 1))
+    assert hit is not None and miss is not None
+    assert hit.ratios[0] - miss.ratios[0] == pytest.approx(apart, abs=0.003)
