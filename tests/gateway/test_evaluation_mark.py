@@ -39,7 +39,7 @@ def opened(directory: Path, made: Snapshot, operator: bytes = OPERATOR) -> Runni
     return gateway
 
 
-async def ask(gateway: RunningGateway, body: dict[str, Any] = BODY, name: str = "triage", **more: str) -> Response:
+async def ask(gateway: RunningGateway, body: object = BODY, name: str = "triage", **more: str) -> Response:
     return await gateway.post(body, **{**MARK, "x-trimtab-task": name, **more})
 
 
