@@ -95,6 +95,8 @@ class SignalReader:
 
     def scores(self, query: ScoreQuery) -> tuple[ScoreCounts, ...]:
         """Scores summed by task, name, source, step and value, in that order."""
+        if not self._ask(self._texts["any_score"], first_minute=query.since_ns // MINUTE_NS).row_count:
+            return ()
         found = self._ask(
             self._texts["scores"],
             **_window(query),
