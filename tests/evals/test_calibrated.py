@@ -64,10 +64,11 @@ def test_scores_are_corrected() -> None:
         compare(BOTH, RUBRIC, these, samples),
         compare(with_judges(BOTH, calibration(1_000)), RUBRIC, these, samples),
     )
-    assert first(plain).difference is not None
-    assert first(found).difference is not None
-    assert first(plain).difference.value == pytest.approx(-0.18, abs=0.04)
-    assert first(found).difference.value == pytest.approx(-0.30, abs=0.06)
+    before, after = first(plain).difference, first(found).difference
+    assert before is not None
+    assert after is not None
+    assert before.value == pytest.approx(-0.18, abs=0.04)
+    assert after.value == pytest.approx(-0.30, abs=0.06)
     for figure, truth in ((first(found).base, 0.9), (first(found).candidate, 0.6), (first(found).difference, -0.3)):
         assert figure is not None
         assert figure.low <= truth <= figure.high

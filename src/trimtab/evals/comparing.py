@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -68,8 +68,8 @@ def compare(
     """The report on these samples; those of cases that are not given are left out, and so are calls that failed.
 
     `look` is that of `EarlyStop` for an evaluation that might have ended early, whether or not it did. `labels` are
-    what people said of these answers, by scorer and then by call:
-    with them the scores of judges are corrected.
+    what people said of these answers, by scorer and then by call: with them the scores of judges are corrected, and
+    without them by what is known of how these err (`setting.judges`).
 
     There is a verdict where there is a base. It is inconclusive where nothing can be compared, and where more than a
     twentieth of an arm's calls failed.
@@ -77,11 +77,8 @@ def compare(
     known = {one.id for one in cases}
     taken = [one for one in samples if one.case in known]
     arms = Arms(taken, has_base=setting.base is not None)
-    weighed = [
-        _calibrated(setting, _corrected(one, arms, cases, told, evals, look), arms, cases, evals, look, told)
-        for one in weigh_all(evals, cases, taken, arms, look)
-        for told in [(labels or {}).get(one.metric.name, {})]
-    ]
+    known_of = _KnownOfJudges(setting.judges, labels or {}, evals, cases, arms, look)
+    weighed = [known_of.corrected(one) for one in weigh_all(evals, cases, taken, arms, look)]
     spread = _spread(evals, cases, arms)
     decided = None
     if setting.base is not None:
@@ -117,34 +114,41 @@ def compare(
             *setting.notes,
             *([LOOKED.format(look.number, look.of)] if look.of > 1 else []),
             *_notes(setting, evals, cases, samples, arms),
-            *(calibrated.words_of(one) for name, one in setting.judges.items() if name not in (labels or {})),
-            *uncorrected(_uncalibrated(setting, evals), cases, arms.base, arms.candidate, labels or {}),
+            *known_of.words(),
             *case_results.named(results),
         ),
         price=_price(setting, metrics),
     )
 
 
-def _calibrated(
-    setting: Setting, one: Weighed, arms: Arms, cases: Sequence[Case], evals: Evals, look: Look, labels: Labels
-) -> Weighed:
-    """By how the judge errs on other answers, where people said nothing of these."""
-    found = setting.judges.get(one.metric.name)
-    if labels or found is None or one.metric.kind != "score":
+class _KnownOfJudges(NamedTuple):
+    """What people said of these answers, by scorer and call, and how judges err on others, by scorer."""
+
+    judges: Mapping[str, Calibration]
+    labels: Mapping[str, Labels]
+    evals: Evals
+    cases: Sequence[Case]
+    arms: Arms
+    look: Look
+
+    def corrected(self, one: Weighed) -> Weighed:
+        """A judge's score as people would give it; anything else as it is."""
+        name, metric = one.metric.name, one.metric
+        if metric.kind != "score" or not one.measure.is_share:
+            return one
+        chosen = [case for case in self.cases if not metric.slice or metric.slice in case.slices]
+        sides = self.arms.base, self.arms.candidate
+        if self.labels.get(name):
+            return corrected(one, chosen, *sides, self.labels[name], self.evals, self.look)
+        if name in self.judges:
+            return calibrated.calibrated(one, chosen, *sides, self.judges[name], self.evals, self.look)
         return one
-    chosen = [case for case in cases if not one.metric.slice or one.metric.slice in case.slices]
-    return calibrated.calibrated(one, chosen, arms.base, arms.candidate, found, evals, look)
 
-
-def _uncalibrated(setting: Setting, evals: Evals) -> Evals:
-    return replace(evals, scorers=tuple(one for one in evals.scorers if one.name not in setting.judges))
-
-
-def _corrected(one: Weighed, arms: Arms, cases: Sequence[Case], labels: Labels, evals: Evals, look: Look) -> Weighed:
-    if one.metric.kind != "score" or not one.measure.is_share or not labels:
-        return one
-    chosen = [case for case in cases if not one.metric.slice or one.metric.slice in case.slices]
-    return corrected(one, chosen, arms.base, arms.candidate, labels, evals, look)
+    def words(self) -> list[str]:
+        """What is known of each judge."""
+        others = replace(self.evals, scorers=tuple(one for one in self.evals.scorers if one.name not in self.judges))
+        told = [calibrated.words_of(one) for name, one in self.judges.items() if not self.labels.get(name)]
+        return [*told, *uncorrected(others, self.cases, self.arms.base, self.arms.candidate, self.labels)]
 
 
 def _spread(evals: Evals, cases: Sequence[Case], arms: Arms) -> Spread | None:
