@@ -74,25 +74,25 @@ def compare(
     There is a verdict where there is a base. It is inconclusive where nothing can be compared, and where more than a
     twentieth of an arm's calls failed.
     """
-    known = {one.id for one in cases}
-    taken = [one for one in samples if one.case in known]
+    taken = _of(cases, samples)
     arms = Arms(taken, has_base=setting.base is not None)
     known_of = _KnownOfJudges(setting.judges, labels or {}, evals, cases, arms, look)
     weighed = [known_of.corrected(one) for one in weigh_all(evals, cases, taken, arms, look)]
     spread = _spread(evals, cases, arms)
     decided = None
     if setting.base is not None:
-        evidence = deciding.Evidence(
-            weighed,
-            [_lost(evals, arm, taken) for arm in ("base", "candidate")],
-            case_results.turned(evals, cases, arms.base or {}, arms.candidate),
-            spread.next_call if spread else "case",
-            look,
+        decided = deciding.decide(
+            evals,
+            deciding.Evidence(
+                weighed,
+                [_lost(evals, arm, taken) for arm in ("base", "candidate")],
+                case_results.turned(evals, cases, arms.base or {}, arms.candidate),
+                spread.next_call if spread else "case",
+                look,
+            ),
         )
-        decided = deciding.decide(evals, evidence)
     metrics = decided.metrics if decided else tuple(one.metric for one in weighed)
     results = case_results.results(evals, cases, arms.base, arms.candidate)
-    costs = [one.answer.cost_usd for one in taken]
     return Report(
         setting.id,
         setting.task,
@@ -109,7 +109,7 @@ def compare(
         needed=decided.needed if decided else None,
         stopped=setting.stopped,
         duration_s=setting.duration_s,
-        cost_usd=_sum([*costs, *(mark.cost_usd for one in taken for mark in one.marks)]),
+        cost_usd=_sum(cost for one in taken for cost in (one.answer.cost_usd, *(mark.cost_usd for mark in one.marks))),
         notes=(
             *setting.notes,
             *([LOOKED.format(look.number, look.of)] if look.of > 1 else []),
@@ -119,6 +119,11 @@ def compare(
         ),
         price=_price(setting, metrics),
     )
+
+
+def _of(cases: Sequence[Case], samples: Sequence[Sample]) -> list[Sample]:
+    known = {one.id for one in cases}
+    return [one for one in samples if one.case in known]
 
 
 class _KnownOfJudges(NamedTuple):
