@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.declare.projects import MODEL, TASK, write
@@ -160,7 +160,9 @@ def test_tests_in_a_csv(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["../tests.yaml", "https://example.org/tests.csv", "tests/*.yaml", "tests.py"])
+@pytest.mark.parametrize(
+    "name", ["../tests.yaml", "https://example.org/tests.csv", "tests/*.yaml", "tests.py", "x" * 5_000]
+)
 def test_foreign_files_are_not_read(tmp_path: Path, name: str) -> None:
     """Nothing outside the folder is read, nothing is fetched, and no program is run."""
     (tmp_path / "inner").mkdir()
@@ -232,6 +234,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 
 @settings(max_examples=200)
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES)
+@example("\x00", None, None)
 def test_foreign_configurations(
     tmp_path_factory: pytest.TempPathFactory, tests: Any, default: Any, options: Any
 ) -> None:

@@ -77,9 +77,8 @@ def tests_of(tests: Any, path: Path, left: Left) -> Iterator[dict[str, Any]]:
 
 
 def _of_file(name: str, path: Path, left: Left) -> Iterator[dict[str, Any]]:
-    folder = path.parent.resolve()
-    place = (folder / name.removeprefix(PREFIX)).resolve()
-    if "://" in name.removeprefix(PREFIX) or not place.is_relative_to(folder) or "*" in name:
+    place = _inside(path.parent.resolve(), name.removeprefix(PREFIX))
+    if place is None:
         left.add(f"the tests of {name}: only single files in the configuration's folder are read")
         return
     if place.suffix.lower() in {".py", ".js", ".ts", ".mjs", ".cjs"}:
@@ -91,6 +90,17 @@ def _of_file(name: str, path: Path, left: Left) -> Iterator[dict[str, Any]]:
             left.add(f"a test of {name} that is no table of keys")
         else:
             yield _of_row(one) if place.suffix.lower() == ".csv" else one
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """The file of this name in a folder; None for one outside of it, and for several."""
+    if "://" in name or "*" in name:
+        return None
+    try:
+        place = (folder / name).resolve()
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+    return place if place.is_relative_to(folder) else None
 
 
 def _of_row(row: dict[str, Any]) -> dict[str, Any]:
