@@ -111,9 +111,7 @@ def compare(
         duration_s=setting.duration_s,
         cost_usd=_sum(cost for one in taken for cost in (one.answer.cost_usd, *(mark.cost_usd for mark in one.marks))),
         notes=(
-            *setting.notes,
-            *([LOOKED.format(look.number, look.of)] if look.of > 1 else []),
-            *_notes(setting, evals, cases, samples, arms),
+            *_notes(setting, evals, cases, samples, arms, look),
             *known_of.words(),
             *case_results.named(results),
         ),
@@ -239,9 +237,13 @@ def _price(setting: Setting, metrics: Sequence[Metric]) -> str:
     return instructions.price(instructions.changed(*setting.prompts), metrics, others=others)
 
 
-def _notes(setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequence[Sample], arms: Arms) -> list[str]:
+def _notes(
+    setting: Setting, evals: Evals, cases: Sequence[Case], samples: Sequence[Sample], arms: Arms, look: Look
+) -> list[str]:
     """What a reader of the figures should know beside them."""
-    found = []
+    found = [*setting.notes]
+    if look.of > 1:
+        found.append(LOOKED.format(look.number, look.of))
     known = {one.id for one in cases}
     strange = sum(one.case not in known for one in samples)
     if strange:
