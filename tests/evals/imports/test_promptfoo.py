@@ -160,9 +160,7 @@ def test_tests_in_a_csv(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["../tests.yaml", "https://example.org/tests.csv", "tests/*.yaml", "tests.py", "x" * 5_000]
-)
+@pytest.mark.parametrize("name", ["../tests.yaml", "https://example.org/tests.csv", "tests/*.yaml", "tests.py"])
 def test_foreign_files_are_not_read(tmp_path: Path, name: str) -> None:
     """Nothing outside the folder is read, nothing is fetched, and no program is run."""
     (tmp_path / "inner").mkdir()
