@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,12 +20,13 @@ from trimtab.clock import SystemClock
 from trimtab.declare.evaluating import Evals
 from trimtab.declare.load import load
 from trimtab.errors import EvaluationRefused
-from trimtab.evals.asking import Judge, Pairing, Scoring
+from trimtab.evals.asking import Judge
 from trimtab.evals.case import Case
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.plan import Cell
 from trimtab.evals.progress import Progress
 from trimtab.evals.sample import Answer, Mark
+from trimtab.evals.scorers.ready import Ready
 from trimtab.ids import IdSource
 
 NOWHERE = "http://127.0.0.1:9"
@@ -42,8 +42,8 @@ class Same:
         return Mark(self.name, float(answer.text == case.expected))
 
 
-def same(suite: Evals, side: Side, task: str, judge: Judge) -> tuple[Sequence[Scoring], Sequence[Pairing]]:
-    return [Same()], []
+def same(suite: Evals, side: Side, task: str, judge: Judge) -> Ready:
+    return Ready(suite, (Same(),), (), {})
 
 
 def around(root: Path) -> Around:

@@ -1,0 +1,139 @@
+"""A whole evaluation by judges: asked through a real gateway, paid for, and held against what people said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.assemble.evaluating import PATIENCE_S, TASK, Model, says, write_project
+from trimtab.assemble.evaluation import Around, carry_out
+from trimtab.assemble.evaluation_plan import Options, prepare
+from trimtab.assemble.evaluation_scorers import scorers_of
+from trimtab.assemble.evaluation_side import side
+from trimtab.clock import SystemClock
+from trimtab.declare.load import load
+from trimtab.evals.kept import Evaluations
+from trimtab.ids import IdSource
+from trimtab.testing import Received, Script, ScriptedUpstream, json_answer
+
+CASES, LABELS = 12, 20
+JUDGE = """
+[models.large]
+wire = "openai"
+model = "judge"
+replicas = ["{url}"]
+price = {{ input = 10.0, output = 20.0, from = 2026-01-01 }}
+"""
+SUITE = """
+[evals]
+margin = 0.2
+concurrency = 4
+[[evals.scorers]]
+kind = "rubric"
+name = "right"
+model = "large"
+question = "Is the label right?"
+labels = "right_labels"
+[[evals.scorers]]
+kind = "pairwise"
+name = "better"
+model = "large"
+question = "Which label is right?"
+"""
+
+
+class Judged(Model):
+    """Answers tickets by temperature, and questions of judges by what they show."""
+
+    def answer(self, request: Received) -> Script:
+        """The script for one request."""
+        if request.method != "POST":
+            return json_answer({})
+        body = json.loads(request.body)
+        if body["model"] != "judge":
+            return says('{"label": "b"}' if body["temperature"] else '{"label": "a"}')
+        self.asked.append(body)
+        shown: dict[str, Any] = json.loads(body["messages"][-1]["content"].split("\n\n")[0])
+        if "answered" in shown:
+            return says("yes" if '"a"' in shown["answered"] else "no")
+        return says("first" if '"a"' in shown["first"] else "second")
+
+
+@contextlib.contextmanager
+def served() -> Iterator[Judged]:
+    """A server of both models."""
+    found, listening, over = Judged(lambda _: says("")), threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with ScriptedUpstream() as upstream:
+            upstream.always(found.answer)
+            found.url = upstream.url
+            listening.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert listening.wait(PATIENCE_S)
+        yield found
+    finally:
+        over.set()
+        thread.join(PATIENCE_S)
+
+
+def write(root: Path, url: str, temperature: float) -> None:
+    """The project, its cases and its labels."""
+    write_project(root, url, more=JUDGE.format(url=url))
+    (root / "tasks" / "sort" / "task.toml").write_text(TASK.format(temperature=temperature, more=SUITE))
+    rows = [{"id": f"case {n}", "inputs": {"ticket": f"ticket {n}"}, "expected": "a"} for n in range(CASES)]
+    (root / "tasks" / "sort" / "cases.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    labels = [
+        {"inputs": {"ticket": f"old {n}"}, "answer": json.dumps({"label": "ab"[n % 2]}), "value": 1 - n % 2}
+        for n in range(LABELS)
+    ]
+    (root / "data").mkdir(exist_ok=True)
+    text = "".join(f"{json.dumps(row)}\n" for row in labels)
+    (root / "data" / "right_labels.jsonl").write_text(text)
+    manifest = {"digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", "file": "data/right_labels.jsonl"}
+    (root / "data" / "right_labels.json").write_text(json.dumps(manifest))
+
+
+def test_judges(tmp_path: Path) -> None:
+    """Both judges see that the warm arm is wrong; their calls are paid for, labels once for both evaluations."""
+    around = Around(Evaluations(tmp_path / ".trimtab"), scorers_of, SystemClock(), IdSource())
+    with served() as found:
+        reports = []
+        for _ in range(2):
+            write(tmp_path, found.url, 0.0)
+            base = side(load(tmp_path), "cold")
+            write(tmp_path, found.url, 0.9)
+            sides = {"base": base, "candidate": side(load(tmp_path), "warm")}
+            done = carry_out(prepare("sort", sides, Options(), SystemClock(), IdSource()), around)
+            assert done.report is not None
+            reports.append(done.report)
+    asked = [json.loads(body["messages"][-1]["content"].split("\n\n")[0]) for body in found.asked]
+    labels = [one for one in asked if one["asked"]["inputs"]["ticket"].startswith("old")]
+    assert len(labels) == LABELS
+    assert len(asked) - LABELS == 2 * (CASES * 2 + CASES * 2)
+    assert {body["temperature"] for body in found.asked} == {0}
+    first, second = reports
+    assert [one.verdict for one in reports] == ["block", "block"]
+    right, better = (next(one for one in first.metrics if one.name == name) for name in ("right", "better"))
+    assert right.base is not None
+    assert right.candidate is not None
+    assert (right.base.value, right.candidate.value, right.method) == (1.0, 0.0, "judge")
+    assert better.difference is not None
+    assert better.difference.value == -1.0
+    assert first.exactly.judges == {"large": "judge"}
+    answers, judgements = 2 * CASES * (20 * 1.0 + 9 * 2.0) / 1e6, 4 * CASES * (20 * 10.0 + 9 * 20.0) / 1e6
+    assert first.cost_usd == second.cost_usd == pytest.approx(answers + judgements)
+    assert any(note.startswith("right is corrected by 20 labels of right_labels") for note in first.notes)
+    assert any(note.startswith("better is a judge's word as it stands") for note in first.notes)
