@@ -133,6 +133,7 @@ def test_judges(tmp_path: Path) -> None:
     assert better.difference is not None
     assert better.difference.value == -1.0
     assert first.exactly.judges == {"large": "judge"}
+    assert first.exactly.labels.keys() == {"right"}
     answers, judgements = 2 * CASES * (20 * 1.0 + 9 * 2.0) / 1e6, 4 * CASES * (20 * 10.0 + 9 * 20.0) / 1e6
     assert first.cost_usd == second.cost_usd == pytest.approx(answers + judgements)
     assert any(note.startswith("right is corrected by 20 labels of right_labels") for note in first.notes)

@@ -161,7 +161,7 @@ def report_of(
         task=plan.task,
         at_ns=plan.at_ns,
         candidate=arm_report("candidate", prepared.candidate, plan.task),
-        exactly=exactly(prepared),
+        exactly=exactly(prepared, judges or {}),
         base=arm_report("base", prepared.base, plan.task) if prepared.base is not None else None,
         changes=tuple(one.words for one in prepared.changes),
         prompts=_prompts(prepared),
@@ -191,8 +191,8 @@ def arm_report(arm: Arm, side: Side, task: str) -> ArmReport:
     )
 
 
-def exactly(prepared: Prepared) -> Exactly:
-    """What is needed to run it again."""
+def exactly(prepared: Prepared, judges: Mapping[str, Calibration]) -> Exactly:
+    """What is needed to run it again; `judges` says how judges err, by scorer."""
     plan = prepared.plan
     return Exactly(
         suite_digest(plan.suite),
@@ -202,6 +202,7 @@ def exactly(prepared: Prepared) -> Exactly:
         judges=plan.judges,
         packages=plan.packages,
         trimtab=plan.trimtab,
+        labels={name: one.digest for name, one in judges.items()},
     )
 
 

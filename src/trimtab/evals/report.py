@@ -89,7 +89,10 @@ class Spread(Struct, frozen=True):
 
 
 class Exactly(Struct, frozen=True):
-    """What is needed to run it again: digests of suite and cases, seeds, judges with their pins, package versions."""
+    """What is needed to run it again: digests of suite and cases, seeds, judges with their pins, package versions.
+
+    `labels` are the digests of what people said of answers, by the scorer that it corrects.
+    """
 
     suite: str
     cases: str
@@ -98,6 +101,7 @@ class Exactly(Struct, frozen=True):
     judges: dict[str, str] = {}
     packages: dict[str, str] = {}
     trimtab: str = ""
+    labels: dict[str, str] = {}
 
 
 class Report(Struct, frozen=True):
