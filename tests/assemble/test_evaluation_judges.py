@@ -17,10 +17,11 @@ from tests.assemble.evaluating import PATIENCE_S, TASK, Model, says, write_proje
 from trimtab.assemble.evaluation import Around, carry_out
 from trimtab.assemble.evaluation_plan import Options, prepare
 from trimtab.assemble.evaluation_scorers import scorers_of
-from trimtab.assemble.evaluation_side import side
+from trimtab.assemble.evaluation_side import Side, side
 from trimtab.clock import SystemClock
 from trimtab.declare.load import load
 from trimtab.evals.kept import Evaluations
+from trimtab.evals.sample import Arm
 from trimtab.ids import IdSource
 from trimtab.testing import Received, Script, ScriptedUpstream, json_answer
 
@@ -115,7 +116,7 @@ def test_judges(tmp_path: Path) -> None:
             write(tmp_path, found.url, 0.0)
             base = side(load(tmp_path), "cold")
             write(tmp_path, found.url, 0.9)
-            sides = {"base": base, "candidate": side(load(tmp_path), "warm")}
+            sides: dict[Arm, Side] = {"base": base, "candidate": side(load(tmp_path), "warm")}
             done = carry_out(prepare("sort", sides, Options(), SystemClock(), IdSource()), around)
             assert done.report is not None
             reports.append(done.report)
