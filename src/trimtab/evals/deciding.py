@@ -195,8 +195,9 @@ def _more(one: Weighed, next_call: Literal["case", "sample"]) -> list[str]:
     """What would settle it, the cheaper way first."""
     if one.more is None:
         return []
-    cases = f"about {count(one.more.cases, 'more case')}" if one.more.cases else ""
-    samples = f"about {count(one.more.samples, 'more sample')} of each case" if one.more.samples else ""
+    known = one.more
+    cases = "" if known.cases is None else f"about {count(max(1, known.cases), 'more case')}"
+    samples = "" if known.samples is None else f"about {count(max(1, known.samples), 'more sample')} of each case"
     ways = [way for way in ((samples, cases) if next_call == "sample" else (cases, samples)) if way]
     if not ways:
         return ["No number of cases would settle it while the difference stays where it is, at the margin itself."]
