@@ -34,6 +34,7 @@ SUITES = {
     "console": "what the console asks of 10 million calls in a day: twelve questions, cold and warm; pages, memory, disk",
     "detect": "planted regressions of behaviour: false alarms and delay, beside a threshold, a z-score and ADWIN",
     "eval_statistics": "evaluations whose truth is known: coverage, errors, power, early stopping, judges, going on",
+    "evals": "evaluations of the demo on its tiny models: time, verdicts, calls saved, kills",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 
