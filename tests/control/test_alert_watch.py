@@ -265,7 +265,7 @@ async def test_while_every_pass_breaks_it_is_told_how_far_behind_alerts_are(
 
 
 async def test_it_ends_when_it_is_over(tmp_path: Path) -> None:
-    """Taken back, the alert is resolved by what was seen, and that is told."""
+    """Taken back, the alert is resolved within three hours by what was seen, and that is told."""
     stream, clock = Stream(), JumpingClock()
     history(stream)
     then(stream, replace(USUAL, valid=0.85), hours=3)
@@ -273,8 +273,11 @@ async def test_it_ends_when_it_is_over(tmp_path: Path) -> None:
     async with alerting(tmp_path, stream, declared(tmp_path / "p", extract=TASK), clock) as alerts:
         await alerts.minutes(12 * 60, at_once=4)
         [found] = await alerts.list()
-        assert (found.state, found.ended_ns > (NOW + 180) * MINUTE_NS) == ("resolved", True)
-        assert [one.kind for one in told(alerts)] == ["opened", "resolved"]
+        assert found.state == "resolved"
+        assert 0 < found.ended_ns // MINUTE_NS - NOW - 180 < 3 * 60
+        kinds = [one.kind for one in told(alerts)]
+        assert (kinds[0], kinds[-1]) == ("opened", "resolved")
+        assert set(kinds[1:-1]) <= {"reminder"}
         detail = await alerts.at_work.ask(lambda book, watch, now_ns: book.detail(found.id, watch, now_ns))
         assert [step.after for step in detail.history] == ["pending", "open", "resolved"]
 
