@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from trimtab.statistics.anytime import drop_detector
-from trimtab.statistics.baseline import RateStep, learn_rate
+from trimtab.statistics.anytime import drop_detector, steady_rate
+from trimtab.statistics.baseline import RateStep
 from trimtab.statistics.rates import Counted
+from trimtab.statistics.repeated import RepeatedDetector, learned
+from trimtab.statistics.sequential import Detector
 
 CASES, LEARNED, MONTH, SHARE, DROP = 20, 28 * 24, 30 * 24, 0.9, 0.05
 WINDOWS = (6, 12, 24, 48, 96)
+Seen = TypeVar("Seen")
 
 
 class Found(NamedTuple):
-    """What one month says: false alarms, the delay of a drop in hours, and the cases passed in each hour of both."""
+    """What one month says: false alarms, the delay of a drop in hours, and the cases passed in each hour of both, less
+    the mean of the hours that were learned from.
+    """
 
     false: int
     delay: float
-    quiet: tuple[int, ...]
-    dropped: tuple[int, ...]
+    quiet: tuple[float, ...]
+    dropped: tuple[float, ...]
 
 
-def hours(random: Random, count: int, chances: Sequence[float], drop: float = 0.0) -> list[int]:
-    """How many cases pass in each hour; a drop lowers each chance in proportion."""
+def hours(random: Random, count: int, chances: Sequence[float], drop: float = 0.0) -> list[list[bool]]:
+    """Which cases pass in each hour; a drop lowers each chance in proportion."""
     factor = 1 - drop / SHARE
-    return [sum(random.random() < chance * factor for chance in chances) for _ in range(count)]
+    return [[random.random() < chance * factor for chance in chances] for _ in range(count)]
 
 
 def month(job: tuple[int, bool]) -> Found:
@@ -36,23 +41,42 @@ def month(job: tuple[int, bool]) -> Found:
     seed, fixed = job
     random = Random(seed)
     chances = [random.betavariate(4.5, 0.5) for _ in range(CASES)] if fixed else [SHARE] * CASES
-    chances = [chance * SHARE * CASES / math.fsum(chances) for chance in chances] if fixed else chances
-    chances = [min(1.0, chance) for chance in chances]
-    learned = hours(random, LEARNED, chances)
-    detector = drop_detector(learn_rate([RateStep(60 * (1 + n), of, CASES) for n, of in enumerate(learned)]), DROP)
-    quiet, dropped = hours(random, MONTH, chances), hours(random, MONTH, chances, DROP)
-    state = detector.begin(60 * LEARNED)
-    state, edges = detector.run(state, [(60 * (LEARNED + 1 + n), Counted(of, CASES)) for n, of in enumerate(quiet)])
+    learn, quiet = hours(random, LEARNED, chances), hours(random, MONTH, chances)
+    dropped = hours(random, MONTH, chances, DROP)
+    steps = [RateStep(60 * (1 + n), sum(passed), CASES) for n, passed in enumerate(learn)]
+    usual = sum(map(sum, learn)) / LEARNED
+    if fixed:
+        return _watched(
+            RepeatedDetector(learned([_by_case(one) for one in learn]), DROP), _by_case, quiet, dropped, usual
+        )
+    return _watched(
+        drop_detector(steady_rate(steps), DROP), lambda one: Counted(sum(one), CASES), quiet, dropped, usual
+    )
+
+
+def _by_case(passed: Sequence[bool]) -> dict[str, Counted]:
+    return {str(case): Counted(int(one), 1) for case, one in enumerate(passed)}
+
+
+def _watched(
+    detector: Detector[Seen],
+    seen: Callable[[Sequence[bool]], Seen],
+    quiet: Sequence[Sequence[bool]],
+    dropped: Sequence[Sequence[bool]],
+    usual: float,
+) -> Found:
+    start, turn = 60 * LEARNED, 60 * (LEARNED + MONTH)
+    state = detector.begin(start)
+    state, edges = detector.run(state, [(start + 60 * (1 + n), seen(one)) for n, one in enumerate(quiet)])
     false = sum(decision.alarm for _, decision in edges)
-    if state.held:
-        state = detector.begin(60 * (LEARNED + MONTH))
-    start = 60 * (LEARNED + MONTH)
-    _, edges = detector.run(state, [(start + 60 * (1 + n), Counted(of, CASES)) for n, of in enumerate(dropped)])
-    delay = (edges[0][0] - start) / 60 if edges else math.inf
-    return Found(false, delay, tuple(quiet), tuple(dropped))
+    state = detector.begin(turn) if state.held else state
+    _, edges = detector.run(state, [(turn + 60 * (1 + n), seen(one)) for n, one in enumerate(dropped)])
+    delay = (edges[0][0] - turn) / 60 if edges else math.inf
+    below = [tuple(sum(one) - usual for one in side) for side in (quiet, dropped)]
+    return Found(false, delay, *below)
 
 
-def lows(passed: Sequence[int], window: int) -> list[float]:
+def lows(passed: Sequence[float], window: int) -> list[float]:
     """The share of each window of hours that ended."""
     total, found = sum(passed[:window]), []
     found.append(total / window / CASES)

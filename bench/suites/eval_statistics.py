@@ -312,6 +312,6 @@ def report_continuous(pool: ProcessPoolExecutor, options: Options, result: Resul
         result.tell_value(f"the same of a fixed threshold, {name}", peers[best], "h", months)
         shown = ", ".join(f"{window} h: {late:.0f}" for window, late in peers.items())
         result.remarks.append(
-            f"{name.capitalize()}: a fixed threshold of the share of a window at as many false alarms "
-            f"({allowed:.3f} a month, tuned on other months, as is the best window, {best} h), median delay in hours: {shown}."
+            f"{name.capitalize()}: a fixed threshold of the share of a window at as many false alarms ({allowed:.3f} a "
+            f"month, tuned on other months, as is the best window, {best} h), median delay in hours: {shown}."
         )

@@ -8,8 +8,8 @@ from random import Random
 import msgspec
 import pytest
 
-from trimtab.statistics.anytime import AnytimeTest, Running, drop_detector
-from trimtab.statistics.baseline import RateStep, learn_rate
+from trimtab.statistics.anytime import AnytimeTest, Running, drop_detector, steady_rate
+from trimtab.statistics.baseline import RateStep
 from trimtab.statistics.decision import Decision
 from trimtab.statistics.rates import Counted
 
@@ -106,9 +106,20 @@ def test_a_drop_is_found_and_a_steady_rate_is_not() -> None:
             for place in range(count)
         ]
 
-    detector = drop_detector(learn_rate(hours(1, 672, 0.9)))
+    detector = drop_detector(steady_rate(hours(1, 672, 0.9)))
     state = detector.begin(60 * 672)
     state, edges = detector.run(state, ((minute, Counted(of, n)) for minute, of, n in hours(673, 720, 0.9)))
     assert edges == []
     state, edges = detector.run(state, ((minute, Counted(of, n)) for minute, of, n in hours(1393, 168, 0.8)))
     assert [decision.direction for _, decision in edges][:1] == ["falls"]
+
+
+def test_the_same_cases_vary_less_than_fresh_ones() -> None:
+    """Ten cases that always pass and ten that do half of the time have two thirds of the variance of 75 % in 20."""
+    random = Random(5)
+    steps = [RateStep(60 * (1 + hour), 10 + sum(random.random() < 0.5 for _ in range(10)), 20) for hour in range(672)]
+    found = steady_rate(steps)
+    assert found.share(0) == pytest.approx(0.75, abs=0.01)
+    assert found.clumping == pytest.approx(2.5 / 3.75, rel=0.2)
+    assert found.days == 28
+    assert steady_rate([]).n == 0

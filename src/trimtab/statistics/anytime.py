@@ -10,22 +10,28 @@ wide, given what was seen before. The interval is their empirical Bernstein conf
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
 
-from trimtab.statistics.baseline import RateBaseline
+from trimtab.statistics.baseline import HOURS, RateBaseline, RateStep
 from trimtab.statistics.decision import Decision
 from trimtab.statistics.intervals import Interval
 from trimtab.statistics.rates import RateDetector
+from trimtab.statistics.sequential import Detector
 
 ALLOWANCE: Final = 1.5
 """So many times the cases of a test with one look at the end give the same power; far fewer are used on average."""
+FALLS: Final = (0.7, 0.2, 0.1)
+"""Which part of the false alarms is for a drop as declared, and for larger ones (`rates.STEPS`)."""
 _MOST_AT_STAKE: Final = 0.9
 _PRIOR: Final = 5.0
 _USUAL_VARIANCE: Final = 0.1
 _LEAST_VARIANCE: Final = 1e-4
 _NEWTON_STEPS: Final = 8
+_LEAST_STEPS: Final = 24
+_LEAST_CLUMPING: Final = 0.25
 
 
 class Look(Struct, frozen=True):
@@ -147,10 +153,62 @@ class AnytimeTest:
         return mean, variance, bet
 
 
-def drop_detector(baseline: RateBaseline, drop: float = 0.05, false_alarms_per_month: float = 1.0) -> RateDetector:
+class DropDetector(RateDetector):
+    """A `RateDetector` of falls alone, of the same cases again and again: their baseline is `steady_rate`.
+
+    Nothing but the error of learning has to be spared for, so that evidence is held to more of the false alarms; most
+    of these are for a fall of the size that was asked for, the rest for larger ones.
+    """
+
+    spare = 0.7
+
+    def __init__(self, baseline: RateBaseline, drop: float, false_alarms_per_month: float) -> None:
+        super().__init__(baseline, "falls", drop, false_alarms_per_month)
+        weighted = [one._replace(weight=part) for one, part in zip(self.alternatives, FALLS, strict=True)]
+        Detector.__init__(self, weighted, false_alarms_per_month)
+
+
+def drop_detector(baseline: RateBaseline, drop: float = 0.05, false_alarms_per_month: float = 1.0) -> DropDetector:
     """Whether a success rate has fallen by about `drop` from what was learned, for an evaluation that goes on for ever.
 
     A test of a fixed question would find the least change some day; this one finds any change in time, and its false
     alarms are so many a month at most however often it looks (`sequential.Detector`, which see for its steps).
     """
-    return RateDetector(baseline, "falls", drop, false_alarms_per_month)
+    return DropDetector(baseline, drop, false_alarms_per_month)
+
+
+def steady_rate(steps: Iterable[RateStep]) -> RateBaseline:
+    """The baseline of a success rate that knows no hours or weekdays: the same cases, evaluated on a schedule.
+
+    The same cases vary less than as many fresh ones, since each has its own chance: `clumping` is what the steps show,
+    with one standard error for caution, and may be below 1. Days count as different where that is beyond chance. No
+    steps give a baseline of which nothing is known, against which nothing raises an alarm.
+    """
+    counts = [step for step in steps if step.n > 0]
+    of, n = sum(step.of for step in counts), sum(step.n for step in counts)
+    share = (of + 0.5) / (n + 1)
+    variance = share * (1 - share)
+    days: dict[int, list[float]] = {}
+    pearson = 0.0
+    for step in counts:
+        off = step.of - step.n * share
+        pearson += off * off / (step.n * variance)
+        sums = days.setdefault((step.minute - 1) // (24 * 60), [0.0, 0.0])
+        sums[0] += off
+        sums[1] += step.n * variance
+    freedom = len(counts) - 1
+    enough = freedom >= _LEAST_STEPS
+    clumping = max(_LEAST_CLUMPING, pearson / freedom * (1 + math.sqrt(2 / freedom))) if enough else 1.0
+    wobble = _wobble(list(days.values()), clumping)
+    error = clumping * (1 / (of + 0.5) + 1 / (n - of + 0.5)) + wobble**2 / max(1, len(days))
+    return RateBaseline((share,) * HOURS, (math.sqrt(error),) * HOURS, wobble, clumping, n, len(days))
+
+
+def _wobble(days: list[list[float]], clumping: float) -> float:
+    """How much logits of days differ, 0 where that is within two standard errors of nothing."""
+    squares = math.fsum(variance * variance for _, variance in days)
+    if len(days) < 2 or squares <= 0:
+        return 0.0
+    seen = math.fsum(off * off - clumping * variance for off, variance in days) / squares
+    chance = math.sqrt(2 * clumping**2 / squares)
+    return math.sqrt(seen) if seen > 2 * chance else 0.0

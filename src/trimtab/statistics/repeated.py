@@ -1,0 +1,87 @@
+"""The same cases evaluated again and again: whether they pass less often than they did.
+
+Each case is held against its own past. One that always passed tells much by failing, one that passes half of the time
+little: together they find a drop sooner than the success rate of all does. A drop lowers the chance of every case by
+the same factor. What was learned of a case is uncertain; its chance to fail is taken higher by so many standard errors
+that, over all cases, evidence is right by two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from trimtab.statistics.intervals import Interval
+from trimtab.statistics.rates import Counted, share_since
+from trimtab.statistics.sequential import Alternative, Detector, Leading, Reading
+
+SIZES: Final = ((1.0, 0.7), (2.0, 0.2), (4.0, 0.1))
+"""Multiples of the declared drop, and which part of the false alarms is for each."""
+CAUTION: Final = 2.0
+_PRIOR: Final = 1.0
+
+
+def learned(runs: Iterable[Mapping[str, Counted]]) -> dict[str, Counted]:
+    """How often each case passed in all runs together."""
+    found: dict[str, Counted] = {}
+    for run in runs:
+        for case, (of, n) in run.items():
+            before = found.get(case, Counted(0, 0))
+            found[case] = Counted(before.of + of, before.n + n)
+    return found
+
+
+class RepeatedDetector(Detector[Mapping[str, Counted]]):
+    """Whether cases pass less often than `baseline` says of each, by about `drop` of the success rate of all.
+
+    `baseline` has how many of how many samples of each case passed; a week of hourly runs is a good length. A case
+    that is not in it is left out. `sequential.Detector` says what the rate of false alarms means. Raises `ValueError`
+    unless 0 < drop < 1 and the baseline has a sample.
+    """
+
+    spare = 0.7
+
+    def __init__(
+        self, baseline: Mapping[str, Counted], drop: float = 0.05, false_alarms_per_month: float = 1.0
+    ) -> None:
+        known = {case: one for case, one in baseline.items() if one.n > 0}
+        if not 0 < drop < 1 or not known:
+            raise ValueError(
+                "nothing is known of the cases, or the drop is none: evaluate them first, and give a share"
+            )
+        super().__init__([Alternative("falls", "", part) for _, part in SIZES], false_alarms_per_month)
+        n = sum(one.n for one in known.values())
+        self.share = (sum(one.of for one in known.values()) + 0.5) / (n + 1)
+        unsure = CAUTION / math.sqrt(len(known))
+        self._lines = {case: self._line(one, unsure, drop) for case, one in known.items()}
+
+    def _line(self, one: Counted, unsure: float, drop: float) -> list[tuple[float, float]]:
+        """For each alternative, the logarithm of the likelihood ratio of a pass and of a failure."""
+        failing = (one.n - one.of + _PRIOR * (1 - self.share)) / (one.n + _PRIOR)
+        failing += unsure * math.sqrt(failing * (1 - failing) / (one.n + _PRIOR))
+        passing = 1 - min(failing, 1 - 1e-6)
+        found = []
+        for size, _ in SIZES:
+            after = passing * max(0.01, 1 - size * drop / self.share)
+            found.append((math.log(after / passing), math.log((1 - after) / (1 - passing))))
+        return found
+
+    def read(self, minute: int, seen: Mapping[str, Counted]) -> Reading | None:
+        """The likelihood ratios of a run; None of none of the cases."""
+        ratios, passed, trials = [0.0] * len(SIZES), 0, 0
+        for case, (of, n) in seen.items():
+            line = self._lines.get(case)
+            if line is not None and n > 0:
+                ratios = [old + of * right + (n - of) * wrong for old, (right, wrong) in zip(ratios, line, strict=True)]
+                passed += of
+                trials += n
+        return Reading(ratios, [passed] * len(ratios), trials) if trials else None
+
+    def describe(self, leading: Leading) -> tuple[float | None, Interval | None]:
+        """The share that passed since the change, with Wilson's interval."""
+        return share_since(leading)
+
+    def normal(self, minute: int, what: str) -> float | None:
+        """The share that passed before."""
+        return self.share
