@@ -116,7 +116,7 @@ def cause_href(asked: Asked, alert: AlertShown, cause: Cause) -> str:
             return asked.to(f"/prompts/locks/{quote(cause.after, safe='')}", against=cause.before)
         case "model" | "replica" if cause.after:
             return asked.calls(task=alert.task, **{cause.kind: cause.after})
-        case "model_identity":
+        case "model_identity" | "replica_restarted":
             return asked.to("/replicas") if not asked.tasks else ""
         case "inputs":
             return asked.task(alert.task, by="answers") if alert.task else ""

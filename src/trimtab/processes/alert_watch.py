@@ -313,7 +313,8 @@ def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int
 
 def _question(rule: AlertRule, alert: Alert, until: int) -> Question:
     evidence = alert.evidence
-    return Question(alert.place, rule, evidence.what, evidence.direction, alert.began_ns // MINUTE_NS, until)
+    began = alert.began_ns // MINUTE_NS
+    return Question(alert.place, rule, evidence.what, evidence.direction, began, until, alert.models)
 
 
 def _rule(watch: Watch, place: Place) -> AlertRule | None:

@@ -33,7 +33,10 @@ MOST_CHANGES: Final = 500
 WORST: Final = 5
 RISEN: Final = 0.2
 """By how much of the calls a prompt, lock, model or replica must have become commoner to be named."""
-KINDS: Final = ("lock", "snapshot", "model_identity")
+KINDS: Final = ("lock", "snapshot")
+RESTARTED: Final = "replica_restarted"
+OF_REPLICAS: Final = ("model_identity", RESTARTED)
+"""Changes of what serves a model, which their subject names first; they count for the tasks that it serves."""
 OF_TOOLS: Final = "tool_"
 """Changes of the record that may explain an alert; others say what became of processes and edits."""
 START: Final = "start"
@@ -61,7 +64,9 @@ class Told(Protocol):
 
 
 class Question(NamedTuple):
-    """What is asked about: a place and its rule, the category that changed, the minutes of the change and of now."""
+    """What is asked about: a place and its rule, the category that changed, the minutes of the change and of now, and
+    the models that serve the task.
+    """
 
     place: Place
     rule: AlertRule
@@ -69,6 +74,7 @@ class Question(NamedTuple):
     direction: str
     began: int
     now: int
+    models: tuple[str, ...] = ()
 
 
 class Found(NamedTuple):
@@ -86,7 +92,7 @@ def look(telemetry: Told, asked: Question) -> Found:
     before, after = (
         _measured(telemetry, asked, since, until) for since, until in ((began - DAY, began), (began, asked.now))
     )
-    causes = (*_recorded(telemetry, asked.place.task, began, asked.now), *_risen(telemetry, asked, began))
+    causes = (*_recorded(telemetry, asked, began), *_risen(telemetry, asked, began))
     return Found(before, after, _first(causes, began), _worst(telemetry, asked, began))
 
 
@@ -142,19 +148,27 @@ def _told(figure: Figure, rule: AlertRule, what: str) -> Measured | None:
     return Measured(figure.value, figure.n, figure.low, figure.high) if figure.value is not None else None
 
 
-def _recorded(telemetry: Told, task: str, began: int, now: int) -> Iterable[WhatChanged]:
+def _recorded(telemetry: Told, asked: Question, began: int) -> Iterable[WhatChanged]:
     """The changes of the record about the time at which it began."""
-    since, until = began - EARLIER, min(now + 1, began + LATER)
+    since, until = began - EARLIER, min(asked.now + 1, began + LATER)
     found = [
         one
         for one in telemetry.changes(since * MINUTE_NS, until * MINUTE_NS, MOST_CHANGES)
-        if (one.kind in KINDS or one.kind.startswith(OF_TOOLS)) and one.before != one.after and not _is_start(one)
+        if _concerns(one, asked.models) and one.before != one.after and not _is_start(one)
     ]
     locks = [one.at_ns for one in found if one.kind == "lock"]
     for one in found:
         if one.kind == "snapshot" and any(abs(one.at_ns - at_ns) < MINUTE_NS for at_ns in locks):
             continue
-        yield WhatChanged(one.kind, one.subject, one.at_ns, one.before, one.after, _about(one.detail, task))
+        sides = ("", "") if one.kind == RESTARTED else (one.before, one.after)
+        yield WhatChanged(one.kind, one.subject, one.at_ns, *sides, _about(one.detail, asked.place.task))
+
+
+def _concerns(one: Change, models: Sequence[str]) -> bool:
+    """Whether a change may explain an alert on calls of these models."""
+    if one.kind in OF_REPLICAS:
+        return not models or one.subject.partition(" ")[0] in models
+    return one.kind in KINDS or one.kind.startswith(OF_TOOLS)
 
 
 def _is_start(one: Change) -> bool:
@@ -200,7 +214,7 @@ def _first(causes: Iterable[WhatChanged], began: int) -> tuple[WhatChanged, ...]
     def order(one: WhatChanged) -> tuple[bool, int]:
         return one.share is None, abs(one.at_ns - at_ns)
 
-    return tuple(sorted(causes, key=order))[:TOLD]
+    return joined(sorted(causes, key=order))
 
 
 def _worst(telemetry: Told, asked: Question, began: int) -> tuple[str, ...]:
