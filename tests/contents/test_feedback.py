@@ -358,6 +358,20 @@ async def test_a_call_that_never_comes(door: Door) -> None:
     assert (score.task, score.call) == ("", young)
 
 
+async def test_feedback_counts_when_its_call_was_found(door: Door) -> None:
+    """Looking for it may take seconds, in which alerts look at the minute in which it came."""
+    call = door.place.call(asked(), chat(ANSWER), upstream_id="chatcmpl-9")
+
+    async def pause(seconds: float) -> None:
+        door.place.clock.advance(12)
+        await door.put(call)
+
+    rows = feedback_endpoints(door.desk, door.place.clock, FeedbackParts(door, door.place.kept, IdSource(4), pause))
+    body = b'{"call": "chatcmpl-9", "name": "thumbs", "score": 1}'
+    await ask(_bare(rows), "/api/feedback", method="POST", body=body, headers=JSON)
+    assert {one.at_ns for one in await door.stored()} == {door.place.clock.wall_ns()}
+
+
 async def test_an_answer_id_of_a_call_on_its_way(door: Door) -> None:
     """By the answer's id a call is looked for again until its record is in."""
     call = door.place.call(asked(), chat(ANSWER), upstream_id="chatcmpl-9")

@@ -162,7 +162,7 @@ class Taking:
                 raise StoreError(store="telemetry", detail=f"{judgement.subject} is not stored yet; send it again then")
             await asyncio.to_thread(self._parts.recorder.record, score)
             return Taken(score.id, "", joined=False)
-        return await self._join(score, call, judgement)
+        return await self._join(replace(score, at_ns=self._clock.wall_ns()), call, judgement)
 
     async def _join(self, score: Score, call: Settled, judgement: Judgement) -> Taken:
         correction, kept = judgement.correction, None
