@@ -65,6 +65,13 @@ def told(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
+def lock_id(project: Path) -> str:
+    """The id of the project's lock."""
+    found = lockfile.read(project)
+    assert found is not None
+    return found.lock_id
+
+
 def edit(path: Path, before: str, after: str) -> None:
     text = path.read_text()
     assert before in text
@@ -101,16 +108,17 @@ def test_a_model_is_moved_on_evidence(project: Path) -> None:
     for task in ("extract", "assist"):
         edit(project / "tasks" / task / "task.toml", 'model = "small"', 'model = "mid"')
     assert trimtab(project, "lock").returncode == 0
-    held = lockfile.read(project).lock_id
+    held = lock_id(project)
     done = trimtab(
         project, "lock", "upgrade", "models.small", "--to", "jobs-mid", "--sample", "--cases", str(CASES), "--json"
     )
     found = told(done)
     assert (done.returncode, found["verdict"], found["written"]) == (0, "ship", True)
-    lock = lockfile.read(project).lock_id
+    lock = lock_id(project)
     evidence = json.loads((project / "trimtab.evidence" / f"{lock[:12]}.json").read_text())
-    assert (evidence["lock"], evidence["before"], evidence["moved"]) == (lock, held, "models.small")
+    assert (evidence["lock"], evidence["before"], evidence["moved"]) == (lock, held, "models/small")
     assert list(evidence["reports"]) == ["route"]
+    assert "Shipped on      route ship" in trimtab(project, "lock", "why", "models/small").stdout
     assert 'model = "jobs-mid"' in (project / "trimtab.toml").read_text().partition("[models.mid]")[0]
 
 

@@ -56,8 +56,10 @@ class Sampled:
     def attach(self, root: Path, at_ns: int) -> Path:
         """Writes what the move was made on beside the lock; the file."""
         reports = {one.task: msgspec.to_builtins(replace(one, cases=())) for one in self.reports}
-        moved = f"models.{self._planned.model}"
-        evidence = ShippedOn(self._planned.lock.lock_id, self._held.lock_id, moved, at_ns, self.verdict, reports)
+        lock, key = self._planned.lock, f"models/{self._planned.model}"
+        entry = lock.get("models", self._planned.model)
+        digest = entry.digest if entry is not None else ""
+        evidence = ShippedOn(lock.lock_id, self._held.lock_id, key, digest, at_ns, self.verdict, reports)
         return attach(root, evidence)
 
     def say(self) -> None:

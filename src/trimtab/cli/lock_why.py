@@ -19,6 +19,7 @@ from trimtab.declare.project import Project
 from trimtab.errors import EntryUnknown, GitFailed, LockMissing
 from trimtab.lock.authors import last_changes
 from trimtab.lock.diff import differences
+from trimtab.lock.evidence_files import FOLDER, evidence_of
 from trimtab.lock.git import Repository, find
 from trimtab.lock.history import dependents, last_step
 from trimtab.lock.lockfile import FILE, Entry, Lock, read
@@ -35,7 +36,7 @@ class Why(Struct, frozen=True):
 
     `author`, `commit`, `at` and `subject` are those of the last change of its files, which is `uncommitted` where it is
     in the folder alone; `locked_in` is the commit that brought this state of it into the lock, and `changes` are what
-    changed then.
+    changed then. `shipped_on` are the verdicts of `lock upgrade --sample`, and the file they are in.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Why(Struct, frozen=True):
     tasks: tuple[str, ...] = ()
     locked_in: str = ""
     changes: tuple[Told, ...] = ()
+    shipped_on: str = ""
     notes: tuple[str, ...] = ()
     pinned: dict[str, Any] = {}
 
@@ -96,6 +98,10 @@ def named(lock: Lock, asked: str) -> Entry:
 def why(root: Path, lock: Lock, one: Entry) -> Why:
     """All that is known of an entry."""
     found = Why(one.key, one.digest, one.author, one.commit, tasks=dependents(lock, one), pinned=one.pinned)
+    shipped = evidence_of(root, one.key, one.digest)
+    if shipped is not None:
+        verdicts = ", ".join(f"{task} {report.get('verdict')}" for task, report in sorted(shipped.reports.items()))
+        found = replace(found, shipped_on=f"{safe(verdicts)} ({FOLDER}/{safe(shipped.lock[:SHORT])}.json)")
     project = read_project(root).project
     if project is None:
         found = _noted(found, "the project has mistakes, so that its files are not told; see `trimtab check`")
@@ -157,6 +163,8 @@ def _say(found: Why) -> None:
         click.echo(f"Locked in       {found.locked_in[:SHORT] or 'not committed yet'}")
         for change in found.changes[:MOST_LINES]:
             click.echo(f"  {safe(change.words.removeprefix(f'{found.key}: '))}")
+    if found.shipped_on:
+        click.echo(f"Shipped on      {found.shipped_on}")
     for note in found.notes:
         click.echo(f"Note: {note}")
     click.echo()

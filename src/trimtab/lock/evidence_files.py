@@ -18,11 +18,13 @@ from trimtab.lock.writing import write_file
 FOLDER: Final = "trimtab.evidence"
 SHORT: Final = 12
 MOST_BYTES: Final = 16 << 20
+MOST_FILES: Final = 1_000
 FORMAT_VERSION: Final = 1
 
 
 class ShippedOn(Struct, frozen=True):
-    """The evidence for a lock: ids of the lock and of the one before, what was moved, and the reports by task.
+    """The evidence for a lock: ids of the lock and of the one before, the entry that was moved with the digest it has
+    since, and the reports by task.
 
     `lock` and `before` are whole ids. A report is that of `trimtab eval`, without its cases.
     """
@@ -30,6 +32,7 @@ class ShippedOn(Struct, frozen=True):
     lock: str
     before: str
     moved: str
+    digest: str
     at_ns: int
     verdict: str
     reports: dict[str, dict[str, Any]] = {}
@@ -52,11 +55,17 @@ def attach(root: Path, evidence: ShippedOn) -> Path:
     return path
 
 
-def evidence_of(root: Path, lock: str) -> ShippedOn | None:
-    """The evidence for a lock; None where there is none, or it is not that of this lock, or cannot be read."""
-    with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        with place_of(root, lock).open("rb") as file:
-            found = msgspec.json.decode(file.read(MOST_BYTES), type=ShippedOn)
-        if lock and found.lock == lock:
-            return found
-    return None
+def evidence_of(root: Path, key: str, digest: str) -> ShippedOn | None:
+    """The latest evidence on which an entry was moved to what it pins now; None where there is none.
+
+    What cannot be read is passed over, and so is what is beyond 1,000 files.
+    """
+    found: ShippedOn | None = None
+    for path in sorted((root / FOLDER).glob("*.json"))[:MOST_FILES]:
+        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            with path.open("rb") as file:
+                one = msgspec.json.decode(file.read(MOST_BYTES), type=ShippedOn)
+            is_of_it = (one.moved, one.digest) == (key, digest) and path == place_of(root, one.lock)
+            if is_of_it and (found is None or one.at_ns > found.at_ns):
+                found = one
+    return found
