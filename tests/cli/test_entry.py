@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -56,13 +57,21 @@ def test_help_is_quick() -> None:
     assert min(times) < 0.3
 
 
+def leaves(command: click.Command) -> Iterator[click.Command]:
+    """A command, or those of a group, however deep."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            yield from leaves(each)
+    else:
+        yield command
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_loads(verb: str) -> None:
     """Each verb's module has a command whose help says its exit statuses; those that report take --json."""
     command = import_module(VERBS[verb].module).command
     assert isinstance(command, click.Command)
-    commands = list(command.commands.values()) if isinstance(command, click.Group) else [command]
-    for each in commands:
+    for each in leaves(command):
         assert each.help
         assert any("--json" in parameter.opts for parameter in each.params), f"{verb} {each.name}"
 
