@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.assemble.evaluating import model, says, write_project, write_suite
+from trimtab.assemble import evaluation_room
 from trimtab.assemble.evaluation import Around, carry_out, taken_up
 from trimtab.assemble.evaluation_money import bound_of, forecast, telling
 from trimtab.assemble.evaluation_plan import Options, Prepared, changes_of, prepare
@@ -270,3 +271,24 @@ def test_earlier_evaluations_tell_what_calls_cost(tmp_path: Path) -> None:
     assert told.sees is not None
     assert told.sees.is_known
     assert telling([report]) is report
+
+
+def test_records_of_old_evaluations_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all but the latest the arms' records go; plans, samples and reports stay, and so does what has not ended."""
+    monkeypatch.setattr(evaluation_room, "KEPT", 2)
+    evaluations = Evaluations(tmp_path / "data")
+    for name in ("1", "2", "3", "4"):
+        (evaluations.root / name / "base" / "spool").mkdir(parents=True)
+        for file in ("plan.json", "samples.jsonl", *(() if name == "2" else ("report.json",))):
+            (evaluations.root / name / file).write_text("{}")
+    evaluation_room.make_room(evaluations)
+    assert [name for name in "1234" if (evaluations.root / name / "base").exists()] == ["2", "3", "4"]
+    assert (evaluations.root / "1" / "report.json").exists()
+
+
+def test_only_the_owner_may_look(tmp_path: Path) -> None:
+    """Answers are as private as what users wrote."""
+    evaluations = Evaluations(tmp_path / "data")
+    evaluation_room.make_room(evaluations)
+    for folder in (tmp_path / "data", evaluations.root):
+        assert folder.stat().st_mode & 0o77 == 0

@@ -13,6 +13,7 @@ from trimtab.assemble.evaluation_arm import Served, arms
 from trimtab.assemble.evaluation_asker import ArmAsker, label
 from trimtab.assemble.evaluation_money import bound_of
 from trimtab.assemble.evaluation_plan import Prepared, unreachable
+from trimtab.assemble.evaluation_room import make_room
 from trimtab.assemble.evaluation_side import Side
 from trimtab.clock import Clock
 from trimtab.declare.evaluating import Evals
@@ -101,6 +102,7 @@ def carry_out(
     if missing:
         raise EvaluationRefused(task=plan.task, detail=missing)
     if plan.id not in evaluations.ids():
+        make_room(evaluations)
         (evaluations.begin(plan) / ASKED).write_bytes(asked)
     stop = early_stop(prepared)
     served = {arm: Served(side.snapshot, str(side.root)) for arm, side in prepared.sides.items()}

@@ -47,11 +47,13 @@ def console() -> Console:
 
 
 def error_console() -> Console:
-    """Standard error, for what is said beside the answer: as `console`."""
+    """Standard error, for what is said beside the answer; lines stay whole where nobody's terminal is, and words of
+    others are no markup.
+    """
     from rich.console import Console  # noqa: PLC0415 - as above
 
-    found = Console(stderr=True, highlight=False)
-    return found if found.is_terminal else Console(stderr=True, highlight=False, width=PIPED_WIDTH)
+    found = Console(stderr=True, highlight=False, markup=False)
+    return found if found.is_terminal else Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def say(what: RenderableType) -> None:
