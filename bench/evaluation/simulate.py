@@ -13,7 +13,7 @@ from trimtab.statistics.clustered import mean
 from trimtab.statistics.decision import Decision
 from trimtab.statistics.group_sequential import GroupSequentialTest, plan
 from trimtab.statistics.judged import Judged, corrected_mean
-from trimtab.statistics.paired import paired_difference, ratio_of_means
+from trimtab.statistics.paired import paired_test, ratio_of_means
 from trimtab.statistics.power import Spread, cases_needed, spread_of
 
 ALPHA = 0.05
@@ -53,13 +53,13 @@ def compare(cell: Cell) -> Counter[str]:
     random, change = Random(cell.seed), scenarios.CHANGES[cell.scenario]
     found: Counter[str] = Counter()
     for _ in range(cell.trials):
-        difference = paired_difference(*change.make(random, cell.count, -change.margin))
+        difference = paired_test(*change.make(random, cell.count, -change.margin))
         above, below = difference.above(-change.margin), difference.below(-change.margin)
         found["covered"] += above > ALPHA / 2 and below > ALPHA / 2
         found["shipped"] += above <= ALPHA
         found["blocked"] += below <= ALPHA
-        same = paired_difference(*change.make(random, cell.count, 0.0))
-        found["different"] += same.p_value <= ALPHA
+        same = paired_test(*change.make(random, cell.count, 0.0))
+        found["different"] += min(same.above(0.0), same.below(0.0)) <= ALPHA / 2
     return found
 
 
@@ -93,8 +93,7 @@ def power(cell: Cell) -> int:
     """How many comparisons of a change that is none are shipped, with as many cases as planned."""
     random, change = Random(cell.seed), scenarios.CHANGES[cell.scenario]
     return sum(
-        paired_difference(*change.make(random, cell.count, 0.0)).above(-change.margin) <= ALPHA
-        for _ in range(cell.trials)
+        paired_test(*change.make(random, cell.count, 0.0)).above(-change.margin) <= ALPHA for _ in range(cell.trials)
     )
 
 
@@ -107,7 +106,7 @@ def looks(cell: Cell, difference: float, cases: int, goal: float) -> Counter[str
         base, after = change.make(random, design.most, difference)
         size = len(base) // design.most or 1
         for look, until in enumerate(design.looks, 1):
-            verdict = test.judge(look, paired_difference(base[: until * size], after[: until * size], 0.5))
+            verdict = test.judge(look, paired_test(base[: until * size], after[: until * size]))
             if verdict.decision is not Decision.INCONCLUSIVE or look == len(design.looks):
                 found[str(verdict.decision)] += 1
                 found["cases"] += until

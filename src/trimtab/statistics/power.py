@@ -2,7 +2,7 @@
 
 The variance of a paired difference of n cases with K samples each is (omega^2 + sigma_base^2 / K_base +
 sigma_candidate^2 / K_candidate) / n: E. Miller, "Adding error bars to evals", arXiv 2411.00640 (2024), section 5. The
-power is that of Student's test, by the noncentral t distribution.
+power is that of Student's test, by the noncentral t distribution, at the level that so few clusters are tested at.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from msgspec import Struct
 from trimtab.statistics.clustered import Observation, VarianceParts, case_means, variance_parts
 from trimtab.statistics.differences import student_quantile
 from trimtab.statistics.paired import Difference, shared_cases
+from trimtab.statistics.studentized import raised
 
 MOST_CASES: Final = 10_000_000
 USUAL_CORRELATION: Final = 0.5
@@ -105,11 +106,11 @@ def power_of(spread: Spread, samples: float, cases: int, distance: float, alpha:
         variance_of_mean *= 1 + 2 / (groups * max(1 / groups, 1 - spread.tied))
     if variance_of_mean <= 0:
         return float(distance > 0)
-    return _student_power(distance / math.sqrt(variance_of_mean), groups - 1, alpha)
+    return student_power(distance / math.sqrt(variance_of_mean), groups - 1, alpha / raised(groups))
 
 
 @lru_cache(maxsize=4096)
-def _student_power(shift: float, freedom: float, alpha: float) -> float:
+def student_power(shift: float, freedom: float, alpha: float) -> float:
     """P(T > t) for noncentral t: the normal probability averaged over the chi distribution of the standard error."""
     limit = student_quantile(1 - alpha, freedom)
     spread = 1 / math.sqrt(2 * freedom)

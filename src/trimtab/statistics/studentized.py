@@ -29,6 +29,11 @@ _HALVINGS: Final = 60
 _FARTHEST: Final = 1e6
 
 
+def raised(clusters: float) -> float:
+    """By how much a level is divided where there are few clusters."""
+    return 1.0 if clusters >= FEW else 1 + _RAISED / clusters**2
+
+
 class Studentized(Struct, frozen=True, tag=True):
     """How (mean - truth) / standard error is distributed, for `clusters` clusters.
 
@@ -46,7 +51,7 @@ class Studentized(Struct, frozen=True, tag=True):
         """The quantiles between which it lies with this confidence, the lower one below 0."""
         if self.clusters < 2:
             return -math.inf, math.inf
-        tail = max(1e-12, (1 - confidence) / 2 / self._raised())
+        tail = max(1e-12, (1 - confidence) / 2 / raised(self.freedom + 1))
         quantile = student_quantile(1 - tail, self.freedom)
         return -self._end(quantile, -1), self._end(quantile, 1)
 
@@ -64,15 +69,11 @@ class Studentized(Struct, frozen=True, tag=True):
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             low, high = (middle, high) if self._end(middle, 1) < t else (low, middle)
-        return min(0.5, student_tail((low + high) / 2, self.freedom) * self._raised())
+        return min(0.5, student_tail((low + high) / 2, self.freedom) * raised(self.freedom + 1))
 
     def below(self, t: float) -> float:
         """The probability of less than `t`."""
         return Studentized(self.freedom, self.clusters, -self.skewness, self.kurtosis, self.bounded).above(-t)
-
-    def _raised(self) -> float:
-        n = self.freedom + 1
-        return 1.0 if n >= FEW else 1 + _RAISED / n**2
 
     def _end(self, quantile: float, side: int) -> float:
         """How far from 0 the quantile of Student's t lies on one side, after the transformation."""
@@ -93,4 +94,3 @@ class Studentized(Struct, frozen=True, tag=True):
         """
         excess = self.kurtosis - 1.5 * self.skewness**2
         return excess if self.bounded or excess > 0 else min(0.0, self.kurtosis)
-
