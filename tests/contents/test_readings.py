@@ -16,6 +16,7 @@ from tests.contents.test_glance import ANSWERS, REQUESTS
 from trimtab.declare.project import Defaults
 from trimtab.errors import StoreError
 from trimtab.policy.snapshot import UNDECLARED
+from trimtab.processes.contents import ContentReader
 from trimtab.record.events import Confidence, Settled
 from trimtab.signals.readings.language import language
 from trimtab.signals.readings.sampling import PER_TASK_S, sampled, searched
@@ -121,9 +122,18 @@ def test_undeclared_calls(tmp_path: Path) -> None:
     assert read(place, place.call(asked(), chat(ANSWER), task=UNDECLARED)) == {}
     place.snapshot = structs.replace(place.snapshot, defaults=Defaults(undeclared_redaction="full"))
     assert "input.sketch" in read(place, place.call(asked(), chat(ANSWER), task=UNDECLARED))
-    own = place.call(asked(), chat(ANSWER), task="(judge)", confidence={"": Confidence(0.9, 0.9)})
-    assert read(place, own) == {}
-    assert place.works.enrich(Batch(calls=(own,))).texts == ()
+    for name in ("(judge)", "(evaluation) route", "(shadow) route"):
+        own = place.call(asked(), chat(ANSWER), task=name, confidence={"": Confidence(0.9, 0.9)})
+        assert read(place, own) == {}
+        assert place.works.enrich(Batch(calls=(own,))).texts == ()
+
+
+@pytest.mark.parametrize("name", ["(evaluation) route", "(shadow) route"])
+def test_what_may_be_kept_of_calls_for_a_purpose_of_ours(place: Place, name: str) -> None:
+    """As much as of its task's: neither more, as of a task nobody knows, nor less."""
+    reader = ContentReader(place.index, lambda: place.snapshot)
+    assert reader.redaction("route") != reader.redaction("(undeclared)")
+    assert reader.redaction(name) == reader.redaction("route")
 
 
 def test_texts_hold_no_secret(place: Place) -> None:
