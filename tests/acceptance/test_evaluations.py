@@ -244,3 +244,27 @@ def test_what_it_will_cost_is_said_first(project: Path) -> None:
     assert "USD at most" in done.stderr
     assert "is blocked with 80 %" in done.stderr
     assert not (project / ".trimtab" / "evaluations").exists()
+
+
+def test_interrupted_and_taken_up_by_its_id(project: Path) -> None:
+    """Ctrl-C: exit status 130, and the way on is said; the id alone is enough to go on."""
+    words = [sys.executable, "-m", "trimtab", "eval", "assist", "--against", "HEAD", "--cases", "200", "--json"]
+    with subprocess.Popen(
+        words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **BARE}
+    ) as process:
+        until = time.monotonic() + LIMIT_S
+        while answered(project) < 50:
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT_S)
+    [folder] = (project / ".trimtab" / "evaluations").iterdir()
+    assert (process.returncode, out) == (130, "")
+    assert f"Next: trimtab eval --resume {folder.name}" in err
+    done = trimtab(project, "eval", "--resume", folder.name, "--json")
+    assert done.returncode == 0, done.stderr
+    assert (told(done)["id"], told(done)["verdict"], told(done)["candidate"]["calls"]) == (folder.name, "ship", 200)
+    again = trimtab(project, "eval", "--resume", folder.name)
+    assert (again.returncode, again.stdout) == (3, "")
+    assert "it has ended" in again.stderr
