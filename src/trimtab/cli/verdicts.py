@@ -37,7 +37,7 @@ class VerdictCommand(click.Command):
             return super().make_context(info_name, args, parent, **extra)
         except click.ClickException as wrong:
             if tells:
-                wrong.exit_code = UNTOLD
+                wrong.exit_code = UNTOLD  # type: ignore[misc]  # click reads it from the instance
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -47,7 +47,7 @@ class VerdictCommand(click.Command):
         try:
             return super().invoke(ctx)
         except click.ClickException as wrong:
-            wrong.exit_code = UNTOLD
+            wrong.exit_code = UNTOLD  # type: ignore[misc]  # click reads it from the instance
             raise
         except (click.Abort, KeyboardInterrupt):
             raise click.Abort from None
