@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import NormalDist, variance
+from statistics import NormalDist, median, variance
 from typing import Final
 
 from msgspec import Struct
@@ -18,7 +18,8 @@ from msgspec import Struct
 from trimtab.statistics.clustered import Observation, VarianceParts, case_means, variance_parts
 from trimtab.statistics.differences import student_quantile
 from trimtab.statistics.paired import Difference, shared_cases
-from trimtab.statistics.studentized import raised
+from trimtab.statistics.robust import clusters, robust_mean
+from trimtab.statistics.studentized import raised, widened
 
 MOST_CASES: Final = 10_000_000
 USUAL_CORRELATION: Final = 0.5
@@ -26,6 +27,7 @@ USUAL_CORRELATION: Final = 0.5
 and changes of a prompt leave more."""
 _NORMAL: Final = NormalDist()
 _STEPS: Final = 200
+_PART: Final = 100
 _REACH: Final = 8.0
 
 
@@ -35,7 +37,8 @@ class Spread(Struct, frozen=True):
     `difference` is the variance between cases of their true difference (omega^2), `base` and `candidate` that between
     samples of one case. `design_effect` is the factor by which groups of `cases_per_group` raise the variance. `tied`
     is the share of cases that do not differ at all: where these are most, a comparison adds two clusters
-    (`paired.paired_difference`), which takes power.
+    (`paired.paired_difference`), which takes power. So do heavy tails: `excess` is the kurtosis of the contributions of
+    groups beyond what skewness explains, as some hundred of them show it.
     """
 
     difference: float
@@ -44,6 +47,7 @@ class Spread(Struct, frozen=True):
     design_effect: float = 1.0
     cases_per_group: float = 1.0
     tied: float = 0.0
+    excess: float = 0.0
 
     def of_case(self, samples: float, samples_base: float | None = None) -> float:
         """The variance that one case's difference has with so many samples of each side, groups included."""
@@ -81,7 +85,17 @@ def spread_of(base: Sequence[Observation], candidate: Sequence[Observation]) -> 
     )
     alike = groups.between_groups / whole if whole > 0 else 0.0
     tied = sum(one == 0 for one in differences) / len(pairs)
-    return Spread(true, within[0], within[1], design_effect(each, alike), each, tied)
+    names = [pair[0].group for pair in pairs]
+    return Spread(true, within[0], within[1], design_effect(each, alike), each, tied, _excess(differences, names))
+
+
+def _excess(differences: Sequence[float], groups: Sequence[str]) -> float:
+    """The median of what each hundred of cases show."""
+    parts = [
+        robust_mean(clusters(differences[start : start + _PART], groups[start : start + _PART])).reference.excess()
+        for start in range(0, max(1, len(differences) - _PART // 2), _PART)
+    ]
+    return median(parts)
 
 
 def spread_before(parts: VarianceParts, correlation: float = USUAL_CORRELATION) -> Spread:
@@ -106,13 +120,18 @@ def power_of(spread: Spread, samples: float, cases: int, distance: float, alpha:
         variance_of_mean *= 1 + 2 / (groups * max(1 / groups, 1 - spread.tied))
     if variance_of_mean <= 0:
         return float(distance > 0)
-    return student_power(distance / math.sqrt(variance_of_mean), groups - 1, alpha / raised(groups))
+    return student_power(
+        distance / math.sqrt(variance_of_mean), groups - 1, alpha / raised(groups), widened(spread.excess, groups)
+    )
 
 
 @lru_cache(maxsize=4096)
-def student_power(shift: float, freedom: float, alpha: float) -> float:
-    """P(T > t) for noncentral t: the normal probability averaged over the chi distribution of the standard error."""
-    limit = student_quantile(1 - alpha, freedom)
+def student_power(shift: float, freedom: float, alpha: float, further: float = 1.0) -> float:
+    """P(T > t) for noncentral t: the normal probability averaged over the chi distribution of the standard error.
+
+    The limit lies so much `further` than at level alpha.
+    """
+    limit = student_quantile(1 - alpha, freedom) * further
     spread = 1 / math.sqrt(2 * freedom)
     low, high = max(0.0, 1 - _REACH * spread), 1 + _REACH * spread
     front = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)

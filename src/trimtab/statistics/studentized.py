@@ -34,6 +34,11 @@ def raised(clusters: float) -> float:
     return 1.0 if clusters >= FEW else 1 + _RAISED / clusters**2
 
 
+def widened(excess: float, clusters: float) -> float:
+    """By how much a quantile lies further out for so much kurtosis beyond what skewness explains."""
+    return 1 + min(_MOST, max(_LEAST, excess * 1.447 / clusters))
+
+
 class Studentized(Struct, frozen=True, tag=True):
     """How (mean - truth) / standard error is distributed, for `clusters` clusters.
 
@@ -80,7 +85,7 @@ class Studentized(Struct, frozen=True, tag=True):
         n = self.freedom + 1
         few = max(0.0, FEW - n) / FEW
         skewness = side * self.skewness * (1 + few + (0.0 if self.bounded else CAUTION))
-        quantile *= 1 + min(_MOST, max(_LEAST, self._excess() * 1.447 / n))
+        quantile *= widened(self.excess(), n)
         slope = skewness / math.sqrt(n)
         if abs(slope) < 1e-9:
             return quantile
@@ -88,7 +93,7 @@ class Studentized(Struct, frozen=True, tag=True):
         inner = _INNER if n >= FEW else 1.0
         return end if end >= quantile else inner * quantile + (1 - inner) * end
 
-    def _excess(self) -> float:
+    def excess(self) -> float:
         """Kurtosis less what skewness explains. Without bounds a tail may hide, so that less is believed only of light
         tails.
         """
