@@ -148,7 +148,7 @@ CHANGES = (
     Change("pass or fail of 5 samples", sampled(5, 1), 0.05, 5),
     Change("pass or fail of 2 samples in groups of 5", sampled(2, 5), 0.05, 2),
     Change("scores, normal noise", shifted(lambda random: random.gauss(0, 0.15), 1), 0.03),
-    Change("scores in groups of 5", shifted(lambda random: random.gauss(0, 0.15), 5), 0.03),
+    Change("scores in groups of 5", shifted(lambda random: random.gauss(0, 0.15), 5), 0.02),
     Change("scores, heavy tails", shifted(lambda random: 0.08 * CONTINUOUS[6].draw(random), 1), 0.03),
     Change("scores, 70 % of cases tie", shifted(lambda random: random.gauss(0, 0.2), 1, 0.7), 0.03),
 )
