@@ -111,11 +111,11 @@ def _distribution(
     if rest > 0:
         freedom = (first + rest) ** 2 / (first**2 / (labelled - 1) + rest**2 / max(1, len(set(others)) - 1))
     if second <= 0:
-        return 0.0, Studentized(freedom, count)
-    n = freedom + 1
+        return 0.0, Studentized(freedom, labelled)
+    n = labelled
     skewness = math.fsum(one**3 for one in sums) / second**1.5 * math.sqrt(n)
     kurtosis = n * (math.fsum(one**4 for one in sums) / second**2 - 3 / count)
-    return error, Studentized(freedom, count, skewness, kurtosis, bounded=True)
+    return error, Studentized(freedom, labelled, skewness, kurtosis, bounded=True)
 
 
 def rogan_gladen(

@@ -65,7 +65,9 @@ def robust_mean(found: Clusters, bounded: bool = False) -> Robust:
     totals = [total - size * value for total, size in zip(found.sums, found.sizes, strict=True)]
     squares = (total * total / (1 - size / n) for total, size in zip(totals, found.sizes, strict=True))
     error = math.sqrt(math.fsum(squares)) / n
-    skewness, kurtosis = _moments(totals)
+    skewness, _ = _moments(totals)
+    spreads = [math.sqrt(size * (1 + max(0.0, size - 1) * found.correlation)) for size in found.sizes]
+    _, kurtosis = _moments([total / spread for total, spread in zip(totals, spreads, strict=True)])
     reference = Studentized(_freedom(found.sizes, n, found.correlation), count, skewness, kurtosis, bounded)
     return Robust(value, error, reference)
 
@@ -73,6 +75,9 @@ def robust_mean(found: Clusters, bounded: bool = False) -> Robust:
 def _moments(totals: Sequence[float]) -> tuple[float, float]:
     """Skewness and excess kurtosis of residuals, corrected for small samples (D. N. Joanes and C. A. Gill, The
     Statistician 47 (1998) 183-189, G1 and G2); 0 where there are too few.
+
+    Clusters of unequal size have unequal variances, for which the degrees of freedom account: kurtosis is asked for of
+    residuals over what their size lets expect.
     """
     n = len(totals)
     second = math.fsum(one * one for one in totals) / n

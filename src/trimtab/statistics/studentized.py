@@ -56,7 +56,7 @@ class Studentized(Struct, frozen=True, tag=True):
         """The quantiles between which it lies with this confidence, the lower one below 0."""
         if self.clusters < 2:
             return -math.inf, math.inf
-        tail = max(1e-12, (1 - confidence) / 2 / raised(self.freedom + 1))
+        tail = max(1e-12, (1 - confidence) / 2 / raised(self.clusters))
         quantile = student_quantile(1 - tail, self.freedom)
         return -self._end(quantile, -1), self._end(quantile, 1)
 
@@ -74,7 +74,7 @@ class Studentized(Struct, frozen=True, tag=True):
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             low, high = (middle, high) if self._end(middle, 1) < t else (low, middle)
-        return min(0.5, student_tail((low + high) / 2, self.freedom) * raised(self.freedom + 1))
+        return min(0.5, student_tail((low + high) / 2, self.freedom) * raised(self.clusters))
 
     def below(self, t: float) -> float:
         """The probability of less than `t`."""
@@ -82,7 +82,7 @@ class Studentized(Struct, frozen=True, tag=True):
 
     def _end(self, quantile: float, side: int) -> float:
         """How far from 0 the quantile of Student's t lies on one side, after the transformation."""
-        n = self.freedom + 1
+        n = self.clusters
         few = max(0.0, FEW - n) / FEW
         skewness = side * self.skewness * (1 + few + (0.0 if self.bounded else CAUTION))
         quantile *= widened(self.excess(), n)
