@@ -31,7 +31,7 @@ SUITES = {
     "lock": "time of a check of the lock, locks without a change, every kind of single change found and named",
     "tool_shapes": "alarms on tools' answers that did not change, planted changes found and classed, and what it costs",
     "data": "near duplicates and cases seen before: found, missed, wrongly seen; a check of 100,000 rows",
-    "console": "what the console asks of 10 million calls in a day: twelve questions, cold and warm; pages, memory, disk",
+    "console": "what the console asks of 10 million calls in a day: twelve questions, cold and warm; pages, memory",
     "detect": "planted regressions of behaviour: false alarms and delay, beside a threshold, a z-score and ADWIN",
     "eval_statistics": "evaluations whose truth is known: coverage, errors, power, early stopping, judges, going on",
     "evals": "evaluations of the demo on its tiny models: time, verdicts, calls saved, kills",
