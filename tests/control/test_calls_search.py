@@ -60,11 +60,11 @@ def test_parameters_make_a_search(query: str, expected: dict[str, Any]) -> None:
 
 
 def test_every_field_of_a_search_can_be_asked() -> None:
-    """Nothing that a search can narrow by is left out of the address, but for the budget."""
+    """Nothing that a search can narrow by is left out of the address, but for the budget and for what lists leave out."""
     named = {query.name for query in SEARCH}
     asked = {name.removesuffix("s") for name in named} | named
     missing = {one.name for one in fields(CallSearch) if one.name.removesuffix("s") not in asked}
-    assert missing == {"since_ns", "until_ns", "ranges", "budget"}
+    assert missing == {"since_ns", "until_ns", "ranges", "budget", "brief"}
 
 
 def test_every_parameter_is_documented() -> None:
