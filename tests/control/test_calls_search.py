@@ -60,7 +60,7 @@ def test_parameters_make_a_search(query: str, expected: dict[str, Any]) -> None:
 
 
 def test_every_field_of_a_search_can_be_asked() -> None:
-    """Nothing that a search can narrow by is left out of the address, but for the budget and for what lists leave out."""
+    """All that a search can narrow by can stand in an address; its budget, and what lists leave out, cannot."""
     named = {query.name for query in SEARCH}
     asked = {name.removesuffix("s") for name in named} | named
     missing = {one.name for one in fields(CallSearch) if one.name.removesuffix("s") not in asked}
