@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from trimtab.statistics.rates import Counted
-from trimtab.statistics.repeated import RepeatedDetector, learned
+from trimtab.statistics.repeated import RepeatedDetector, correlation, learned
 
 CHANCES = [1.0] * 10 + [0.99] * 5 + [0.9] * 3 + [0.5] * 2
 
@@ -58,3 +58,14 @@ def test_cases_of_which_nothing_is_known() -> None:
     """There is nothing to hold against."""
     with pytest.raises(ValueError, match="nothing is known"):
         RepeatedDetector({})
+
+
+def test_how_alike_samples_of_a_case_are() -> None:
+    """By hand: always the same is as alike as it can be; of 4 cases with 2 of 4 each nothing is; one sample tells none.
+
+    Of ten cases half pass 4 of 5 and half 1 of 5: squares 10 * 1.5^2 / 0.25 = 90, less 50 samples, over 10 * 20 pairs.
+    """
+    assert correlation([Counted(4, 4), Counted(0, 4)], 0.5) == 0.9
+    assert correlation([Counted(2, 4)] * 4, 0.5) == 0.02
+    assert correlation([Counted(1, 1), Counted(0, 1)], 0.5) == 0.02
+    assert correlation([Counted(4, 5)] * 5 + [Counted(1, 5)] * 5, 0.5) == pytest.approx((90 - 50) / 200)

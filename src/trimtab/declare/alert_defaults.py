@@ -41,4 +41,5 @@ DEFAULTS: Final[tuple[AlertRule, ...]] = (
     AlertRule("replica_restarted", "replica_restarted", "happens"),
     AlertRule("model_changed", "model_changed", "happens", severity="page"),
     AlertRule("tool_changed", "tool_changed", "happens"),
+    AlertRule("evaluation_falls", "evaluation", "happens", severity="page"),
 )

@@ -77,4 +77,5 @@ SIGNALS: Final[dict[str, Known]] = {
     "replica_restarted": Known("event"),
     "model_changed": Known("event"),
     "tool_changed": Known("event"),
+    "evaluation": Known("event"),
 }

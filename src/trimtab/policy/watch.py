@@ -1,4 +1,5 @@
-"""What control watches for: the declared alerts, receivers, owners, objectives, completion rules and scraping.
+"""What control watches for: the declared alerts, receivers, owners, objectives, completion rules, schedules
+of suites and scraping.
 
 It is published beside the snapshot and is no part of it: no call is served otherwise because a rule on alerts changed,
 so an edit of these changes neither the snapshot's digest nor the lock.
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from trimtab.declare.alert_defaults import DEFAULTS
 from trimtab.declare.alerting import Address, Alerting, AlertRule, Completion, Maintenance, Receiver, Scrape
+from trimtab.declare.evaluating import Evals
 from trimtab.declare.project import Objective, Project, Task
 
 __all__ = (
@@ -41,7 +43,8 @@ class TaskWatch(Struct, frozen=True):
     """What is watched of one task. `models` are its model and then its fallbacks.
 
     `alerts` are all rules that hold for it, by name: the defaults, the project's and its own, each in the place of one
-    before it of the same name; what is switched off is left out.
+    before it of the same name; what is switched off is left out. `evals` is its suite, where it has a schedule or real
+    calls are scored by it.
     """
 
     owner: str = ""
@@ -49,6 +52,7 @@ class TaskWatch(Struct, frozen=True):
     objective: Objective = Objective()
     alerts: tuple[AlertRule, ...] = ()
     completion: Completion | None = None
+    evals: Evals | None = None
 
 
 class Watch(Struct, frozen=True):
@@ -96,6 +100,7 @@ def _task(task: Task, alerting: Alerting) -> TaskWatch:
         objective=task.objective,
         alerts=tuple(rule for rule in _rules(alerting, task.alerts) if rule.comparison != EVENT),
         completion=task.completion,
+        evals=task.evals if task.evals is not None and (task.evals.schedule or task.evals.online) else None,
     )
 
 

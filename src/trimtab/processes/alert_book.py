@@ -52,7 +52,7 @@ class AlertBook:
         """Takes the rules in force; alerts of what is not declared any more are over."""
         self.evaluation.begin(watch)
         rules = {(task, rule.name) for task, one in watch.tasks.items() for rule in one.alerts}
-        rules |= {("", rule.name) for rule in watch.events}
+        rules |= {(task, rule.name) for rule in watch.events for task in ("", *watch.tasks)}
         gone = [one for place, one in self.alerts.items() if one.is_active and (place.task, place.rule) not in rules]
         if gone:
             self.keep([dropped(one, now_ns) for one in gone], watch, now_ns)

@@ -314,10 +314,10 @@ def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int
 def _question(rule: AlertRule, alert: Alert, until: int) -> Question:
     evidence = alert.evidence
     began = alert.began_ns // MINUTE_NS
-    return Question(alert.place, rule, evidence.what, evidence.direction, began, until, alert.models)
+    return Question(alert.place, rule, evidence.what, evidence.direction, began, until, alert.models, alert.worst)
 
 
 def _rule(watch: Watch, place: Place) -> AlertRule | None:
     task = watch.tasks.get(place.task)
-    rules = task.alerts if task is not None else watch.events
+    rules = (*(task.alerts if task is not None else ()), *watch.events)
     return next((rule for rule in rules if rule.name == place.rule), None)

@@ -2,8 +2,12 @@
 
 Each case is held against its own past. One that always passed tells much by failing, one that passes half of the time
 little: together they find a drop sooner than the success rate of all does. A drop lowers the chance of every case by
-the same factor. What was learned of a case is uncertain; its chance to fail is taken higher by so many standard errors
-that, over all cases, evidence is right by two.
+the same factor.
+
+What was learned of a case is little at first. So its chance to fail is that of the next sample by what all cases show:
+a beta-binomial distribution fitted by moments (J. C. Kleinman, "Proportions with extraneous variance: single and
+independent samples", JASA 68 (1973) 46-54), whose mean is taken higher by two standard errors. Whoever adds each run to
+what was learned, after it was read, keeps the evidence fair however few samples of each case there were before.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ from trimtab.statistics.sequential import Alternative, Detector, Leading, Readin
 SIZES: Final = ((1.0, 0.7), (2.0, 0.2), (4.0, 0.1))
 """Multiples of the declared drop, and which part of the false alarms is for each."""
 CAUTION: Final = 2.0
-_PRIOR: Final = 1.0
+_LEAST_ALIKE, _MOST_ALIKE = 0.02, 0.9
+"""Bounds of the correlation of samples of one case: all alike, or always right or always wrong."""
 
 
 def learned(runs: Iterable[Mapping[str, Counted]]) -> dict[str, Counted]:
@@ -30,6 +35,19 @@ def learned(runs: Iterable[Mapping[str, Counted]]) -> dict[str, Counted]:
             before = found.get(case, Counted(0, 0))
             found[case] = Counted(before.of + of, before.n + n)
     return found
+
+
+def correlation(cases: Iterable[Counted], share: float) -> float:
+    """How alike samples of one case are, from 0.02 to 0.9: 1 / (strength + 1) of the beta distribution of chances."""
+    variance = share * (1 - share)
+    squares = trials = pairs = 0.0
+    for of, n in cases:
+        squares += (of - n * share) ** 2
+        trials += n
+        pairs += n * (n - 1)
+    if pairs <= 0:
+        return _LEAST_ALIKE
+    return min(max((squares / variance - trials) / pairs, _LEAST_ALIKE), _MOST_ALIKE)
 
 
 class RepeatedDetector(Detector[Mapping[str, Counted]]):
@@ -53,14 +71,14 @@ class RepeatedDetector(Detector[Mapping[str, Counted]]):
         super().__init__([Alternative("falls", "", part) for _, part in SIZES], false_alarms_per_month)
         n = sum(one.n for one in known.values())
         self.share = (sum(one.of for one in known.values()) + 0.5) / (n + 1)
-        unsure = CAUTION / math.sqrt(len(known))
-        self._lines = {case: self._line(one, unsure, drop) for case, one in known.items()}
+        alike = correlation(known.values(), self.share)
+        unsure = CAUTION * math.sqrt(self.share * (1 - self.share) * (1 - alike) / n)
+        usual = min(1 - self.share + unsure, 1 - 1e-6)
+        self._lines = {case: self._line(one, 1 / alike - 1, usual, drop) for case, one in known.items()}
 
-    def _line(self, one: Counted, unsure: float, drop: float) -> list[tuple[float, float]]:
+    def _line(self, one: Counted, strength: float, usual: float, drop: float) -> list[tuple[float, float]]:
         """For each alternative, the logarithm of the likelihood ratio of a pass and of a failure."""
-        failing = (one.n - one.of + _PRIOR * (1 - self.share)) / (one.n + _PRIOR)
-        failing += unsure * math.sqrt(failing * (1 - failing) / (one.n + _PRIOR))
-        passing = 1 - min(failing, 1 - 1e-6)
+        passing = 1 - (one.n - one.of + strength * usual) / (one.n + strength)
         found = []
         for size, _ in SIZES:
             after = passing * max(0.01, 1 - size * drop / self.share)

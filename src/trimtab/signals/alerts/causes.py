@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from trimtab.policy.watch import AlertRule
 from trimtab.record.events import Change
+from trimtab.record.purposes import EVALUATION, apart, served
 from trimtab.signals.alerts.alert import Measured, WhatChanged
 from trimtab.signals.alerts.lenses import DEAD_LETTERS
 from trimtab.signals.alerts.monitors import Place
@@ -65,7 +66,7 @@ class Told(Protocol):
 
 class Question(NamedTuple):
     """What is asked about: a place and its rule, the category that changed, the minutes of the change and of now, and
-    the models that serve the task.
+    the models that serve the task. `worst` are calls that are known already to show it.
     """
 
     place: Place
@@ -75,6 +76,7 @@ class Question(NamedTuple):
     began: int
     now: int
     models: tuple[str, ...] = ()
+    worst: tuple[str, ...] = ()
 
 
 class Found(NamedTuple):
@@ -89,11 +91,20 @@ class Found(NamedTuple):
 def look(telemetry: Told, asked: Question) -> Found:
     """Looks for all of it; raises `StoreError`."""
     began = max(asked.began, asked.now - LONGEST)
+    if asked.rule.signal == EVALUATION:
+        return Found(None, None, _first(_causes_of_evaluation(telemetry, asked, began), began), asked.worst)
     before, after = (
         _measured(telemetry, asked, since, until) for since, until in ((began - DAY, began), (began, asked.now))
     )
     causes = (*_recorded(telemetry, asked, began), *_risen(telemetry, asked, began))
     return Found(before, after, _first(causes, began), _worst(telemetry, asked, began))
+
+
+def _causes_of_evaluation(telemetry: Told, asked: Question, began: int) -> Iterable[WhatChanged]:
+    """What was recorded, and what the evaluation's own calls show, which there are also while users make none."""
+    place = Place(apart(EVALUATION, asked.place.task), asked.place.rule)
+    yield from _recorded(telemetry, asked, began)
+    yield from _risen(telemetry, asked._replace(place=place), began)
 
 
 def window_figure(telemetry: Told, asked: Question) -> Measured | None:
@@ -195,7 +206,7 @@ def _risen(telemetry: Told, asked: Question, began: int) -> Iterable[WhatChanged
         if risen[value] >= RISEN:
             usual = max(sorted(before), key=before.__getitem__)
             if usual != value:
-                yield WhatChanged(dimension, asked.place.task, began * MINUTE_NS, usual, value, share=after[value])
+                yield WhatChanged(dimension, served(asked.place.task), began * MINUTE_NS, usual, value, share=after[value])
 
 
 def _shares(telemetry: Told, task: str, by: Dimension, since: int, until: int) -> Mapping[str, float]:

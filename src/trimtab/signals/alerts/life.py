@@ -30,7 +30,7 @@ class Found(NamedTuple):
     """That something holds now, and what is known of it: an alert is to tell of it.
 
     `holds_ns` is how long it must have been so before anybody is told, `lasting_ns` how long it must not be so any more
-    before that counts as over.
+    before that counts as over. `worst` are calls that show it, where whoever found it knows some.
     """
 
     place: Place
@@ -43,6 +43,7 @@ class Found(NamedTuple):
     models: tuple[str, ...] = ()
     holds_ns: int = HOLD_NS
     lasting_ns: int = 0
+    worst: tuple[str, ...] = ()
 
 
 class Moved(NamedTuple):
@@ -111,7 +112,7 @@ def act(alert: Alert, what: Act, now_ns: int, by: str, why: str = "") -> Moved:
             raise AlertRefused(detail=detail)
         return _by_person(alert, "acknowledged", now_ns, by, why)
     reason = why or ("taken for normal from now on" if what == "accept" else "")
-    return _by_person(alert, "resolved", now_ns, by, reason)
+    return _by_person(replace(alert, accepted=what == "accept"), "resolved", now_ns, by, reason)
 
 
 def dropped(alert: Alert, now_ns: int) -> Moved:
@@ -135,6 +136,7 @@ def _begun(found: Found, now_ns: int, alert_id: str) -> Moved:
         models=found.models,
         changed_ns=now_ns,
         lasting_ns=found.lasting_ns,
+        worst=found.worst,
     )
     return Moved(alert, Step(alert_id, now_ns, "", "pending", EVIDENCE))
 
@@ -154,6 +156,8 @@ def _reopened(alert: Alert, found: Found, now_ns: int) -> Moved:
         changed_ns=now_ns,
         ended_ns=0,
         lasting_ns=found.lasting_ns,
+        worst=found.worst,
+        accepted=False,
         reopened=alert.reopened + 1,
     )
     return Moved(fresh, Step(alert.id, now_ns, alert.state, "open", EVIDENCE, "it has come back"))

@@ -24,6 +24,7 @@ HAPPENED: Final = {
     "replica_restarted": "has restarted",
     "model_changed": "is not the model that was locked",
     "tool_changed": "answers otherwise than it did",
+    "evaluation": "passes less often than it did",
 }
 
 
