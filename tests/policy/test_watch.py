@@ -78,7 +78,7 @@ def test_rules_of_a_task_are_resolved(tmp_path: Path) -> None:
     assert of_a.keys() - of_b.keys() == {"ttft_rises"}
     assert of_a.keys() & {"replica_down", "records_silent"} == set()
     assert {rule.name for rule in watch.events} == {
-        "records_silent", "replica_restarted", "model_changed", "tool_changed"
+        "records_silent", "replica_restarted", "model_changed", "tool_changed", "evaluation_falls"
     }  # fmt: skip
 
 

@@ -12,7 +12,15 @@ from trimtab.signals.catalogue import BY_NAME
 UNWATCHED = {"cost", "tokens", "cost_per_completed", "calibration"}
 """Shares whose parts are not independent of each other, a mean over calls and scores, which come at other times, and an
 error over bins of few labels: no test of theirs would keep its rate of false alarms."""
-EVENTS = {"dead_letters", "records_silent", "replica_down", "replica_restarted", "model_changed", "tool_changed"}
+EVENTS = {
+    "dead_letters",
+    "records_silent",
+    "replica_down",
+    "replica_restarted",
+    "model_changed",
+    "tool_changed",
+    "evaluation",
+}
 """What is watched and is no figure of the catalogue, or is watched in another form."""
 
 

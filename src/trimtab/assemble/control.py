@@ -18,6 +18,7 @@ from trimtab.access.sessions import SessionStore
 from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
+from trimtab.assemble.live_evaluations import online, scheduled
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -26,6 +27,7 @@ from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertStore
+from trimtab.journal.evaluations import LiveEvaluations
 from trimtab.journal.judgements import Judgements
 from trimtab.journal.outbox import Outbox
 from trimtab.journal.saved_views import SavedViews
@@ -43,6 +45,7 @@ from trimtab.processes.dead import whole_tasks
 from trimtab.processes.deliver import Delivery, revealed
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.directory import DataDirectory
+from trimtab.processes.evaluation_watch import EvaluationWatch
 from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
@@ -102,7 +105,10 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     watched = WatchInForce(directory.run).read
     known = KnownWatch(watched)
     engines = _engine_watch(in_force, watched, MetricsClient(pool, signers), noted)
-    alerts = _alert_watch(directory, watched, board, watch, tools)
+    root = Path(orders.root)
+    live = root, directory, gateway, key, lambda: in_force.snapshot, known, noted
+    evaluations = scheduled(*live, alerts=lambda: alerts)
+    alerts = _alert_watch(directory, watched, board, watch, tools, evaluations)
 
     judge = _judging(gateway_asker(gateway, key), known, noted)
 
@@ -117,7 +123,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         sessions=SessionStore(state, clock),
         send=gateway_sender(gateway, key),
         works=(watch.run, tools.run, _delivery(directory, watched).run),
-        desk_works=(engines.run, judge, alerts.run, standings.run),
+        desk_works=(engines.run, judge, alerts.run, standings.run, evaluations.run, online(*live).run),
         desk_rows=(lambda desk: alert_endpoints(alerts, clock),),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,
@@ -167,7 +173,8 @@ def _opening(
     clock = SystemClock()
 
     def judge(kept: Judgements, telemetry: Telemetry, bodies: BodyIndex) -> JudgementWorks:
-        return judgement_works(kept, telemetry, bodies, lambda: in_force.snapshot, watch, noted, clock)
+        chosen = LiveEvaluations(open_state(directory.state))
+        return judgement_works(kept, telemetry, bodies, lambda: in_force.snapshot, watch, noted, clock, chosen)
 
     def opened(observer: Observer) -> Stores:
         return open_stores(
@@ -209,11 +216,18 @@ def _engine_watch(
 
 
 def _alert_watch(
-    directory: DataDirectory, watched: Callable[[], Watch], board: Board, watch: IdentityWatch, tools: ToolWatch
+    directory: DataDirectory,
+    watched: Callable[[], Watch],
+    board: Board,
+    watch: IdentityWatch,
+    tools: ToolWatch,
+    evaluations: EvaluationWatch,
 ) -> AlertWatch:
     """What holds all that comes against the rules on alerts."""
     clock = SystemClock()
-    sight = Sight(lambda: board.view(clock.monotonic()), lambda: watch.figures, lambda: tools.drifting)
+    sight = Sight(
+        lambda: board.view(clock.monotonic()), lambda: watch.figures, lambda: tools.drifting, evaluations.fallen
+    )
     return AlertWatch(lambda: AlertStore(open_state(directory.state)), watched, sight, clock, IdSource())
 
 

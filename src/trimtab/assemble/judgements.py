@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from trimtab.clock import Clock
 from trimtab.errors import StoreError
+from trimtab.journal.evaluations import LiveEvaluations
 from trimtab.journal.judgements import Judgements
 from trimtab.policy.snapshot import Snapshot
 from trimtab.policy.watch import Watch
@@ -14,6 +15,7 @@ from trimtab.processes.changes import Changes
 from trimtab.processes.completion import Completions
 from trimtab.processes.contents import BodyReader, ContentReader, Readings
 from trimtab.processes.desk import Chore
+from trimtab.processes.evaluation_online import OnlineSample
 from trimtab.processes.feedback import Judging
 from trimtab.processes.unjoined import Unjoined
 from trimtab.store.ingest import Enrich, Keeper
@@ -57,8 +59,11 @@ def judgement_works(
     watch: Callable[[], Watch],
     noted: Changes,
     clock: Clock,
+    evaluations: LiveEvaluations | None = None,
 ) -> JudgementWorks:
-    """Joins it; all of it is used from the thread that opened the stores. `watch` raises nothing (`KnownWatch`)."""
+    """Joins it; all of it is used from the thread that opened the stores. `watch` raises nothing (`KnownWatch`).
+    With `evaluations` some calls are put in line to be scored.
+    """
     reader = ContentReader(bodies, snapshot)
     readings, judging = Readings(reader), Judging(reader, watch)
     completions = Completions(judgements, reader, watch, noted, clock)
@@ -67,11 +72,12 @@ def judgement_works(
     def enrich(batch: Batch) -> Batch:
         return completions.enrich(readings(batch))
 
+    chosen = (OnlineSample(evaluations, watch, clock).keep,) if evaluations is not None else ()
     return JudgementWorks(
         judgements,
         judging,
         enrich,
-        (completions.keep, unjoined.keep),
+        (completions.keep, unjoined.keep, *chosen),
         (
             Chore("judge_quiet_runs", QUIET_EVERY_S, completions.judge_quiet),
             Chore("join_judgements", JOIN_EVERY_S, unjoined.join),

@@ -58,6 +58,12 @@ def read_cases(root: Path, task: Task, suite: Evals) -> Cases:
 
     Raises `DataInvalid` where the data set is not there or cannot be read.
     """
+    read = rows_as_cases(root, suite)
+    return replace(read, mistakes=(*read.mistakes, *misfits(read, task, suite))[:MOST_MISTAKES])
+
+
+def rows_as_cases(root: Path, suite: Evals) -> Cases:
+    """The same, without looking whether the task can be asked them. Raises as `read_cases` does."""
     found = held(root, suite.cases)
     if not found.has_rows:
         detail = (
@@ -71,8 +77,7 @@ def read_cases(root: Path, task: Task, suite: Evals) -> Cases:
                 gathered.take(row)
     except OSError as failure:
         raise DataInvalid(name=suite.cases, detail=f"{found.path} cannot be read ({failure.strerror})") from None
-    read = gathered.cases()
-    return replace(read, mistakes=(*read.mistakes, *misfits(read, task, suite))[:MOST_MISTAKES])
+    return gathered.cases()
 
 
 def misfits(found: Cases, task: Task, suite: Evals) -> tuple[Mistake, ...]:

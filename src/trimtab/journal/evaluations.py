@@ -152,7 +152,9 @@ class LiveEvaluations:
     def waiting(self, limit: int) -> tuple[Online, ...]:
         """The users' calls that have waited longest to be scored."""
         with mapped(self._path):
-            return tuple(Online(*row) for row in self._connection.execute(self._sql["waiting_online"], {"limit": limit}))
+            return tuple(
+                Online(*row) for row in self._connection.execute(self._sql["waiting_online"], {"limit": limit})
+            )
 
     def scored(self, call: str) -> None:
         """A user's call waits no longer."""

@@ -1,20 +1,26 @@
-"""What is so or not, beside what calls come to: records that stay out, replicas that are down, models that changed."""
+"""What is so or not, beside what calls come to: records that stay out, replicas that are down, models that changed,
+evaluations that pass less often.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trimtab.gateway.board_view import BoardView, ReplicaView
-from trimtab.policy.watch import AlertRule, Watch
+from trimtab.policy.watch import AlertRule, TaskWatch, Watch
 from trimtab.processes.desk import Desk
+from trimtab.processes.evaluation_watch import Fallen
 from trimtab.processes.identity import Figures
 from trimtab.processes.tool_shapes import Drifting
 from trimtab.record.events import Change
-from trimtab.signals.alerts.alert import Evidence
+from trimtab.signals.alerts.alert import Evidence, Measured
 from trimtab.signals.alerts.life import Found
 from trimtab.signals.alerts.monitors import Place
+from trimtab.signals.alerts.shown import MOST_ODDS
+from trimtab.store.telemetry import MINUTE_NS
 
 SECOND_NS: Final = 1_000_000_000
 DOWN_NS: Final = 180 * SECOND_NS
@@ -27,11 +33,12 @@ CHANGED: Final = "changed"
 
 @dataclass(frozen=True)
 class Sight:
-    """Where it is seen: the board, what was found of models, and of tools at their servers."""
+    """Where it is seen: the board, what was found of models, of tools at their servers, and by evaluations."""
 
     board: Callable[[], BoardView | None] = lambda: None
     identity: Callable[[], Figures] = Figures
     drifting: Callable[[], Sequence[Drifting]] = tuple
+    fallen: Callable[[], Sequence[Fallen]] = tuple
 
 
 class Happenings:
@@ -66,6 +73,10 @@ class Happenings:
                     found += self._changed(rule, watch)
                 case "tool_changed":
                     found += self._drifting(rule, desk.drifting)
+                case "evaluation":
+                    found += [
+                        _fallen(rule, watch.tasks.get(one.task, TaskWatch()), one) for one in self._sight.fallen()
+                    ]
         return found
 
     def _silent(
@@ -113,6 +124,26 @@ class Happenings:
             _found(rule, Place("", rule.name, tool), one.since_ns, f"{one.class_}: {one.words}")
             for tool, one in sorted(by_tool.items())
         ]
+
+
+def _fallen(rule: AlertRule, task: TaskWatch, one: Fallen) -> Found:
+    """What an evaluation found of a task, as its alert."""
+    decision = one.decision
+    low, high = decision.interval if decision.interval is not None else (None, None)
+    evidence = Evidence(
+        "falls",
+        "share",
+        before=Measured(decision.baseline),
+        after=Measured(decision.estimate, decision.n, low, high),
+        odds=min(math.exp(min(decision.evidence, 100.0)), MOST_ODDS),
+        needed=math.exp(decision.threshold),
+    )
+    began = decision.since if decision.since is not None else one.found
+    place = Place(one.task, rule.name, "", one.scorer)
+    return Found(
+        place, rule.signal, rule.severity, began * MINUTE_NS, evidence, task.owner, rule.receivers, task.models,
+        worst=one.worst,
+    )  # fmt: skip
 
 
 def _split(subject: str) -> tuple[str, str]:

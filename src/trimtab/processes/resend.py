@@ -78,7 +78,8 @@ def gateway_sender(listen: Listen, operator_key: Callable[[], str]) -> Send:
 
 
 class Told(Struct, frozen=True):
-    """What the gateway answered to a call of control's own: status, the call's id, and the body, as far as 64 KiB."""
+    """What the gateway answered to a call of control's own: status, the call's id, and the body, as far as it was read.
+    """
 
     status: int
     call: str
@@ -89,18 +90,22 @@ Ask = Callable[[dict[str, str], bytes], Told]
 """POST (headers, body) of a chat completion to the gateway; blocks. Raises `UpstreamError` when it does not answer."""
 
 
-def gateway_asker(listen: Listen, operator_key: Callable[[], str]) -> Ask:
-    """An `Ask` of the gateway of this host, with the operator's key, which is read each time."""
+def gateway_asker(
+    listen: Listen, operator_key: Callable[[], str], most_bytes: int = KEPT_BYTES, limit_s: float = ASKED_S
+) -> Ask:
+    """An `Ask` of the gateway of this host, with the operator's key, which is read each time; of an answer `most_bytes`
+    are read, and the gateway may be silent for `limit_s`.
+    """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  compared, not bound
     place = f"the gateway at {host}:{listen.port}"
 
     def ask(headers: dict[str, str], body: bytes) -> Told:
-        with closing(_connection(host, listen.port, listen.tls, ASKED_S)) as connection:
+        with closing(_connection(host, listen.port, listen.tls, limit_s)) as connection:
             try:
                 secret = {"authorization": f"Bearer {operator_key()}", "content-type": "application/json"}
                 connection.request("POST", PATHS["chat_completions"], body, {**headers, **secret})
                 answer = connection.getresponse()
-                return Told(answer.status, answer.headers.get("x-trimtab-call", ""), answer.read(KEPT_BYTES))
+                return Told(answer.status, answer.headers.get("x-trimtab-call", ""), answer.read(most_bytes))
             except (OSError, http.client.HTTPException) as failure:
                 raise UpstreamError(replica=place, detail=_told_by(failure)) from failure
 

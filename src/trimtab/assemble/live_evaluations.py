@@ -1,0 +1,127 @@
+"""Evaluations of the live system, joined from their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from trimtab.assemble.evaluation_asker import answer_of
+from trimtab.clock import SystemClock
+from trimtab.database.migrate import open_state
+from trimtab.declare.evaluating import Evals
+from trimtab.declare.project import Listen
+from trimtab.errors import UpstreamError
+from trimtab.evals.sample import Answer
+from trimtab.evals.scorers.ready import Ready, ready
+from trimtab.journal.evaluations import LiveEvaluations
+from trimtab.policy.snapshot import Snapshot
+from trimtab.policy.watch import Watch
+from trimtab.processes.alert_watch import AlertWatch
+from trimtab.processes.changes import Changes
+from trimtab.processes.directory import DataDirectory
+from trimtab.processes.evaluation_online import OnlineParts, OnlineScoring
+from trimtab.processes.evaluation_suite import LiveSuites, Prepare
+from trimtab.processes.evaluation_watch import MOST_ANSWER_BYTES, EvaluationParts, EvaluationWatch
+from trimtab.processes.resend import Ask, gateway_asker
+from trimtab.record.events import JUDGE_TASK
+
+SILENT_S = 900.0
+"""How long the gateway may be silent on a case; the task's own deadlines end it before."""
+OK = 200
+
+
+class LiveJudge:
+    """Asks judging models through the gateway that serves users, as control's own calls; what fails is told."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def judge(self, model: str, body: dict[str, Any], seed: int) -> Answer:
+        """The judge's answer; blocks."""
+        content = msgspec.json.encode({**body, "model": model, "seed": seed})
+        try:
+            told = self._ask({"x-trimtab-task": JUDGE_TASK}, content)
+        except UpstreamError:
+            return Answer("", "internal")
+        return Answer(told.call, "ok" if told.status == OK else "internal", text=_text(told.body), status=told.status)
+
+    def __repr__(self) -> str:
+        return "LiveJudge()"
+
+
+def preparing(root: Path, ask: Ask, snapshot: Callable[[], Snapshot]) -> Prepare:
+    """What makes the scorers of suites ready, with the schema in force of each task."""
+
+    def prepare(task: str, suite: Evals) -> Ready:
+        policy = snapshot().tasks.get(task)
+        schema = policy.output.schema.text if policy is not None and policy.output is not None else None
+        return ready(suite, root, LiveJudge(ask), SystemClock(), task=task, schema=schema)
+
+    return prepare
+
+
+def scheduled(
+    root: Path,
+    directory: DataDirectory,
+    listen: Listen,
+    key: Callable[[], str],
+    snapshot: Callable[[], Snapshot],
+    watch: Callable[[], Watch],
+    noted: Changes,
+    alerts: Callable[[], AlertWatch],
+) -> EvaluationWatch:
+    """The scheduled evaluations of this host."""
+    ask = gateway_asker(listen, key, MOST_ANSWER_BYTES, SILENT_S)
+    return EvaluationWatch(
+        EvaluationParts(
+            open_store=lambda: LiveEvaluations(open_state(directory.state)),
+            watch=watch,
+            suites=LiveSuites(root, preparing(root, ask, snapshot)),
+            ask=ask,
+            answer=answer_of,
+            changes=noted,
+            alert=lambda place: alerts().ask(lambda book, rules, now_ns: book.alerts.get(place)),
+            clock=SystemClock(),
+        )
+    )
+
+
+def online(
+    root: Path,
+    directory: DataDirectory,
+    listen: Listen,
+    key: Callable[[], str],
+    snapshot: Callable[[], Snapshot],
+    watch: Callable[[], Watch],
+    noted: Changes,
+) -> OnlineScoring:
+    """What scores a share of users' calls on this host."""
+    prepare = preparing(root, gateway_asker(listen, key), snapshot)
+    parts = OnlineParts(
+        lambda: LiveEvaluations(open_state(directory.state)), watch, prepare, answer_of, noted, SystemClock()
+    )  # fmt: skip
+    return OnlineScoring(parts)
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    message: _Message = _Message()
+
+
+class _Said(msgspec.Struct, frozen=True):
+    choices: tuple[_Choice, ...] = ()
+
+
+def _text(body: bytes) -> str:
+    """The text of a chat completion; empty of anything else."""
+    try:
+        said = msgspec.json.decode(body, type=_Said)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return (said.choices[0].message.content or "") if said.choices else ""
