@@ -1,4 +1,7 @@
-"""An evaluation that goes on: 20 cases an hour, months without a change, and drops of 5 points."""
+"""An evaluation that goes on: 20 cases an hour, months without a change, and drops of 5 points.
+
+The cases are fresh each hour, the same 20, or 20 of 300 in turns, as schedules ask them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from random import Random
 from statistics import median
 from typing import NamedTuple, TypeVar
 
+from trimtab.evals.case import Case
+from trimtab.evals.scheduled import chosen
 from trimtab.statistics.anytime import drop_detector, steady_rate
 from trimtab.statistics.baseline import RateStep
 from trimtab.statistics.rates import Counted
@@ -15,6 +20,9 @@ from trimtab.statistics.repeated import RepeatedDetector, learned
 from trimtab.statistics.sequential import Detector
 
 CASES, LEARNED, MONTH, SHARE, DROP = 20, 28 * 24, 30 * 24, 0.9, 0.05
+SUITE, WEEK = 300, 7 * 24
+"""Cases that are asked in turns, and the hours that are learned from first."""
+KINDS = {"fresh": "fresh cases each hour", "same": "the same 20 cases each hour", "turns": "20 of 300 cases in turns"}
 WINDOWS = (6, 12, 24, 48, 96)
 Seen = TypeVar("Seen")
 
@@ -36,10 +44,13 @@ def hours(random: Random, count: int, chances: Sequence[float], drop: float = 0.
     return [[random.random() < chance * factor for chance in chances] for _ in range(count)]
 
 
-def month(job: tuple[int, bool]) -> Found:
-    """Four weeks to learn from, a quiet month, then a drop until it is found; `fixed` cases are the same each hour."""
-    seed, fixed = job
+def month(job: tuple[int, str]) -> Found:
+    """Time to learn from, a quiet month, then a drop until it is found."""
+    seed, kind = job
     random = Random(seed)
+    if kind == "turns":
+        return _month_of_turns(random, seed)
+    fixed = kind == "same"
     chances = [random.betavariate(4.5, 0.5) for _ in range(CASES)] if fixed else [SHARE] * CASES
     learn, quiet = hours(random, LEARNED, chances), hours(random, MONTH, chances)
     dropped = hours(random, MONTH, chances, DROP)
@@ -52,6 +63,40 @@ def month(job: tuple[int, bool]) -> Found:
     return _watched(
         drop_detector(steady_rate(steps), DROP), lambda one: Counted(sum(one), CASES), quiet, dropped, usual
     )
+
+
+def _month_of_turns(random: Random, seed: int) -> Found:
+    """As schedules do it: each hour is held against what was learned before it, and learned from."""
+    cases = tuple(Case(str(n)) for n in range(SUITE))
+    chances = {case.id: random.betavariate(4.5, 0.5) for case in cases}
+    factor = 1 - DROP / SHARE
+
+    def hour(number: int) -> dict[str, bool]:
+        times = factor if number >= WEEK + MONTH else 1.0
+        asked = chosen(cases, seed, number, CASES)
+        return {case.id: random.random() < chances[case.id] * times for case in asked}
+
+    ran = [hour(n) for n in range(WEEK + 2 * MONTH)]
+    known = learned([_of_hour(one) for one in ran[:WEEK]])
+    state, false, delay, turn = None, 0, math.inf, WEEK + MONTH
+    for n, one in enumerate(ran[WEEK:], WEEK):
+        detector = RepeatedDetector(known, DROP)
+        if state is None or (n == turn and state.held):
+            state = detector.begin(60 * n)
+        held = state.held
+        state, decision = detector.step(state, 60 * (n + 1), _of_hour(one))
+        if decision.alarm and n >= turn:
+            delay = n + 1.0 - turn
+            break
+        false += decision.alarm and held is None
+        known = known if decision.alarm else learned([known, _of_hour(one)])
+    usual = sum(sum(one.values()) for one in ran[:WEEK]) / WEEK
+    passed = [sum(one.values()) * CASES / len(one) - usual for one in ran[WEEK:]]
+    return Found(false, delay, tuple(passed[:MONTH]), tuple(passed[MONTH:]))
+
+
+def _of_hour(passed: dict[str, bool]) -> dict[str, Counted]:
+    return {case: Counted(int(one), 1) for case, one in passed.items()}
 
 
 def _by_case(passed: Sequence[bool]) -> dict[str, Counted]:

@@ -292,10 +292,10 @@ def report_judge_errors(pool: ProcessPoolExecutor, options: Options, result: Res
 def report_continuous(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """100 months without a change, then drops of 5 points at 20 cases an hour, beside a fixed threshold."""
     months = options.size(100, 4)
-    for fixed, name in ((False, "fresh cases each hour"), (True, "the same 20 cases each hour")):
+    for kind, name in continuous.KINDS.items():
         base = options.seed * 100_000
-        tuning = list(pool.map(continuous.month, [(base + 50_000 + n, fixed) for n in range(2 * months)], chunksize=4))
-        found = list(pool.map(continuous.month, [(base + n, fixed) for n in range(months)], chunksize=4))
+        tuning = list(pool.map(continuous.month, [(base + 50_000 + n, kind) for n in range(2 * months)], chunksize=4))
+        found = list(pool.map(continuous.month, [(base + n, kind) for n in range(months)], chunksize=4))
         false = sum(one.false for one in found) / months
         result.worst(f"false alarms a month, {name}", false, 1.0, n=months)
         delay = median(one.delay for one in found)
@@ -304,7 +304,7 @@ def report_continuous(pool: ProcessPoolExecutor, options: Options, result: Resul
         best = min(limits, key=lambda window: continuous.fixed_delay(tuning, window, limits[window]))
         peers = {window: continuous.fixed_delay(found, window, limit) for window, limit in limits.items()}
         what = f"a drop of 5 points, {name}: median delay"
-        if fixed:
+        if kind != "fresh":
             result.worst(what, delay, peers[best], "h", months)
         else:
             result.tell_value(what, delay, "h", months)

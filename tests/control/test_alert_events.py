@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.control.alerting import MODEL, ONCALL, Alerts, alerting, declared
 from tests.control.test_tool_shapes import BAD, GOOD, Learning
@@ -26,10 +27,14 @@ from trimtab.gateway.board import Board
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.policy.watch import Watch
 from trimtab.processes.alert_sight import Sight
+from trimtab.processes.evaluation_watch import Fallen
 from trimtab.processes.tool_shapes import Drifting
-from trimtab.record.events import ToolResult
+from trimtab.record.events import Settled, ToolResult
 from trimtab.signals.alerts.shown import AlertShown
+from trimtab.statistics.intervals import Interval
+from trimtab.statistics.sequential import Decision
 from trimtab.store.memory import MemoryTelemetry
+from trimtab.store.telemetry import Batch
 from trimtab.testing import JumpingClock, ScriptedUpstream
 
 URL = "http://127.0.0.1:9000"
@@ -259,3 +264,40 @@ async def test_a_tool_whose_answers_are_of_another_shape(tmp_path: Path, watch: 
         found = await only(alerts, "tool_changed")
         assert (found.state, found.value) == ("open", "find")
         assert "$.id is string now, it was number" in found.words
+
+
+def locked(name: str, at_ns: int, lock: str) -> Settled:
+    """A call for a case, under a lock."""
+    made = call(name, at_ns, task="(evaluation) extract")
+    return replace(made, admitted=replace(made.admitted, lock=lock))
+
+
+async def test_an_evaluation_that_falls(tmp_path: Path, watch: Watch) -> None:
+    """It names the task and scorer, from what to what, the calls that show it, and the lock that came then; by the
+    evaluation's own calls, for there are no users. It is over once the evaluation passes again.
+    """
+    clock = JumpingClock()
+    minute = clock.wall_ns() // 60_000_000_000
+    found = Decision(
+        alarm=True, evidence=12.0, threshold=11.0, direction="falls", since=minute - 5, estimate=0.8,
+        interval=Interval(0.7, 0.9), n=100, baseline=0.95,
+    )  # fmt: skip
+    fallen = [Fallen("extract", "exact", found, minute, ("c1", "c2"))]
+    telemetry = MemoryTelemetry()
+    at_ns = (minute - 5) * 60_000_000_000
+    calls = [locked(f"b{n}", at_ns - (n + 2) * 60_000_000_000, "aa") for n in range(9)]
+    calls += [locked(f"s{n}", at_ns + n * 60_000_000_000, "bb") for n in range(5)]
+    telemetry.insert(Batch(tuple(calls)), "one")
+    async with alerting(tmp_path, telemetry, watch, clock, Sight(fallen=lambda: tuple(fallen))) as alerts:
+        await alerts.minutes(2)
+        alert = await only(alerts, "evaluation_falls")
+        assert (alert.state, alert.severity, alert.task, alert.field) == ("open", "page", "extract", "exact")
+        assert alert.words.startswith(
+            "extract: evaluation of exact fell from 95.0 % to 80.0 % (70.0-90.0, n 100) since "
+        )
+        assert [(one.kind, one.before, one.after) for one in alert.causes] == [("lock", "aa", "bb")]
+        assert alert.worst == ("c1", "c2")
+        assert alert.receivers == ("board",)
+        fallen.clear()
+        await alerts.minutes(1)
+        assert await states(alerts, "evaluation_falls") == ["resolved"]

@@ -76,3 +76,21 @@ def show(evaluation: str, project: Path, markdown_file: Path | None, junit_file:
         say_json(msgspec.json.encode(report))
         return
     say(report_text(report))
+
+
+@command.command(epilog="Exit status: 0 done, 1 it could not be done and the message says why.")
+@click.argument("task", metavar="TASK")
+@PROJECT
+@click.option("--since", default="30d", show_default=True, metavar="AGE", help="Live figures since then (7d, 30d).")
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
+def history(task: str, project: Path, since: str, as_json: bool) -> None:
+    """For each lock of a task, what it scored in its evaluation beside what it does live."""
+    from trimtab.cli.eval_history import history as found_history  # noqa: PLC0415 - after what is quick to refuse
+    from trimtab.cli.eval_history import history_text  # noqa: PLC0415
+
+    found = found_history(project, task, since)
+    if as_json:
+        say_json(msgspec.json.encode(found))
+        return
+    say(history_text(found))
+    next_verb(f"trimtab eval list --task {task}")

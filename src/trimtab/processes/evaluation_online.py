@@ -217,7 +217,7 @@ def _seen(glance: Glance, *, is_full: bool) -> _Seen:
     asked, said, call = glance.question, glance.reply, glance.call
     messages: tuple[dict[str, Any], ...] = ({"role": "user", "content": asked.text},) if asked is not None else ()
     inputs = asked.inputs if asked is not None and asked.inputs else None
-    is_whole = (is_full or not call.tool_calls) and (said.whole if said is not None else glance.is_kept)
+    is_whole = said.whole and (is_full or not call.tool_calls) if said is not None else is_full and glance.is_kept
     return _Seen(
         call,
         Case(call.admitted.call, inputs, () if inputs else messages),

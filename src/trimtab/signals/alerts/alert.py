@@ -61,13 +61,14 @@ class WhatChanged(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True):
-    """One alert. `group` is the id of the alert that leads its group: its own where it does.
+    """One alert.
 
-    `began_ns` is when what it tells of likely began, `opened_ns` when somebody was first to be told (0 while pending),
-    `changed_ns` when its state last changed, `ended_ns` when it was resolved (0 before). `by` and `why` are of the last
-    change that a person made, `accepted` says that it was to take it for normal. `lasting_ns` is how long it must not be so any more before it counts as over, `quiet_ns`
-    since when it is not (0 while it is). Of a group's leader, `told` is the highest severity that was told and not
-    taken back, `told_ns` when it was told last, `told_to` who was told.
+    `group` is the id of the alert that leads its group: its own where it does. `began_ns` is when what it tells of
+    likely began, `opened_ns` when somebody was first to be told (0 while pending), `changed_ns` when its state last
+    changed, `ended_ns` when it was resolved (0 before). `by` and `why` are of the last change that a person made,
+    `accepted` says that it was to take it for normal. `lasting_ns` is how long it must not be so any more before it
+    counts as over, `quiet_ns` since when it is not (0 while it is). Of a group's leader, `told` is the highest severity
+    that was told and not taken back, `told_ns` when it was told last, `told_to` who was told.
     """
 
     id: str

@@ -206,7 +206,8 @@ def _risen(telemetry: Told, asked: Question, began: int) -> Iterable[WhatChanged
         if risen[value] >= RISEN:
             usual = max(sorted(before), key=before.__getitem__)
             if usual != value:
-                yield WhatChanged(dimension, served(asked.place.task), began * MINUTE_NS, usual, value, share=after[value])
+                task = served(asked.place.task)
+                yield WhatChanged(dimension, task, began * MINUTE_NS, usual, value, share=after[value])
 
 
 def _shares(telemetry: Told, task: str, by: Dimension, since: int, until: int) -> Mapping[str, float]:

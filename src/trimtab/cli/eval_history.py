@@ -1,0 +1,115 @@
+"""`trimtab eval history`: for each lock, what a task scored before it shipped beside what it does live."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trimtab.cli.signals_client import Wish, told_signals
+from trimtab.cli.signals_text import number
+from trimtab.declare.load import load
+from trimtab.errors import EvaluationUnknown, UnknownTask
+from trimtab.evals.history import Scored, scored
+from trimtab.evals.kept import Evaluations
+from trimtab.evals.report import Report
+from trimtab.evals.words import amount_text, plain, share_text
+from trimtab.signals.catalogue import BY_NAME
+from trimtab.signals.figure import Cell, Figure
+
+LIVE: Final = ("parse_rate", "tool_validity", "completion", "accuracy", "cost_per_call")
+"""What is shown of a lock's calls."""
+NONE: Final = "-"
+SHOWN_DIGEST: Final = 12
+DIGEST: Final = "sha256:"
+
+
+class OfLock(Struct, frozen=True):
+    """One lock: its latest score in an evaluation, and the figures of its users' calls; either may be missing."""
+
+    lock: str
+    score: Scored | None
+    calls: int
+    live: tuple[Figure, ...] = ()
+
+
+class History(Struct, frozen=True):
+    """The locks of a task, those first whose calls or evaluation came last; live figures are since `since_ns`."""
+
+    task: str
+    since_ns: int
+    locks: tuple[OfLock, ...]
+
+
+def history(root: Path, task: str, since: str) -> History:
+    """The history of a task. Raises `UnknownTask`, and what `told_signals` raises."""
+    project = load(root)
+    if task not in project.tasks:
+        raise UnknownTask(task=task)
+    offline = scored(_reports(Evaluations(Path(project.data.directory))), task)
+    figures = told_signals(root, Wish((task,), LIVE, "lock", since=since)).figures
+    return History(task, figures.since_ns, joined(offline, figures.cells))
+
+
+def joined(offline: Sequence[Scored], cells: Sequence[Cell]) -> tuple[OfLock, ...]:
+    """Scores and live figures, by lock; calls without a lock are left out."""
+    scores: Mapping[str, Scored] = {one.lock.removeprefix(DIGEST): one for one in offline}
+    live = {one.value.removeprefix(DIGEST): one for one in cells if one.value}
+    locks = [*(lock for lock in live if lock not in scores), *scores]
+    return tuple(
+        OfLock(
+            lock, scores.get(lock), live[lock].calls if lock in live else 0, live[lock].figures if lock in live else ()
+        )
+        for lock in locks
+    )  # fmt: skip
+
+
+def history_text(found: History) -> RenderableType:
+    """The same as a table."""
+    if not found.locks:
+        return Text("No lock of this task was evaluated or served calls here.")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    heads = "lock", "evaluated", "score (95 %)", "calls", *(name.replace("_", " ") for name in LIVE)
+    for head in heads:
+        table.add_column(head, justify="left" if head in {"lock", "evaluated"} else "right", overflow="fold")
+    for one in found.locks:
+        figures = {figure.signal: figure for figure in one.live if not figure.field}
+        table.add_row(
+            one.lock[:SHOWN_DIGEST],
+            NONE if one.score is None else plain(f"{one.score.scorer} in {one.score.id[:8]}"),
+            NONE if one.score is None else score_text(one.score),
+            f"{one.calls:,}",
+            *(live_text(name, figures.get(name)) for name in LIVE),
+        )
+    return table
+
+
+def score_text(one: Scored) -> str:
+    """A score with its interval."""
+    figure = one.figure
+    if one.unit != "share":
+        return amount_text(figure.value, one.unit)
+    return f"{share_text(figure.value)} % ({share_text(figure.low)} to {share_text(figure.high)})"
+
+
+def live_text(name: str, figure: Figure | None) -> str:
+    """A live figure, with its n."""
+    if figure is None or figure.value is None:
+        return NONE
+    return f"{number(BY_NAME[name], figure.value)} (n {figure.n:,})"
+
+
+def _reports(evaluations: Evaluations) -> Iterator[Report]:
+    """All reports that can be read."""
+    for name in evaluations.ids():
+        with contextlib.suppress(EvaluationUnknown):
+            report = evaluations.report(name)
+            if report is not None:
+                yield report
