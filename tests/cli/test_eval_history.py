@@ -18,7 +18,8 @@ from trimtab.evals.history import scored
 from trimtab.signals.figure import Cell, Figure
 
 A, B, C = "a1" * 32, "b2" * 32, "c3" * 32
-CELL = Cell("extract", B, 0, 410, (Figure("parse_rate", "ratio", 400, 0.99), Figure("cost_per_call", "amount", 410, 0.001)))  # fmt: skip
+FIGURES = Figure("parse_rate", "ratio", 400, 0.99), Figure("cost_per_call", "amount", 410, 0.001)
+CELL = Cell("extract", B, 0, 410, FIGURES)
 
 
 def test_the_latest_score_of_each_lock() -> None:

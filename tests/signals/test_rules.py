@@ -55,8 +55,9 @@ def test_behaviour_comes_first() -> None:
 
 
 def test_what_prometheus_cannot_keep_is_named() -> None:
-    """Drifts of distributions need their histograms: they stay with Trimtab's own alerts."""
-    assert set(RULES.left_out) == {"output_length_drifts", "predictions_drift", "confidence_drifts", "inputs_drift"}
+    """Drifts of distributions need their histograms, evaluations each case's past: they stay with our own alerts."""
+    drifts = {"output_length_drifts", "predictions_drift", "confidence_drifts", "inputs_drift"}
+    assert set(RULES.left_out) == {*drifts, "evaluation_falls"}
 
 
 def test_forms_of_a_rule() -> None:

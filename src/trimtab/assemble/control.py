@@ -18,7 +18,7 @@ from trimtab.access.sessions import SessionStore
 from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
-from trimtab.assemble.live_evaluations import online, scheduled
+from trimtab.assemble.live_evaluations import Live, online, scheduled
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -105,13 +105,10 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     watched = WatchInForce(directory.run).read
     known = KnownWatch(watched)
     engines = _engine_watch(in_force, watched, MetricsClient(pool, signers), noted)
-    root = Path(orders.root)
-    live = root, directory, gateway, key, lambda: in_force.snapshot, known, noted
-    evaluations = scheduled(*live, alerts=lambda: alerts)
+    live = Live(Path(orders.root), directory, gateway, key, lambda: in_force.snapshot, known, noted)
+    evaluations = scheduled(live, lambda: alerts)
     alerts = _alert_watch(directory, watched, board, watch, tools, evaluations)
-
     judge = _judging(gateway_asker(gateway, key), known, noted)
-
     standings = Standings(lambda: in_force.snapshot.tasks, alerts, clock)
     parts = ControlParts(
         clock=clock,
@@ -123,7 +120,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         sessions=SessionStore(state, clock),
         send=gateway_sender(gateway, key),
         works=(watch.run, tools.run, _delivery(directory, watched).run),
-        desk_works=(engines.run, judge, alerts.run, standings.run, evaluations.run, online(*live).run),
+        desk_works=(engines.run, judge, alerts.run, standings.run, evaluations.run, online(live).run),
         desk_rows=(lambda desk: alert_endpoints(alerts, clock),),
         identity=lambda: watch.figures,
         tools=lambda: tools.drifting,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -63,47 +63,45 @@ def preparing(root: Path, ask: Ask, snapshot: Callable[[], Snapshot]) -> Prepare
     return prepare
 
 
-def scheduled(
-    root: Path,
-    directory: DataDirectory,
-    listen: Listen,
-    key: Callable[[], str],
-    snapshot: Callable[[], Snapshot],
-    watch: Callable[[], Watch],
-    noted: Changes,
-    alerts: Callable[[], AlertWatch],
-) -> EvaluationWatch:
+class Live(NamedTuple):
+    """What evaluations of the live system are joined from: the folders of project and data, the gateway and its key,
+    the snapshot and the rules in force, and the records.
+    """
+
+    root: Path
+    directory: DataDirectory
+    listen: Listen
+    key: Callable[[], str]
+    snapshot: Callable[[], Snapshot]
+    watch: Callable[[], Watch]
+    noted: Changes
+
+    def store(self) -> LiveEvaluations:
+        """What is kept of them; each thread opens its own."""
+        return LiveEvaluations(open_state(self.directory.state))
+
+
+def scheduled(live: Live, alerts: Callable[[], AlertWatch]) -> EvaluationWatch:
     """The scheduled evaluations of this host."""
-    ask = gateway_asker(listen, key, MOST_ANSWER_BYTES, SILENT_S)
+    ask = gateway_asker(live.listen, live.key, MOST_ANSWER_BYTES, SILENT_S)
     return EvaluationWatch(
         EvaluationParts(
-            open_store=lambda: LiveEvaluations(open_state(directory.state)),
-            watch=watch,
-            suites=LiveSuites(root, preparing(root, ask, snapshot)),
+            open_store=live.store,
+            watch=live.watch,
+            suites=LiveSuites(live.root, preparing(live.root, ask, live.snapshot)),
             ask=ask,
             answer=answer_of,
-            changes=noted,
+            changes=live.noted,
             alert=lambda place: alerts().ask(lambda book, rules, now_ns: book.alerts.get(place)),
             clock=SystemClock(),
         )
     )
 
 
-def online(
-    root: Path,
-    directory: DataDirectory,
-    listen: Listen,
-    key: Callable[[], str],
-    snapshot: Callable[[], Snapshot],
-    watch: Callable[[], Watch],
-    noted: Changes,
-) -> OnlineScoring:
+def online(live: Live) -> OnlineScoring:
     """What scores a share of users' calls on this host."""
-    prepare = preparing(root, gateway_asker(listen, key), snapshot)
-    parts = OnlineParts(
-        lambda: LiveEvaluations(open_state(directory.state)), watch, prepare, answer_of, noted, SystemClock()
-    )  # fmt: skip
-    return OnlineScoring(parts)
+    prepare = preparing(live.root, gateway_asker(live.listen, live.key), live.snapshot)
+    return OnlineScoring(OnlineParts(live.store, live.watch, prepare, answer_of, live.noted, SystemClock()))
 
 
 class _Message(msgspec.Struct, frozen=True):
