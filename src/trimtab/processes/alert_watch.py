@@ -25,6 +25,7 @@ from trimtab.processes.alert_sight import RESTART_NS, RESTARTED, Happenings, Sig
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.logs import event
 from trimtab.record.events import Change
+from trimtab.record.purposes import EVALUATION
 from trimtab.signals.alerts.alert import Alert
 from trimtab.signals.alerts.burning import Burning, burning
 from trimtab.signals.alerts.causes import Found as Looked
@@ -32,7 +33,7 @@ from trimtab.signals.alerts.causes import Question, look, window_figure
 from trimtab.signals.alerts.evaluation import Alarm, by_place
 from trimtab.signals.alerts.finding import found_of, found_of_burning, is_beyond, with_causes, worded
 from trimtab.signals.alerts.grouping import group_of
-from trimtab.signals.alerts.life import Moved
+from trimtab.signals.alerts.life import Found, Moved
 from trimtab.signals.alerts.monitors import DAY, HISTORY_DAYS, Place, Watcher
 from trimtab.signals.alerts.taking import HOUR_S, QUARTER_S, Rows, rules_of, take, wanted
 from trimtab.store.telemetry import MINUTE_NS, CallFilter, Telemetry
@@ -155,7 +156,8 @@ class AlertWatch:
         restarts = taken.restarts if taken is not None else ()
         happened = self._happenings.look(watch, desk, now_ns, self._newest_ns, behind_ns, restarts)
         alarms = by_place(book.evaluation.alarms())
-        found = [*happened, *(found_of(alarm, watch) for alarm in alarms.values())]
+        found = [one for one in happened if not _is_settled(one, book.alerts.get(one.place))]
+        found += [found_of(alarm, watch) for alarm in alarms.values()]
         found += [found_of_burning(one, watch) for one in taken.burning] if taken is not None else []
         beyond = await self._beyond(desk, book, alarms, until)
         moved = book.advance(
@@ -309,6 +311,13 @@ def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int
     if all(one.lens.cadence == "minute" for one in watchers):
         return _Past(rows, Rows())
     return _Past(rows, take(stores.telemetry, need.hourly(), since, minute, HOUR_S, (task,)))
+
+
+def _is_settled(found: Found, alert: Alert | None) -> bool:
+    """Whether somebody resolved what an evaluation found, which hears of it in a moment."""
+    if alert is None or alert.is_active or found.signal != EVALUATION:
+        return False
+    return bool(alert.by) and found.began_ns < alert.ended_ns
 
 
 def _question(rule: AlertRule, alert: Alert, until: int) -> Question:

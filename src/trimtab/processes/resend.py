@@ -78,7 +78,7 @@ def gateway_sender(listen: Listen, operator_key: Callable[[], str]) -> Send:
 
 
 class Told(Struct, frozen=True):
-    """What the gateway answered to a call of control's own: status, the call's id, and the body, as far as it was read."""
+    """What the gateway answered to a call of control's own: status, the call's id, and what was read of the body."""
 
     status: int
     call: str
