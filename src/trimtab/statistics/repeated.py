@@ -73,15 +73,23 @@ class RepeatedDetector(Detector[Mapping[str, Counted]]):
         self.share = (sum(one.of for one in known.values()) + 0.5) / (n + 1)
         alike = correlation(known.values(), self.share)
         unsure = CAUTION * math.sqrt(self.share * (1 - self.share) * (1 - alike) / n)
-        usual = min(1 - self.share + unsure, 1 - 1e-6)
-        self._lines = {case: self._line(one, 1 / alike - 1, usual, drop) for case, one in known.items()}
+        self._known, self._drop = known, drop
+        self._strength, self._usual = 1 / alike - 1, min(1 - self.share + unsure, 1 - 1e-6)
+        self._lines: dict[str, list[tuple[float, float]]] = {}
 
-    def _line(self, one: Counted, strength: float, usual: float, drop: float) -> list[tuple[float, float]]:
-        """For each alternative, the logarithm of the likelihood ratio of a pass and of a failure."""
-        passing = 1 - (one.n - one.of + strength * usual) / (one.n + strength)
+    def _line(self, case: str) -> list[tuple[float, float]] | None:
+        """For each alternative, the logarithm of the likelihood ratio of a pass and of a failure of a case."""
+        if case not in self._known:
+            return None
+        if case not in self._lines:
+            self._lines[case] = self._made(self._known[case])
+        return self._lines[case]
+
+    def _made(self, one: Counted) -> list[tuple[float, float]]:
+        passing = 1 - (one.n - one.of + self._strength * self._usual) / (one.n + self._strength)
         found = []
         for size, _ in SIZES:
-            after = passing * max(0.01, 1 - size * drop / self.share)
+            after = passing * max(0.01, 1 - size * self._drop / self.share)
             found.append((math.log(after / passing), math.log((1 - after) / (1 - passing))))
         return found
 
@@ -89,7 +97,7 @@ class RepeatedDetector(Detector[Mapping[str, Counted]]):
         """The likelihood ratios of a run; None of none of the cases."""
         ratios, passed, trials = [0.0] * len(SIZES), 0, 0
         for case, (of, n) in seen.items():
-            line = self._lines.get(case)
+            line = self._line(case)
             if line is not None and n > 0:
                 ratios = [old + of * right + (n - of) * wrong for old, (right, wrong) in zip(ratios, line, strict=True)]
                 passed += of
