@@ -17,6 +17,7 @@ from trimtab.access.sessions import SessionStore
 from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.console import Console
 from trimtab.console.endpoint import Endpoint, Visitor
+from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.gate import Gate, KeyGate, OpenGate
 from trimtab.console.history_desk import HistoryDesk, ToolDrift
 from trimtab.console.letter_desk import LetterDesk, Redrives
@@ -88,6 +89,7 @@ class Scene:
     """What gives alerts, where that is not `alerts`."""
     redrives: Redrives | None = None
     history: HistoryDesk | None = None
+    evaluations: EvaluationDesk | None = None
     drifting: Sequence[ToolDrift] = ()
     judged: list[tuple[str, Any]] = field(default_factory=list)
     """The judgements that came, each with who sent it."""
@@ -118,6 +120,7 @@ class Scene:
             letters=self.letters,
             redrives=self.redrives,
             history=self.history,
+            evaluations=self.evaluations,
             drifting=lambda: self.drifting,
             undeclared=Adopting(self.desk, lambda: self.policy),  # type: ignore[arg-type]  # asks at once
         )

@@ -43,6 +43,7 @@ from trimtab.processes.dead import whole_tasks
 from trimtab.processes.deliver import Delivery, revealed
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.directory import DataDirectory
+from trimtab.processes.evaluation_pages import EvaluationPages
 from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
@@ -129,6 +130,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
         views=SavedViews(state),
         history=ProjectHistory(Path(orders.root), directory.run, clock),
+        evaluations=EvaluationPages(directory.root, Path(orders.root)),
     )
 
     gc.set_threshold(*GC_THRESHOLD)

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
+from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
 from trimtab.console.history_desk import HistoryDesk
 from trimtab.console.letter_desk import Redrives
@@ -104,7 +105,7 @@ class ControlParts:
     is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
-    `history` tells the project's past.
+    `history` tells the project's past, `evaluations` what its suites came to.
     """
 
     clock: Clock
@@ -128,6 +129,7 @@ class ControlParts:
     feedback: Callable[[Desk], Taking] | None = None
     views: Views | None = None
     history: HistoryDesk | None = None
+    evaluations: EvaluationDesk | None = None
 
 
 async def serve_control(
@@ -264,6 +266,7 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         feedback=taking.take if taking is not None else None,
         alert_desk=parts.alert_pages,
         history=parts.history,
+        evaluations=parts.evaluations,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
     )
