@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser.places import FURTHER
-from tests.console import alarms
+from tests.console import alarms, evaluated
 from tests.console.past import NEW_LOCK
 from tests.console.seeding import HOSTILE
 from tests.console.straying import SORTING
@@ -40,6 +40,8 @@ EXAMPLES: dict[str, list[str]] = {
     "/conversations/{conversation}": [f"conversation {text}" for text in HOSTILE[:-1]],
     "/prompts/{task}": ["extract", "refund"],
     "/prompts/locks/{lock}": [NEW_LOCK],
+    "/evaluations/{evaluation}": [evaluated.HARMFUL, evaluated.BLOCKED],
+    "/tasks/{task}/evaluations": ["extract"],
     "/alerts/{id}": ["hostile-1", alarms.OPEN],
     "/dead/{id}": ["hostile-1", "hostile-3"],
     "/undeclared/{cluster}": [SORTING],

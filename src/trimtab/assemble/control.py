@@ -8,7 +8,9 @@ import logging
 import random
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -128,15 +130,14 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         alerts=shown_alerts(alerts),
         alert_pages=AlertPages(alerts, Outbox(open_state(directory.state))),
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
-        views=SavedViews(state),
-        history=ProjectHistory(Path(orders.root), directory.run, clock),
-        evaluations=EvaluationPages(directory.root, Path(orders.root)),
     )
 
     gc.set_threshold(*GC_THRESHOLD)
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
-        await serve_control(settings, parts, stop, lambda: tell_ready(channel, in_force))
+        await serve_control(
+            settings, _with_pages(parts, orders, directory, state), stop, lambda: tell_ready(channel, in_force)
+        )
     finally:
         obeying.cancel()
         await pool.close()
@@ -144,6 +145,19 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
             held.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _with_pages(
+    parts: ControlParts, orders: ControlOrders, directory: DataDirectory, state: sqlite3.Connection
+) -> ControlParts:
+    """The parts with what only pages ask."""
+    root = Path(orders.root)
+    return replace(
+        parts,
+        views=SavedViews(state),
+        history=ProjectHistory(root, directory.run, parts.clock),
+        evaluations=EvaluationPages(directory.root, root),
+    )
 
 
 def _judging(ask: Ask, watch: KnownWatch, noted: Changes) -> Callable[[Desk], Coroutine[object, object, None]]:
