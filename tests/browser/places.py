@@ -19,6 +19,7 @@ PLACES: Final[dict[str, dict[str, str]]] = {
     "letter": {"id": "hostile-1"},
     "evaluation": {"evaluation": evaluated.BLOCKED},
     "evaluation_history": {"task": "extract"},
+    "labelling": {"name": "helpful"},
 }
 REACHED: Final = frozenset({"redrive"})
 """Pages that only a form leads to: tests of what people do go there."""
@@ -47,6 +48,9 @@ FURTHER: Final[tuple[str, ...]] = (
     f"/evaluations/{evaluated.ALONE}",
     f"/evaluations/{evaluated.BLOCKED}?case=case-20",
     "/evaluations?ended=done",
+    "/labels/harm",
+    "/labels/better",
+    "/labels/settled",
     "/dead/route-3-4",
     "/dead?kind=alert",
     "/dead?cause=nothing",

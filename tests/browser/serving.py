@@ -126,6 +126,7 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
             engines=lambda: () if is_hostile else (engines.view(clock.wall_ns()),),
             history=ProjectHistory(project(directory / "past"), directory / "run", clock),
             evaluations=EvaluationPages(directory, directory / "suites"),
+            labels=evaluated.labels(state, directory, clock),
         )
         obeying = asyncio.ensure_future(obey(put, stop))
         await serve_control(settings, parts, stop, lambda: None)

@@ -20,6 +20,7 @@ from trimtab.console.endpoint import Endpoint, Visitor
 from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.gate import Gate, KeyGate, OpenGate
 from trimtab.console.history_desk import HistoryDesk, ToolDrift
+from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
@@ -90,6 +91,7 @@ class Scene:
     redrives: Redrives | None = None
     history: HistoryDesk | None = None
     evaluations: EvaluationDesk | None = None
+    labels: LabelDesk | None = None
     drifting: Sequence[ToolDrift] = ()
     judged: list[tuple[str, Any]] = field(default_factory=list)
     """The judgements that came, each with who sent it."""
@@ -121,6 +123,7 @@ class Scene:
             redrives=self.redrives,
             history=self.history,
             evaluations=self.evaluations,
+            labels=self.labels,
             drifting=lambda: self.drifting,
             undeclared=Adopting(self.desk, lambda: self.policy),  # type: ignore[arg-type]  # asks at once
         )

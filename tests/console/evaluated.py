@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,12 +13,15 @@ from msgspec.structs import replace
 from tests.console.past import NEW_LOCK, OLD_LOCK
 from tests.console.seeding import HOSTILE
 from tests.evals.samples import SUITE, sample
+from trimtab.clock import Clock
 from trimtab.evals.case import Case
 from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.plan import ArmPlan, Plan
 from trimtab.evals.report import ArmReport, Exactly
 from trimtab.evals.sample import Mark, Sample, ToolCall
+from trimtab.journal.labels import Labelling, LabelStore
+from trimtab.processes.label_book import LabelBook
 
 BLOCKED, SHIPPED, ALONE, RUNS, HARMFUL = "0199-blocked", "0198-shipped", "0197-alone", "0200-runs", "0196-hostile"
 """The ids of the evaluations."""
@@ -107,3 +111,27 @@ def cases_file(root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = [{"id": one.id, "inputs": one.inputs, "expected": "late"} for one in CASES]
     (folder / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def labels(state: sqlite3.Connection, data_directory: Path, clock: Clock) -> LabelBook:
+    """Sets to label: answers of the evaluation that blocks, pairs of them, hostile ones, and one that is settled."""
+    book = LabelBook(LabelStore(state), data_directory, data_directory / "suites", clock)
+    for made in (
+        Labelling("helpful", "extract", "Does the answer say what became of the parcel?"),
+        Labelling("better", "extract", "Which answer is better?", "pairwise", 3),
+        Labelling("harm", "extract", NAMES[0], scale=5),
+        Labelling("settled", "route", "Is it polite?"),
+    ):
+        book.make(made, "ana")
+    for name in ("helpful", "better"):
+        book.add(name, book.answers(book.get(name), BLOCKED, 30), f"evaluation {BLOCKED}")
+    book.add("harm", [{"inputs": {text: text}, "answer": text} for text in NAMES], NAMES[1])
+    book.add("settled", [{"inputs": {"ticket": str(one)}, "answer": "Please wait."} for one in range(4)], "")
+    said = {"helpful": ("yyyn", "yyny"), "harm": ("111555", "111551"), "settled": ("yyyn", "yyyn")}
+    for name, keys in said.items():
+        for who, mine in zip(("ana", "ben"), keys, strict=True):
+            for key in mine:
+                waits = book.detail(name, who).next
+                if waits is not None:
+                    book.put(name, waits.id, key, NAMES[1] if name == "harm" else "", who, who)
+    return book

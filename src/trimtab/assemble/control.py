@@ -29,6 +29,7 @@ from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertStore
 from trimtab.journal.judgements import Judgements
+from trimtab.journal.labels import LabelStore
 from trimtab.journal.outbox import Outbox
 from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.secrets import Secrets
@@ -51,6 +52,7 @@ from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.judge import Judge
+from trimtab.processes.label_book import LabelBook
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.obeying import LastTold, obey, tell_ready
 from trimtab.processes.orders import ControlOrders
@@ -157,6 +159,7 @@ def _with_pages(
         views=SavedViews(state),
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
+        labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 
 

@@ -19,6 +19,8 @@ from trimtab.console.pages import (
     evaluation,
     evaluation_history,
     evaluations,
+    labelling,
+    labels,
     letter,
     lock,
     overview,
@@ -45,6 +47,8 @@ PAGES: Final[tuple[Page[Any], ...]] = (
     evaluations.PAGE,
     evaluation.PAGE,
     evaluation_history.PAGE,
+    labels.PAGE,
+    labelling.PAGE,
     alerts.PAGE,
     alert_rules.PAGE,
     alert.PAGE,
@@ -62,8 +66,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     call.JUDGE,
     *alert_acts.ACTIONS,
     *redrive.ACTIONS,
+    *labelling.ACTIONS,
 )
 DOWNLOADS: Final[tuple[Download, ...]] = (
     call.REQUEST,
     call.RESPONSE,
+    labelling.EXPORT,
 )

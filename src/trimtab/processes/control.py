@@ -42,6 +42,8 @@ from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.feedback_api import Taking
 from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
+from trimtab.processes.label_api import label_endpoints
+from trimtab.processes.label_book import LabelBook
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.pages import ShownAlerts
@@ -105,7 +107,8 @@ class ControlParts:
     is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
-    `history` tells the project's past, `evaluations` what its suites came to.
+    `history` tells the project's past, `evaluations` what its suites came to,
+    `labels` what people label.
     """
 
     clock: Clock
@@ -130,6 +133,7 @@ class ControlParts:
     views: Views | None = None
     history: HistoryDesk | None = None
     evaluations: EvaluationDesk | None = None
+    labels: LabelBook | None = None
 
 
 async def serve_control(
@@ -164,6 +168,7 @@ async def serve_control(
         *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
         *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
         *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
+        *(label_endpoints(parts.labels) if parts.labels is not None else ()),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
@@ -267,6 +272,7 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         alert_desk=parts.alert_pages,
         history=parts.history,
         evaluations=parts.evaluations,
+        labels=parts.labels,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
     )

@@ -88,13 +88,18 @@ async def build(asked: Asked, parts: Parts) -> Built[EvaluationPage]:
         data,
         cast("tuple[Table[object], ...]", tables),
         title=f"Evaluation of {plan.task}",
-        extra={**extra_of(asked, found), "case": case, "drawn": drawn},
+        extra={**extra_of(asked, found), "case": case, "drawn": drawn, "may_label": may_label(asked, parts, found)},
     )
 
 
 def missing(name: str) -> HTTPException:
     """That there is no such evaluation."""
     return HTTPException(404, f"there is no evaluation {name[:80]} here; /evaluations lists those you may see")
+
+
+def may_label(asked: Asked, parts: Parts, found: KeptEvaluation) -> bool:
+    """Whether the visitor may have its answers labelled, and there are some."""
+    return asked.visitor.may("operator") and parts.labels is not None and bool(found.samples)
 
 
 def extra_of(asked: Asked, found: KeptEvaluation) -> dict[str, object]:
