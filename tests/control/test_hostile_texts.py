@@ -37,6 +37,7 @@ EXAMPLES: dict[str, list[str]] = {
     "/calls/{call}": [*CALLS, "talk-3", "talk-1"],
     "/calls/{call}/request": ["talk-3"],
     "/calls/{call}/response": ["talk-3"],
+    "/calls/{call}/case": ["talk-3"],
     "/conversations/{conversation}": [f"conversation {text}" for text in HOSTILE[:-1]],
     "/prompts/{task}": ["extract", "refund"],
     "/prompts/locks/{lock}": [NEW_LOCK],

@@ -182,12 +182,17 @@ def agreement(name: str, reviewer: str, project: Path, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--to", "target", type=click.Path(path_type=Path), help="A new file; else standard output.")
 @PROJECT
-def export(name: str, target: Path | None, project: Path) -> None:
+@JSON
+def export(name: str, target: Path | None, project: Path, as_json: bool) -> None:
     """Write the rows that have all their labels, as the data set that a judge is held against."""
     from trimtab.cli.label_client import label_office  # noqa: PLC0415 - brings the stores
 
     with label_office(project) as office:
-        lines = [json.dumps(row, ensure_ascii=False) for row in office.labelled(name)]
+        found = office.labelled(name)
+    if as_json:
+        say_json(msgspec.json.encode({"rows": found}))
+        return
+    lines = [json.dumps(row, ensure_ascii=False) for row in found]
     if target is None:
         for line in lines:
             click.echo(line)

@@ -71,5 +71,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
 DOWNLOADS: Final[tuple[Download, ...]] = (
     call.REQUEST,
     call.RESPONSE,
+    call.CASE,
     labelling.EXPORT,
 )
