@@ -37,7 +37,7 @@ def metrics_table(report: Report) -> Table[Metric]:
     rows = sorted(report.metrics, key=lambda one: bool(one.slice))
     columns: tuple[Column[Metric], ...] = (
         Column("metric", "metric", name_of),
-        Column("kind", "kind", lambda one: one.kind, sortable=False),
+        Column("decision", "verdict", lambda one: one.decision or "", _decision),
         Column(
             "base",
             "base",
@@ -69,7 +69,6 @@ def metrics_table(report: Report) -> Table[Metric]:
             sortable=False,
         ),
         Column("margin", "margin", lambda one: one.margin, margin_text, numeric=True, sortable=False),
-        Column("decision", "verdict", lambda one: one.decision or "", _decision),
         Column("p_value", "p", lambda one: one.p_value, lambda one: _p(one.p_value), numeric=True),
         Column(
             "needed",
@@ -79,6 +78,7 @@ def metrics_table(report: Report) -> Table[Metric]:
             says="How many more cases would settle it; nothing where it is settled, or cannot be told.",
             numeric=True,
         ),
+        Column("kind", "kind", lambda one: one.kind, sortable=False),
         Column("method", "interval by", lambda one: one.method, sortable=False),
     )
     return Table("metrics", "Scores, and what stands beside them", columns, rows, "Nothing was measured.")

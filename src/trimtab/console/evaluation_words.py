@@ -53,12 +53,13 @@ def side_mark(asked: Asked, source: str, lock: str) -> Markup:
 
 
 def figure_text(figure: Figure | None, unit: str) -> str:
-    """A value with its interval in its unit: `86.9 % (84.0 % to 89.5 %)`."""
+    """A value with its interval in its unit: `86.9 % (84.0 to 89.5)`."""
     if figure is None:
         return NONE
     low, high = (
         UNBOUNDED_WORD if abs(one) >= UNBOUNDED else amount_text(one, unit) for one in (figure.low, figure.high)
     )
+    low, high = (low.removesuffix(" %"), high.removesuffix(" %")) if unit == "share" else (low, high)
     return f"{amount_text(figure.value, unit)} ({low} to {high})"
 
 

@@ -24,7 +24,7 @@ from trimtab.console.evaluation_words import (
 from trimtab.console.page import Asked, Built, Page, known_tasks
 from trimtab.console.parts import Parts
 from trimtab.console.tables import Column, Table
-from trimtab.console.text import shown
+from trimtab.console.text import short, shown
 from trimtab.errors import InvalidRequest
 from trimtab.evals.listed import DONE, OPEN, Listed
 from trimtab.evals.words import name_of
@@ -79,13 +79,6 @@ def table_of(asked: Asked, rows: Sequence[Listed], empty: str | Markup, more: st
             lambda one: written.stamp(one.at_ns),
             lambda one: written.when(one.at_ns, asked.zone, asked.now_ns),
         ),
-        Column("base", "base", lambda one: one.base, lambda one: _base(asked, one)),
-        Column(
-            "candidate",
-            "candidate",
-            lambda one: one.candidate,
-            lambda one: side_mark(asked, one.candidate, one.candidate_lock),
-        ),
         Column("scorer", "scorer", lambda one: name_of(one.score) if one.score else ""),
         Column(
             "score",
@@ -103,6 +96,13 @@ def table_of(asked: Asked, rows: Sequence[Listed], empty: str | Markup, more: st
             says="Candidate less base, paired by case, with its 95 % interval.",
             numeric=True,
         ),
+        Column("base", "base", lambda one: one.base, lambda one: _base(asked, one)),
+        Column(
+            "candidate",
+            "candidate",
+            lambda one: one.candidate,
+            lambda one: side_mark(asked, short(one.candidate, 40), one.candidate_lock),
+        ),
         Column("cases", "cases", lambda one: one.cases, lambda one: written.exact(one.cases), numeric=True),
         Column("samples", "samples", lambda one: one.samples, lambda one: written.exact(one.samples), numeric=True),
         Column("cost_usd", "cost", lambda one: one.cost_usd, lambda one: money_text(one.cost_usd), numeric=True),
@@ -112,7 +112,7 @@ def table_of(asked: Asked, rows: Sequence[Listed], empty: str | Markup, more: st
 
 
 def _base(asked: Asked, one: Listed) -> Markup:
-    return side_mark(asked, one.base or written.NOTHING, one.base_lock)
+    return side_mark(asked, short(one.base, 40) or written.NOTHING, one.base_lock)
 
 
 PAGE: Final = Page(
