@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.console import alarms
+from tests.console import alarms, evaluated
 from tests.console.past import NEW_LOCK, OLD_LOCK, OLD_PROMPT
 from tests.console.straying import FEW, SORTING
 
@@ -17,6 +17,9 @@ PLACES: Final[dict[str, dict[str, str]]] = {
     "undeclared_cluster": {"cluster": SORTING},
     "alert": {"id": alarms.OPEN},
     "letter": {"id": "hostile-1"},
+    "evaluation": {"evaluation": evaluated.BLOCKED},
+    "evaluation_history": {"task": "extract"},
+    "labelling": {"name": "helpful"},
 }
 REACHED: Final = frozenset({"redrive"})
 """Pages that only a form leads to: tests of what people do go there."""
@@ -40,6 +43,14 @@ FURTHER: Final[tuple[str, ...]] = (
     "/alerts/hostile-1",
     "/alerts?state=acknowledged&range=15m",
     "/alerts/rules?task=idle",
+    f"/evaluations/{evaluated.HARMFUL}",
+    f"/evaluations/{evaluated.RUNS}",
+    f"/evaluations/{evaluated.ALONE}",
+    f"/evaluations/{evaluated.BLOCKED}?case=case-20",
+    "/evaluations?ended=done",
+    "/labels/harm",
+    "/labels/better",
+    "/labels/settled",
     "/dead/route-3-4",
     "/dead?kind=alert",
     "/dead?cause=nothing",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.browser import engines
-from tests.console import alarms
+from tests.console import alarms, evaluated
 from tests.console.past import project
 from tests.console.saying import Bodies, chunked, talk
 from tests.console.seeding import day, hostile, labels
@@ -38,6 +38,7 @@ from trimtab.processes.contents import ContentReader
 from trimtab.processes.control import ControlParts, ControlSettings, serve_control
 from trimtab.processes.dead import burying
 from trimtab.processes.desk import Chore, Desk, Stores
+from trimtab.processes.evaluation_pages import EvaluationPages
 from trimtab.processes.feedback import Judging
 from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.pages import shown_alerts
@@ -65,6 +66,8 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
     telemetry.insert(Batch.of(stray(clock.wall_ns(), bodies)), "stray")
     if not is_hostile:
         telemetry.insert_engine_samples(tuple(engines.samples(clock.wall_ns())))
+    evaluated.evaluations(directory, clock.wall_ns(), is_hostile=is_hostile)
+    evaluated.cases_file(directory / "suites")
     spool = directory / "spool"
     port = free_port()
     observers: list[Observer] = []
@@ -122,6 +125,8 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
             desk_rows=(lambda desk: alert_endpoints(at_work, clock),),
             engines=lambda: () if is_hostile else (engines.view(clock.wall_ns()),),
             history=ProjectHistory(project(directory / "past"), directory / "run", clock),
+            evaluations=EvaluationPages(directory, directory / "suites"),
+            labels=evaluated.labels(state, directory, clock),
         )
         obeying = asyncio.ensure_future(obey(put, stop))
         await serve_control(settings, parts, stop, lambda: None)

@@ -17,8 +17,10 @@ from trimtab.access.sessions import SessionStore
 from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.console import Console
 from trimtab.console.endpoint import Endpoint, Visitor
+from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.gate import Gate, KeyGate, OpenGate
 from trimtab.console.history_desk import HistoryDesk, ToolDrift
+from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
@@ -88,6 +90,8 @@ class Scene:
     """What gives alerts, where that is not `alerts`."""
     redrives: Redrives | None = None
     history: HistoryDesk | None = None
+    evaluations: EvaluationDesk | None = None
+    labels: LabelDesk | None = None
     drifting: Sequence[ToolDrift] = ()
     judged: list[tuple[str, Any]] = field(default_factory=list)
     """The judgements that came, each with who sent it."""
@@ -118,6 +122,8 @@ class Scene:
             letters=self.letters,
             redrives=self.redrives,
             history=self.history,
+            evaluations=self.evaluations,
+            labels=self.labels,
             drifting=lambda: self.drifting,
             undeclared=Adopting(self.desk, lambda: self.policy),  # type: ignore[arg-type]  # asks at once
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,21 @@ async def test_bytes_are_taken_along(talked: Scene) -> None:
         assert (await one.get("/calls/nothing/request")).status_code == 404
 
 
-@pytest.mark.parametrize("tail", ["", "/request", "/response"])
+async def test_a_call_is_taken_along_as_a_case(talked: Scene) -> None:
+    """One line of JSON: what was asked, the answer as observed, and nothing that says what is expected."""
+    answer = await page(talked, "talk-3/case")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "case-talk-3.jsonl" in answer.headers["content-disposition"]
+    row = json.loads(answer.text)
+    assert answer.text.count("\n") == 1
+    assert row["call"] == "talk-3"
+    assert "8812" in json.dumps(row["messages"])
+    assert "observed" in row
+    assert "expected" not in row
+    assert "/calls/talk-3/case" in (await page(talked, "talk-3")).text
+
+
+@pytest.mark.parametrize("tail", ["", "/request", "/response", "/case"])
 async def test_another_tasks_call_is_not_there(talked: Scene, tail: str) -> None:
     """To a key for other tasks a call does not exist, nor do its bytes; nor can it be judged."""
     cookie = talked.session("operator", "route")

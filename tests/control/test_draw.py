@@ -30,6 +30,7 @@ async def test_calls_without_bodies_are_counted(scene: Scene) -> None:
         (b'{"task": "route", "by": "password"}', "'password' is nothing to stratify by"),
         (b'{"task": "route", "where": ["1 = 1"]}', "is no condition"),
         (b'{"task": "route", "since": "soon"}', "`soon` is no time"),
+        (b'{"task": "route", "calls": [' + b",".join([b'"c"'] * 1001) + b"]}", "1001 calls are named"),
         (b'{"task": "route", "seed": 9223372036854775808}', "the seed has more than 64 bits"),
     ],
 )
@@ -38,6 +39,15 @@ async def test_wishes_that_are_none(scene: Scene, body: bytes, says: str) -> Non
     answer = await ask(scene.socket, "/api/data/draw", method="POST", body=body)
     assert (answer.status, answer.error) == (400, "invalid_request")
     assert says in answer.json()["error"]["message"]
+
+
+async def test_named_calls_are_those_of_the_task(scene: Scene) -> None:
+    """Named calls are looked at whenever they were; one of another task and one that is not there are not."""
+    now_ns = scene.clock.wall_ns()
+    scene.put(call("old", now_ns - 20 * 86_400 * SECOND_NS), call("new", now_ns), call("other", now_ns, task="extract"))
+    body = b'{"task": "route", "calls": ["old", "other", "nothing"]}'
+    found = msgspec.json.decode((await ask(scene.socket, "/api/data/draw", method="POST", body=body)).body, type=Drawn)
+    assert (found.looked_at, found.passed_over) == (1, {"not_kept": 1})
 
 
 async def test_cases_are_not_on_the_network(scene: Scene) -> None:

@@ -148,10 +148,12 @@ def test_every_role_at_every_route(doors: Doors, role: str) -> None:
 
 
 def test_whoever_acts_is_an_operator(doors: Doors) -> None:
-    """Whatever changes something needs an operator or more, but for feedback, which anybody with a key may give."""
+    """Whatever changes something needs an operator or more, but for feedback, which anybody with a key may give, and
+    labels, which are feedback that was asked for.
+    """
     acting = {route.path: route.least for route in doors.routes if route.acts}
-    feedback = {"/api/feedback", "/calls/{call}/feedback"}
-    assert {path for path, least in acting.items() if RANK[least] < RANK["operator"]} <= feedback
+    said = {"/api/feedback", "/calls/{call}/feedback", "/api/labels/{name}/given", "/labels/{name}/given"}
+    assert {path for path, least in acting.items() if RANK[least] < RANK["operator"]} <= said
     assert all(route.method != "GET" for route in doors.routes if route.acts)
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser.places import FURTHER
-from tests.console import alarms
+from tests.console import alarms, evaluated
 from tests.console.past import NEW_LOCK
 from tests.console.seeding import HOSTILE
 from tests.console.straying import SORTING
@@ -37,9 +37,16 @@ EXAMPLES: dict[str, list[str]] = {
     "/calls/{call}": [*CALLS, "talk-3", "talk-1"],
     "/calls/{call}/request": ["talk-3"],
     "/calls/{call}/response": ["talk-3"],
+    "/calls/{call}/case": ["talk-3"],
     "/conversations/{conversation}": [f"conversation {text}" for text in HOSTILE[:-1]],
     "/prompts/{task}": ["extract", "refund"],
     "/prompts/locks/{lock}": [NEW_LOCK],
+    "/evaluations/{evaluation}": [evaluated.HARMFUL, evaluated.BLOCKED],
+    "/tasks/{task}/evaluations": ["extract"],
+    "/labels/{name}": ["harm", "helpful"],
+    "/labels/{name}/export": ["harm"],
+    "/api/labels/{name}": ["harm"],
+    "/api/labels/{name}/labelled": ["harm"],
     "/alerts/{id}": ["hostile-1", alarms.OPEN],
     "/dead/{id}": ["hostile-1", "hostile-3"],
     "/undeclared/{cluster}": [SORTING],

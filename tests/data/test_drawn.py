@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tests.store.samples import call
 from trimtab.data import drawn as module
-from trimtab.data.drawn import case_of, draw, script_of, stratum_of
+from trimtab.data.drawn import case_of, corrected, draw, script_of, stratum_of
 from trimtab.data.filters import conditions
 from trimtab.data.rows import Row, read_row
 from trimtab.record.events import Settled
@@ -130,3 +130,27 @@ def test_any_request(body: bytes) -> None:
     assert len(found.cases) + sum(found.passed_over.values()) == 1
     for line in found.cases:
         assert isinstance(read_row(line.encode(), 1), Row)
+
+
+def test_what_people_corrected_is_expected() -> None:
+    """A case gets the corrected answer, as JSON where it is JSON; one whose correction is not kept is passed over."""
+    kept = Kept()
+    pool = [kept.call(name, said(name)) for name in ("a", "b", "c")]
+    kept.bodies |= {"right-a": b'{"total": 5}', "right-b": b"It is late."}
+    found = draw(pool, 3, (), "", 10, kept.read)
+    done = corrected(found, {"a": "right-a", "b": "right-b", "c": "gone"}, kept.read)
+    assert {row["call"]: row["expected"] for row in map(json.loads, done.cases)} == {
+        "a": {"total": 5},
+        "b": "It is late.",
+    }
+    assert done.passed_over == {"not_kept": 1}
+    assert all(isinstance(read_row(line.encode(), 1), Row) for line in done.cases)
+
+
+def test_secrets_in_corrections_are_taken_out() -> None:
+    """What looks like a key does not get into a case by way of a correction either."""
+    kept = Kept()
+    pool = [kept.call("a", said("a"))]
+    kept.bodies["right"] = b"use the key sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGH"
+    (line,) = corrected(draw(pool, 1, (), "", 1, kept.read), {"a": "right"}, kept.read).cases
+    assert "abcdefghijklmnop" not in line

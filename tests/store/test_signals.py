@@ -127,6 +127,24 @@ def test_scores_of_a_run_and_of_a_conversation(telemetry: Telemetry) -> None:
     assert telemetry.scores_of() == ()
 
 
+def test_corrections_of_a_task(telemetry: Telemetry) -> None:
+    """The last of each call, newest first; what was taken back, is of another task or of no call is left out."""
+    scores = (
+        score("a", 1, call="c1", correction="old"),
+        score("b", 5, call="c1", correction="new"),
+        score("c", 3, call="c2", correction="two"),
+        score("d", 2, call="c3", correction="wrong"),
+        score("d", 4, call="c3"),
+        score("e", 6, call="c4", correction="other", task="refund"),
+        score("f", 7, run="r", correction="of a run"),
+    )
+    telemetry.insert(Batch(scores=scores), "t")
+    found = telemetry.corrections("route", 0, 10)
+    assert [(one.call, one.correction) for one in found] == [("c1", "new"), ("c2", "two")]
+    assert [one.call for one in telemetry.corrections("route", 0, 1)] == ["c1"]
+    assert telemetry.corrections("route", NOON_NS + 4 * SECOND_NS, 10) == found[:1]
+
+
 def test_categories_are_counted(telemetry: Telemetry) -> None:
     """By field, over all batches, each batch once."""
     readings = reading("billing"), reading("billing", 1), reading("sales", 2), reading("de", 3, field="input.language")

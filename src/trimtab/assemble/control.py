@@ -8,7 +8,9 @@ import logging
 import random
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -29,6 +31,7 @@ from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertStore
 from trimtab.journal.evaluations import LiveEvaluations
 from trimtab.journal.judgements import Judgements
+from trimtab.journal.labels import LabelStore
 from trimtab.journal.outbox import Outbox
 from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.secrets import Secrets
@@ -45,12 +48,14 @@ from trimtab.processes.dead import whole_tasks
 from trimtab.processes.deliver import Delivery, revealed
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.directory import DataDirectory
+from trimtab.processes.evaluation_pages import EvaluationPages
 from trimtab.processes.evaluation_watch import EvaluationWatch
 from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.judge import Judge
+from trimtab.processes.label_book import LabelBook
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.obeying import LastTold, obey, tell_ready
 from trimtab.processes.orders import ControlOrders
@@ -130,14 +135,14 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         alerts=shown_alerts(alerts),
         alert_pages=AlertPages(alerts, Outbox(open_state(directory.state))),
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
-        views=SavedViews(state),
-        history=ProjectHistory(Path(orders.root), directory.run, clock),
     )
 
     gc.set_threshold(*GC_THRESHOLD)
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
-        await serve_control(settings, parts, stop, lambda: tell_ready(channel, in_force))
+        await serve_control(
+            settings, _with_pages(parts, orders, directory, state), stop, lambda: tell_ready(channel, in_force)
+        )
     finally:
         obeying.cancel()
         await pool.close()
@@ -145,6 +150,20 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
             held.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _with_pages(
+    parts: ControlParts, orders: ControlOrders, directory: DataDirectory, state: sqlite3.Connection
+) -> ControlParts:
+    """The parts with what only pages ask."""
+    root = Path(orders.root)
+    return replace(
+        parts,
+        views=SavedViews(state),
+        history=ProjectHistory(root, directory.run, parts.clock),
+        evaluations=EvaluationPages(directory.root, root),
+        labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
+    )
 
 
 def _judging(ask: Ask, watch: KnownWatch, noted: Changes) -> Callable[[Desk], Coroutine[object, object, None]]:

@@ -45,6 +45,7 @@ VERBS: Final = {
     "adopt": Verb("trimtab.cli.adopt", "Show calls that belong to no task, and make one of them."),
     "eval": Verb("trimtab.cli.eval", "Ask the suites of tasks, and compare versions."),
     "gate": Verb("trimtab.cli.gate", "Say whether a change may ship."),
+    "label": Verb("trimtab.cli.label", "Let people judge answers, and show how well they agree."),
     "signals": Verb("trimtab.cli.signals", "Show behaviour beside infrastructure, against the window before."),
     "demo": Verb("trimtab.cli.demo", "Show what goes wrong in the demo, and how it is noticed."),
     "export": Verb("trimtab.cli.export", "Write rules for Prometheus and dashboards for Grafana."),

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from trimtab.cli.data_calls import coverage, from_calls
 from trimtab.cli.data_check import check, split
+from trimtab.cli.data_making import from_alert, from_feedback
 from trimtab.cli.data_show import list_text, shown_text
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.data.adding import Facts, add
@@ -124,6 +125,8 @@ def snapshot(name: str, project: Path, restore: str | None, target: Path | None,
 command.add_command(check)
 command.add_command(split)
 command.add_command(from_calls)
+command.add_command(from_feedback)
+command.add_command(from_alert)
 command.add_command(coverage)
 
 

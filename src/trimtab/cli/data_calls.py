@@ -40,6 +40,7 @@ PASSED_OVER = {
     "too_large": "whose request is over 1 MiB",
 }
 TOUCHED = "Answers are `observed`, not `expected`: what they should be is for a person to say."
+CORRECTED = "What is `expected` is what somebody said would have been right; look at it before it decides anything."
 
 
 class NotWritten(TrimtabError):
@@ -82,6 +83,11 @@ def from_calls(project: Path, target: Path | None, as_json: bool, **asked: Any) 
     Only what the redaction of the task kept can be drawn; what looks like a key or a password is taken out. Conditions
     name a field, one of = != > >= < <= ~ and a value, joined by `and`.
     """
+    told_cases(project, asked, target, as_json=as_json)
+
+
+def told_cases(project: Path, asked: dict[str, Any], target: Path | None, *, as_json: bool) -> None:
+    """Draws cases, writes them, and tells what they are."""
     found = _drawn(project.absolute(), asked)
     if target is not None:
         _write(target, found.cases)
@@ -92,7 +98,7 @@ def from_calls(project: Path, target: Path | None, as_json: bool, **asked: Any) 
     if target is None:
         for line in found.cases:
             click.echo(line)
-    click.echo(_drawn_text(found), err=target is None)
+    click.echo(_drawn_text(found, CORRECTED if asked.get("corrected") else TOUCHED), err=target is None)
     if target is not None:
         next_verb(f"trimtab data add {target} --name {asked['task']}-calls")
 
@@ -161,11 +167,11 @@ def _write(target: Path, lines: Sequence[str]) -> None:
         raise NotWritten(path=target, detail=failure.strerror) from None
 
 
-def _drawn_text(found: Drawn) -> str:
+def _drawn_text(found: Drawn, remark: str = TOUCHED) -> str:
     lines = [f"{len(found.cases)} cases. {_looked_text(found)}", *_passed_text(found.passed_over)]
     lines += [f"  {stratum}: {count}" for stratum, count in found.strata.items()]
     lines += [] if found.full else ["The cases came to 64 MiB, and no more were drawn."]
-    return "\n".join(plain_text(line).plain for line in [*lines, TOUCHED])
+    return "\n".join(plain_text(line).plain for line in [*lines, remark])
 
 
 def _looked_text(found: Drawn) -> str:

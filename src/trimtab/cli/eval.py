@@ -9,6 +9,7 @@ from typing import Final
 import click
 import msgspec
 
+from trimtab.cli.eval_cases import cases, slices
 from trimtab.cli.eval_import import command as imports
 from trimtab.cli.eval_run import command as run
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
@@ -40,6 +41,8 @@ def command() -> None:
 
 command.add_command(run)
 command.add_command(imports)
+command.add_command(slices)
+command.add_command(cases)
 
 
 @command.command("list", epilog="Exit status: 0 done, 1 it could not be done and the message says why.")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
-from msgspec import Struct
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
@@ -18,62 +15,15 @@ from trimtab.cli.evaluation_text import STYLES
 from trimtab.declare.load import load
 from trimtab.errors import EvaluationUnknown
 from trimtab.evals.kept import Evaluations
-from trimtab.evals.plan import Plan
-from trimtab.evals.report import Report, Verdict
+from trimtab.evals.listed import Listed, listed_all
+from trimtab.evals.report import Report
 from trimtab.evals.words import amount_text, plain
-
-OPEN: Final = "not ended"
-DONE: Final = "done"
-
-
-class Listed(Struct, frozen=True):
-    """An evaluation in a list: what it compared, and how it ended. `state` is "" for one that has a verdict."""
-
-    id: str
-    task: str
-    at_ns: int
-    candidate: str
-    base: str
-    verdict: Verdict | None
-    state: str
-    cases: int
-    samples: int
-    calls: int
-    cost_usd: float | None
 
 
 def found(root: Path, task: str, limit: int) -> list[Listed]:
     """The evaluations of a project, the latest first; what cannot be read is passed over."""
     evaluations = Evaluations(Path(load(root).data.directory))
-    rows: list[Listed] = []
-    for name in evaluations.ids():
-        if len(rows) == limit:
-            break
-        with contextlib.suppress(EvaluationUnknown):
-            plan = evaluations.plan(name)
-            if task in {"", plan.task}:
-                rows.append(listed(plan, evaluations.report(name)))
-    return rows
-
-
-def listed(plan: Plan, report: Report | None) -> Listed:
-    """One evaluation of a list."""
-    sources = {arm.arm: arm.source for arm in plan.arms}
-    arms = [one for one in (report.base, report.candidate) if one is not None] if report is not None else []
-    verdict = report.verdict if report is not None else None
-    return Listed(
-        plan.id,
-        plan.task,
-        plan.at_ns,
-        sources.get("candidate", ""),
-        sources.get("base", ""),
-        verdict,
-        OPEN if report is None else "" if verdict else DONE,
-        len(plan.order),
-        plan.suite.samples,
-        sum(one.calls for one in arms),
-        report.cost_usd if report is not None else None,
-    )
+    return listed_all(evaluations, lambda plan: task in {"", plan.task}, limit)
 
 
 def listed_text(rows: Sequence[Listed], now_ns: int) -> RenderableType:

@@ -11,7 +11,9 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from trimtab.clock import Clock
 from trimtab.console.alert_desk import AlertDesk
 from trimtab.console.endpoint import Visitor
+from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.history_desk import HistoryDesk, ToolDrift
+from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.undeclared_desk import UndeclaredDesk
 from trimtab.journal.dead_letters import DeadLetters, Tally
@@ -140,7 +142,7 @@ class Parts:
     """What pages ask. `alerts` gives those that are active, or began in a range; `needs` what else waits for a person;
     `gauges` what the host and the engines said last. `views` and `feedback` are None where nothing can be kept,
     `alert_desk`, `letters` and `redrives` where there are no alerts and no dead letters, `history` where no project is
-    known. `drifting` gives tools that are not as they were locked.
+    known, `evaluations` and `labels` where none are kept. `drifting` gives tools that are not as they were locked.
     """
 
     clock: Clock
@@ -159,3 +161,5 @@ class Parts:
     letters: LetterDesk | None = None
     redrives: Redrives | None = None
     undeclared: UndeclaredDesk | None = None
+    evaluations: EvaluationDesk | None = None
+    labels: LabelDesk | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.data.cases import case
 from trimtab.data.filters import FIELDS, Condition
@@ -79,6 +80,23 @@ def draw(
     return Drawn(tuple(cases), in_window, len(pool), len(matching), dict(passed), dict(strata) if by else {}, full)
 
 
+def corrected(found: Drawn, right: Mapping[str, str], read: Read) -> Drawn:
+    """Cases with the answer that people said would have been right as `expected`; those without are passed over."""
+    cases, passed = [], Counter(found.passed_over)
+    for line in found.cases:
+        row = json.loads(line)
+        body = read(right.get(row["call"], "")) if right.get(row["call"]) else None
+        if body is None or len(body) > MOST_CASE_BYTES:
+            passed["not_kept" if body is None else "too_large"] += 1
+            continue
+        told = _line(row | {"expected": _as_json(body.decode("utf-8", "replace"))})
+        if told.startswith("{"):
+            cases.append(told)
+        else:
+            passed[told] += 1
+    return replace(found, cases=tuple(cases), passed_over=dict(passed))
+
+
 class _Reader:
     """Reads each call once: its case as a line, or why it gives none. At most `MOST_BYTES` of lines are remembered."""
 
@@ -91,8 +109,7 @@ class _Reader:
         name = call.admitted.call
         if name in self._lines:
             return self._lines[name]
-        found = case_of(call, self._read)
-        line = found if isinstance(found, str) else _line(found)
+        line = line_of(call, self._read)
         if len(line) <= self._room:
             self._room -= len(line)
             self._lines[name] = line
@@ -135,6 +152,12 @@ def stratum_of(call: Settled, by: str) -> str:
         return f"{power} to {4 * power - 1} bytes"
     found = FIELDS[by](call)
     return "(not known)" if found is None else str(found)
+
+
+def line_of(call: Settled, read: Read) -> str:
+    """A call as a case on a line, without what looks like a key or a password; else, in a word, why it gives none."""
+    found = case_of(call, read)
+    return found if isinstance(found, str) else _line(found)
 
 
 def case_of(call: Settled, read: Read) -> dict[str, Any] | Unfit:

@@ -258,8 +258,8 @@ async def _seen(watch: AlertWatch, visitor: Visitor, alert: str) -> AlertDetail:
         raise HTTPException(404, str(missing)) from missing
     if not _sees(visitor, found.alert):
         raise HTTPException(404, f"there is no alert {alert[:80]}; `trimtab alerts list` lists them")
-    mine, group = narrowed(found.alert, visitor.tasks), _within(visitor, found.group)
-    return msgspec.structs.replace(found, alert=mine, group=group)
+    shown, group = narrowed(found.alert, visitor.tasks), _within(visitor, found.group)
+    return msgspec.structs.replace(found, alert=shown, group=group)
 
 
 def _within(visitor: Visitor, alerts: Iterable[AlertShown]) -> tuple[AlertShown, ...]:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
+from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.gate import KeyFinder, KeyGate, OpenGate, Sessions
 from trimtab.console.history_desk import HistoryDesk
 from trimtab.console.letter_desk import Redrives
@@ -41,6 +42,8 @@ from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.feedback_api import Taking
 from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
+from trimtab.processes.label_api import label_endpoints
+from trimtab.processes.label_book import LabelBook
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.pages import ShownAlerts
@@ -104,7 +107,8 @@ class ControlParts:
     is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
-    `history` tells the project's past.
+    `history` tells the project's past, `evaluations` what its suites came to,
+    `labels` what people label.
     """
 
     clock: Clock
@@ -128,6 +132,8 @@ class ControlParts:
     feedback: Callable[[Desk], Taking] | None = None
     views: Views | None = None
     history: HistoryDesk | None = None
+    evaluations: EvaluationDesk | None = None
+    labels: LabelBook | None = None
 
 
 async def serve_control(
@@ -162,6 +168,7 @@ async def serve_control(
         *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
         *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
         *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
+        *(label_endpoints(parts.labels) if parts.labels is not None else ()),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
@@ -264,6 +271,8 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         feedback=taking.take if taking is not None else None,
         alert_desk=parts.alert_pages,
         history=parts.history,
+        evaluations=parts.evaluations,
+        labels=parts.labels,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
     )

@@ -115,6 +115,11 @@ class SignalReader:
         """The scores of a run, or of a conversation, and of calls in it, as `score_rows` gives them."""
         return self._score_rows(run=run, conversation=conversation)
 
+    def corrections(self, task: str, since_ns: int, limit: int) -> tuple[Score, ...]:
+        """The scores of a task's calls since a time with a corrected answer, the last of each call, newest first."""
+        found = self._ask(self._texts["corrections"], task=task, since_ns=since_ns, limit=limit)
+        return tuple(rows.score_of(row) for row in found.named_results())
+
     def _score_rows(self, call: str = "", run: str = "", conversation: str = "") -> tuple[Score, ...]:
         about = {"call": call, "run": run, "conversation": conversation}
         found = self._ask(self._texts["score_rows"], **about, limit=MAX_SCORE_ROWS).named_results()

@@ -66,6 +66,13 @@ class SignalLists:
         """The scores of a run, or of a conversation, and of calls in it, as `score_rows` gives them."""
         return score_rows(self._scores, lambda one: one.run == run != "" or one.conversation == conversation != "")
 
+    def corrections(self, task: str, since_ns: int, limit: int) -> tuple[Score, ...]:
+        """The scores of a task's calls since a time with a corrected answer, the last of each call, newest first."""
+        known = (one for one in latest(self._scores) if one.task == task and one.at_ns >= since_ns)
+        found = sorted((one for one in known if one.call and one.correction), key=lambda one: (one.at_ns, one.id))
+        last = {one.call: one for one in found}
+        return tuple(sorted(last.values(), key=lambda one: (one.at_ns, one.id), reverse=True)[:limit])
+
     def insert_engine_samples(self, samples: Sequence[EngineSample]) -> None:
         """Stores samples; those sent again are stored again."""
         self._samples += samples

@@ -33,6 +33,9 @@ class Signalling(Protocol):
     def scores_of(self, *, run: str = "", conversation: str = "") -> tuple[Score, ...]:
         """The scores of a run, or of a conversation, and of calls in it, as `score_rows` gives them."""
 
+    def corrections(self, task: str, since_ns: int, limit: int) -> tuple[Score, ...]:
+        """The scores of a task's calls since a time with a corrected answer, the last of each call, newest first."""
+
     def insert_engine_samples(self, samples: Sequence[EngineSample]) -> None:
         """Stores samples; those sent again are stored again, and count as one where steps are asked for."""
 

@@ -32,6 +32,6 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert life.REOPEN_NS == 24 * telling.HOUR_NS
     assert {severity: ns // telling.HOUR_NS for severity, ns in telling.REMIND_NS.items()} == {"page": 4, "ticket": 24}
     assert f"up to {monitors.HISTORY_DAYS} days of hours" in TEXT
-    assert burning.PACES["page"] == ((0.02, 60, 5), (0.05, 360, 30))
-    assert burning.PACES["ticket"] == ((0.1, 4320, 360),)
+    assert burning.PACES["page"] == ((0.02, 60, 5, 2.0), (0.05, 360, 30, 2.0))
+    assert burning.PACES["ticket"] == ((0.1, 4320, 360, 1.0),)
     assert burning.CONFIDENCE == 0.998

@@ -22,6 +22,7 @@ from trimtab.console.pages.call_tables import tables_of
 from trimtab.console.parts import Parts, Stores
 from trimtab.console.said import Part, Turn, pretty, within
 from trimtab.console.waterfall import PHASES, Gaps, Row, gap_bars, gaps_of, rows_of, waterfall
+from trimtab.data.drawn import line_of
 from trimtab.errors import InvalidRequest
 from trimtab.journal.dead_letters import DeadLetter
 from trimtab.policy.snapshot import UNDECLARED
@@ -190,6 +191,23 @@ async def judge(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
     return f"/calls/{quote(name, safe='')}?given=true#judgements"
 
 
+async def take_case(asked: Asked, parts: Parts) -> Attachment:
+    """The call as a case, a line of JSON: what was asked, and what was answered as `observed`."""
+    name = asked.path["call"]
+
+    def read(stores: Stores) -> str:
+        detail = stores.telemetry.call(name)
+        if detail is None or not asked.visitor.sees(detail.call.admitted.task):
+            raise no_call(name)
+        bodies = stores.bodies
+        return line_of(detail.call, lambda digest: bodies.read(digest) if bodies is not None else None)
+
+    line = await parts.asker.ask(read)
+    if not line.startswith("{"):
+        raise HTTPException(404, f"this call gives no case ({line}); `redaction` of its task says what is kept of it")
+    return Attachment(f"case-{name}.jsonl", f"{line}\n".encode())
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -211,3 +229,4 @@ REQUEST: Final = Download("/calls/{call}/request", "the bytes of a call's reques
 RESPONSE: Final = Download(
     "/calls/{call}/response", "the bytes of a call's response, as kept", partial(take, "response")
 )
+CASE: Final = Download("/calls/{call}/case", "a call as a case, to be added to a suite's cases", take_case)

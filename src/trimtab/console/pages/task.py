@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from trimtab.console.changes import MOST, marks_of
 from trimtab.console.endpoint import Query
+from trimtab.console.evaluation_words import history_place
 from trimtab.console.needs import alert_marks, alerts_of, needs_of
 from trimtab.console.page import Asked, Built, Page
 from trimtab.console.pages import task_charts, task_reliability, task_tables
@@ -110,6 +111,7 @@ async def build(asked: Asked, parts: Parts) -> Built[TaskPage]:
     said = task_tables.said(found.cells[0]) if view == "answers" and found.cells else []
     extra = {"needs": needs, "marks": marks, "tabs": tabs, "declared": task is not None, "fields": said}
     extra["calls"] = asked.calls(task=name)
+    extra["evaluations"] = history_place(asked, name)
     charts = task_charts.over_time(found.window, found.steps, marks, asked.now_ns) if not view else ()
     return Built(data, tables_of(asked, data, task), charts, title=name, extra=extra)
 

@@ -25,15 +25,18 @@ MOST_FACTOR: Final = 0.5
 
 
 class Pace(NamedTuple):
-    """So large a part of the budget within `minutes` is too fast, if it goes on in the last `short` minutes."""
+    """So large a part of the budget within `minutes` is too fast, if it goes on in the last `short` minutes, and if the
+    budget would be gone in the `least`th part of the objective's window: of a short window 2 % is soon allowed.
+    """
 
     part: float
     minutes: int
     short: int
+    least: float
 
 
-PACES: Final = {"page": (Pace(0.02, 60, 5), Pace(0.05, 360, 30)), "ticket": (Pace(0.1, 4320, 360),)}
-"""By severity; what a page watches, a ticket does too."""
+PACES: Final = {"page": (Pace(0.02, 60, 5, 2.0), Pace(0.05, 360, 30, 2.0)), "ticket": (Pace(0.1, 4320, 360, 1.0),)}
+"""By severity; what a page watches, a ticket does too. None is asked about more time than the objective's window."""
 
 
 class Sliced(Protocol):
@@ -91,9 +94,9 @@ def _too_fast(
     promise: Promise, pace: Pace, window_s: float, whole: Slice | None, last: Slice | None
 ) -> tuple[int, Evidence] | None:
     """About how many minutes ago it began, if it is so: as long as it takes at the latest pace."""
-    if whole is None or last is None:
+    if whole is None or last is None or pace.minutes * 60 > window_s:
         return None
-    factor = pace.part * window_s / 60 / pace.minutes
+    factor = max(pace.least, pace.part * window_s / 60 / pace.minutes)
     limit = min(factor * promise.allowed, max(MOST_FACTOR, promise.allowed))
     spent, lately = broken(promise, whole), broken(promise, last)
     if not spent.n or not lately.n or lately.of < limit * lately.n:

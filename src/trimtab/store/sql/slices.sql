@@ -190,6 +190,27 @@ FROM
 ORDER BY at_ns DESC, id DESC
 LIMIT {limit:UInt32};
 
+-- name: corrections
+-- The scores of a task's calls that have the answer that would have been right, the last of each call, newest first.
+SELECT *
+FROM
+(
+    SELECT *
+    FROM
+    (
+        SELECT *
+        FROM scores
+        WHERE task = {task:String} AND at_ns >= {since_ns:Int64} AND call != ''
+        ORDER BY at_ns DESC
+        LIMIT 1 BY id
+    )
+    WHERE correction != ''
+    ORDER BY at_ns DESC, id DESC
+    LIMIT 1 BY call
+)
+ORDER BY at_ns DESC, id DESC
+LIMIT {limit:UInt32};
+
 -- name: engine_samples
 -- Samples of a window, the last of each series in each step.
 SELECT

@@ -1,0 +1,159 @@
+"""How good a task was by its suite, lock after lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final, Literal
+
+from msgspec import Struct
+from starlette.exceptions import HTTPException
+
+from trimtab.console import format as written
+from trimtab.console.charts import Chart, Line, Mark
+from trimtab.console.evaluation_words import (
+    evaluation_place,
+    figure_mark,
+    figure_value,
+    lock_mark,
+    money_text,
+    verdict_mark,
+)
+from trimtab.console.page import Asked, Built, Page
+from trimtab.console.parts import Parts
+from trimtab.console.tables import Column, Table
+from trimtab.console.text import short, shown
+from trimtab.evals.listed import Listed
+from trimtab.evals.report import UNBOUNDED, Figure
+from trimtab.evals.words import name_of
+
+MOST: Final = 500
+DAY_NS: Final = 86_400 * 10**9
+NONE: Final = "No evaluation of this task has ended here. `trimtab eval TASK` runs its suite."
+
+
+class Scored(Struct, frozen=True):
+    """The score of one lock in one evaluation; `asked` tells of which suite and cases: only such scores compare."""
+
+    evaluation: str
+    at_ns: int
+    arm: Literal["base", "candidate"]
+    source: str
+    lock: str
+    scorer: str
+    unit: str
+    score: Figure
+    verdict: str
+    cost_usd: float | None
+    asked: str
+
+
+class HistoryPage(Struct, frozen=True):
+    """The scores of a task's locks, the latest first; at most 500."""
+
+    task: str
+    scores: tuple[Scored, ...]
+
+
+async def build(asked: Asked, parts: Parts) -> Built[HistoryPage]:
+    """The page. Raises 404 for a task that is neither declared nor was evaluated, or may not be seen."""
+    task = asked.path["task"]
+    every = await parts.evaluations.listed() if parts.evaluations is not None else ()
+    found = [one for one in every if one.task == task]
+    if not asked.visitor.sees(task) or (not found and task not in parts.policy().tasks):
+        raise HTTPException(404, f"there is no task {task[:80]} here; /tasks lists those you may see")
+    scores = tuple(one for row in found for one in scored(row))[:MOST]
+    data = HistoryPage(task, scores)
+    extra = {"task_href": asked.task(task), "evaluations": asked.to("/evaluations", task=task)}
+    return Built(data, (table_of(asked, scores),), charts_of(asked, scores), f"Evaluations of {task}", extra)
+
+
+def scored(row: Listed) -> list[Scored]:
+    """The scores that an evaluation gives to the locks of its arms, the candidate first."""
+    if row.score is None:
+        return []
+    sides: tuple[tuple[Literal["base", "candidate"], str, str, Figure | None, str], ...] = (
+        ("candidate", row.candidate, row.candidate_lock, row.score.candidate, row.verdict or ""),
+        ("base", row.base, row.base_lock, row.score.base, ""),
+    )
+    which = f"{written.digest(row.suite)}/{written.digest(row.cases_digest)}"
+    name, unit = name_of(row.score), row.score.unit
+    return [
+        Scored(row.id, row.at_ns, arm, source, lock, name, unit, figure, verdict, row.cost_usd, which)
+        for arm, source, lock, figure, verdict in sides
+        if figure is not None
+    ]
+
+
+def charts_of(asked: Asked, scores: Sequence[Scored]) -> tuple[Chart, ...]:
+    """The score of candidates over time with its interval, for the suite that was asked last."""
+    if not scores:
+        return ()
+    last = scores[0]
+    alike = [one for one in scores if one.asked == last.asked and one.scorer == last.scorer and one.arm == "candidate"]
+    alike.reverse()
+    if len(alike) < 2 or last.unit not in ("share", "s"):
+        return ()
+    times = [one.at_ns for one in alike]
+    room = max((times[-1] - times[0]) // 20, 60 * 10**9)
+    line = Line(
+        last.scorer,
+        [one.score.value for one in alike],
+        [_bounded(one.score.low) for one in alike],
+        [_bounded(one.score.high) for one in alike],
+    )
+    marks = [
+        Mark(one.at_ns, f"lock {written.digest(one.lock)}", href=evaluation_place(asked, one.evaluation))
+        for before, one in pairwise(alike)
+        if one.lock != before.lock
+    ]
+    unit: Literal["share", "s"] = "share" if last.unit == "share" else "s"
+    says = f"of {len(alike)} evaluations with the same suite and cases; a mark where the lock changed"
+    return (Chart("score", last.scorer, unit, times, [line], times[0] - room, times[-1] + room, marks, says),)
+
+
+def table_of(asked: Asked, scores: Sequence[Scored]) -> Table[Scored]:
+    """Scores by lock, the latest first."""
+
+    def opens(one: Scored) -> str:
+        return evaluation_place(asked, one.evaluation)
+
+    columns: tuple[Column[Scored], ...] = (
+        Column("lock", "lock", lambda one: one.lock, lambda one: lock_mark(asked, one.lock)),
+        Column(
+            "at",
+            "when",
+            lambda one: written.stamp(one.at_ns),
+            lambda one: written.when(one.at_ns, asked.zone, asked.now_ns),
+        ),
+        Column("source", "from", lambda one: one.source, lambda one: shown(short(one.source, 50))),
+        Column("arm", "arm", lambda one: one.arm),
+        Column("scorer", "scorer", lambda one: one.scorer),
+        Column(
+            "score",
+            "score",
+            lambda one: figure_value(one.score),
+            lambda one: figure_mark(one.score, one.unit),
+            says="With its 95 % interval.",
+            numeric=True,
+        ),
+        Column("verdict", "verdict", lambda one: one.verdict, lambda one: verdict_mark(one.verdict, written.NOTHING)),
+        Column("cost_usd", "cost", lambda one: one.cost_usd, lambda one: money_text(one.cost_usd), numeric=True),
+        Column("asked", "suite/cases", lambda one: one.asked, says="Scores are alike only where this is the same."),
+        Column("evaluation", "evaluation", lambda one: one.evaluation, lambda one: shown(one.evaluation[-8:]), opens),
+    )
+    return Table("scores", "Scores by lock", columns, scores, NONE, opens)
+
+
+def _bounded(value: float) -> float | None:
+    return None if abs(value) >= UNBOUNDED else value
+
+
+PAGE: Final = Page(
+    "evaluation_history",
+    "/tasks/{task}/evaluations",
+    "Evaluations of a task",
+    "how good a task was by its suite, lock after lock",
+    HistoryPage,
+    build,
+)
