@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
+import threading
 from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.assemble.evaluating import model, says, write_project, write_suite
+from tests.assemble.evaluating import PATIENCE_S, model, says, write_project, write_suite
 from trimtab.assemble import evaluation_room
 from trimtab.assemble.evaluation import Around, carry_out, taken_up
 from trimtab.assemble.evaluation_money import bound_of, forecast, telling
@@ -108,14 +110,19 @@ def test_an_arm_against_itself_is_not_blocked(tmp_path: Path) -> None:
 
 def test_it_goes_on_after_an_interruption(tmp_path: Path) -> None:
     """What was answered before Ctrl-C is not asked again, and the whole is as if nothing had happened."""
-    with model(hot_is_wrong) as found:  # type: ignore[arg-type]
+    begun, pressed = itertools.count(1), threading.Event()
+
+    def halting(body: dict[str, object]) -> object:
+        """Answers 40 calls, and the others once it was pressed."""
+        assert next(begun) <= 40 or pressed.wait(PATIENCE_S)
+        return hot_is_wrong(body)
+
+    with model(halting) as found:  # type: ignore[arg-type]
         prepared = sides(tmp_path, found.url)
 
-        pressed: list[Progress] = []
-
         def interrupt(now: Progress) -> None:
-            if now.done >= 20 and not pressed:
-                pressed.append(now)
+            if now.done >= 20 and not pressed.is_set():
+                pressed.set()
                 signal.raise_signal(signal.SIGINT)
 
         first = carry_out(prepared, around(tmp_path), interrupt)
