@@ -35,6 +35,7 @@ SUITES = {
     "detect": "planted regressions of behaviour: false alarms and delay, beside a threshold, a z-score and ADWIN",
     "eval_statistics": "evaluations whose truth is known: coverage, errors, power, early stopping, judges, going on",
     "evals": "evaluations of the demo on its tiny models: time, verdicts, calls saved, kills",
+    "rollout": "a bad lock as a canary on the demo: users it reaches before it is rolled back; copies for nobody",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 

@@ -194,6 +194,14 @@ class EvaluationRefused(TrimtabError):
     """The evaluation of {task} is not begun: {detail}."""
 
 
+class RolloutRefused(TrimtabError):
+    """It is not rolled out: {detail}."""
+
+
+class PromotionRefused(TrimtabError):
+    """It is not promoted: {detail}."""
+
+
 class BaseUnknown(TrimtabError):
     """Nothing can be compared with {name!a}: {detail}; name a revision, a lock that was committed, or a folder."""
 

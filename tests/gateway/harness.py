@@ -31,7 +31,7 @@ from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.record import tail
 from trimtab.record.bodies import Bodies
 from trimtab.record.disk import Disk
-from trimtab.record.events import Admitted, Attempt, Event, Settled
+from trimtab.record.events import Admitted, Attempt, Change, Event, Settled
 from trimtab.record.frames import SEGMENT
 from trimtab.record.log import RollingLog
 from trimtab.record.packs import PACK
@@ -39,7 +39,7 @@ from trimtab.record.recorder import Recorder
 from trimtab.record.room import Room
 from trimtab.record.spool import Spool
 
-EventT = TypeVar("EventT", Admitted, Attempt, Settled)
+EventT = TypeVar("EventT", Admitted, Attempt, Settled, Change)
 KEY = b"tt_test"
 FAST = Deadlines(connect_s=2.0, first_token_s=2.0, gap_s=2.0)
 

@@ -169,19 +169,20 @@ class Up:
         self._writers.append(writer)
         return reader
 
-    async def _send(self, body: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _send(self, body: dict[str, Any], headers: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         name = None if self.tls is None else "localhost"
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=name)
         data = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "hi"}], **body}).encode()
-        head = "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n"
+        head = "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n" + headers
         head += f"authorization: Bearer {self.key}\r\n" if self.key else ""
         writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
         return reader, writer
 
-    async def call(self, **body: Any) -> Response:
+    async def call(self, conversation: str = "", **body: Any) -> Response:
         """One call and its whole answer."""
+        headers = f"x-trimtab-conversation: {conversation}\r\n" if conversation else ""
         async with asyncio.timeout(LIMIT_S):
-            reader, writer = await self._send(body)
+            reader, writer = await self._send(body, headers)
             try:
                 return await read_response(reader)
             finally:

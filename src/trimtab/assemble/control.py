@@ -63,6 +63,7 @@ from trimtab.processes.pages import shown_alerts
 from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.project_history import ProjectHistory
 from trimtab.processes.resend import Ask, gateway_asker, gateway_sender
+from trimtab.processes.rollout_desk import RolloutDesk
 from trimtab.processes.scrape import EngineWatch
 from trimtab.processes.scrape_client import MetricsClient
 from trimtab.processes.standings import Standings
@@ -136,7 +137,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         alert_pages=AlertPages(alerts, Outbox(open_state(directory.state))),
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
     )
-
+    parts = _with_rollouts(parts, in_force, directory, noted)
     gc.set_threshold(*GC_THRESHOLD)
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
@@ -150,6 +151,12 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
             held.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirectory, noted: Changes) -> ControlParts:
+    """The parts with what watches a candidate beside the snapshot in force."""
+    rollouts = RolloutDesk(directory.run, lambda: in_force.snapshot, noted, parts.clock)
+    return replace(parts, works=(*parts.works, rollouts.run), rollouts=rollouts)
 
 
 def _with_pages(

@@ -34,6 +34,7 @@ from trimtab.processes.channel import child_end
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.orders import GatewayOrders
 from trimtab.processes.probe import Probe
+from trimtab.processes.rollout_follower import RolloutFollower
 from trimtab.processes.worker import GatewayWorker, WorkerParts
 from trimtab.record.bodies import PACK_AGE_S, PACK_BYTES, Bodies
 from trimtab.record.disk import Disk
@@ -79,6 +80,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         worker=orders.epoch,
         context=ContextMemory(tokenizers),
         operator_key=operator_key(directory.operator_key),
+        beside=routers.beside,
     )
     pipeline = Pipeline(parts, snapshot)
     await signers.ready()
@@ -90,7 +92,9 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         board, lambda: routers.latest, lambda: routers.snapshot, probe.ask, clock, recorder.change
     )
     worker = GatewayWorker(
-        WorkerParts(clock, server, pipeline, board, recorder, keys, pool, health, enforcement),
+        WorkerParts(
+            clock, server, pipeline, board, recorder, keys, pool, health, enforcement, RolloutFollower(directory.run)
+        ),
         snapshot,
         socket.socket(fileno=orders.listener),
         await child_end(socket.socket(fileno=orders.channel)),
@@ -139,6 +143,10 @@ class Routers:
 
     def make(self, snapshot: Snapshot) -> Router:
         """A router for this snapshot; raises `StoreError` when the board is full."""
-        self.latest = Router(self._board, snapshot.models, random.random)
+        self.latest = self.beside(snapshot)
         self.snapshot = snapshot
         return self.latest
+
+    def beside(self, snapshot: Snapshot) -> Router:
+        """A router for a snapshot that is served beside the latest."""
+        return Router(self._board, snapshot.models, random.random)

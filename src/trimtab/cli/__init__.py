@@ -46,6 +46,8 @@ VERBS: Final = {
     "eval": Verb("trimtab.cli.eval", "Ask the suites of tasks, and compare versions."),
     "gate": Verb("trimtab.cli.gate", "Say whether a change may ship."),
     "label": Verb("trimtab.cli.label", "Let people judge answers, and show how well they agree."),
+    "rollout": Verb("trimtab.cli.rollout", "Try a lock on a part of the calls, beside the one in force."),
+    "promote": Verb("trimtab.cli.promote", "Let the identical lock into another environment."),
     "signals": Verb("trimtab.cli.signals", "Show behaviour beside infrastructure, against the window before."),
     "demo": Verb("trimtab.cli.demo", "Show what goes wrong in the demo, and how it is noticed."),
     "export": Verb("trimtab.cli.export", "Write rules for Prometheus and dashboards for Grafana."),

@@ -62,6 +62,8 @@ def status_text(status: Status, *, is_live: bool) -> RenderableType:
     if not is_live:
         return Group(head, Text("Nothing runs here."))
     parts = [head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry)]
+    if status.rollout is not None:
+        parts.append(Text.assemble(("rollout  ", "bold"), safe(status.rollout.words)))
     if status.engines:
         parts.append(engines_table(status.engines, status.at_ns))
     if status.identity:

@@ -28,6 +28,8 @@ WORDS: Final = {
     "worker_died": "worker {subject} died",
     "crash_loop": "worker {subject} dies again and again",
     "rolling_restart": "workers restarted",
+    "rollout": "rollout {subject}",
+    "rollout_unfit": "candidate of rollout {subject} cannot take a call",
     "stopped": "stopped",
     "enforcement": "{subject} {after}",
     "identity": "model behind {subject}: {after}",

@@ -142,7 +142,8 @@ class Parts:
     """What pages ask. `alerts` gives those that are active, or began in a range; `needs` what else waits for a person;
     `gauges` what the host and the engines said last. `views` and `feedback` are None where nothing can be kept,
     `alert_desk`, `letters` and `redrives` where there are no alerts and no dead letters, `history` where no project is
-    known, `evaluations` and `labels` where none are kept. `drifting` gives tools that are not as they were locked.
+    known, `evaluations` and `labels` where none are kept. `drifting` gives tools that are not as they were locked,
+    `rollout` a line on what is rolled out, if anything.
     """
 
     clock: Clock
@@ -163,3 +164,4 @@ class Parts:
     undeclared: UndeclaredDesk | None = None
     evaluations: EvaluationDesk | None = None
     labels: LabelDesk | None = None
+    rollout: Callable[[], str] = str

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.errors import (
@@ -24,13 +25,16 @@ from trimtab.errors import (
 )
 from trimtab.gateway import enforce, replies, settlement
 from trimtab.gateway.attempts import Attempts
+from trimtab.gateway.candidate import Candidate
 from trimtab.gateway.checks import checks_for
 from trimtab.gateway.context.in_context import InContext
 from trimtab.gateway.context.windows import TaskWindow
 from trimtab.gateway.exchange import Exchange
+from trimtab.gateway.exposure import Exposure
 from trimtab.gateway.failures import Rejected, from_fault
 from trimtab.gateway.own_calls import OwnCalls
 from trimtab.gateway.serving import Parts, Serving
+from trimtab.gateway.shadows import Paths, Shadows
 from trimtab.gateway.surfaces.chat import ChatCompletions
 from trimtab.gateway.surfaces.completions import Completions
 from trimtab.gateway.surfaces.count_tokens import CountTokens
@@ -40,8 +44,9 @@ from trimtab.gateway.surfaces.passthrough import Passthrough
 from trimtab.gateway.surfaces.responses import Responses
 from trimtab.gateway.surfaces.surface import Surface
 from trimtab.guard.timers import Timers
+from trimtab.policy.rollout import Rollout
 from trimtab.policy.snapshot import Snapshot
-from trimtab.record.events import Admitted
+from trimtab.record.events import UNFIT, Admitted, Change
 
 if TYPE_CHECKING:
     from trimtab.gateway.http.answer import Answer
@@ -80,14 +85,31 @@ class Pipeline:
         self._surfaces = {surface.path: surface for surface in SURFACES}
         self._own_calls = OwnCalls(parts, self._loop, self._timers, self._opened, self._end)
         self._serving = Serving(snapshot, parts)
+        self._candidate: Candidate | None = None
+        self._shadows = Shadows(Paths(parts, self._loop, self._timers, self._own_calls, self._opened, self._end))
         self.draining = False
         self.open_calls = 0
         self._arrived: list[tuple[Request, Answer]] = []
         self._turn_waits = False
 
     def switch(self, snapshot: Snapshot) -> None:
-        """Puts another snapshot in force; calls that are under way end under the one they began with."""
+        """Puts another snapshot in force; calls that are under way end under the one they began with.
+
+        What was rolled out beside the last one is not beside this one.
+        """
+        self.roll_out(None)
         self._serving = Serving(snapshot, self._parts)
+
+    def roll_out(self, candidate: Candidate | None) -> None:
+        """Serves a candidate beside the snapshot in force, in the place of the last one; None serves none."""
+        if self._candidate is not None:
+            self._candidate.close()
+        self._candidate = candidate
+
+    def candidate(self, rollout: Rollout, snapshot: Snapshot, table: Path) -> Candidate:
+        """A candidate made ready; `table` is where the workers count whom it reached. Raises `StoreError`."""
+        serving = Serving(snapshot, self._parts, also=self._serving.snapshot)
+        return Candidate(rollout, serving, Exposure(table, rollout.exposed))
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "serving"
@@ -126,6 +148,8 @@ class Pipeline:
         exchange = Exchange(request, answer, serving.snapshot, self._parts.ids.new(at_ns), at_ns, request.received_at)
         try:
             if self._route(exchange, serving):
+                if self._candidate is not None and self._candidate.takes(exchange):
+                    exchange, serving = self._instead(exchange, serving, self._candidate)
                 attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, self._end)
                 window = serving.windows.get(exchange.task.name)
                 call = attempts if window is None else self._in_context(attempts, window, serving)
@@ -135,6 +159,33 @@ class Pipeline:
         else:
             self._end(exchange, None)
         return None
+
+    def _instead(self, exchange: Exchange, serving: Serving, candidate: Candidate) -> tuple[Exchange, Serving]:
+        """The call under the candidate; as it was, and the candidate is none any more, where that cannot take it."""
+        instead = candidate.serving
+        request, answer = exchange.request, exchange.answer
+        fresh = Exchange(request, answer, instead.snapshot, exchange.call, exchange.at_ns, exchange.began_s)
+        try:
+            if self._route(fresh, instead) and fresh.task.name == exchange.task.name:
+                return fresh, instead
+            self._unfit(candidate, f"it takes a call of {exchange.task.name} for one of {fresh.task.name}")
+        except Exception as fault:  # noqa: BLE001  it is the candidate's end, and not the call's
+            self._unfit(candidate, str(from_fault(exchange.call, fault)))
+        return exchange, serving
+
+    def _unfit(self, candidate: Candidate, why: str) -> None:
+        """The candidate cannot take a call that what is in force can: it gets no more, and control is told."""
+        at_ns = self._clock.wall_ns()
+        self._recorder.change(Change(at_ns, UNFIT, candidate.rollout.id, detail=why, by=self._parts.worker))
+        self.roll_out(None)
+
+    def _copy(self, exchange: Exchange, candidate: Candidate) -> None:
+        """Asks the candidate too, if it is a shadow and the call one of its share; the call is over whatever comes."""
+        try:
+            if not self.draining and candidate.copies(exchange):
+                self._shadows.copy(exchange, candidate)
+        except Exception as fault:  # noqa: BLE001  it is the candidate's end
+            self._unfit(candidate, str(from_fault(exchange.call, fault)))
 
     def _in_context(self, attempts: Attempts, window: TaskWindow, serving: Serving) -> Attempts | InContext:
         """The call under its task's context strategy, if that looks at calls of this surface."""
@@ -242,6 +293,8 @@ class Pipeline:
                 answer.cut()
             else:
                 replies.send_error(exchange, internal, exchange.surface.error(internal))
+        if self._candidate is not None and exchange.admitted is not None and not answer.gone:
+            self._copy(exchange, self._candidate)
 
     def _settle(self, exchange: Exchange) -> None:
         admitted, capture = exchange.admitted, exchange.capture

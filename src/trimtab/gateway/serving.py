@@ -31,7 +31,9 @@ FORMS: dict[Engine, SchemaForm] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """What a pipeline is built from; `router` makes one for a snapshot over the shared board."""
+    """What a pipeline is built from; `router` makes one for a snapshot over the shared board, `router_beside` one for a
+    snapshot that is served beside that in force.
+    """
 
     clock: Clock
     ids: IdSource
@@ -45,6 +47,11 @@ class Parts:
     worker: str
     context: ContextMemory
     operator_key: bytes = b""
+    beside: Callable[[Snapshot], Router] | None = None
+
+    def router_beside(self, snapshot: Snapshot) -> Router:
+        """A router that health checks do not follow."""
+        return (self.beside or self.router)(snapshot)
 
 
 def form_at(contract: Contract, model: Model) -> SchemaForm | None:
@@ -55,14 +62,18 @@ def form_at(contract: Contract, model: Model) -> SchemaForm | None:
 
 
 class Serving:
-    """One snapshot made ready to serve under; a call keeps the one it began with."""
+    """One snapshot made ready to serve under; a call keeps the one it began with.
 
-    def __init__(self, snapshot: Snapshot, parts: Parts) -> None:
+    `also` is another one that is served beside it, whose models need their credentials and tokenizers too.
+    """
+
+    def __init__(self, snapshot: Snapshot, parts: Parts, also: Snapshot | None = None) -> None:
         self.snapshot = snapshot
         self.admission = Admission(snapshot, parts.find_key, parts.worker, parts.operator_key)
-        self.router = parts.router(snapshot)
+        self.router = parts.router(snapshot) if also is None else parts.router_beside(snapshot)
         self._contracts = contracts(snapshot)
-        parts.context.tokenizers.serve(snapshot.models.values())
+        models = (*snapshot.models.values(), *(also.models.values() if also is not None else ()))
+        parts.context.tokenizers.serve(models)
         self.windows = windows(snapshot, self._contracts, parts.context)
         self._forms = {
             (task.name, name): form
@@ -73,7 +84,7 @@ class Serving:
         self.models_list = replies.models_list(snapshot)
         self.anthropic_models_list = replies.anthropic_models_list(snapshot)
         self._signers = parts.signers
-        self._signers.serve(snapshot.models.values())
+        self._signers.serve(models)
         self.targets = {
             (model.name, url): self._target(model, url) for model in snapshot.models.values() for url in model.replicas
         }

@@ -50,8 +50,14 @@ def load_current(run: Path) -> Snapshot:
     """
     with _mapped(run):
         name = (run / POINTER).read_text("ascii").strip()
-        data = (run / Path(name).name).read_bytes()
-    path = str(run / name)
+    return read_snapshot(run / Path(name).name)
+
+
+def read_snapshot(place: Path) -> Snapshot:
+    """A published snapshot. Raises `StoreError` where there is none, and `FormatError` as `load_current` does."""
+    with _mapped(place.parent):
+        data = place.read_bytes()
+    path = str(place)
     try:
         snapshot = decode(data)
     except msgspec.DecodeError as wrong:
@@ -62,6 +68,21 @@ def load_current(run: Path) -> Snapshot:
     if digest(snapshot) != snapshot.digest:
         raise FormatError(path=path, offset=0, detail="its digest does not match")
     return snapshot
+
+
+def put(path: Path, data: bytes) -> None:
+    """Puts a file of the owner's in place, whole and on disk. Raises `StoreError`."""
+    with _mapped(path.parent):
+        _replace(path, data)
+
+
+def taken(path: Path) -> bytes | None:
+    """What a file holds; None where there is none. Raises `StoreError`."""
+    with _mapped(path.parent):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
 
 
 @contextmanager

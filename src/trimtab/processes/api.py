@@ -23,6 +23,7 @@ from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.identity import Figures
 from trimtab.processes.metrics import Metrics
+from trimtab.processes.rollout_desk import RolloutShown, no_rollout
 from trimtab.processes.seen import Seen, read_seen
 from trimtab.processes.status import Status, read_status
 from trimtab.record.events import Settled
@@ -67,6 +68,7 @@ class Sources:
     keys: KeyKeeper
     identity: Callable[[], Figures] = Figures
     engines: Callable[[], Sequence[EngineView]] = tuple
+    rollout: Callable[[], RolloutShown | None] = no_rollout
 
 
 def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
@@ -198,9 +200,10 @@ class Api:
         at_ns = source.clock.wall_ns()
         desk = source.desk
         tested, engines = source.identity().tested, tuple(source.engines())
-        return json_answer(
-            read_status(at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested, engines)
+        status = read_status(
+            at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested, engines
         )
+        return json_answer(msgspec.structs.replace(status, rollout=source.rollout()))
 
     async def calls(self, request: Request) -> Response:
         """A page of the calls that are wanted, as `console/call_query` reads them."""

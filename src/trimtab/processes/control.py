@@ -52,6 +52,8 @@ from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
 from trimtab.processes.replicas_api import read_replicas, replica_endpoints
 from trimtab.processes.resend import Send
+from trimtab.processes.rollout_api import rollout_endpoints
+from trimtab.processes.rollout_desk import RolloutDesk, RolloutShown
 from trimtab.processes.roster import Member
 from trimtab.processes.routes import Site, site
 from trimtab.processes.signals_api import signal_endpoints
@@ -107,8 +109,8 @@ class ControlParts:
     is declared of alerts, receivers, completion and scraping, and raises `StoreError` while that cannot be read;
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
-    `history` tells the project's past, `evaluations` what its suites came to,
-    `labels` what people label.
+    `history` tells the project's past, `evaluations` what its suites came to, `labels` what people label, `rollouts`
+    watches a candidate that is served beside what is in force.
     """
 
     clock: Clock
@@ -134,6 +136,20 @@ class ControlParts:
     history: HistoryDesk | None = None
     evaluations: EvaluationDesk | None = None
     labels: LabelBook | None = None
+    rollouts: RolloutDesk | None = None
+
+    def rollout(self) -> RolloutShown | None:
+        """The latest rollout."""
+        return self.rollouts.shown if self.rollouts is not None else None
+
+    def rollout_endpoints(self) -> tuple[Endpoint, ...]:
+        """The routes of rollouts."""
+        return rollout_endpoints(self.rollouts) if self.rollouts is not None else ()
+
+    def observe(self, batch: Batch) -> None:
+        """What was ingested, for whoever watches it."""
+        if self.rollouts is not None:
+            self.rollouts.observe(batch)
 
 
 async def serve_control(
@@ -148,6 +164,7 @@ async def serve_control(
 
     def observe(batch: Batch) -> None:
         recorded.observe(batch)
+        parts.observe(batch)
         live.changed()
 
     desk = Desk(lambda: parts.open_stores(observe), parts.clock)
@@ -169,15 +186,13 @@ async def serve_control(
         *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
         *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
         *(label_endpoints(parts.labels) if parts.labels is not None else ()),
+        *parts.rollout_endpoints(),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
     served = _site(settings, parts, live, api, shown)
     with _tcp(settings.listen) as tcp, _unix(settings.socket) as unix:
-        servers = [
-            (_listener(served.network, settings.listen), tcp),
-            (_listener(served.socket), unix),
-        ]
+        servers = [(_listener(served.network, settings.listen), tcp), (_listener(served.socket), unix)]
         tried = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for server, sock in servers:
@@ -243,6 +258,7 @@ def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics
         parts.keys,
         parts.identity,
         parts.engines,
+        parts.rollout,
     )
 
 
@@ -275,6 +291,7 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         labels=parts.labels,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
+        rollout=lambda: shown.words if (shown := parts.rollout()) is not None else "",
     )
 
 

@@ -1,6 +1,6 @@
 """A gateway worker's life: serve on the supervisor's socket, follow its directives, drain, end.
 
-beat      every 250 ms: the board learns what is open here, keys are read again if they changed
+beat      every 250 ms: the board learns what is open here, keys and the rollout are read again if they changed
 sync      every fsync interval: what waits is written, then brought to the disk in a thread
 obey      directives of the supervisor; the end of the channel means that it died, and is a drain
 health    checks of replicas (one worker of the host does them)
@@ -43,6 +43,7 @@ from trimtab.processes.channel import (
     Using,
 )
 from trimtab.processes.logs import event
+from trimtab.processes.rollout_follower import RolloutFollower
 from trimtab.record.recorder import Recorder
 
 log = logging.getLogger("trimtab.gateway")
@@ -65,6 +66,7 @@ class WorkerParts:
     pool: Pool
     health: Health
     enforcement: Enforcement
+    rollouts: RolloutFollower
 
 
 class GatewayWorker:
@@ -91,6 +93,7 @@ class GatewayWorker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.leave, "stop")
         self._refresh_keys()
+        self._parts.rollouts.look(self._parts.pipeline, self.snapshot.digest)
         self._parts.board.heartbeat(self._parts.clock.monotonic(), 0, 0, draining=False)
         tls = self.snapshot.gateway.listen.tls
         await self._parts.server.start(self._listener, None if tls is None else server_tls(tls))
@@ -146,6 +149,7 @@ class GatewayWorker:
                 parts.clock.monotonic(), server.open_calls, server.open_connections, draining=server.draining
             )
             self._refresh_keys()
+            parts.rollouts.look(parts.pipeline, self.snapshot.digest)
 
     def _refresh_keys(self) -> None:
         try:

@@ -26,6 +26,8 @@ ABANDONED = "abandoned"
 SUMMARY_TASK = "(summary)"
 """The task of calls that the gateway makes to have a conversation summarised for another call, which is their parent:
 so what they cost is told apart."""
+UNFIT = "rollout_unfit"
+"""The kind of the change by which a worker tells that a candidate cannot take a call."""
 JUDGE_TASK = "(judge)"
 """The task of calls by which control asks a model to judge another call, which is their parent."""
 

@@ -132,14 +132,14 @@ async def build(asked: Asked, parts: Parts) -> Built[Overview]:
         tuple(TaskFigures(one.task, one.calls, one.alerts, one.cell.figures if one.cell else ()) for one in rows),
         tuple(Happening(mark.at_ns, mark.kind, mark.words) for mark in sorted(marks, key=lambda one: one.at_ns)),
     )
-    return Built(
-        data, (table_of(asked, rows),), charts_of(found.window, found.steps, rows, marks), extra=shown(needs, marks)
-    )
+    charts = charts_of(found.window, found.steps, rows, marks)
+    extra = shown(needs, marks, "" if asked.tasks else parts.rollout())
+    return Built(data, (table_of(asked, rows),), charts, extra=extra)
 
 
-def shown(needs: Sequence[Need], marks: Sequence[Mark]) -> Mapping[str, object]:
-    """What only the template wants."""
-    return {"needs": needs, "marks": sorted(marks, key=lambda one: one.at_ns)}
+def shown(needs: Sequence[Need], marks: Sequence[Mark], rollout: str = "") -> Mapping[str, object]:
+    """What only the template wants; `rollout` is of the whole host."""
+    return {"needs": needs, "rollout": rollout, "marks": sorted(marks, key=lambda one: one.at_ns)}
 
 
 def rows_of(

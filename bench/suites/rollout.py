@@ -1,0 +1,155 @@
+"""A bad lock as a canary on the demo: how many users it reaches before it is rolled back by itself; copies for nobody.
+
+`canary`: each planted change is committed with its lock on a branch and begun as a canary while the demo serves users,
+each with three calls in one conversation. `harmless`: changes that do no harm, which must stay. `shadow`: 10,000 calls
+beside a candidate that answers with tool calls, errors and broken streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import itertools
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from bench.options import Options
+from bench.report import Result
+from bench.suites.evals import Edit, demo_at, edited, everywhere, told, trimtab
+from tests.acceptance.running import running_trimtab
+from tests.demo.running import running_demo
+from tests.gateway.rolling import trials
+from tests.lock.repositories import BARE, commit
+from trimtab.demo.traffic import Requests
+
+EXTRACT: Final = "tasks/extract/task.toml"
+PORTS: Final = everywhere(
+    edited("trimtab.toml", "127.0.0.1:8400", "127.0.0.1:0"), edited("trimtab.toml", "127.0.0.1:8401", "127.0.0.1:0")
+)
+PLANTED: Final[dict[str, Edit]] = {
+    "extract, answers cut at 16 tokens": edited(EXTRACT, "max_output_tokens = 64", "max_output_tokens = 16"),
+    "extract, temperature 1.5": edited(EXTRACT, "temperature = 0.0", "temperature = 1.5"),
+}
+HARMLESS: Final[dict[str, Edit]] = {
+    "extract, room for 65 tokens": edited(EXTRACT, "max_output_tokens = 64", "max_output_tokens = 65"),
+}
+EXPOSED: Final = 200
+"""The most users that a canary may reach, as declared."""
+SHARE: Final = "25%"
+USERS: Final = 1200
+"""Users at most, before an arm is given up."""
+CALLS_OF_A_USER: Final = 3
+AT_ONCE: Final = 4
+TRIALS: Final = 10_000
+
+
+def run(options: Options, result: Result) -> None:
+    """The demo engine serves both locks, on the same cores."""
+    with tempfile.TemporaryDirectory(prefix="trimtab-rollout-") as folder:
+        if options.wants("shadow"):
+            options.tell("rollout: shadow")
+            shadow(options, result, Path(folder))
+        if options.wants("canary") or options.wants("harmless"):
+            with running_demo() as engine:
+                canaries(options, result, Path(folder), engine)
+
+
+def shadow(options: Options, result: Result, folder: Path) -> None:
+    """Every client gets what is in force says, and the server in force is asked once for each."""
+    number = options.size(TRIALS, 500)
+    (folder / "shadow").mkdir()
+    found = asyncio.run(trials(folder / "shadow", number, options.seed))
+    result.equal("answers with anything of a shadow's", found.leaked, 0, n=number)
+    result.equal("calls to the server in force", found.asked_in_force, number, n=number)
+    result.tell_value("calls that were copied", found.copied, n=number)
+    result.tell_value("copies dropped at the bound", found.dropped, n=number)
+
+
+def canaries(options: Options, result: Result, folder: Path, engine: str) -> None:
+    """Each change in a project of its own."""
+    jobs = [("canary", name, edit) for name, edit in PLANTED.items()]
+    jobs += [("harmless", name, edit) for name, edit in HARMLESS.items()]
+    for number, (arm, name, edit) in enumerate(jobs):
+        if not options.wants(arm):
+            continue
+        options.tell(f"rollout: {name}")
+        project = branched(folder / f"demo{number}", engine, edit)
+        ended = canary(project, options.seed + number)
+        rollout, reached = ended["rollout"], ended["exposed"]["reached"]
+        result.raw[name] = ended
+        if arm == "canary":
+            result.equal(f"{name}: rolled back by itself", rollout["state"] == "rolled_back", 1)
+            result.worst(f"{name}: users reached", reached, EXPOSED - 1, "users")
+            result.tell_value(f"{name}: seconds", (rollout["ended_ns"] - rollout["began_ns"]) / 1e9)
+        else:
+            result.equal(f"{name}: rolled back", rollout["state"] == "rolled_back", 0)
+            result.equal(f"{name}: users reached", reached, EXPOSED)
+
+
+def branched(root: Path, engine: str, edit: Edit) -> Path:
+    """The demo in a repository, and the change with its lock on the branch `tried`."""
+    project = demo_at(root, engine)
+    PORTS(project)
+    commit(project, "Ports of its own")
+    git(project, "branch", "kept")
+    git(project, "checkout", "-q", "-b", "tried")
+    edit(project)
+    if trimtab(project, "lock").returncode != 0:
+        raise RuntimeError("the change cannot be locked")
+    commit(project, "A change")
+    git(project, "checkout", "-q", "kept")
+    return project
+
+
+def git(project: Path, *words: str) -> None:
+    """Git, in the project."""
+    subprocess.run(["git", "-C", str(project), *words], check=True, env=BARE)
+
+
+def canary(project: Path, seed: int) -> Any:
+    """The rollout as it stands when it has ended, or when it reached all it may and as many users as are planned."""
+    with running_trimtab(project) as running:
+        words = ("rollout", "start", "--rev", "tried", "--canary", SHARE, "--exposed", str(EXPOSED), "--json")
+        began = told(trimtab(project, *words, "--without-evaluation", "it is planted"))["rollout"]
+        state = began
+        with asked(running.url, seed, began["rollout"]["tasks"]) as users:
+            for user in users:
+                if user % 40 == 0:
+                    state = told(trimtab(project, "rollout", "status", "--json"))["rollout"]
+                is_over = state["rollout"]["state"] != "running" or state["exposed"]["reached"] >= EXPOSED
+                if is_over or user >= USERS:
+                    break
+        time.sleep(3)
+        return told(trimtab(project, "rollout", "status", "--json"))["rollout"]
+
+
+@contextmanager
+def asked(gateway: str, seed: int, tasks: list[str]) -> Iterator[Iterator[int]]:
+    """Users one after another, some at a time, each with a conversation of calls of `tasks`; yields how many began."""
+    bodies = (body for task, body in Requests(seed) if task in tasks)
+    address = urlsplit(gateway)
+
+    def converse(user: int, calls: list[bytes]) -> None:
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        for body in calls:
+            headers = {"content-type": "application/json", "x-trimtab-conversation": f"conversation-{user}"}
+            connection.request("POST", "/v1/chat/completions", body, headers)
+            connection.getresponse().read()
+        connection.close()
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+
+        def users() -> Iterator[int]:
+            for first in itertools.count(0, AT_ONCE):
+                some = range(first, first + AT_ONCE)
+                list(threads.map(converse, some, [list(itertools.islice(bodies, CALLS_OF_A_USER)) for _ in some]))
+                yield first
+
+        yield users()
