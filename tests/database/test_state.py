@@ -2,7 +2,6 @@
 
 import contextlib
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
@@ -39,27 +38,6 @@ def test_durable_settings(path: Path) -> None:
         assert (pragma(connection, "journal_mode"), pragma(connection, "synchronous")) == ("wal", 2)
         assert pragma(connection, "foreign_keys") == 1
         assert path_of(connection) == path
-
-
-def test_whoever_sees_a_new_database_may_read_it_at_once(tmp_path: Path) -> None:
-    """From the moment its file is there a database is in WAL mode (2 in bytes 18 and 19): no reader waits for that."""
-    paths = [tmp_path / f"{number}.db" for number in range(50)]
-    heads: list[bytes] = []
-
-    def look() -> None:
-        for path in paths:
-            while not path.exists():
-                pass
-            heads.append(path.read_bytes()[18:20])
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    for path in paths:
-        with opened(path):
-            pass
-    watcher.join()
-    assert heads == [b"\x02\x02"] * 50
-    assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
 def test_only_the_owner_may_read(path: Path) -> None:

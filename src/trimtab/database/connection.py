@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,8 +34,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with mapped(path):
         path.parent.mkdir(mode=FOLDER_OWNER_ONLY, parents=True, exist_ok=True)
-        if not path.exists():
-            _make(path)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -48,21 +46,10 @@ def connect(path: Path) -> sqlite3.Connection:
         return connection
 
 
-def _make(path: Path) -> None:
-    """Makes an empty database that is in WAL mode from the moment it is seen, so that no reader finds it locked."""
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        made = Path(folder, path.name)
-        os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
-        with closing(sqlite3.connect(made)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-        with suppress(FileExistsError):  # another process was quicker, and its database is as good
-            os.link(made, path)
-
-
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """Opens a database that exists, for reading; raises `StoreError`, also when there is none.
 
-    In WAL mode a reader waits for nobody; the short timeout is for the moment in which the log is begun or ended.
+    In WAL mode a reader waits for nobody; the short timeout is for the moment in which a new database enters it.
     """
     address = f"file:{quote(str(path))}?mode=ro"
     with mapped(path):
