@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -13,9 +14,12 @@ import pytest
 from tests.gateway.harness import Response
 from tests.gateway_wire.conftest import Certificates
 from tests.processes.upping import UP, Up, write_project, write_task
-from trimtab.access.keys import KeyStore
+from trimtab.access.keys import KeyDirectory, KeyStore
+from trimtab.assemble.up import House
 from trimtab.clock import SystemClock
-from trimtab.database.migrate import open_state
+from trimtab.database.connection import connect_read_only
+from trimtab.database.migrate import known, open_state
+from trimtab.declare.load import load
 from trimtab.errors import DirectoryInUse
 from trimtab.ids import IdSource
 from trimtab.processes import roster
@@ -274,6 +278,36 @@ async def test_keys_hold_within_a_second(replica: ScriptedUpstream, tmp_path: Pa
         assert await seconds_until(up, 200) < 1.0
         keys.revoke("app")
         assert await seconds_until(up, 401) < 1.0
+
+
+async def test_the_state_database_is_whole_before_a_child_reads_it(tmp_path: Path) -> None:
+    """Joined, and nothing started: it has its newest schema and is in WAL mode, so that no worker meets it locked."""
+    write_project(tmp_path, "http://127.0.0.1:9/none")
+    project = load(tmp_path)
+    directory = DataDirectory.of(project)
+    with contextlib.ExitStack() as held:
+        lock = held.enter_context(directory.hold())
+        async with asyncio.TaskGroup() as tasks:
+            House(project, directory, lock, tasks, held)
+        reader = held.enter_context(contextlib.closing(connect_read_only(directory.state)))
+        assert reader.execute("PRAGMA user_version").fetchone() == (known()[-1].number,)
+        assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        finder = held.enter_context(contextlib.closing(KeyDirectory(directory.state)))
+        assert finder.refresh()
+
+
+async def test_calls_are_answered_though_the_state_database_is_damaged(
+    replica: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """It is said and left as it is."""
+    write_project(tmp_path, replica.url)
+    state = tmp_path / ".trimtab" / "state.db"
+    state.parent.mkdir(mode=0o700)
+    state.write_bytes(b"this is no database" * 100)
+    async with Up(tmp_path) as up:
+        assert "state.db" in (await up.logged("state_not_opened"))["error"]
+        assert (await up.call()).status == 200
+    assert state.read_bytes() == b"this is no database" * 100
 
 
 async def seconds_until(up: Up, status: int) -> float:

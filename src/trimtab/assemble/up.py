@@ -19,9 +19,10 @@ from msgspec import Struct
 
 from trimtab.assemble.changes import changes
 from trimtab.clock import Clock, SystemClock
+from trimtab.database.migrate import open_state
 from trimtab.declare.load import load
 from trimtab.declare.project import Listen, Project
-from trimtab.errors import CannotStart, TrimtabError
+from trimtab.errors import CannotStart, StoreError, TrimtabError
 from trimtab.gateway.admission import OPERATOR_KEY
 from trimtab.gateway.board import Board
 from trimtab.ids import IdSource
@@ -102,6 +103,7 @@ class House:
         self.held = held
         self.clock: Clock = clock
         write_operator_key(directory.operator_key)
+        bring_state_forward(directory.state)
         self.in_force = InForce(project, directory.run, directory.declaration, clock)
         self.epoch = f"s-{ids.new(clock.wall_ns())[-EPOCH_DIGITS:]}"
         self.changes = changes(directory, self.epoch, clock)
@@ -203,6 +205,16 @@ def write_operator_key(path: Path) -> None:
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY), "w") as file:  # noqa: PTH123  the mode must hold from the first moment
         file.write(f"{OPERATOR_KEY.decode()}{secrets.token_urlsafe(32)}")
+
+
+def bring_state_forward(path: Path) -> None:
+    """Makes the state database and brings it to its newest schema before a child reads it: a reader would find it
+    locked for a moment. Where that fails it is said, and calls are answered all the same.
+    """
+    try:
+        open_state(path).close()
+    except StoreError as failure:
+        logs.event(log, logging.ERROR, "state_not_opened", error=str(failure))
 
 
 def allow_files(max_connections: int) -> None:
