@@ -6,13 +6,27 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.access.keys import Key, KeyStore
+from trimtab.clock import SystemClock
 from trimtab.database.connection import connect, connect_read_only, mapped, path_of, transaction
 from trimtab.database.migrate import Migration, known, migrate, open_state
 from trimtab.database.statements import statements
 from trimtab.errors import StoreError
+from trimtab.ids import IdSource
 
 ONE = Migration(1, "CREATE TABLE first (a INTEGER);\n-- a comment; with a semicolon\nCREATE TABLE second (b TEXT);\n")
 TWO = Migration(2, "ALTER TABLE first ADD COLUMN c TEXT;\n")
+
+KEPT = {
+    1: f"INSERT INTO keys (id, name, digest, tasks, created_ns) VALUES ('k', 'app', x'{'ab' * 32}', '[\"chat\"]', 5)",
+    2: "INSERT INTO dead_letters (id, kind, task, model, cause, detail, attempts, first_ns, last_ns, last_call,"
+    " size_bytes, kept, admitted) VALUES ('d', 'call', 'chat', 'small', 'timeout', '', 3, 1, 2, 'c', 9, 1, x'00')",
+    5: "INSERT INTO scores_waiting (id, added_ns, score) VALUES ('s', 7, x'00')",
+    6: "INSERT INTO outbox (id, alert, kind, receiver, body, made_ns, due_ns)"
+    " VALUES ('o', 'a', 'opened', 'r', x'00', 1, 2)",
+    7: "INSERT INTO saved_views (name, filter, by, at_ns) VALUES ('v', 'task=chat', 'app', 3)",
+}
+"""A row as each earlier version kept it, by the version that brought its table."""
 
 
 @pytest.fixture
@@ -91,6 +105,28 @@ def test_state_has_the_keys_table(path: Path) -> None:
     """Opening the state database brings it to the newest schema."""
     with contextlib.closing(open_state(path)) as connection:
         assert "keys" in tables(connection)
+
+
+@pytest.mark.parametrize("version", range(1, len(known())))
+def test_what_an_earlier_release_kept_is_there(path: Path, version: int) -> None:
+    """A database of any earlier version comes to the newest schema with all its rows."""
+    kept = {since: row for since, row in KEPT.items() if since <= version}
+    with opened(path) as connection:
+        migrate(connection, path, known()[:version])
+        for row in kept.values():
+            connection.execute(row)
+    with contextlib.closing(open_state(path)) as connection:
+        assert pragma(connection, "user_version") == len(known())
+        (key,) = KeyStore(connection, SystemClock(), IdSource()).list()
+        assert key == Key("k", "app", 5, None, ("chat",), "client")
+        rows = {
+            2: connection.execute("SELECT id, attempts, last_call, redrives FROM dead_letters").fetchall(),
+            5: connection.execute("SELECT id, added_ns, due_ns FROM scores_waiting").fetchall(),
+            6: connection.execute("SELECT id, receiver, state FROM outbox").fetchall(),
+            7: connection.execute("SELECT name, filter FROM saved_views").fetchall(),
+        }
+        expected = {2: ("d", 3, "c", 0), 5: ("s", 7, 0), 6: ("o", "r", "waiting"), 7: ("v", "task=chat")}
+        assert rows == {since: [row] if since in kept else [] for since, row in expected.items()}
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
