@@ -292,8 +292,11 @@ async def test_it_ends_when_it_is_over(tmp_path: Path) -> None:
     async with alerting(tmp_path, stream, declared(tmp_path / "p", extract=TASK), clock) as alerts:
         await alerts.minutes(12 * 60, at_once=4)
         [found] = await alerts.list()
-        assert (found.state, found.ended_ns > (NOW + 180) * MINUTE_NS) == ("resolved", True)
-        assert [one.kind for one in told(alerts) if one.kind != "reminder"] == ["opened", "resolved"]
+        assert found.state == "resolved"
+        assert 0 < found.ended_ns // MINUTE_NS - NOW - 180 < 3 * 60
+        opened, *reminders, resolved = [one.kind for one in told(alerts)]
+        assert (opened, resolved) == ("opened", "resolved")
+        assert reminders in ([], ["reminder"]), "one at most: the next is due hours after the end"
         detail = await alerts.at_work.ask(lambda book, watch, now_ns: book.detail(found.id, watch, now_ns))
         assert [step.after for step in detail.history] == ["pending", "open", "resolved"]
 
