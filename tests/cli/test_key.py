@@ -1,8 +1,9 @@
 """`trimtab key`, with nothing running and through control."""
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
@@ -148,6 +149,17 @@ class Control(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+@contextmanager
+def listening(path: Path, handler: type[Control]) -> Iterator[ThreadingUnixStreamServer]:
+    """A server on a socket, bound through its open folder: an address holds 107 bytes (unix(7)), a path more."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        with ThreadingUnixStreamServer(f"/proc/self/fd/{folder}/{path.name}", handler) as server:
+            yield server
+    finally:
+        os.close(folder)
+
+
 @pytest.fixture
 def control(project: Path) -> Iterator[type[Control]]:
     """A data directory that is held, with something that answers as control does."""
@@ -155,7 +167,7 @@ def control(project: Path) -> Iterator[type[Control]]:
     with places.hold(), closing(open_state(places.state)) as connection:
         answering = type("Answering", (Control,), {})
         answering.store, answering.asked = KeyStore(connection, SystemClock(), IdSource()), []
-        with ThreadingUnixStreamServer(str(places.control_socket), answering) as server:
+        with listening(places.control_socket, answering) as server:
             thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
             try:
@@ -194,9 +206,7 @@ def test_a_socket_deep_down(tmp_path: Path) -> None:
     """A path that does not fit a socket's address is reached all the same."""
     folder = tmp_path / ("d" * 100) / "run"
     folder.mkdir(parents=True)
-    short = tmp_path / "s"
-    with ThreadingUnixStreamServer(str(short), type("Silent", (Control,), {"asked": []})) as server:
-        short.rename(folder / "control.sock")
+    with listening(folder / "control.sock", type("Silent", (Control,), {"asked": []})) as server:
         thread = Thread(target=server.handle_request)
         thread.start()
         status, body = ControlClient(folder / "control.sock").ask("PATCH", "/")

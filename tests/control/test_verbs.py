@@ -205,6 +205,17 @@ def test_report_where_nothing_runs(resting: Path) -> None:
     assert ID in outside(resting, "calls", "search", "--model", "small").out
 
 
+def test_what_a_killed_life_left_of_its_inserts(resting: Path) -> None:
+    """Files and folders that lie where inserts go are removed, and telemetry opens."""
+    inserts = data_of(resting.parent) / "inserts"
+    (inserts / "left").mkdir(parents=True)
+    (inserts / "left" / "orders").write_text("x")
+    (inserts / "tmp.native").write_bytes(b"x")
+    said = outside(resting, "report", "--since", "1h")
+    assert said.status == 0, said.err
+    assert list(inserts.iterdir()) == []
+
+
 def test_nothing_to_follow_where_nothing_runs(resting: Path) -> None:
     """Following wants somebody who writes."""
     said = outside(resting, "calls", "tail", "--follow")

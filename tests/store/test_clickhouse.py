@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import clickhouse_connect
@@ -29,6 +30,21 @@ def test_a_newer_schema_is_refused(chdb_path: Path) -> None:
     with pytest.raises(StoreError, match=f"version {SCHEMA_VERSION + 1}, this release knows {SCHEMA_VERSION}"):
         telemetry.migrate()
     beside.close()
+    telemetry.close()
+
+
+def test_an_insert_goes_through_the_folder_it_is_given(
+    chdb_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file lies there and is gone afterwards; where all else of the process puts temporary files does not change."""
+    telemetry = open_embedded(chdb_path, next(databases), tmp_path)
+    telemetry.migrate()
+    nowhere = str(tmp_path / "nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", nowhere)
+    telemetry.insert(Batch(calls=(call("a"),)), "t")
+    assert telemetry.count().calls == 1
+    assert tempfile.tempdir == nowhere
+    assert list(tmp_path.iterdir()) == []
     telemetry.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,8 +73,7 @@ def open_stores(
 def _embedded(places: DataDirectory) -> ClickHouseTelemetry:
     inserts = places.root / "inserts"
     _clear(inserts)
-    tempfile.tempdir = str(inserts)
-    return open_embedded(places.telemetry)
+    return open_embedded(places.telemetry, inserts=inserts)
 
 
 def _server(data: Data) -> ClickHouseTelemetry:
@@ -84,6 +83,6 @@ def _server(data: Data) -> ClickHouseTelemetry:
 
 def _clear(directory: Path) -> None:
     """An embedded insert goes through a file, which a process that is killed leaves behind."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.iterdir():
-        left.unlink()
+    if directory.exists():
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True)

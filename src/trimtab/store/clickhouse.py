@@ -7,6 +7,7 @@ process that was spawned and forks no more.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,13 +83,16 @@ what is asked here takes less."""
 PLAIN = re.compile(r"LowCardinality\((\w+)\)")
 
 
-def open_embedded(path: Path, database: str = DATABASE) -> ClickHouseTelemetry:
-    """Opens chDB on a directory, which is made if need be; raises `StoreError` if another process holds it."""
+def open_embedded(path: Path, database: str = DATABASE, inserts: Path | None = None) -> ClickHouseTelemetry:
+    """Opens chDB on a directory, which is made if need be; raises `StoreError` if another process holds it.
+
+    Each insert goes through a file, in `inserts` or else where temporary files lie.
+    """
     path.mkdir(parents=True, exist_ok=True)
     where = f"chDB at {path}"
     with _mapped(where):
         client = clickhouse_connect.get_client(interface="chdb", path=str(path), settings=UNCOMPILED)
-    return ClickHouseTelemetry(client, database, where)
+    return ClickHouseTelemetry(client, database, where, inserts)
 
 
 def open_server(url: str, password: str = "") -> ClickHouseTelemetry:
@@ -112,9 +116,10 @@ def open_server(url: str, password: str = "") -> ClickHouseTelemetry:
 class ClickHouseTelemetry(SearchReader, FigureReader):
     """The contract `Telemetry` over one clickhouse-connect client."""
 
-    def __init__(self, client: Client, database: str, where: str) -> None:
+    def __init__(self, client: Client, database: str, where: str, inserts: Path | None = None) -> None:
         super().__init__()
         self._client = client
+        self._inserts = inserts
         self._database = database
         self._where = where
         self._queries = statements.load("queries.sql")
@@ -289,14 +294,15 @@ class ClickHouseTelemetry(SearchReader, FigureReader):
 
     def _send(self, table: str, columns: rows.Columns, settings: dict[str, Any]) -> None:
         types = self._types_of(table)
-        self._client.insert(
-            table,
-            list(columns.values()),
-            column_names=list(columns),
-            column_type_names=[types[name] for name in columns],
-            column_oriented=True,
-            settings=settings,
-        )
+        with _temporary_files_in(self._inserts):
+            self._client.insert(
+                table,
+                list(columns.values()),
+                column_names=list(columns),
+                column_type_names=[types[name] for name in columns],
+                column_oriented=True,
+                settings=settings,
+            )
 
     def _types_of(self, table: str) -> dict[str, str]:
         """What each column is sent as: the store makes dictionaries of plain strings itself, and faster."""
@@ -304,6 +310,17 @@ class ClickHouseTelemetry(SearchReader, FigureReader):
             described = self._query("columns", table=table).result_rows
             self._types[table] = {name: PLAIN.sub(r"\1", kind) for name, kind in described}
         return self._types[table]
+
+
+@contextmanager
+def _temporary_files_in(folder: Path | None) -> Iterator[None]:
+    """The client cannot be told where to put its file, but takes the process's folder of temporary files."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder) if folder else before
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager
