@@ -10,10 +10,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.store.conftest import databases
-from tests.store.samples import MINUTE_NS, NOON_NS, SOME_USAGE, attempt, call
-from trimtab.record.events import ToolOutcome
+from tests.store.samples import MINUTE_NS, NOON_NS, SECOND_NS, SOME_USAGE, attempt, call
+from trimtab.record.events import Score, ToolOutcome
 from trimtab.store import rows
 from trimtab.store.clickhouse import SCHEMA_VERSION, ClickHouseTelemetry, open_embedded
+from trimtab.store.scores import ScoreQuery
 from trimtab.store.search import CallSearch
 from trimtab.store.slices import SliceQuery
 from trimtab.store.spend import SpendQuery
@@ -26,8 +27,8 @@ OF_CONTRACTS = {"schema", "redrive_of", "verdict", "failing", "repairs", "tool_o
 OF_CONTRACTS |= {"repetition_stopped", "confidence"}
 OF_CONTEXT = {"tool_results", *rows.CONTEXT.values()}
 OF_SIGNALS = {"tools", "first_model"}
-MISSING = {1: OF_CONTRACTS | OF_CONTEXT | OF_SIGNALS, 2: OF_CONTEXT | OF_SIGNALS, 3: OF_SIGNALS}
-"""The columns that calls do not have in each earlier version."""
+MISSING = {1: OF_CONTRACTS | OF_CONTEXT | OF_SIGNALS, 2: OF_CONTEXT | OF_SIGNALS, 3: OF_SIGNALS, 5: set()}
+"""The columns that calls do not have in each earlier version; version 4 is on the way from 3."""
 
 
 @pytest.fixture(params=MISSING)
@@ -81,6 +82,24 @@ def test_what_was_stored_is_found_and_summed(migrated: ClickHouseTelemetry) -> N
         migrated.insert(Batch((call(f"new {number}"),)), f"u{number}")
     page = migrated.search(CallSearch(HOUR.since_ns, HOUR.until_ns))
     assert {one.admitted.call for one in page.calls} == {"old", "new 0", "new 1"}
+
+
+@pytest.mark.parametrize("earlier", [5], indirect=True)
+def test_of_judgements_of_before_one_of_each_piece_counts(earlier: tuple[Client, str], chdb_path: Path) -> None:
+    """Two of one run and one of another lie in the store; after the upgrade one more of the first run comes."""
+
+    def done(ident: str, second: int, run: str, value: float) -> Score:
+        return Score(ident, NOON_NS + second * SECOND_NS, "completion", "feedback", task="chat", run=run, value=value)
+
+    client, database = earlier
+    before = rows.score_columns([done("s1", 0, "r1", 1.0), done("s2", 1, "r1", 1.0), done("s3", 2, "r2", 1.0)])
+    client.insert("scores", list(before.values()), list(before), column_oriented=True)
+    telemetry = open_embedded(chdb_path, database)
+    telemetry.migrate()
+    telemetry.insert(Batch(scores=(done("s4", 3, "r1", 0.0),)), "u")
+    (counted,) = telemetry.scores(ScoreQuery(HOUR.since_ns, HOUR.until_ns))
+    assert (counted.n, counted.passed) == (2, 1)
+    telemetry.close()
 
 
 def test_it_takes_what_is_new(migrated: ClickHouseTelemetry) -> None:
