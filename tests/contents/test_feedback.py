@@ -29,6 +29,7 @@ from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.feedback_api import FeedbackParts, feedback_endpoints, is_young
 from trimtab.record import tail
 from trimtab.record.events import Confidence, Score
+from trimtab.record.purposes import SHADOW, apart
 from trimtab.store.scores import ACCURACY
 
 JSON = {"content-type": "application/json"}
@@ -316,6 +317,17 @@ async def test_one_of_its_own_calls_lends_what_a_conversation_bears(door: Door) 
         mine.admitted.call
     )
     assert (await door.send(door.secret(), conversation="c-1", score=1)).json()["call"] == other.admitted.call
+
+
+@pytest.mark.parametrize("subject", [{"conversation": "c-1"}, {"run": "r-1"}])
+async def test_a_copy_of_a_call_is_no_users_answer(door: Door, subject: dict[str, str]) -> None:
+    """A shadow's call comes after the one it is of, and is not what the user judges."""
+    users = _within("c-1", door.place.call(asked(), chat(ANSWER), key="shop", run="r-1"))
+    door.place.clock.advance(5)
+    copy = _within("c-1", door.place.call(asked(), chat(ANSWER), key="shop", run="r-1"))
+    await door.put(users, replace(copy, admitted=replace(copy.admitted, task=apart(SHADOW, copy.admitted.task))))
+    for secret in (door.secret(), door.secret("billing", name="shop")):
+        assert (await door.send(secret, score=1, **subject)).json()["call"] == users.admitted.call
 
 
 async def test_an_unknown_call(door: Door) -> None:

@@ -27,6 +27,7 @@ from trimtab.record.disk import Disk
 from trimtab.record.events import Change, Settled, ToolResult
 from trimtab.record.frames import SEGMENT
 from trimtab.record.log import RollingLog
+from trimtab.record.purposes import EVALUATION, SHADOW, apart
 from trimtab.record.spool import Spool
 from trimtab.store.telemetry import Batch
 
@@ -231,13 +232,15 @@ def test_the_lock_in_force_goes_before_that_of_the_project(tmp_path: Path) -> No
         held.read()
 
 
-def test_cases_of_evaluations_teach_nothing(tmp_path: Path) -> None:
-    """A case brings an answer that some tool gave once; it says nothing of what the tool answers now."""
+@pytest.mark.parametrize("purpose", [EVALUATION, SHADOW])
+def test_calls_of_ours_teach_nothing(tmp_path: Path, purpose: str) -> None:
+    """A case brings an answer that some tool gave once, a copy one that was learned from the call it is of."""
     learning = Learning(tmp_path)
     for token, batch in enumerate((learning.batch(*[{"id": 1}] * 5), learning.batch("broken", error=True))):
-        learning.shapes.keep(Batch(tuple(map(_evaluated, batch.calls))), str(token))
+        ours = tuple(_made_for(purpose, call) for call in batch.calls)
+        learning.shapes.keep(Batch(ours), str(token))
     assert ToolShapeStore(open_state(tmp_path / "state.db")).all() == {}
 
 
-def _evaluated(call: Settled) -> Settled:
-    return replace(call, admitted=replace(call.admitted, task="(evaluation) triage"))
+def _made_for(purpose: str, call: Settled) -> Settled:
+    return replace(call, admitted=replace(call.admitted, task=apart(purpose, "triage")))

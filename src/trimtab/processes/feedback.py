@@ -15,6 +15,7 @@ from trimtab.errors import InvalidRequest
 from trimtab.policy.watch import Watch
 from trimtab.processes.contents import ContentReader, Glance, as_json
 from trimtab.record.events import Score, Settled
+from trimtab.record.purposes import is_ours
 from trimtab.record.redact import Redaction, scrub
 from trimtab.signals.labels import Judged, scores_of
 from trimtab.signals.readings.reading import Said
@@ -157,22 +158,24 @@ class Judge:
 
 
 ANYBODY: Final = Judge()
+LOOKED_AT: Final = 50
+"""Calls of a run or conversation among which the user's latest is: behind it are only summaries and copies."""
 
 
 def find_call(
     telemetry: Telemetry, judged: Judgement | Score, until_ns: int, since_ns: int, judge: Judge = ANYBODY
 ) -> Settled | None:
-    """The call that a judgement is about; of a run or conversation its latest. None where none is stored that the judge
-    may judge: whether there is another one is not told.
+    """The call that a judgement is about; of a run or conversation the user's latest. None where none is stored that
+    the judge may judge: whether there is another one is not told.
 
     A call is named by our id, or by the id that the model's server gave its answer. Raises `StoreError`.
     """
     if judged.call:
         found = _named(telemetry, judged.call, since_ns)
         return found if found is not None and judge.may(found) else None
-    wanted = CallSearch(since_ns, until_ns, run=judged.run, conversation=judged.conversation, limit=1)
+    wanted = CallSearch(since_ns, until_ns, run=judged.run, conversation=judged.conversation, limit=LOOKED_AT)
     whose = (replace(wanted, tasks=judge.tasks), replace(wanted, keys=(judge.key,))) if judge.tasks else (wanted,)
-    calls = [call for one in whose for call in telemetry.search(one).calls]
+    calls = [call for one in whose for call in telemetry.search(one).calls if not is_ours(call.admitted.task)]
     return max(calls, key=lambda call: call.at_ns, default=None)
 
 

@@ -230,7 +230,9 @@ def _answers(batch: Batch) -> dict[str, list[Answer]]:
 
 
 def _users(batch: Batch) -> list[Settled]:
-    """The calls of a batch that users made: cases of evaluations bring answers that no tool gave today."""
+    """The calls of a batch that users made: cases of evaluations bring answers that no tool gave today, and copies of
+    calls (a shadow's) those that their calls brought already.
+    """
     return [call for call in batch.calls if not is_ours(call.admitted.task)]
 
 
