@@ -38,6 +38,8 @@ def looked(*calls: Settled) -> Comparison:
         ({}, (1.0, None, None, 1.0)),
         ({"outcome": "deadline_gap"}, (0.0, None, None, None)),
         ({"outcome": "client_gone"}, (None, None, None, None)),
+        ({"outcome": "invalid_request"}, (0.0, None, None, None)),
+        ({"outcome": "not_found"}, (0.0, None, None, None)),
         ({"outcome": "output_invalid", "verdict": "invalid"}, (0.0, 0.0, None, 1.0)),
         ({"verdict": "refused"}, (1.0, 0.0, None, 0.0)),
         ({"finish_reason": "content_filter"}, (1.0, None, None, 0.0)),

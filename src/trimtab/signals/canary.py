@@ -14,11 +14,10 @@ from typing import Final
 from msgspec import Struct
 
 from trimtab.policy.rollout import Rollout, unit_of
-from trimtab.record.events import OK, Settled
-from trimtab.record.purposes import UNDECLARED_TASK, served
+from trimtab.record.events import CLIENT_GONE, OK, Settled
+from trimtab.record.purposes import UNDECLARED_TASK, is_ours, served
 from trimtab.signals.behaviour import REFUSALS
 from trimtab.statistics.harm import HarmRunning, HarmTest
-from trimtab.store.outcomes import CALLERS
 
 MOST_KEPT: Final = 20_000
 """Values of one side that wait for the other; the oldest are forgotten."""
@@ -28,8 +27,12 @@ Measure = Callable[[Settled], float | None]
 
 
 def went_well(call: Settled) -> float | None:
-    """1 for an answer, 0 for an error; None where it was the caller's doing."""
-    return None if call.outcome in CALLERS else float(call.outcome == OK)
+    """1 for an answer, 0 for an error; None where the client left.
+
+    A request that the model's server refuses counts, though it may be its caller's doing: both sides see the same
+    callers, and a candidate that asks what its server does not take is at fault.
+    """
+    return None if call.outcome == CLIENT_GONE else float(call.outcome == OK)
 
 
 def parsed(call: Settled) -> float | None:
@@ -123,7 +126,7 @@ class Comparison:
         """A call that has ended; others than those of the two sides are left alone."""
         admitted, rollout = call.admitted, self.rollout
         is_candidate = admitted.snapshot == rollout.snapshot
-        if not is_candidate and (admitted.snapshot != rollout.base_snapshot or admitted.task.startswith("(")):
+        if not is_candidate and (admitted.snapshot != rollout.base_snapshot or is_ours(admitted.task)):
             return
         task = served(admitted.task)
         if admitted.at_ns < rollout.began_ns or task not in rollout.tasks or task == UNDECLARED_TASK:
