@@ -55,6 +55,24 @@ def test_units_that_fall_on_the_same_place(tmp_path: Path) -> None:
     table.close()
 
 
+def test_a_table_has_its_room_from_the_beginning(tmp_path: Path) -> None:
+    """A full disk is met when the file is made: a write into a hole of a mapped file would kill the worker."""
+    path = tmp_path / "exposed"
+    Exposure(path, 10_000).close()
+    found = path.stat()
+    assert found.st_blocks * 512 >= found.st_size > 8 * 10_000
+
+
+def test_a_table_that_is_full(tmp_path: Path) -> None:
+    """A file that is none of ours is told, and not looked through for ever."""
+    path = tmp_path / "exposed"
+    path.write_bytes(b"\0" * 64 + b"\xff" * 512)
+    table = Exposure(path, 2)
+    with pytest.raises(StoreError, match="full"):
+        table.admits(7)
+    table.close()
+
+
 def test_a_table_that_cannot_be_made(tmp_path: Path) -> None:
     """It is told as a store that failed."""
     with pytest.raises(StoreError):

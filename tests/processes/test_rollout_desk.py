@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,43 @@ def test_a_call_that_it_cannot_take_ends_it(host: Host) -> None:
     host.desk.look()
     assert host.state == "rolled_back"
     assert host.changes[-1].by == "g0"
+
+
+def test_it_is_taken_away_where_there_is_no_room_to_end_it(host: Host) -> None:
+    """A disk that takes no file keeps nobody with a candidate that does harm."""
+    host.start()
+    (host.run / f".{rollouts.FILE}.{os.getpid()}").mkdir()
+    (host.run / "rollout.json.new").mkdir()
+    host.calls(IN_FORCE, 200)
+    host.calls(TRIED, 20, "upstream_error")
+    host.desk.look()
+    assert rollouts.read(host.run) is None
+    shown = host.desk.shown
+    assert shown is not None
+    assert (shown.rollout.state, host.changes[-1].by) == ("rolled_back", "alarm")
+
+
+def test_a_promotion_that_cannot_be_kept(host: Host) -> None:
+    """It is refused, and the candidate goes on as it was."""
+    host.start(evaluations=("e1",))
+    host.reach(2)
+    (host.run / f".{rollouts.FILE}.{os.getpid()}").mkdir()
+    with pytest.raises(StoreError):
+        host.desk.promote("ann")
+    assert host.state == "running"
+
+
+@pytest.mark.parametrize("kept", [b"", b"\xff", b'{"rollout": "\xff"}'])
+def test_control_begins_whatever_was_kept(host: Host, kept: bytes) -> None:
+    """A rollout that cannot be read is none, and another can be begun; what was counted of one is counted anew."""
+    host.start()
+    (host.run / "rollout.json").write_bytes(kept)
+    assert host.opened().shown is not None
+    (host.run / rollouts.FILE).write_bytes(kept)
+    host.desk = host.opened()
+    assert host.desk.shown is None
+    host.start()
+    assert host.state == "running"
 
 
 @pytest.mark.parametrize(

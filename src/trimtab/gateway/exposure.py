@@ -42,9 +42,13 @@ class Exposure:
         size = HEAD + NUMBER.size * slots
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
-            if os.fstat(self._fd).st_size < size:
-                os.ftruncate(self._fd, size)
-            self._map = mmap.mmap(self._fd, size)
+            try:
+                # A write into a hole of a mapped file kills the process when the disk is full.
+                os.posix_fallocate(self._fd, 0, size)
+                self._map = mmap.mmap(self._fd, size)
+            except BaseException:
+                os.close(self._fd)
+                raise
         except OSError as failure:
             raise StoreError(store=str(path), detail=str(failure)) from failure
         self._mask = slots - 1
@@ -62,8 +66,8 @@ class Exposure:
             reached = self._read(REACHED)
             if is_in or reached >= self._limit:
                 return is_in
+            NUMBER.pack_into(self._map, REACHED, reached + 1)  # first: a death between the two reaches one less
             NUMBER.pack_into(self._map, slot, unit)
-            NUMBER.pack_into(self._map, REACHED, reached + 1)
         return True
 
     def copied(self) -> None:
@@ -85,14 +89,16 @@ class Exposure:
         os.close(self._fd)
 
     def _slot(self, unit: int) -> tuple[int, bool]:
-        """The place of a unit, or the free one where it would go; the table is at most half full."""
-        number = unit & self._mask
-        while True:
-            place = HEAD + NUMBER.size * number
+        """The place of a unit, or the free one where it would go; the table is at most half full.
+
+        Raises `StoreError` for a file that is full, which is none of ours.
+        """
+        for step in range(self._mask + 1):
+            place = HEAD + NUMBER.size * ((unit + step) & self._mask)
             found = NUMBER.unpack_from(self._map, place)[0]
             if found in (0, unit):
                 return place, found == unit
-            number = (number + 1) & self._mask
+        raise StoreError(store="of whom a rollout reached", detail="its table is full; begin the rollout anew")
 
     def _read(self, place: int) -> int:
         number: int = NUMBER.unpack_from(self._map, place)[0]

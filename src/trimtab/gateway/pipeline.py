@@ -22,6 +22,7 @@ from trimtab.errors import (
     Draining,
     MethodNotAllowed,
     NotFound,
+    StoreError,
 )
 from trimtab.gateway import enforce, replies, settlement
 from trimtab.gateway.attempts import Attempts
@@ -95,10 +96,12 @@ class Pipeline:
     def switch(self, snapshot: Snapshot) -> None:
         """Puts another snapshot in force; calls that are under way end under the one they began with.
 
-        What was rolled out beside the last one is not beside this one.
+        What was rolled out beside the last one is not beside this one. Raises `StoreError` where the board is full, and
+        then nothing has changed.
         """
+        serving = Serving(snapshot, self._parts)
         self.roll_out(None)
-        self._serving = Serving(snapshot, self._parts)
+        self._serving = serving
 
     def roll_out(self, candidate: Candidate | None) -> None:
         """Serves a candidate beside the snapshot in force, in the place of the last one; None serves none."""
@@ -148,8 +151,8 @@ class Pipeline:
         exchange = Exchange(request, answer, serving.snapshot, self._parts.ids.new(at_ns), at_ns, request.received_at)
         try:
             if self._route(exchange, serving):
-                if self._candidate is not None and self._candidate.takes(exchange):
-                    exchange, serving = self._instead(exchange, serving, self._candidate)
+                if self._candidate is not None:
+                    exchange, serving = self._beside(exchange, serving, self._candidate)
                 attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, self._end)
                 window = serving.windows.get(exchange.task.name)
                 call = attempts if window is None else self._in_context(attempts, window, serving)
@@ -160,12 +163,16 @@ class Pipeline:
             self._end(exchange, None)
         return None
 
-    def _instead(self, exchange: Exchange, serving: Serving, candidate: Candidate) -> tuple[Exchange, Serving]:
-        """The call under the candidate; as it was, and the candidate is none any more, where that cannot take it."""
+    def _beside(self, exchange: Exchange, serving: Serving, candidate: Candidate) -> tuple[Exchange, Serving]:
+        """The call under the candidate, if it is one of its own; else as it was. A candidate that cannot take it is
+        none any more.
+        """
         instead = candidate.serving
         request, answer = exchange.request, exchange.answer
-        fresh = Exchange(request, answer, instead.snapshot, exchange.call, exchange.at_ns, exchange.began_s)
         try:
+            if not candidate.takes(exchange):
+                return exchange, serving
+            fresh = Exchange(request, answer, instead.snapshot, exchange.call, exchange.at_ns, exchange.began_s)
             if self._route(fresh, instead) and fresh.task.name == exchange.task.name:
                 return fresh, instead
             self._unfit(candidate, f"it takes a call of {exchange.task.name} for one of {fresh.task.name}")
@@ -175,9 +182,12 @@ class Pipeline:
 
     def _unfit(self, candidate: Candidate, why: str) -> None:
         """The candidate cannot take a call that what is in force can: it gets no more, and control is told."""
-        at_ns = self._clock.wall_ns()
-        self._recorder.change(Change(at_ns, UNFIT, candidate.rollout.id, detail=why, by=self._parts.worker))
         self.roll_out(None)
+        at_ns = self._clock.wall_ns()
+        try:
+            self._recorder.change(Change(at_ns, UNFIT, candidate.rollout.id, detail=why, by=self._parts.worker))
+        except StoreError:
+            log.exception("rollout_unfit_not_recorded")
 
     def _copy(self, exchange: Exchange, candidate: Candidate) -> None:
         """Asks the candidate too, if it is a shadow and the call one of its share; the call is over whatever comes."""

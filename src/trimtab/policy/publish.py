@@ -60,7 +60,7 @@ def read_snapshot(place: Path) -> Snapshot:
     path = str(place)
     try:
         snapshot = decode(data)
-    except msgspec.DecodeError as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise FormatError(path=path, offset=0, detail=str(wrong)) from wrong
     if snapshot.version != FORMAT_VERSION:
         detail = f"version {snapshot.version}, this release reads {FORMAT_VERSION}"
@@ -83,6 +83,12 @@ def taken(path: Path) -> bytes | None:
             return path.read_bytes()
         except FileNotFoundError:
             return None
+
+
+def taken_away(path: Path) -> None:
+    """Removes a file, if it is there. Raises `StoreError`."""
+    with _mapped(path.parent):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from trimtab.errors import FormatError
 from trimtab.policy.compile import digest
-from trimtab.policy.publish import put, read_snapshot, taken
+from trimtab.policy.publish import put, read_snapshot, taken, taken_away
 from trimtab.policy.snapshot import Snapshot, TaskPolicy, encode
 
 FILE: Final = "rollout.mp"
@@ -71,6 +71,11 @@ def publish(run: Path, rollout: Rollout) -> None:
     put(run / FILE, msgspec.msgpack.encode(rollout))
 
 
+def withdraw(run: Path) -> None:
+    """Takes the rollout away, which needs no room on the disk: workers serve none then. Raises `StoreError`."""
+    taken_away(run / FILE)
+
+
 def read(run: Path) -> Rollout | None:
     """The rollout that was published last, whatever became of it. Raises `StoreError` and `FormatError`."""
     path = run / FILE
@@ -79,7 +84,7 @@ def read(run: Path) -> Rollout | None:
         return None
     try:
         found = msgspec.msgpack.decode(data, type=Rollout)
-    except msgspec.DecodeError as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise FormatError(path=str(path), offset=0, detail=str(wrong)) from wrong
     if found.version != FORMAT_VERSION:
         detail = f"version {found.version}, this release reads {FORMAT_VERSION}"

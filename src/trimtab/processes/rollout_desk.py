@@ -97,6 +97,7 @@ class RolloutDesk:
         self._clock = clock
         self._calls: deque[Settled] = deque(maxlen=MOST_WAITING)
         self._unfit: deque[Change] = deque(maxlen=16)
+        self._trouble = ""
         self._rollout = _read(run)
         self._comparison = self._compared()
 
@@ -123,9 +124,12 @@ class RolloutDesk:
         came = bool(self._calls)
         while self._calls:
             comparison.take(self._calls.popleft())
-        alarm = comparison.look()
+        self._decide(rollout, comparison.look())
         if came:
             self._keep(comparison)
+
+    def _decide(self, rollout: Rollout, alarm: Standing | None) -> None:
+        """Ends the rollout, if something asks for it."""
         if alarm is not None:
             self._end("rolled_back", alarm.words, "alarm")
         elif self._unfit:
@@ -235,7 +239,7 @@ class RolloutDesk:
         if rollout is None:
             return
         ended = replace(rollout, state=state, why=why, ended_ns=self._clock.wall_ns())
-        rollouts.publish(self._run, ended)
+        self._publish_end(ended)
         self._rollout = ended
         self._unfit.clear()
         figures = self._exposed(ended)
@@ -248,19 +252,36 @@ class RolloutDesk:
         before, after = (ended.base_lock, ended.lock) if is_better else (ended.lock, ended.base_lock)
         self._noted.note("rollout", ended.id, detail, before=before, after=after, by=by)
 
+    def _publish_end(self, ended: Rollout) -> None:
+        """Tells the workers. One that is over is taken away from them where the disk has no room to say so."""
+        try:
+            rollouts.publish(self._run, ended)
+        except StoreError as failure:
+            if ended.is_live:
+                raise
+            rollouts.withdraw(self._run)
+            event(log, logging.ERROR, "rollout_end_not_kept", id=ended.id, state=ended.state, error=str(failure))
+
     def _compared(self) -> Comparison | None:
         """The comparison of the rollout that was under way before a restart."""
         if self._rollout is None:
             return None
         try:
             kept = msgspec.json.decode((self._run / COUNTED).read_bytes(), type=Counted)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return Comparison(self._rollout)
         return Comparison(self._rollout, kept.state if kept.rollout == self._rollout.id else ())
 
     def _keep(self, comparison: Comparison) -> None:
         counted = Counted(comparison.rollout.id, comparison.kept)
-        write_json(self._run / COUNTED, msgspec.json.encode(counted))
+        trouble = ""
+        try:
+            write_json(self._run / COUNTED, msgspec.json.encode(counted))
+        except StoreError as failure:
+            trouble = str(failure)
+        if trouble and trouble != self._trouble:
+            event(log, logging.ERROR, "rollout_not_kept", id=comparison.rollout.id, error=trouble)
+        self._trouble = trouble
 
     def _exposed(self, rollout: Rollout) -> Exposed:
         path = self._run / rollouts.exposure_name(rollout.id)

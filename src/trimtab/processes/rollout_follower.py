@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from trimtab.errors import StoreError
 from trimtab.gateway.pipeline import Pipeline
 from trimtab.policy import rollout as rollouts
 from trimtab.policy.rollout import Rollout
@@ -37,9 +36,9 @@ class RolloutFollower:
                 pipeline.roll_out(None)
                 return
             self._take(pipeline, rollout)
-        except (StoreError, OSError) as failure:
+        except Exception as failure:  # noqa: BLE001  whatever is wrong with it, what is in force serves on
             pipeline.roll_out(None)
-            event(log, logging.ERROR, "rollout_refused", error=str(failure))
+            event(log, logging.ERROR, "rollout_refused", error=f"{type(failure).__name__}: {failure}")
 
     def _take(self, pipeline: Pipeline, rollout: Rollout) -> None:
         snapshot = rollouts.load_candidate(self._run, rollout.snapshot)
