@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tests.gateway.harness import KEY
 from tests.gateway.rolling import BASE, BODY, CANDIDATE, Opened, rollout, said, trials
 from trimtab.declare.project import Prompt, Schema, Tool, Turn
+from trimtab.errors import StoreError
 from trimtab.gateway.exposure import Exposed
 from trimtab.gateway.shadows import MOST_AT_ONCE
 from trimtab.record.events import UNFIT, Change
@@ -76,6 +77,27 @@ async def test_a_call_that_the_candidate_cannot_take_is_answered_by_what_is_in_f
     assert both.candidate.requests == []
 
 
+async def test_a_table_that_fails_is_the_candidates_end(tmp_path: Path) -> None:
+    """Where it cannot be told whom the candidate reached, users are answered by what is in force."""
+    (tmp_path / "exposed").write_bytes(b"\0" * 64 + b"\xff" * (16 << 10))
+    async with Opened(tmp_path, rollout(share=1.0)) as both:
+        assert [said(await both.ask()), said(await both.ask())] == ["base", "base"]
+        await both.gateway.events()
+        [change] = both.gateway.recorded(Change)
+    assert (change.kind, change.subject) == (UNFIT, "r1")
+
+
+async def test_a_declaration_that_cannot_serve_ends_nothing(tmp_path: Path) -> None:
+    """What is not put in force leaves the candidate where it is, so that all workers agree on it."""
+    async with Opened(tmp_path, rollout(share=1.0)) as both:
+        policy = both.gateway.policy
+        many = tuple(f"http://127.0.0.1:9/{number}" for number in range(100_000))
+        models = {"small": replace(policy.models["small"], replicas=many)}
+        with pytest.raises(StoreError):
+            both.gateway.pipeline.switch(replace(policy, models=models, digest="e" * 64))
+        assert said(await both.ask()) == "candidate"
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_copy_is_recorded_and_nobody_gets_it(tmp_path: Path, streamed: bool) -> None:
     """The user gets the answer in force; the copy is asked afterwards, as the call's child, apart from users' calls."""
@@ -118,6 +140,21 @@ async def test_what_has_an_effect_is_not_copied(tmp_path: Path, asked: str, effe
         await both.gateway.events()
     is_copied = asked == "declared" or (asked == "result" and effect == "read")
     assert len(both.candidate.requests) == is_copied
+
+
+@pytest.mark.parametrize(
+    ("more", "is_copied"),
+    [({}, False), ({"store": False}, True), ({"store": False, "prompt": {"id": "p1"}}, False)],
+)
+async def test_what_the_responses_api_keeps_is_not_copied(
+    tmp_path: Path, more: dict[str, Any], is_copied: bool
+) -> None:
+    """Its server keeps answers unless it is told not to, and a prompt that it keeps may bring tools of its own."""
+    async with Opened(tmp_path, rollout(kind="shadow", share=1.0, exposed=0)) as both:
+        body = {"model": "any", "input": "hi", **more}
+        await both.gateway.post(body, "/v1/responses", x_trimtab_task="triage")
+        await both.gateway.events()
+    assert bool(both.candidate.requests) == is_copied
 
 
 async def test_copies_beyond_the_bound_are_dropped_and_counted(tmp_path: Path) -> None:

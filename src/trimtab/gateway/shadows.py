@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import Raw, Struct
 
 from trimtab.errors import CallError
 from trimtab.gateway import enforce
@@ -27,7 +28,8 @@ from trimtab.gateway.http.headers import Headers
 from trimtab.gateway.http.request import Request
 from trimtab.gateway.own_calls import Nowhere, OwnCalls
 from trimtab.gateway.serving import Parts
-from trimtab.gateway.tool_results import MAX_RESULTS, tool_results
+from trimtab.gateway.surfaces.surface import NOT_JSON
+from trimtab.gateway.tool_results import ABSENT, MAX_RESULTS, tool_results
 from trimtab.guard.timers import Timers
 from trimtab.record.purposes import SHADOW
 
@@ -38,15 +40,38 @@ MOST_AT_ONCE: Final = 16
 MOST_BYTES: Final = 32 << 20
 """Of the requests of copies that are under way, on one worker."""
 CALLERS_OWN: Final = frozenset({b"authorization", b"x-api-key", b"cookie", b"x-trimtab-deadline-ms"})
-SURFACES: Final = frozenset({"chat_completions", "completions", "messages", "responses", "embeddings"})
+RESPONSES: Final = "responses"
+SURFACES: Final = frozenset({"chat_completions", "completions", "messages", RESPONSES, "embeddings"})
 PLAIN_TOOLS: Final = frozenset({"function", "custom"})
 """Tools that the client runs itself; others are run by the model's server."""
-KEEPS: Final = frozenset(
-    {"background", "store", "previous_response_id", "conversation", "mcp_servers", "container", "web_search_options"}
-)
-"""What a request asks its server to do beyond an answer."""
 READS: Final = "read"
 End = Callable[[Exchange, CallError | None], None]
+
+
+class Beyond(Struct, frozen=True):
+    """What a request asks its server to do beyond an answer, and its tools; the rest is not read."""
+
+    background: Any = None
+    store: Any = None
+    previous_response_id: Any = None
+    conversation: Any = None
+    mcp_servers: Any = None
+    container: Any = None
+    web_search_options: Any = None
+    prompt: Raw = ABSENT
+    tools: tuple[dict[str, Any], ...] | None = None
+
+    def is_asked(self, surface: str) -> bool:
+        """Whether the server is to do any of it. Responses are kept unless it is told not to, and a prompt that it
+        keeps may have tools of its own.
+        """
+        asked = (self.background, self.store, self.previous_response_id, self.conversation, self.mcp_servers)
+        if any((*asked, self.container, self.web_search_options)):
+            return True
+        return surface == RESPONSES and (self.store is not False or bytes(self.prompt) not in (b"", b"null"))
+
+
+_beyond = msgspec.json.Decoder(Beyond)
 
 
 @dataclass(frozen=True)
@@ -131,26 +156,14 @@ def may_be_copied(exchange: Exchange) -> bool:
     if surface not in SURFACES:
         return False
     try:
-        body = msgspec.json.decode(exchange.request.body)
-    except msgspec.DecodeError:
+        beyond = _beyond.decode(exchange.request.body)
+    except NOT_JSON:
         return False
-    if not isinstance(body, dict) or any(body.get(name) for name in KEEPS) or _keeps_by_default(surface, body):
-        return False
-    tools = body.get("tools") or ()
-    if not isinstance(tools, list | tuple) or not all(_is_plain(one) for one in tools):
+    if beyond.is_asked(surface) or not all(one.get("type", "custom") in PLAIN_TOOLS for one in beyond.tools or ()):
         return False
     effects = {tool.name: tool.effect for tool in exchange.task.tools}
     came = tool_results(surface, exchange.came or exchange.asked, shapes=False)
     return len(came) < MAX_RESULTS and all(effects.get(one.tool, "write") == READS for one in came)
-
-
-def _keeps_by_default(surface: str, body: dict[str, Any]) -> bool:
-    """Responses are kept by their server unless it is told not to."""
-    return surface == "responses" and body.get("store") is not False
-
-
-def _is_plain(tool: object) -> bool:
-    return isinstance(tool, dict) and tool.get("type", "custom") in PLAIN_TOOLS
 
 
 def _headers(outer: Exchange) -> Headers:
