@@ -5,7 +5,6 @@ The lock is the identical one: its id, which is the digest of all that it pins, 
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from trimtab.errors import PromotionRefused
+from trimtab.errors import LockUnwritten, PromotionRefused
+from trimtab.lock.writing import write_file
 
 FOLDER: Final = "promotions"
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -46,7 +46,7 @@ def promotion(root: Path, environment: str) -> Promotion | None:
         found = msgspec.json.decode(path.read_bytes(), type=Promotion)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as failure:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as failure:
         raise PromotionRefused(
             detail=f"{path} cannot be read ({failure}); take it from version control again"
         ) from None
@@ -58,15 +58,11 @@ def promotion(root: Path, environment: str) -> Promotion | None:
 def write(root: Path, one: Promotion) -> Path:
     """Writes what may serve in its environment, whole or not at all; returns the file. Raises `PromotionRefused`."""
     path = place(root, one.environment)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(exist_ok=True)
-        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(one), indent=2) + b"\n")
-        fresh.replace(path)
-    except OSError as failure:
-        raise PromotionRefused(
-            detail=f"{path} cannot be written ({failure.strerror}); make room or its folder"
-        ) from None
+        write_file(path, msgspec.json.format(msgspec.json.encode(one), indent=2) + b"\n")
+    except (OSError, LockUnwritten) as failure:
+        raise PromotionRefused(detail=f"{path} cannot be written ({failure}); make room or its folder") from None
     return path
 
 
