@@ -2,7 +2,8 @@
 
 `canary`: each planted change is committed with its lock on a branch and begun as a canary while the demo serves users,
 each with three calls in one conversation. `harmless`: changes that do no harm, which must stay. `shadow`: 10,000 calls
-beside a candidate that answers with tool calls, errors and broken streams.
+beside a candidate that answers with tool calls, errors and broken streams. `harm`: simulated users, how many of them
+are reached before an alarm, and how often a candidate that is worse by just the margin has one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import itertools
+import random
 import subprocess
 import tempfile
 import time
@@ -17,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median, quantiles
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -28,6 +31,8 @@ from tests.demo.running import running_demo
 from tests.gateway.rolling import trials
 from tests.lock.repositories import BARE, commit
 from trimtab.demo.traffic import Requests
+from trimtab.signals.canary import MEASURES
+from trimtab.statistics.harm import HarmRunning, HarmTest
 
 EXTRACT: Final = "tasks/extract/task.toml"
 PORTS: Final = everywhere(
@@ -48,10 +53,19 @@ USERS: Final = 1200
 CALLS_OF_A_USER: Final = 3
 AT_ONCE: Final = 4
 TRIALS: Final = 10_000
+LOSSES: Final = (0.98, 0.2, 0.1, 0.05)
+GOOD: Final = 0.98
+OTHERS: Final = 3
+"""Calls in force for each of the candidate's, at a share of 25 %."""
+MARGIN: Final = 0.02
+ALPHA: Final = 0.05
 
 
 def run(options: Options, result: Result) -> None:
     """The demo engine serves both locks, on the same cores."""
+    if options.wants("harm"):
+        options.tell("rollout: harm")
+        harm(options, result)
     with tempfile.TemporaryDirectory(prefix="trimtab-rollout-") as folder:
         if options.wants("shadow"):
             options.tell("rollout: shadow")
@@ -70,6 +84,30 @@ def shadow(options: Options, result: Result, folder: Path) -> None:
     result.equal("calls to the server in force", found.asked_in_force, number, n=number)
     result.tell_value("calls that were copied", found.copied, n=number)
     result.tell_value("copies dropped at the bound", found.dropped, n=number)
+
+
+def harm(options: Options, result: Result) -> None:
+    """Users of a task with one figure of four in trouble; 98 of 100 calls in force go well."""
+    rounds, most = options.size(500, 50), options.size(5_000, 1_000)
+    draw = random.Random(options.seed)
+    for loss in LOSSES:
+        found = [users_until_alarm(draw, loss, most) for _ in range(rounds)]
+        name = f"{100 * loss:.0f} points worse: users until the alarm"
+        result.tell_value(f"{name}, median", median(found), "users", n=rounds)
+        result.tell_value(f"{name}, 90th percentile", quantiles(found, n=10)[-1], "users", n=rounds)
+    alarms = sum(users_until_alarm(draw, MARGIN, EXPOSED) < EXPOSED for _ in range(rounds))
+    result.worst(f"worse by just the margin: share with an alarm within {EXPOSED} users", alarms / rounds, ALPHA)
+
+
+def users_until_alarm(draw: random.Random, loss: float, most: int) -> int:
+    """How many users of the candidate were seen at the alarm, each against three in force; `most` without one."""
+    test, running = HarmTest(MARGIN), HarmRunning()
+    for user in range(1, most):
+        base = sum(draw.random() < GOOD for _ in range(OTHERS)) / OTHERS
+        running = test.step(running, (draw.random() < GOOD - loss) - base)
+        if running.p_value <= ALPHA / len(MEASURES):
+            return user
+    return most
 
 
 def canaries(options: Options, result: Result, folder: Path, engine: str) -> None:
