@@ -1,25 +1,20 @@
-"""A model server whose answers are told beforehand: over chats, responses and messages, streamed and not.
-
-It lives in a thread of its own, so that the code under test may block or run a loop of its own.
-"""
+"""A model server whose answers are told beforehand: over chats, responses and messages, streamed and not."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.threaded_upstream import threaded_upstream
 from trimtab.testing import (
     Answer,
     Close,
     Received,
     Script,
-    ScriptedUpstream,
     Send,
     ToolCall,
     error_answer,
@@ -29,7 +24,6 @@ from trimtab.testing import (
 )
 from trimtab.testing.scripts import PLAIN
 
-PATIENCE_S = 30.0
 USAGE = (20, 5)  # tokens read and written in each turn
 
 
@@ -83,23 +77,9 @@ class ScriptedModel:
 @contextlib.contextmanager
 def running_scripted() -> Iterator[ScriptedModel]:
     """A scripted model that listens until the block ends."""
-    model, listening, over = ScriptedModel(), threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with ScriptedUpstream() as upstream:
-            upstream.always(model.answer)
-            model.url = upstream.url
-            listening.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        assert listening.wait(PATIENCE_S)
+    model = ScriptedModel()
+    with threaded_upstream(model.answer) as model.url:
         yield model
-    finally:
-        over.set()
-        thread.join(PATIENCE_S)
 
 
 def halves(text: str) -> tuple[str, ...]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trimtab.testing import Answer, Received, Script, ScriptedUpstream, error_answer, json_answer
+from tests.threaded_upstream import threaded_upstream
+from trimtab.testing import Answer, Received, Script, error_answer, json_answer
 
-PATIENCE_S = 30.0
 TICKETS = {f"ticket {number}" for number in range(40)}
 
 PROJECT = """\
@@ -93,23 +91,9 @@ class Model:
 @contextlib.contextmanager
 def model(play: Play) -> Iterator[Model]:
     """A model server that listens until the block ends."""
-    found, listening, over = Model(play), threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with ScriptedUpstream() as upstream:
-            upstream.always(found.answer)
-            found.url = upstream.url
-            listening.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        assert listening.wait(PATIENCE_S)
+    found = Model(play)
+    with threaded_upstream(found.answer) as found.url:
         yield found
-    finally:
-        over.set()
-        thread.join(PATIENCE_S)
 
 
 def says(text: str) -> Script:

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.assemble.evaluating import PATIENCE_S, model, says, write_project, write_suite
+from tests.assemble.evaluating import model, says, write_project, write_suite
+from tests.threaded_upstream import PATIENCE_S
 from trimtab.assemble import evaluation_room
 from trimtab.assemble.evaluation import Around, carry_out, taken_up
 from trimtab.assemble.evaluation_money import bound_of, forecast, telling

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.assemble.evaluating import PATIENCE_S, TASK, Model, says, write_project
+from tests.assemble.evaluating import TASK, Model, says, write_project
+from tests.threaded_upstream import threaded_upstream
 from trimtab.assemble.evaluation import Around, carry_out
 from trimtab.assemble.evaluation_plan import Options, prepare
 from trimtab.assemble.evaluation_scorers import scorers_of
@@ -23,7 +22,7 @@ from trimtab.declare.load import load
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.sample import Arm
 from trimtab.ids import IdSource
-from trimtab.testing import Received, Script, ScriptedUpstream, json_answer
+from trimtab.testing import Received, Script, json_answer
 
 CASES, LABELS = 12, 20
 JUDGE = """
@@ -71,23 +70,9 @@ class Judged(Model):
 @contextlib.contextmanager
 def served() -> Iterator[Judged]:
     """A server of both models."""
-    found, listening, over = Judged(lambda _: says("")), threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with ScriptedUpstream() as upstream:
-            upstream.always(found.answer)
-            found.url = upstream.url
-            listening.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        assert listening.wait(PATIENCE_S)
+    found = Judged(lambda _: says(""))
+    with threaded_upstream(found.answer) as found.url:
         yield found
-    finally:
-        over.set()
-        thread.join(PATIENCE_S)
 
 
 def write(root: Path, url: str, temperature: float) -> None:

@@ -36,7 +36,7 @@ def test_a_newer_schema_is_refused(chdb_path: Path) -> None:
 def test_an_insert_goes_through_the_folder_it_is_given(
     chdb_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file lies there and is gone afterwards; where all else of the process puts temporary files does not change."""
+    """Its file lies there and is gone afterwards; other temporary files of the process lie where they did."""
     telemetry = open_embedded(chdb_path, next(databases), tmp_path)
     telemetry.migrate()
     nowhere = str(tmp_path / "nowhere")
