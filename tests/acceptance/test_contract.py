@@ -54,6 +54,8 @@ TICKET = "I was charged twice!"
 VALID = '{"label": "billing", "urgent": true}'
 UNKNOWN_LABEL = '{"label": "refund", "urgent": true}'
 NO_JSON = "It is about billing."
+LOOKS = 40
+"""Times that `report` is asked until it has all calls; each takes a start of the command line."""
 
 
 class Triage(BaseModel):
@@ -168,7 +170,7 @@ def test_the_record_tells_what_became_of_it(desk: Desk) -> None:
     desk.model.plays(Turn(NO_JSON), Turn(VALID), Turn(UNKNOWN_LABEL), Turn(UNKNOWN_LABEL), Turn(VALID))
     with desk.place.openai() as client:
         repaired, rejected, first_time = (ended(client, "triage-counted") for _ in range(3))
-    for _ in range(40):
+    for _ in range(LOOKS):
         counts = answers_told(desk, "triage-counted")
         if sum(counts.values()) == 3:
             break
@@ -196,8 +198,12 @@ def ended(client: OpenAI, task: str) -> str:
 
 
 def answers_told(desk: Desk, task: str) -> Counter[str]:
-    """How many answers of a task became what, as `report` tells it now."""
-    report = json.loads(desk.running.trimtab("report", "--task", task, "--json").stdout)
+    """How many answers of a task became what, as `report` tells it now; none while telemetry is not open yet."""
+    told = desk.running.trimtab("report", "--task", task, "--json")
+    if told.returncode != 0:
+        print(told.stderr)
+        return Counter()
+    report = json.loads(told.stdout)
     return Counter({name: share["count"] for group in found(report, "answers") for name, share in group.items()})
 
 
