@@ -304,7 +304,9 @@ async def test_an_evaluation_that_falls(tmp_path: Path, watch: Watch) -> None:
 
 
 async def test_an_evaluation_that_somebody_resolved(tmp_path: Path, watch: Watch) -> None:
-    """What was found before is not found again, though the evaluation has not heard of it yet; a later drop is."""
+    """What was found before is not found again, though the evaluation has not heard of it yet. What is found later is,
+    also where it began with the last slot before.
+    """
     clock = JumpingClock()
     minute = clock.wall_ns() // 60_000_000_000
     found = Decision(alarm=True, evidence=12.0, threshold=11.0, since=minute, estimate=0.8, n=9, baseline=0.9)
@@ -315,6 +317,6 @@ async def test_an_evaluation_that_somebody_resolved(tmp_path: Path, watch: Watch
         await alerts.at_work.change(lambda book, rules, now: book.act(alert.id, "accept", rules, now, "kim", ""))
         await alerts.minutes(1)
         assert await states(alerts, "evaluation_falls") == ["resolved"]
-        fallen[0] = fallen[0]._replace(decision=replace(found, since=minute + 3))
+        fallen[0] = fallen[0]._replace(found=minute + 4)
         await alerts.minutes(1)
         assert await states(alerts, "evaluation_falls") == ["open"]

@@ -142,7 +142,7 @@ def _fallen(rule: AlertRule, task: TaskWatch, one: Fallen) -> Found:
     place = Place(one.task, rule.name, "", one.scorer)
     return Found(
         place, rule.signal, rule.severity, began * MINUTE_NS, evidence, task.owner, rule.receivers, task.models,
-        worst=one.worst,
+        worst=one.worst, found_ns=one.found * MINUTE_NS,
     )  # fmt: skip
 
 

@@ -25,7 +25,6 @@ from trimtab.processes.alert_sight import RESTART_NS, RESTARTED, Happenings, Sig
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.logs import event
 from trimtab.record.events import Change
-from trimtab.record.purposes import EVALUATION
 from trimtab.signals.alerts.alert import Alert
 from trimtab.signals.alerts.burning import Burning, burning
 from trimtab.signals.alerts.causes import Found as Looked
@@ -314,10 +313,10 @@ def _history(stores: Stores, task: str, watchers: Sequence[Watcher], minute: int
 
 
 def _is_settled(found: Found, alert: Alert | None) -> bool:
-    """Whether somebody resolved what an evaluation found, which hears of it in a moment."""
-    if alert is None or alert.is_active or found.signal != EVALUATION:
+    """Whether somebody resolved it since it was found, of which whoever found it hears in a moment."""
+    if alert is None or alert.is_active or not alert.by:
         return False
-    return bool(alert.by) and found.began_ns < alert.ended_ns
+    return 0 < found.found_ns <= alert.ended_ns
 
 
 def _question(rule: AlertRule, alert: Alert, until: int) -> Question:

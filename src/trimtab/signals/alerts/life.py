@@ -30,7 +30,8 @@ class Found(NamedTuple):
     """That something holds now, and what is known of it: an alert is to tell of it.
 
     `holds_ns` is how long it must have been so before anybody is told, `lasting_ns` how long it must not be so any more
-    before that counts as over. `worst` are calls that show it, where whoever found it knows some.
+    before that counts as over. `worst` are calls that show it, where whoever found it knows some. `found_ns` is when it
+    was found, where whoever found it goes on saying so until they hear that a person resolved it; else 0.
     """
 
     place: Place
@@ -44,6 +45,7 @@ class Found(NamedTuple):
     holds_ns: int = HOLD_NS
     lasting_ns: int = 0
     worst: tuple[str, ...] = ()
+    found_ns: int = 0
 
 
 class Moved(NamedTuple):
