@@ -26,6 +26,7 @@ from trimtab.errors import UpstreamError
 from trimtab.evals.scorers.ready import Ready, ready
 from trimtab.journal.evaluations import LiveEvaluations
 from trimtab.policy.watch import TaskWatch, Watch
+from trimtab.processes import evaluation_watch
 from trimtab.processes.desk import Desk
 from trimtab.processes.evaluation_suite import LiveSuites
 from trimtab.processes.evaluation_watch import EvaluationParts, EvaluationWatch, place_of
@@ -50,6 +51,7 @@ class Live:
         self.suite = SUITE
         self.wrong: set[str] = set()
         self.status = 200
+        self.most_bytes = 1 << 20
         self.failure: Exception | None = None
         self.asked: list[tuple[dict[str, str], Any]] = []
         self.alert: Alert | None = None
@@ -102,7 +104,7 @@ class Live:
             call = self.place.call(body, answer)
             admitted = replace(call.admitted, task=apart(EVALUATION, "route"), lock="11" * 32)
             self.place.write(replace(call, admitted=admitted))
-            return Told(200, call.admitted.call, answer)
+            return Told(200, call.admitted.call, answer[: self.most_bytes])
 
     async def step(self, desk: Desk) -> None:
         """Asks, stores what was asked, and marks it."""
@@ -224,6 +226,33 @@ async def test_a_gateway_that_is_full_or_away(desk: tuple[Live, Desk]) -> None:
     await live.step(at)
     assert len(live.asked) == broken + 1
     assert len(live.place.scores()) == 6
+
+
+async def test_an_answer_that_was_cut_is_read_from_what_is_kept(
+    desk: tuple[Live, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of an answer says nothing of the case."""
+    live, at = desk
+    live.most_bytes = 40
+    monkeypatch.setattr(evaluation_watch, "MOST_ANSWER_BYTES", 40)
+    await live.step(at)
+    assert [one.value for one in live.place.scores()] == [1.0] * 5
+
+
+async def test_answers_whose_calls_never_come_keep_no_room(
+    desk: tuple[Live, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is room for the answers of one slot, and bodies are not kept: those of the next slot are marked."""
+    live, at = desk
+    live.place.snapshot = snapshot(policy("route", "none"))
+    monkeypatch.setattr(evaluation_watch, "MOST_KEPT_BYTES", 5 * len(chat("known")))
+    await live.watch.step(at)
+    live.place.clock.advance(901)
+    await live.watch.step(at)
+    live.place.clock.advance(3600)
+    await live.step(at)
+    assert len(live.asked) == 10
+    assert [one.value for one in live.place.scores()] == [1.0] * 5
 
 
 async def test_a_drop_is_found_and_heard_of(desk: tuple[Live, Desk]) -> None:

@@ -237,8 +237,9 @@ class EvaluationWatch:
         return not is_full
 
     def _keep(self, told: Told) -> None:
-        """Keeps an answer until its call is stored, as far as memory should go."""
-        if sum(map(len, self._bodies.values())) + len(told.body) <= MOST_KEPT_BYTES:
+        """Keeps an answer until its call is stored, as far as memory should go; one that was read whole."""
+        kept = sum(map(len, self._bodies.values()))
+        if len(told.body) < MOST_ANSWER_BYTES and kept + len(told.body) <= MOST_KEPT_BYTES:
             self._bodies[told.call] = told.body
 
     async def _mark_all(
@@ -253,6 +254,7 @@ class EvaluationWatch:
                 await self._do(self._mark, store, suite, slot, ask, *found)
             elif self._clock.wall_ns() - ask.at_ns > RECORDED_S * 1e9:
                 await self._do(store.settle, slot, ask._replace(state="failed"))
+                self._bodies.pop(ask.call, None)
 
     def _mark(
         self, store: LiveEvaluations, suite: LiveSuite, slot: Slot, ask: Ask, end: Settled, kept: bytes | None
