@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from trimtab.assemble.live_evaluations import LiveJudge
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
 from trimtab.declare.evaluating import Evals, Online, Scorer
+from trimtab.errors import EvaluationRefused
 from trimtab.evals.scorers.ready import Ready, ready
 from trimtab.journal.evaluations import LiveEvaluations
 from trimtab.policy.watch import TaskWatch, Watch
@@ -38,21 +40,25 @@ SUITE = Evals(
 )
 
 
+TASKS = ("route", "sort", "file")
+
+
 class Scoring:
     """A place whose calls are scored; its judge says yes to all."""
 
     def __init__(self, root: Path, redaction: Redaction = "full") -> None:
         root.mkdir(exist_ok=True)
-        self.place = Place(root, snapshot=snapshot(policy("route", redaction)))
+        self.place = Place(root, snapshot=snapshot(*(policy(task, redaction) for task in TASKS)))
         self.suite = SUITE
         self.judged: list[bytes] = []
+        self.refused: dict[str, Exception] = {}
         state = self.place.directory.state
         self.sample = OnlineSample(LiveEvaluations(open_state(state)), self.watch, self.place.clock)
         self.scoring = OnlineScoring(
             OnlineParts(
                 lambda: LiveEvaluations(open_state(state)),
                 self.watch,
-                lambda task, suite: self.prepare(root, suite),
+                lambda task, suite: self.prepare(root, suite, task),
                 answer_of,
                 self.place.noted,
                 self.place.clock,
@@ -60,9 +66,11 @@ class Scoring:
         )
 
     def watch(self) -> Watch:
-        return Watch(tasks={"route": TaskWatch(evals=self.suite)})
+        return Watch(tasks=dict.fromkeys(TASKS, TaskWatch(evals=self.suite)))
 
-    def prepare(self, root: Path, suite: Evals) -> Ready:
+    def prepare(self, root: Path, suite: Evals, task: str) -> Ready:
+        if task in self.refused:
+            raise self.refused[task]
         return ready(suite, root, LiveJudge(self.judge), SystemClock(), task="route")
 
     def judge(self, headers: dict[str, str], body: bytes) -> Told:
@@ -150,6 +158,25 @@ async def test_a_preview_is_scored_where_it_shows_all(tmp_path: Path) -> None:
         long = made.place.call(asked(), chat("please" * 100))
         await made.put(desk, short, long)
         assert await made.scores(desk) == [(short.admitted.call, "online:polite", 1.0)]
+
+
+async def test_a_suite_that_cannot_be_made_ready_holds_up_no_other_task(tmp_path: Path) -> None:
+    """Its calls wait for a quarter of an hour, while those of others are scored; then they are let go."""
+    made = Scoring(tmp_path / "data")
+    made.suite = replace(SUITE, scorers=SUITE.scorers[1:2])
+    made.refused = {"sort": EvaluationRefused(task="sort", detail="its judge is not there"), "file": KeyError("x")}
+    async for desk in working(made):
+        sort, file, route = (made.place.call(asked(), chat("please"), task=task) for task in ("sort", "file", "route"))
+        await made.put(desk, sort, file, route)
+        assert await made.scores(desk) == [(route.admitted.call, "online:polite", 1.0)]
+        with contextlib.closing(LiveEvaluations(open_state(made.place.directory.state))) as kept:
+            assert [one.call for one in kept.waiting(9)] == [sort.admitted.call, file.admitted.call]
+            made.place.clock.advance(899)
+            await made.scoring.step(desk)
+            assert len(kept.waiting(9)) == 2
+            made.place.clock.advance(1)
+            await made.scoring.step(desk)
+            assert kept.waiting(9) == ()
 
 
 def test_the_scorers_that_can() -> None:

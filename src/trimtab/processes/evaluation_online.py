@@ -115,10 +115,8 @@ class OnlineScoring:
             while True:
                 try:
                     await self.step(desk)
-                except TrimtabError as failure:
-                    if str(failure) != self._trouble:
-                        self._trouble = str(failure)
-                        event(log, logging.WARNING, "online_scoring_waits", detail=self._trouble)
+                except StoreError as failure:
+                    self._say(str(failure))
                 except Exception:
                     log.exception("online_scoring_broke")
                 await asyncio.sleep(EVERY_S)
@@ -127,7 +125,10 @@ class OnlineScoring:
             self._thread.shutdown(wait=False)
 
     async def step(self, desk: Desk) -> None:
-        """Scores some of the calls that wait. Raises `StoreError`, and what making scorers ready raises."""
+        """Scores some of the calls that wait; one that cannot be scored for a quarter of an hour is let go.
+
+        Raises `StoreError`.
+        """
         store = await self._do(self._opened)
         waiting = await self._do(store.waiting, AT_ONCE)
         if not waiting:
@@ -137,11 +138,31 @@ class OnlineScoring:
         for one in waiting:
             watched, glance = watch.tasks.get(one.task), found.get(one.call)
             evals = watched.evals if watched is not None else None
-            if glance is None and evals is not None and self._parts.clock.wall_ns() - one.added_ns < STORED_NS:
-                continue
-            if glance is not None and evals is not None and evals.online is not None:
-                await self._do(self._score, evals, glance)
-            await self._do(store.scored, one.call)
+            is_scored = evals is None or evals.online is None or await self._is_scored(evals, glance)
+            if is_scored or self._parts.clock.wall_ns() - one.added_ns >= STORED_NS:
+                await self._do(store.scored, one.call)
+
+    async def _is_scored(self, evals: Evals, seen: _Seen | None) -> bool:
+        """Whether a call is stored, and all that can be marked of it is."""
+        if seen is None:
+            return False
+        try:
+            await self._do(self._score, evals, seen)
+        except StoreError:
+            raise
+        except TrimtabError as wrong:
+            self._say(str(wrong))
+            return False
+        except Exception:
+            log.exception("online_scoring_broke")
+            return False
+        return True
+
+    def _say(self, detail: str) -> None:
+        """Says what keeps it from working, once."""
+        if detail != self._trouble:
+            self._trouble = detail
+            event(log, logging.WARNING, "online_scoring_waits", detail=detail)
 
     def _score(self, evals: Evals, seen: _Seen) -> None:
         """Marks one answer and records the marks; one that was not kept whole has none."""
