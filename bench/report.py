@@ -1,4 +1,7 @@
-"""What a benchmark found: findings with their limits, kept as JSON in out/results and shown as Markdown tables."""
+"""What a benchmark found: findings with their limits, kept as JSON and shown as Markdown tables.
+
+Figures lie in out/results, quick runs in out/quick, so that none takes the place of figures.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from bench.intervals import Estimate
 
 BENCH = Path(__file__).resolve().parent
 RESULTS = BENCH / "out" / "results"
+QUICK = BENCH / "out" / "quick"
 PAGE = BENCH / "RESULTS.md"
 
 
@@ -81,8 +85,9 @@ class Result:
 
 def save(result: Result) -> Path:
     """Write the result as JSON; gives the file. Infinite bounds become null."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{result.benchmark}.json"
+    folder = QUICK if result.quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result.benchmark}.json"
     path.write_text(json.dumps(_finite(asdict(result)), indent=1) + "\n")
     return path
 
@@ -98,9 +103,10 @@ def _finite(value: Any) -> Any:
 
 
 def load_saved() -> list[Result]:
-    """Every saved result, in the order of their names."""
+    """Every saved result, in the order of their names: a quick run where there are no figures."""
+    paths = {path.stem: path for folder in (QUICK, RESULTS) for path in folder.glob("*.json")}
     results = []
-    for path in sorted(RESULTS.glob("*.json")):
+    for _, path in sorted(paths.items()):
         data = json.loads(path.read_text())
         data["findings"] = [Finding(**finding) for finding in data["findings"]]
         results.append(Result(**data))

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from statistics import median
 from typing import Any, TypeVar
 
@@ -36,6 +37,8 @@ def run(options: Options, result: Result) -> None:
             if options.wants(part):
                 options.tell(f"eval_statistics: {part}")
                 globals()[f"report_{part}"](pool, options, result)
+    if options.quick:  # so few trials cannot tell whether a promise is kept
+        result.findings = [replace(one, limit="", holds=None) for one in result.findings]
 
 
 def cells_of_means(trials: int, seed: int) -> list[Cell]:
@@ -175,10 +178,7 @@ def report_power(pool: ProcessPoolExecutor, options: Options, result: Result) ->
             seen = shipped / trials
             worst = max(worst, abs(seen - goal))
             rows.append(f"| {scenarios.CHANGES[cell.scenario].name} | {goal:.0%} | {cell.count} | {seen:.1%} |")
-    if options.quick:
-        result.tell_value("power announced less power seen, largest", worst, n=trials)
-    else:
-        result.worst("power announced less power seen, largest", worst, 0.03, n=trials)
+    result.worst("power announced less power seen, largest", worst, 0.03, n=trials)
     result.remarks.append(
         "Cases planned, and how many changes that are none are shipped with them.\n\n" + "\n".join(rows)
     )

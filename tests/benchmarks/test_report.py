@@ -1,0 +1,45 @@
+"""Figures of benchmarks as they are saved and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import report
+from bench.report import Result
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and the page are kept apart from those of the repository."""
+    for name, place in (("RESULTS", "results"), ("QUICK", "quick"), ("PAGE", "RESULTS.md")):
+        monkeypatch.setattr(report, name, tmp_path / place)
+
+
+def saved(benchmark: str, quick: bool, value: float) -> None:
+    result = Result(benchmark, "How long?", f"python -m bench {benchmark}", quick)
+    result.worst("it took", value, 10, "s")
+    report.save(result)
+
+
+def test_a_quick_run_takes_the_place_of_no_figures() -> None:
+    """Made later it changes nothing; where there are no figures it is shown as what it is."""
+    saved("lasting", False, 3)
+    saved("lasting", True, 1)
+    saved("hasty", True, 2)
+    text = report.write_page(report.load_saved()).read_text()
+    hasty, lasting = text.index("## hasty"), text.index("## lasting")
+    assert hasty < lasting
+    assert "| it took | 2 s |" in text[hasty:lasting]
+    assert "A quick run" in text[hasty:lasting]
+    assert "| it took | 3 s |" in text[lasting:]
+    assert "A quick run" not in text[lasting:]
+
+
+def test_a_broken_promise_is_seen() -> None:
+    """What is saved is read again whole."""
+    saved("slow", False, 11)
+    [again] = report.load_saved()
+    assert not again.holds
+    assert "| it took | 11 s |  | 1 | <= 10 s | **no** |" in report.section(again)
