@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page
+import pytest
+from playwright.sync_api import Page, TimeoutError
 
 from tests.browser.conftest import Looked
 from tests.browser.test_pages import faults
@@ -14,7 +15,9 @@ Opened = Callable[..., tuple[Page, Looked]]
 
 
 def test_rows_are_labelled_by_keys(opened: Opened) -> None:
-    """Each key labels the row that waits and brings the next; a comment is opened and typed without a pointer."""
+    """Each key labels the row that waits and brings the next; a comment is opened and typed without a pointer,
+    and labels nothing by itself.
+    """
     page, looked = opened("/labels/better", role="operator")
     heads = []
     for key in "13":
@@ -27,6 +30,8 @@ def test_rows_are_labelled_by_keys(opened: Opened) -> None:
     page.keyboard.type("y is no key here")
     assert page.get_by_label("why").input_value() == "y is no key here"
     before = page.locator("#next-title").inner_text()
+    with pytest.raises(TimeoutError), page.expect_request("**/given", timeout=500):
+        page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     page.keyboard.press("2")
     page.wait_for_function("(was) => document.querySelector('#next-title').innerText !== was", arg=before)

@@ -58,3 +58,9 @@ def test_a_task_that_was_never_evaluated_is_told(project: Path) -> None:
     found = CliRunner().invoke(verbs, ["eval", "slices", "nothing", "--project", str(project)])
     assert found.exit_code == 1
     assert "trimtab eval nothing" in str(found.exception)
+
+
+def test_a_report_that_cannot_be_read_is_passed_over(project: Path) -> None:
+    """One evaluation whose report is damaged does not keep the others from being told."""
+    (project / ".trimtab" / "evaluations" / evaluated.BLOCKED / "report.json").write_text("{")
+    assert told(project, "slices", "extract")["evaluation"] == evaluated.SHIPPED

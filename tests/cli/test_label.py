@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,29 @@ def test_what_cannot_be_is_told(project: Path) -> None:
     assert found.exit_code == 1
     assert "no set nothing" in str(found.exception)
     run(project, "add", "helpful", status=2)
+
+
+def test_the_reviewer_is_in_the_command_that_follows(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the last line labels for the same reviewer, in the same project; one's own name is left out."""
+    monkeypatch.setenv("LOGNAME", "ana")
+    run(project, "new", "helpful", "--task", "triage", "--question", "Does it help?")
+    run(project, "add", "helpful", str(project / "rows.jsonl"))
+    last = run(project, "next", "helpful", "--reviewer", "ben").splitlines()[-1]
+    assert last.endswith(f" y --reviewer ben --project {project}")
+    assert run(project, "next", "helpful").splitlines()[-1].endswith(f" y --project {project}")
+
+
+def test_a_user_without_a_name_has_a_number(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container nobody may be called anything; labels are kept all the same."""
+
+    def nameless(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nameless)
+    run(project, "new", "helpful", "--task", "triage", "--question", "Does it help?")
+    run(project, "add", "helpful", str(project / "rows.jsonl"))
+    waits = told(project, "next", "helpful")
+    [label] = told(project, "put", "helpful", waits["next"]["id"], "y")["labels"]
+    assert label["reviewer"] == f"user {os.getuid()}"

@@ -90,7 +90,7 @@ def test_a_change_is_told(root: Path, ask: Ask) -> None:
     assert (said.status, said.err) == (1, "")
     assert "1 thing is not as locked in" in said.out
     assert 'prompts/triage: the system turn changed: "sort" -> "order"' in said.out
-    assert said.out.rstrip().endswith("Next: trimtab lock")
+    assert said.out.rstrip().endswith(f"Next: trimtab lock --project {root}")
     assert (root / FILE).read_bytes() == before, "a check writes nothing"
     said = ask()
     assert "written with 1 change" in said.out

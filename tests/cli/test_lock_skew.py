@@ -36,7 +36,7 @@ def test_differences_are_a_table_of_sentences(root: Path, capsys: pytest.Capture
     assert lines[2].split()[:2] == ["plain", "model"]
     assert lines[3].split()[:2] == ["triage", "sampling"]
     assert "temperature" in lines[3]
-    assert lines[-1] == "Next: trimtab lock skew --live"
+    assert lines[-1] == f"Next: trimtab lock skew --live --project {root}"
     assert skew(root, before, "--task", "triage") == 1
     assert "1 difference in 1 task" in capsys.readouterr().out
 

@@ -102,14 +102,14 @@ def test_what_is_sent(root: Path, ask: Ask) -> None:
     assert found["rendered"] == rendered.digest
 
 
-def test_what_is_sent_as_text(ask: Ask) -> None:
+def test_what_is_sent_as_text(root: Path, ask: Ask) -> None:
     """The text has every message as it is, and the rest of the request below; control codes are shown, not obeyed."""
     said = ask("render", "triage", "--case", "1", "--input", "ticket=\x1b[31mred\nnext")
     assert said.status == 0
     assert "\nsystem:\nYou sort tickets.\nBe brief.\n\nuser:\n\\x1b[31mred\nnext a, b\n" in said.out
     assert "\nmax_tokens:\n64\n" in said.out
     assert "If that fails, to claude" in said.out
-    assert said.out.rstrip().endswith("Next: trimtab prompts log triage")
+    assert said.out.rstrip().endswith(f"Next: trimtab prompts log triage --project {root}")
 
 
 def test_inputs_of_the_command_line(ask: Ask) -> None:

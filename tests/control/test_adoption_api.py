@@ -101,7 +101,7 @@ def test_the_list(running: tuple[Running, Path], capfd: pytest.CaptureFixture[st
     assert "123 calls belong to no task" in out
     assert "night-job" in out
     assert "cdcdcdcdcdcd" in out
-    assert out.rstrip().endswith(f"Next: trimtab adopt {SORTING} --dry-run")
+    assert out.rstrip().endswith(f"Next: trimtab adopt {SORTING} --dry-run --project {project}")
     found = msgspec.json.decode(say(capfd, "--project", project, "--json")[1], type=UndeclaredShown)
     assert [one.calls for one in found.clusters] == [120, 3]
 
@@ -114,7 +114,7 @@ def test_a_dry_run_writes_nothing(running: tuple[Running, Path], capfd: pytest.C
     assert "--- tasks/sorting/task.toml" in out
     assert f'match = {{ system_prompt = "{PROMPT}" }}' in out
     assert "not proposed: the schema of answers" in out
-    assert out.rstrip().endswith(f"Next: trimtab adopt {SORTING} --name sorting")
+    assert out.rstrip().endswith(f"Next: trimtab adopt {SORTING} --name sorting --project {project}")
     assert sorted(path.name for path in (project / "tasks").iterdir()) == ["route"]
 
 

@@ -58,7 +58,7 @@ def test_every_task_in_a_row(say: Say) -> None:
     assert head.index("parse") < head.index("calls/s") < head.index("ttft p95") < head.index("queue")
     assert "90 %" in out
     assert "(69.9-97.2) n 20" in out
-    assert out.rstrip().endswith("Next: trimtab signals route")
+    assert "Next: trimtab signals route --project " in out
 
 
 def test_one_task(say: Say) -> None:

@@ -72,7 +72,7 @@ def test_status(say) -> None:  # type: ignore[no-untyped-def]
     assert "test " in said.words
     assert "telemetry up since" in said.words
     assert "0 s behind" in said.words
-    assert said.out.rstrip().endswith("Next: trimtab report --since 1h")
+    assert "Next: trimtab report --since 1h --project " in said.out
     as_json = msgspec.json.decode(say("status", "--json").out, type=Status)
     assert (as_json.environment, as_json.telemetry.up) == ("test", True)
 
@@ -147,7 +147,7 @@ def test_report(say) -> None:  # type: ignore[no-untyped-def]
     assert "p95 <= 800: met" in said.words
     assert "answers valid first time 100 % (88.6-100), n 30" in said.words
     assert "tool find valid 0 % (0-11.4), n 30 bad_json 100 % (88.6-100), n 30" in said.words
-    assert said.out.rstrip().endswith("Next: trimtab calls tail")
+    assert "Next: trimtab calls tail --project " in said.out
     apart = ("--by-model", "--by-prompt", "--json")
     report = msgspec.json.decode(say("report", "--since", "1h", *apart).out, type=Report)
     assert [(one.task, one.model, one.requests) for one in report.tasks] == [("route", "small", 30)]
@@ -192,7 +192,7 @@ def test_status_where_nothing_runs(resting: Path) -> None:
     said = outside(resting, "status")
     assert said.status == 3
     assert "Nothing runs here." in said.out
-    assert said.out.rstrip().endswith("Next: trimtab up")
+    assert said.out.rstrip().endswith(f"Next: trimtab up --project {resting}")
 
 
 def test_report_where_nothing_runs(resting: Path) -> None:

@@ -84,7 +84,10 @@ class Both:
 class Opened:
     """Both servers and the gateway between them."""
 
-    def __init__(self, directory: Path, one: Rollout, base: dict[str, Any] | None = None, **more: Any) -> None:
+    def __init__(
+        self, directory: Path, one: Rollout, base: dict[str, Any] | None = None, operator: bytes = b"", **more: Any
+    ) -> None:
+        self.operator = operator
         self.directory, self.one, self.served, self.more = directory, one, base or {}, more
         self.base, self.candidate = ScriptedUpstream(), ScriptedUpstream()
 
@@ -95,6 +98,7 @@ class Opened:
         self.candidate.always(saying("candidate"))
         in_force, tried = policies((self.base.url, self.candidate.url), self.served, **self.more)
         self.gateway = RunningGateway(self.directory, in_force)
+        self.gateway.operator_key = self.operator
         await self.gateway.__aenter__()
         both = Both(self.gateway, self.base, self.candidate, self.directory / "exposed")
         both.begin(self.one, tried)

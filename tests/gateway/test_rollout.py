@@ -18,6 +18,7 @@ from trimtab.gateway.shadows import MOST_AT_ONCE
 from trimtab.record.events import UNFIT, Change
 from trimtab.testing import Answer, Hang, Script, chat_stream
 
+OPERATOR = b"tt_operator_of-this-life"
 TRIALS = 200
 """The suite `rollout` of the benchmarks makes 10,000."""
 
@@ -116,6 +117,26 @@ async def test_a_copy_is_recorded_and_nobody_gets_it(tmp_path: Path, streamed: b
     assert [one.outcome for one in events.settled] == ["ok", "ok"]
     assert both.candidate.requests[0].header("authorization") != f"Bearer {KEY.decode()}".encode()
     assert both.exposed == Exposed(0, 1, 0)
+
+
+@pytest.mark.parametrize("kind", ["canary", "shadow"])
+@pytest.mark.parametrize(
+    "ours",
+    [
+        {"x_trimtab_evaluation": "e1", "x_trimtab_task": "triage"},
+        {"x_trimtab_redrive": "l1", "x_trimtab_redrive_key": "shop", "x_trimtab_task": "triage"},
+        {"x_trimtab_task": "(judge)"},
+    ],
+)
+async def test_calls_that_are_no_users_reach_no_candidate(tmp_path: Path, kind: str, ours: dict[str, str]) -> None:
+    """Cases, dead letters and judges are neither answered by it nor copied, and nobody counts as reached by them."""
+    async with Opened(tmp_path, rollout(kind=kind, share=1.0), operator=OPERATOR) as both:
+        sent = {"authorization": f"Bearer {OPERATOR.decode()}", **ours}
+        answer = await both.gateway.post({**BODY, "model": "small"}, **sent)
+        await both.gateway.events()
+    assert said(answer) == "base"
+    assert both.exposed == Exposed(0, 0, 0)
+    assert both.candidate.requests == []
 
 
 @pytest.mark.parametrize("effect", ["read", "write"])

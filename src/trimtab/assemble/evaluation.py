@@ -225,6 +225,9 @@ def _notes(prepared: Prepared) -> list[str]:
         if not side.agrees:
             told = side.words[0] if side.words else "they differ"
             found.append(f"The {arm} is not what its lock pins: {told}.")
+        seed = side.snapshot.tasks[prepared.plan.task].sampling.seed
+        if seed is not None:
+            found.append(f"The {arm} pins the seed {seed}; here each sample has a seed of its own.")
     if prepared.base is not None and not prepared.changes:
         found.append("Both arms are locked alike for this task: what differs between them is chance.")
     return found

@@ -209,7 +209,8 @@ def arms(folder: Path, served: Mapping[Arm, Served], clock: Clock, ids: IdSource
 
 def of_an_arm(snapshot: Snapshot) -> Snapshot:
     """A snapshot as an arm serves it: on a port of its own, and all bodies kept, since an evaluation keeps its answers
-    beside its cases anyway, and goes on from them.
+    beside its cases anyway, and goes on from them. No task pins a seed: each sample brings its own, and one for all
+    would make the samples of a case one answer.
 
     Its digest stays that of the snapshot it is made of.
     """
@@ -217,7 +218,10 @@ def of_an_arm(snapshot: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         gateway=replace(snapshot.gateway, listen=ANYWHERE, workers=1, limits=limits, keys="required"),
-        tasks={name: replace(task, redaction="full") for name, task in snapshot.tasks.items()},
+        tasks={
+            name: replace(task, redaction="full", sampling=replace(task.sampling, seed=None))
+            for name, task in snapshot.tasks.items()
+        },
         keys_required=True,
     )
 

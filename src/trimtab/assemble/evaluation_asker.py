@@ -6,7 +6,7 @@ import hashlib
 import http.client
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -66,10 +66,10 @@ class ArmAsker:
         }
         return self._ask(request.arm, headers, request.evaluation, request.body)
 
-    def judge_by(self, arm: Arm, evaluation: str, model: str, body: dict[str, Any], parent: str = "") -> Answer:
+    def judge_by(self, arm: Arm, evaluation: str, model: str, body: dict[str, Any]) -> Answer:
         """A judging model's answer, through the gateway of an arm; the call is recorded as `(judge)`, under its run."""
-        headers = {"x-trimtab-task": JUDGE_TASK, "x-trimtab-run": evaluation, "x-trimtab-parent": parent}
-        return self._ask(arm, {name: value for name, value in headers.items() if value}, "", {**body, "model": model})
+        headers = {"x-trimtab-task": JUDGE_TASK, "x-trimtab-run": evaluation}
+        return self._ask(arm, headers, "", {**body, "model": model})
 
     def answered(self, evaluation: str) -> Iterator[tuple[Request, Answer]]:
         """The answers that are recorded whole, failures left out; where a sample has several, the earliest."""
@@ -170,8 +170,7 @@ def label(case: str, number: int) -> str:
 
 def answer_of(end: Settled, body: bytes) -> Answer:
     """What a call came to: its facts as recorded, its words from the answer's body."""
-    said = answered(body, MOST_BYTES) if body else None
-    text, calls = (said.get("text", ""), said.get("tool_calls", ())) if isinstance(said, dict) else (said or "", ())
+    text, calls = said_in(body)
     usage = end.usage
     own_length = end.answer_tokens
     if own_length is None and usage is not None and not end.repairs and end.attempts == 1:
@@ -194,6 +193,12 @@ def answer_of(end: Settled, body: bytes) -> Answer:
         ttft_s=end.ttft_s,
         total_s=end.total_s,
     )
+
+
+def said_in(body: bytes) -> tuple[str, Sequence[Mapping[str, str]]]:
+    """The text of an answer, and the tools it calls, each with its `name` and `arguments`."""
+    said = answered(body, MOST_BYTES) if body else None
+    return (said.get("text", ""), said.get("tool_calls", ())) if isinstance(said, dict) else (said or "", ())
 
 
 def code_in(body: bytes) -> str:

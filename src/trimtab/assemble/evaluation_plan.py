@@ -103,7 +103,7 @@ def prepare(
         order=order_of(list(groups), suite.seed, options.cases, groups),
         arms=tuple(ArmPlan(arm, one.source, one.snapshot.lock_id, one.snapshot.digest) for arm, one in sides.items()),
         early=options.is_early,
-        judges=judges_of(suite, sides[suite_arm]),
+        judges=judges_of(task, suite, sides[suite_arm]),
         packages=packages(),
         trimtab=__version__,
     )
@@ -130,8 +130,8 @@ def _suite(task: Task, options: Options) -> Evals:
     return replace(task.evals, **{name: value for name, value in asked.items() if value is not None})
 
 
-def judges_of(suite: Evals, side: Side) -> dict[str, str]:
-    """The judging models of a suite, by name, with what they are pinned to. Raises `EvaluationRefused`."""
+def judges_of(task: str, suite: Evals, side: Side) -> dict[str, str]:
+    """The judging models of a task's suite, by name, with what they are pinned to. Raises `EvaluationRefused`."""
     found = {}
     for scorer in suite.scorers:
         if not scorer.model:
@@ -139,7 +139,7 @@ def judges_of(suite: Evals, side: Side) -> dict[str, str]:
         model = side.snapshot.models.get(scorer.model)
         if model is None:
             detail = f"its scorer {scorer.name} asks the model {scorer.model}, which {side.source} does not declare"
-            raise EvaluationRefused(task=scorer.name, detail=detail)
+            raise EvaluationRefused(task=task, detail=detail)
         found[scorer.model] = f"{model.served_name}@{model.revision}" if model.revision else model.served_name
     return found
 

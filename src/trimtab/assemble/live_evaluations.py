@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from trimtab.assemble.evaluation_asker import answer_of
+from trimtab.assemble.evaluation_asker import answer_of, said_in
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
 from trimtab.declare.evaluating import Evals
@@ -46,7 +46,9 @@ class LiveJudge:
             told = self._ask({"x-trimtab-task": JUDGE_TASK}, content)
         except UpstreamError:
             return Answer("", "internal")
-        return Answer(told.call, "ok" if told.status == OK else "internal", text=_text(told.body), status=told.status)
+        return Answer(
+            told.call, "ok" if told.status == OK else "internal", text=said_in(told.body)[0], status=told.status
+        )
 
     def __repr__(self) -> str:
         return "LiveJudge()"
@@ -102,24 +104,3 @@ def online(live: Live) -> OnlineScoring:
     """What scores a share of users' calls on this host."""
     prepare = preparing(live.root, gateway_asker(live.listen, live.key), live.snapshot)
     return OnlineScoring(OnlineParts(live.store, live.watch, prepare, answer_of, live.noted, SystemClock()))
-
-
-class _Message(msgspec.Struct, frozen=True):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    message: _Message = _Message()
-
-
-class _Said(msgspec.Struct, frozen=True):
-    choices: tuple[_Choice, ...] = ()
-
-
-def _text(body: bytes) -> str:
-    """The text of a chat completion; empty of anything else."""
-    try:
-        said = msgspec.json.decode(body, type=_Said)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return (said.choices[0].message.content or "") if said.choices else ""

@@ -83,7 +83,7 @@ def command(cluster: str, project: Path, name: str, since: str, dry_run: bool, a
     click.echo(
         "\nRead what was written; a gateway that runs takes it up within a second, in production once it is locked."
     )
-    next_verb("trimtab check, then trimtab lock")
+    next_verb("trimtab check", "trimtab lock")
 
 
 def _list(project: Path, since: str, *, as_json: bool) -> None:

@@ -90,7 +90,7 @@ def told_cases(project: Path, asked: dict[str, Any], target: Path | None, *, as_
     """Draws cases, writes them, and tells what they are."""
     found = _drawn(project.absolute(), asked)
     if target is not None:
-        _write(target, found.cases)
+        write_lines(target, found.cases)
     if as_json:
         told = msgspec.to_builtins(found) | {"cases": [json.loads(line) for line in found.cases]}
         say_json(json.dumps(told).encode())
@@ -133,7 +133,7 @@ def coverage(
     figures = covered(cases, [case(call).words for call in calls], propose)
     proposed = tuple(calls[place] for place in figures.proposed)
     if target is not None:
-        _write(target, [found.cases[place] for place in figures.proposed])
+        write_lines(target, [found.cases[place] for place in figures.proposed])
     if as_json:
         examples = tuple(calls[cluster.example] for cluster in figures.clusters)
         seen = (found.in_window, found.passed_over, LIKENESS.told)
@@ -159,7 +159,8 @@ def _drawn(root: Path, asked: dict[str, Any]) -> Drawn:
     return draw(root, Wish(**asked))
 
 
-def _write(target: Path, lines: Sequence[str]) -> None:
+def write_lines(target: Path, lines: Sequence[str]) -> None:
+    """Writes lines into a new file. Raises `NotWritten`."""
     try:
         with target.open("x", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)

@@ -73,11 +73,7 @@ def regress(project: Path, before: float, give_up: float, rate: float, seed: int
         say_json(msgspec.json.encode(shown))
     else:
         say(shown_text(shown, project))
-        next_verb(
-            f"trimtab alerts show {shown.alert.id} --project {project}"
-            if shown.alert is not None
-            else f"trimtab alerts rules --project {project}"
-        )
+        next_verb(f"trimtab alerts show {shown.alert.id}" if shown.alert is not None else "trimtab alerts rules")
     if shown.alert is None:
         raise click.exceptions.Exit(NOT_FOUND)
 
@@ -98,4 +94,4 @@ def restore(project: Path, as_json: bool) -> None:
         click.echo(f"{found.prompt} is as it was before, and locked.")
     else:
         click.echo("Nothing to take back: the prompt is not the one that `trimtab demo regress` writes.")
-    next_verb(f"trimtab lock --check --project {project}")
+    next_verb("trimtab lock --check")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +12,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.eval_list import reports_of
 from trimtab.cli.signals_client import Wish, told_signals
 from trimtab.cli.signals_text import number
 from trimtab.declare.load import load
-from trimtab.errors import EvaluationUnknown, UnknownTask
+from trimtab.errors import UnknownTask
 from trimtab.evals.history import Scored, scored
 from trimtab.evals.kept import Evaluations
-from trimtab.evals.report import Report
 from trimtab.evals.words import amount_text, plain, share_text
 from trimtab.signals.catalogue import BY_NAME
 from trimtab.signals.figure import Cell, Figure
@@ -53,7 +52,7 @@ def history(root: Path, task: str, since: str) -> History:
     project = load(root)
     if task not in project.tasks:
         raise UnknownTask(task=task)
-    offline = scored(_reports(Evaluations(Path(project.data.directory))), task)
+    offline = scored(reports_of(Evaluations(Path(project.data.directory))), task)
     figures = told_signals(root, Wish((task,), LIVE, "lock", since=since)).figures
     return History(task, figures.since_ns, joined(offline, figures.cells))
 
@@ -104,12 +103,3 @@ def live_text(name: str, figure: Figure | None) -> str:
     if figure is None or figure.value is None:
         return NONE
     return f"{number(BY_NAME[name], figure.value)} (n {figure.n:,})"
-
-
-def _reports(evaluations: Evaluations) -> Iterator[Report]:
-    """All reports that can be read."""
-    for name in evaluations.ids():
-        with contextlib.suppress(EvaluationUnknown):
-            report = evaluations.report(name)
-            if report is not None:
-                yield report

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -42,36 +43,31 @@ def command() -> None:
     """Turn a suite of another tool into that of a task: its cases, its scorers, and a list of what is left."""
 
 
-@command.command(epilog=EPILOG)
-@SOURCE
-@TASK
-@PROJECT
-@JUDGE
-@REPLACE
-@JSON
-def promptfoo(file: Path, task: str, project: Path, judge: str, may_replace: bool, as_json: bool) -> None:
+def _verb(take: Callable[..., None]) -> click.Command:
+    """A verb for the suites of one tool, with what all of them take."""
+    for parameter in (JSON, REPLACE, JUDGE, PROJECT, TASK, SOURCE):
+        take = parameter(take)
+    return command.command(epilog=EPILOG)(take)
+
+
+@_verb
+def promptfoo(file: Path, judge: str, **given: Any) -> None:
     """Take over the tests of a promptfoo configuration (YAML or JSON). Nothing in it is run."""
     from trimtab.evals.imports.promptfoo import promptfoo as read  # noqa: PLC0415 - after what is quick to refuse
 
-    _take(lambda: read(file, judge), project, task, may_replace=may_replace, as_json=as_json)
+    _take(partial(read, file, judge), **given)
 
 
-@command.command(epilog=EPILOG)
-@SOURCE
-@TASK
-@PROJECT
-@JUDGE
-@REPLACE
-@JSON
-def inspect(file: Path, task: str, project: Path, judge: str, may_replace: bool, as_json: bool) -> None:
+@_verb
+def inspect(file: Path, judge: str, **given: Any) -> None:
     """Take over the samples of a log of Inspect AI (.json or .eval)."""
     from trimtab.evals.imports.inspect_ai import inspect_ai as read  # noqa: PLC0415 - after what is quick to refuse
 
-    _take(lambda: read(file, judge), project, task, may_replace=may_replace, as_json=as_json)
+    _take(partial(read, file, judge), **given)
 
 
-def _take(read: Callable[[], Imported], root: Path, task: str, *, may_replace: bool, as_json: bool) -> None:
-    folder = root / "tasks" / task
+def _take(read: Callable[[], Imported], project: Path, task: str, *, may_replace: bool, as_json: bool) -> None:
+    folder = project / "tasks" / task
     name = f"tasks/{task}/cases"
     if Path(task).name != task or not (folder / "task.toml").is_file():
         raise DataNotTaken(name=name, detail="the project has no such task", instead="declare it first")
@@ -113,4 +109,4 @@ def _say(taken: Taken, task: str) -> None:
         click.echo("Not taken over:")
         for words in taken.left:
             click.echo(f"  {safe(words)}")
-    next_verb(f"trimtab check, then trimtab eval {safe(task)}")
+    next_verb("trimtab check", f"trimtab eval {safe(task)}")

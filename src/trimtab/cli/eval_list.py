@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -48,6 +49,17 @@ def listed_text(rows: Sequence[Listed], now_ns: int) -> RenderableType:
             cost,
         )
     return table
+
+
+def reports_of(evaluations: Evaluations, latest: int | None = None) -> Iterator[Report]:
+    """The reports of all evaluations or so many of the latest, the latest first, each read when it is its turn; of
+    those that have not ended or cannot be read there is none.
+    """
+    for name in evaluations.ids()[:latest]:
+        with contextlib.suppress(EvaluationUnknown):
+            report = evaluations.report(name)
+            if report is not None:
+                yield report
 
 
 def report_of(root: Path, name: str) -> Report:

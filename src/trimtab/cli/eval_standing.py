@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.cli.data_client import draw
+from trimtab.cli.eval_list import reports_of
 from trimtab.data.cases import case as as_words
 from trimtab.data.coverage import LIKENESS, coverage
 from trimtab.declare.load import load
@@ -64,15 +66,8 @@ def standing(root: Path, task: str, last: int, since: str, sample: int) -> Stand
 def _reports(root: Path, task: str, evaluation: str, most: int) -> tuple[Project, list[Report]]:
     declared = load(root)
     kept = Evaluations(Path(declared.data.directory))
-    found: list[Report] = []
-    for name in kept.ids():
-        if evaluation and not name.startswith(evaluation):
-            continue
-        report = kept.report(name)
-        if report is not None and report.task == task:
-            found.append(report)
-            if len(found) == most:
-                break
+    named = (one for one in reports_of(kept) if one.id.startswith(evaluation) and one.task == task)
+    found = list(islice(named, most))
     if not found:
         detail = f"no evaluation of {task[:60]} has ended here; `trimtab eval {task[:60]}` runs one"
         raise EvaluationUnknown(id=evaluation[:80] or "the latest", detail=detail)

@@ -18,7 +18,9 @@ from trimtab.assemble.evaluation_money import Forecast, forecast, telling
 from trimtab.assemble.evaluation_plan import Options, Prepared, prepare
 from trimtab.assemble.evaluation_scorers import scorers_of
 from trimtab.assemble.evaluation_side import Side, base_side, side
-from trimtab.cli.screen import error_console, safe
+from trimtab.cli.eval_list import reports_of
+from trimtab.cli.eval_run import LATEST
+from trimtab.cli.screen import error_console, here, safe
 from trimtab.clock import SystemClock
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
@@ -32,7 +34,6 @@ from trimtab.evals.words import amount_text, count
 from trimtab.ids import IdSource
 
 HERE: Final = "the working tree"
-LATEST: Final = "latest"
 EARLIER: Final = 50
 """Evaluations that are looked at for what the task's calls cost and how its scores vary."""
 LINE_S: Final = 10.0
@@ -141,18 +142,15 @@ class Evaluating:
 
     def earlier(self, task: str) -> Iterator[Report]:
         """Reports of a task, the latest first."""
-        for name in self.around.evaluations.ids()[:EARLIER]:
-            with contextlib.suppress(EvaluationUnknown):
-                found = self.around.evaluations.report(name)
-                if found is not None and found.task == task:
-                    yield found
+        return (one for one in reports_of(self.around.evaluations, EARLIER) if one.task == task)
 
-    def carry_out(self, prepared: Prepared, asked: Asked) -> Done:
-        """Asks, with how far it is on the screen; says what to do where it was interrupted."""
+    def carry_out(self, prepared: Prepared, asked: Asked, again: str = "") -> Done:
+        """Asks, with how far it is on the screen; says how to go on where it was interrupted: `again`, or by its id."""
         with progress(self.screen, prepared.plan.task) as tell:
             done = carry_out(prepared, self.around, tell, msgspec.json.encode(asked))
         if done.report is None:
-            self.screen.print(f"Stopped; what was answered is kept. Next: trimtab eval --resume {prepared.plan.id}")
+            again = again or here(f"trimtab eval --resume {prepared.plan.id}")
+            self.screen.print(f"Stopped; what was answered is kept. Next: {again}")
         return done
 
 

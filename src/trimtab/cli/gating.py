@@ -12,20 +12,28 @@ from trimtab.assemble.evaluation_plan import Options, changes_of
 from trimtab.assemble.evaluation_side import Side
 from trimtab.cli.evaluating import Asked, Evaluating
 from trimtab.cli.screen import safe
+from trimtab.errors import UnknownTask
 from trimtab.evals.report import Report
 from trimtab.evals.sample import Arm
 
 MOST_TOLD: Final = 8
+AGAIN: Final = "the same command again"
 
 
 class Gating:
-    """The tasks that differ between a base and the candidate; `only` some of them, if any are named."""
+    """The tasks that differ between a base and the candidate; `only` some of them, if any are named.
+
+    Raises `UnknownTask` for a name that neither side has: a word that is misspelt must not ship.
+    """
 
     def __init__(self, evaluating: Evaluating, sides: Mapping[Arm, Side], only: tuple[str, ...] = ()) -> None:
         self._evaluating = evaluating
         self._sides = dict(sides)
         self._base, self._candidate = sides["base"], sides["candidate"]
         self._only = only
+        missing = set(only) - self._base.project.tasks.keys() - self._candidate.project.tasks.keys()
+        if missing:
+            raise UnknownTask(task=min(missing))
 
     @cached_property
     def changed(self) -> dict[str, tuple[str, ...]]:
@@ -69,13 +77,13 @@ class Gating:
         for name in self.changed:
             if name in self.unevaluated:
                 continue
-            asked = Asked(name, given["base"], given["samples"], given["cases"])
+            asked = Asked(name, given["base"], given["samples"], given["cases"], given["early"])
             prepared = self._evaluating.prepare(asked, self._sides, options, "base")
             prepared = self._evaluating.taken_up(prepared)
             self._evaluating.announce(prepared)
             if given["dry_run"]:
                 continue
-            report = self._evaluating.carry_out(prepared, asked).report
+            report = self._evaluating.carry_out(prepared, asked, AGAIN).report
             if report is None:
                 raise click.Abort
             yield report

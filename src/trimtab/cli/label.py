@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import shlex
 from pathlib import Path
 
 import click
@@ -12,24 +14,30 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.data_calls import write_lines
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.console.label_desk import SetDetail
 from trimtab.data.rows import RowFault, read_rows
-from trimtab.errors import DataInvalid, TrimtabError
+from trimtab.errors import DataInvalid
 from trimtab.journal.labels import MOST_REVIEWERS, MOST_ROWS, MOST_SCALE, LabelItem
 from trimtab.reports.foreign import plain_text
+
+
+def own_name() -> str:
+    """The user's name; the number of one who has no name, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
 
 EXIT = "Exit status: 0 done, 1 it could not be done and the message says why, 2 the command was not understood."
 JSON = click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
 REVIEWER = click.option(
-    "--reviewer", default=getpass.getuser, metavar="NAME", show_default="your user name", help="Who labels."
+    "--reviewer", default=own_name, metavar="NAME", show_default="your user name", help="Who labels."
 )
 MOST_SHOWN = 20_000
 HEADS = ("inputs", "messages", "expected", "answer", "first", "second")
-
-
-class NotWritten(TrimtabError):
-    """{path} cannot be written ({detail}); name a file that is not there yet."""
 
 
 @click.group()
@@ -128,7 +136,7 @@ def next_row(name: str, reviewer: str, project: Path, as_json: bool) -> None:
     if as_json:
         say_json(msgspec.json.encode({"next": found.next, "keys": found.shown.labelling.keys}))
         return
-    _say_next(found, name)
+    _say_next(found, name, reviewer)
 
 
 @command.command(epilog=EXIT)
@@ -150,7 +158,7 @@ def put(name: str, item: str, key: str, note: str, reviewer: str, project: Path,
     if as_json:
         say_json(msgspec.json.encode(row))
         return
-    _say_next(found, name)
+    _say_next(found, name, reviewer)
 
 
 @command.command(epilog=EXIT)
@@ -197,11 +205,7 @@ def export(name: str, target: Path | None, project: Path, as_json: bool) -> None
         for line in lines:
             click.echo(line)
         return
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-    except OSError as failure:
-        raise NotWritten(path=target, detail=failure.strerror) from None
+    write_lines(target, lines)
     say(Text(f"{len(lines)} rows are in {target}."))
     next_verb(f"trimtab data add {target} --name {name}")
 
@@ -218,16 +222,17 @@ def _rows_of(file: Path) -> tuple[dict[str, object], ...]:
     return tuple(found)
 
 
-def _say_next(found: SetDetail, name: str) -> None:
+def _say_next(found: SetDetail, name: str, reviewer: str) -> None:
     of, item = found.shown.labelling, found.next
+    whose = "" if reviewer == own_name() else f" --reviewer {shlex.quote(reviewer)}"
     if item is None:
         say(Text("Nothing waits for you in this set."))
-        next_verb(f"trimtab label agreement {name}")
+        next_verb(f"trimtab label agreement {name}{whose}")
         return
     say(plain_text(of.question, 2_000))
     _say_row(item)
     say(Text(", ".join(f"{key} {word}" for key, (word, _) in of.keys.items())))
-    next_verb(f"trimtab label put {name} {item.id} {next(iter(of.keys))}")
+    next_verb(f"trimtab label put {name} {item.id} {next(iter(of.keys))}{whose}")
 
 
 def _say_row(item: LabelItem) -> None:

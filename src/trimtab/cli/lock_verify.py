@@ -71,7 +71,7 @@ def command(
             say(_table(found))
         if looked:
             say(tools_table(looked))
-        next_verb("trimtab status" if verdict.ok else "trimtab lock --live, once you know why")
+        next_verb("trimtab status") if verdict.ok else next_verb("trimtab lock --live", once="you know why")
     if not verdict.ok:
         context.exit(1)
 

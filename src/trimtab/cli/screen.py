@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,9 +74,19 @@ def visible(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
 
 
-def next_verb(verb: str) -> None:
-    """Ends the output with what is useful next."""
-    click.secho(f"\nNext: {verb}", dim=True)
+def next_verb(*verbs: str, once: str = "") -> None:
+    """Ends the output with what is useful next: a command, or several in their order; `once` says when."""
+    told = ", then ".join(map(here, verbs))
+    click.secho(f"\nNext: {told}, {once}" if once else f"\nNext: {told}", dim=True)
+
+
+def here(verb: str) -> str:
+    """A command as it has to be typed where this one was: one of ours with the `--project` that this one has."""
+    context = click.get_current_context(silent=True)
+    project = context.params.get("project") if context is not None else None
+    if project in {None, Path()} or not verb.startswith("trimtab ") or " --project " in verb:
+        return verb
+    return f"{verb} --project {shlex.quote(str(project))}"
 
 
 def plain(value: Any) -> str:

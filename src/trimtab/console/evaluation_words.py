@@ -76,7 +76,7 @@ def figure_value(figure: Figure | None) -> Value:
     """The bare figures for CSV and JSON."""
     if figure is None:
         return {"value": None, "low": None, "high": None}
-    return {"value": figure.value, "low": _bounded(figure.low), "high": _bounded(figure.high)}
+    return {"value": figure.value, "low": bounded(figure.low), "high": bounded(figure.high)}
 
 
 def change_mark(metric: Metric | None) -> Markup:
@@ -97,5 +97,6 @@ def visible(visitor: Visitor, rows: tuple[Listed, ...]) -> tuple[Listed, ...]:
     return tuple(one for one in rows if visitor.sees(one.task))
 
 
-def _bounded(value: float) -> float | None:
+def bounded(value: float) -> float | None:
+    """An end of an interval; None where it has none on that side."""
     return None if abs(value) >= UNBOUNDED else value

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from trimtab.console import format as written
 from trimtab.console.charts import Chart, Line, Mark
 from trimtab.console.evaluation_words import (
+    bounded,
     evaluation_place,
     figure_mark,
     figure_value,
@@ -24,7 +25,7 @@ from trimtab.console.parts import Parts
 from trimtab.console.tables import Column, Table
 from trimtab.console.text import short, shown
 from trimtab.evals.listed import Listed
-from trimtab.evals.report import UNBOUNDED, Figure
+from trimtab.evals.report import Figure
 from trimtab.evals.words import name_of
 
 MOST: Final = 500
@@ -99,8 +100,8 @@ def charts_of(asked: Asked, scores: Sequence[Scored]) -> tuple[Chart, ...]:
     line = Line(
         last.scorer,
         [one.score.value for one in alike],
-        [_bounded(one.score.low) for one in alike],
-        [_bounded(one.score.high) for one in alike],
+        [bounded(one.score.low) for one in alike],
+        [bounded(one.score.high) for one in alike],
     )
     marks = [
         Mark(one.at_ns, f"lock {written.digest(one.lock)}", href=evaluation_place(asked, one.evaluation))
@@ -143,10 +144,6 @@ def table_of(asked: Asked, scores: Sequence[Scored]) -> Table[Scored]:
         Column("evaluation", "evaluation", lambda one: one.evaluation, lambda one: shown(one.evaluation[-8:]), opens),
     )
     return Table("scores", "Scores by lock", columns, scores, NONE, opens)
-
-
-def _bounded(value: float) -> float | None:
-    return None if abs(value) >= UNBOUNDED else value
 
 
 PAGE: Final = Page(

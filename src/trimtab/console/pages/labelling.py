@@ -120,7 +120,7 @@ async def give(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
         reviewer_of(asked),
         asked.visitor.name,
     )
-    return f"{label_place(asked, labelling.name)}?given=true#next"
+    return f"{label_place(asked, labelling.name, given='true')}#next"
 
 
 async def export(asked: Asked, parts: Parts) -> Attachment:

@@ -40,9 +40,9 @@ def reviewer_of(asked: Asked) -> str:
     return asked.visitor.key or asked.visitor.name
 
 
-def label_place(asked: Asked, name: str) -> str:
+def label_place(asked: Asked, name: str, **query: str) -> str:
     """The address of a set."""
-    return asked.to(f"/labels/{quote(name, safe='')}")
+    return asked.to(f"/labels/{quote(name, safe='')}", **query)
 
 
 def table_of(asked: Asked, rows: Sequence[SetShown]) -> Table[SetShown]:

@@ -1,0 +1,95 @@
+"""What the verbs share in speaking to a person: the last line, which has to work where it is copied."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import trimtab.cli
+from trimtab.cli import verbs
+from trimtab.cli.screen import PROJECT, next_verb
+
+LEAST_LINES = 60
+"""As many commands are named by next lines at least; fewer would mean that they are not found."""
+NAMED = re.compile(r"trimtab [a-z]")
+WITHOUT = {"trimtab export grafana"}
+"""Commands of ours that read no project."""
+
+
+def said(*given: str, verbs: tuple[str, ...], once: str = "") -> str:
+    """The last line of a verb that was given this."""
+
+    @click.command()
+    @PROJECT
+    def verb(project: Path) -> None:
+        next_verb(*verbs, once=once)
+
+    return CliRunner().invoke(verb, given, catch_exceptions=False).output.strip()
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ((), "Next: trimtab report --since 1h"),
+        (("--project", "."), "Next: trimtab report --since 1h"),
+        (("--project", "shop/a"), "Next: trimtab report --since 1h --project shop/a"),
+        (("--project", "my shop; x"), "Next: trimtab report --since 1h --project 'my shop; x'"),
+    ],
+)
+def test_the_project_is_repeated(given: tuple[str, ...], line: str) -> None:
+    """A project that was given is in the command that follows, as a shell reads it."""
+    assert said(*given, verbs=("trimtab report --since 1h",)) == line
+
+
+def test_the_project_is_in_every_command() -> None:
+    """Of several each has it; what is no command of ours has not, nor twice what has it already."""
+    shop = ("--project", "shop")
+    told = said(*shop, verbs=("trimtab check", "trimtab lock"))
+    assert told == "Next: trimtab check --project shop, then trimtab lock --project shop"
+    told = said(*shop, verbs=("trimtab lock --live",), once="once you know why")
+    assert told == "Next: trimtab lock --live --project shop, once you know why"
+    assert said(*shop, verbs=("promtool check rules x.yml",)) == "Next: promtool check rules x.yml"
+    assert said(*shop, verbs=("trimtab check --project other",)) == "Next: trimtab check --project other"
+
+
+def test_whoever_is_named_next_takes_a_project() -> None:
+    """Every command of ours that a file of a verb names takes --project, and stands alone in its text."""
+    named = sorted(set(_named()))
+    assert len(named) >= LEAST_LINES
+    for words in named:
+        assert ", then" not in words
+        for path, command in _commands(words):
+            assert path in WITHOUT or any("--project" in one.opts for one in command.params), (words, path)
+
+
+def _named() -> Iterator[str]:
+    """The beginnings of texts that begin with `trimtab `, up to what is filled in."""
+    for file in sorted(Path(trimtab.cli.__path__[0]).glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        if "next_verb" not in ast.dump(tree):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.match(node.value):
+                yield node.value
+
+
+def _commands(words: str) -> Iterator[tuple[str, Any]]:
+    """The command that words name, or all that their beginning may become."""
+    path, found = "trimtab", verbs
+    for word in words.split()[1:]:
+        inner = found.get_command(click.Context(found), word) if isinstance(found, click.Group) else None
+        if inner is None:
+            break
+        path, found = f"{path} {word}", inner
+    if isinstance(found, click.Group) and not found.invoke_without_command:
+        for name in found.list_commands(click.Context(found)):
+            yield from _commands(f"{path} {name}")
+    else:
+        yield path, found
