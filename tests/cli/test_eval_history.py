@@ -12,7 +12,8 @@ from rich.console import Console
 
 from tests.evals.renderings.reports import ALONE, BLOCKED
 from trimtab.cli.eval import command
-from trimtab.cli.eval_history import History, history_text, joined
+from trimtab.cli.eval_history import History, history_text
+from trimtab.console.beside import joined
 from trimtab.errors import UnknownTask
 from trimtab.evals.history import scored
 from trimtab.signals.figure import Cell, Figure

@@ -12,7 +12,7 @@ from tests.console import evaluated
 from tests.console.asking import data, get
 from tests.console.conftest import Scene
 from tests.console.past import NEW_LOCK, OLD_LOCK
-from tests.console.seeding import policy
+from tests.console.seeding import day, policy
 from trimtab.console.evaluation_drawn import interval_drawn, scatter, spreads
 from trimtab.console.pages.evaluation_history import scored
 from trimtab.evals.kept import REPORT, SAMPLES
@@ -154,6 +154,23 @@ async def test_the_history_has_a_score_for_each_lock(evaluated_scene: Scene) -> 
     html = (await get(evaluated_scene, "/tasks/extract/evaluations")).text
     assert 'class="series"' in html
     assert "/tasks/extract/evaluations" in (await get(evaluated_scene, "/tasks/extract")).text
+
+
+async def test_what_a_lock_scored_stands_beside_its_calls(evaluated_scene: Scene) -> None:
+    """Both locks have their latest score, and the figures of users' calls under them, which are a click away."""
+    evaluated_scene.telemetry.insert(day(evaluated_scene.clock.wall_ns(), calls_per_minute=1, hours=6), "day")
+    found = await data(evaluated_scene, "/tasks/extract/evaluations?range=24h")
+    told = await data(evaluated_scene, "/tasks/extract?range=24h&by=lock")
+    live = {cell["value"]: cell["calls"] for cell in told["cells"]}
+    assert live.keys() == {OLD_LOCK, NEW_LOCK}
+    assert {one["lock"]: one["calls"] for one in found["locks"]} == live
+    assert {one["lock"]: one["score"]["id"] for one in found["locks"]} == dict.fromkeys(live, evaluated.BLOCKED)
+    csv_rows = await get(evaluated_scene, "/tasks/extract/evaluations?range=24h&format=csv&table=beside")
+    rows = {row["lock"]: row for row in csv.DictReader(io.StringIO(csv_rows.text))}
+    assert float(rows[NEW_LOCK]["score"]) == pytest.approx(17 / 30)
+    assert 0 < float(rows[NEW_LOCK]["parse_rate"]) < float(rows[OLD_LOCK]["parse_rate"])
+    html = (await get(evaluated_scene, "/tasks/extract/evaluations?range=24h")).text
+    assert f"/calls?range=24h&amp;task=extract&amp;lock={NEW_LOCK}" in html
 
 
 async def test_without_evaluations_it_is_said_how_to_make_some(scene: Scene) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,28 +14,17 @@ from rich.text import Text
 from trimtab.cli.eval_list import reports_of
 from trimtab.cli.signals_client import Wish, told_signals
 from trimtab.cli.signals_text import number
+from trimtab.console.beside import LIVE, OfLock, joined
 from trimtab.declare.load import load
 from trimtab.errors import UnknownTask
 from trimtab.evals.history import Scored, scored
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.words import amount_text, plain, share_text
 from trimtab.signals.catalogue import BY_NAME
-from trimtab.signals.figure import Cell, Figure
+from trimtab.signals.figure import Figure
 
-LIVE: Final = ("parse_rate", "tool_validity", "completion", "accuracy", "cost_per_call")
-"""What is shown of a lock's calls."""
 NONE: Final = "-"
 SHOWN_DIGEST: Final = 12
-DIGEST: Final = "sha256:"
-
-
-class OfLock(Struct, frozen=True):
-    """One lock: its latest score in an evaluation, and the figures of its users' calls; either may be missing."""
-
-    lock: str
-    score: Scored | None
-    calls: int
-    live: tuple[Figure, ...] = ()
 
 
 class History(Struct, frozen=True):
@@ -55,19 +43,6 @@ def history(root: Path, task: str, since: str) -> History:
     offline = scored(reports_of(Evaluations(Path(project.data.directory))), task)
     figures = told_signals(root, Wish((task,), LIVE, "lock", since=since)).figures
     return History(task, figures.since_ns, joined(offline, figures.cells))
-
-
-def joined(offline: Sequence[Scored], cells: Sequence[Cell]) -> tuple[OfLock, ...]:
-    """Scores and live figures, by lock; calls without a lock are left out."""
-    scores: Mapping[str, Scored] = {one.lock.removeprefix(DIGEST): one for one in offline}
-    live = {one.value.removeprefix(DIGEST): one for one in cells if one.value}
-    locks = [*(lock for lock in live if lock not in scores), *scores]
-    return tuple(
-        OfLock(
-            lock, scores.get(lock), live[lock].calls if lock in live else 0, live[lock].figures if lock in live else ()
-        )
-        for lock in locks
-    )  # fmt: skip
 
 
 def history_text(found: History) -> RenderableType:

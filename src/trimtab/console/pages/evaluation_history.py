@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 
 from trimtab.console import format as written
+from trimtab.console.beside import LIVE, OfLock, joined
 from trimtab.console.charts import Chart, Line, Mark
 from trimtab.console.evaluation_words import (
     bounded,
@@ -20,17 +22,24 @@ from trimtab.console.evaluation_words import (
     money_text,
     verdict_mark,
 )
+from trimtab.console.figured import plain_rate_column, rate_column, value_column
 from trimtab.console.page import Asked, Built, Page
-from trimtab.console.parts import Parts
+from trimtab.console.parts import Parts, Stores
 from trimtab.console.tables import Column, Table
 from trimtab.console.text import short, shown
+from trimtab.console.window import Window
+from trimtab.evals import history
 from trimtab.evals.listed import Listed
 from trimtab.evals.report import Figure
 from trimtab.evals.words import name_of
+from trimtab.signals.figure import Cell
+from trimtab.signals.figures import FigureQuery, figures
 
 MOST: Final = 500
 DAY_NS: Final = 86_400 * 10**9
 NONE: Final = "No evaluation of this task has ended here. `trimtab eval TASK` runs its suite."
+
+NO_LOCK: Final = "No lock of this task was evaluated, or served calls in this range; choose a longer one above."
 
 
 class Scored(Struct, frozen=True):
@@ -50,10 +59,15 @@ class Scored(Struct, frozen=True):
 
 
 class HistoryPage(Struct, frozen=True):
-    """The scores of a task's locks, the latest first; at most 500."""
+    """The scores of a task's locks, the latest first; at most 500. `locks` has the latest of each beside what calls under
+    it came to in [since, until), in ns since 1970.
+    """
 
     task: str
     scores: tuple[Scored, ...]
+    since_ns: int
+    until_ns: int
+    locks: tuple[OfLock, ...]
 
 
 async def build(asked: Asked, parts: Parts) -> Built[HistoryPage]:
@@ -64,9 +78,29 @@ async def build(asked: Asked, parts: Parts) -> Built[HistoryPage]:
     if not asked.visitor.sees(task) or (not found and task not in parts.policy().tasks):
         raise HTTPException(404, f"there is no task {task[:80]} here; /tasks lists those you may see")
     scores = tuple(one for row in found for one in scored(row))[:MOST]
-    data = HistoryPage(task, scores)
+    window = asked.window
+    cells = await parts.asker.figures(("by lock", task, window), partial(find, window, task))
+    locks = joined(latest(scores), cells)
+    data = HistoryPage(task, scores, window.since_ns, window.until_ns, locks)
     extra = {"task_href": asked.task(task), "evaluations": asked.to("/evaluations", task=task)}
-    return Built(data, (table_of(asked, scores),), charts_of(asked, scores), f"Evaluations of {task}", extra)
+    tables = (beside(asked, task, locks), table_of(asked, scores))
+    return Built(data, tables, charts_of(asked, scores), f"Evaluations of {task}", extra)
+
+
+def find(window: Window, task: str, stores: Stores) -> tuple[Cell, ...]:
+    """What calls of a task came to under each lock."""
+    query = FigureQuery(window.since_ns, window.until_ns, (task,), LIVE, "lock", before=False)
+    return figures(stores.telemetry, query).cells
+
+
+def latest(scores: Sequence[Scored]) -> list[history.Scored]:
+    """The latest score of each lock, of those that have one."""
+    found: dict[str, history.Scored] = {}
+    for one in scores:
+        if one.lock:
+            score = history.Scored(one.lock, one.source, one.evaluation, one.at_ns, one.scorer, one.unit, one.score)
+            found.setdefault(one.lock, score)
+    return list(found.values())
 
 
 def scored(row: Listed) -> list[Scored]:
@@ -111,6 +145,38 @@ def charts_of(asked: Asked, scores: Sequence[Scored]) -> tuple[Chart, ...]:
     unit: Literal["share", "s"] = "share" if last.unit == "share" else "s"
     says = f"of {len(alike)} evaluations with the same suite and cases; a mark where the lock changed"
     return (Chart("score", last.scorer, unit, times, [line], times[0] - room, times[-1] + room, marks, says),)
+
+
+def beside(asked: Asked, task: str, locks: Sequence[OfLock]) -> Table[OfLock]:
+    """What a lock scored, and what its calls came to."""
+
+    def behind(one: OfLock, **filters: str | bool) -> str | None:
+        return asked.calls(task=task, lock=one.lock, **filters) if one.calls else None
+
+    def evaluated(one: OfLock) -> str | None:
+        return evaluation_place(asked, one.score.id) if one.score is not None else None
+
+    columns: tuple[Column[OfLock], ...] = (
+        Column("lock", "lock", lambda one: one.lock, lambda one: lock_mark(asked, one.lock)),
+        Column("scorer", "scorer", lambda one: one.score.scorer if one.score else None, group="Evaluated"),
+        Column(
+            "score",
+            "score",
+            lambda one: figure_value(one.score.figure if one.score else None),
+            lambda one: figure_mark(one.score.figure, one.score.unit) if one.score else written.NOTHING,
+            evaluated,
+            says="The latest, with its 95 % interval.",
+            numeric=True,
+            group="Evaluated",
+        ),
+        Column("calls", "calls", lambda one: one.calls, href=behind, numeric=True, group="Live"),
+        rate_column("parse_rate", "parse", lambda one: behind(one, failing=True), "Live"),
+        plain_rate_column("tool_validity", "tools", lambda one: behind(one, bad_tool_call=True), "Live"),
+        rate_column("completion", "done", None, "Live"),
+        rate_column("accuracy", "right", None, "Live"),
+        value_column("cost_per_call", "cost", lambda one: behind(one, order="dearest"), "Live", "per 1,000", 1000),
+    )
+    return Table("beside", "Offline and live", columns, locks, NO_LOCK)
 
 
 def table_of(asked: Asked, scores: Sequence[Scored]) -> Table[Scored]:
