@@ -55,6 +55,21 @@ async def test_the_page_shows_what_waits_and_its_keys(labelled: Scene) -> None:
     assert re.findall(r'<button name="key" value="(\w)" data-press="(\w)"', html) == [("y", "y"), ("n", "n")]
 
 
+async def test_the_overview_counts_what_waits(labelled: Scene) -> None:
+    """Three rows wait there and on their task's page until two have labelled them; not on another task's page."""
+
+    async def told(place: str) -> list[str]:
+        return [one["words"] for one in (await data(labelled, place))["needs"]]
+
+    assert await told("/") == ["3 answers wait for labels"]
+    assert await told("/tasks/extract") == ["3 answers wait for labels"]
+    assert await told("/tasks/route") == []
+    for cookie in (labelled.session("operator"), labelled.session("operator")):
+        for _ in range(2):
+            await give(labelled, cookie, "y")
+    assert await told("/") == ["1 answer waits for labels"]
+
+
 async def test_nobody_sees_what_another_said_before_both_have(labelled: Scene) -> None:
     """After the first label neither page nor JSON nor export tells of it; after the second the dispute is told."""
     ana, ben = labelled.session(), labelled.session()

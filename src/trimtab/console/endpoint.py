@@ -80,6 +80,11 @@ class Visitor:
         """The bearer of a key."""
         return cls(key.name, key.role, key.tasks, form, session, key.id)
 
+    @property
+    def reviewer(self) -> str:
+        """As whom they label: by the id of a key, since several may have one name."""
+        return self.key or self.name
+
     def may(self, least: Least) -> bool:
         """Whether its role is at least this one."""
         return LEAST.index(self.role) >= LEAST.index(least)

@@ -1,4 +1,4 @@
-"""What needs a person: alerts that are not over, dead letters that wait."""
+"""What needs a person: alerts that are not over, dead letters that wait, answers to be labelled."""
 
 from __future__ import annotations
 
@@ -49,7 +49,18 @@ async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], tas
     if letters:
         plural = "letter waits" if letters == 1 else "letters wait"
         found.append(Need("?", f"{exact(letters)} dead {plural}", asked.to("/dead", task=task), task))
-    return tuple(found)
+    return (*found, *_label_needs(asked, parts, task))
+
+
+def _label_needs(asked: Asked, parts: Parts, task: str) -> tuple[Need, ...]:
+    """How many answers wait to be labelled, where somebody asked for labels."""
+    every = parts.labels.sets(asked.visitor.reviewer) if parts.labels is not None else ()
+    sets = [one for one in every if asked.visitor.sees(one.labelling.task) and task in ("", one.labelling.task)]
+    waiting = sum(one.rows - one.labelled for one in sets)
+    if not waiting:
+        return ()
+    words = f"{exact(waiting)} {'answer waits' if waiting == 1 else 'answers wait'} for labels"
+    return (Need("?", words, asked.to("/labels"), task),)
 
 
 def undeclared_needs(asked: Asked, cells: Sequence[Cell]) -> tuple[Need, ...]:

@@ -68,11 +68,6 @@ class Labelled(Struct, frozen=True):
     rows: tuple[dict[str, Any], ...]
 
 
-def reviewer_of(visitor: Visitor) -> str:
-    """Who labels: by the id of a key, since several may have one name."""
-    return visitor.key or visitor.name
-
-
 def label_endpoints(book: LabelBook) -> tuple[Endpoint, ...]:
     """The rows of the table of routes."""
     return (*_reading(book), *_acting(book))
@@ -82,7 +77,7 @@ def _reading(book: LabelBook) -> tuple[Endpoint, ...]:
     async def listed(request: Request) -> Response:
         """The sets of tasks that the visitor may see."""
         visitor = visitor_of(request)
-        found = book.sets(reviewer_of(visitor))
+        found = book.sets(visitor.reviewer)
         return json_answer(Sets(tuple(one for one in found if visitor.sees(one.labelling.task))))
 
     async def detail(request: Request) -> Response:
@@ -168,7 +163,7 @@ def _seen(book: LabelBook, request: Request) -> Labelling:
 def _named(visitor: Visitor, reviewer: str | None) -> str:
     """Who is meant: only the owner of the data directory speaks for others."""
     if not reviewer:
-        return reviewer_of(visitor)
+        return visitor.reviewer
     if visitor.role != "owner":
         raise InvalidRequest(detail="a reviewer is whoever the key belongs to; leave reviewer out")
     return reviewer[:120]

@@ -59,8 +59,8 @@ class Scored(Struct, frozen=True):
 
 
 class HistoryPage(Struct, frozen=True):
-    """The scores of a task's locks, the latest first; at most 500. `locks` has the latest of each beside what calls under
-    it came to in [since, until), in ns since 1970.
+    """The scores of a task's locks, the latest first; at most 500. `locks` has the latest of each beside what calls
+    under it came to in [since, until), in ns since 1970.
     """
 
     task: str

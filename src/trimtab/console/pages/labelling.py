@@ -14,7 +14,7 @@ from trimtab.console import format as written
 from trimtab.console.endpoint import Query
 from trimtab.console.label_desk import Disputed, LabelDesk, SetDetail
 from trimtab.console.page import Action, Asked, Attachment, Built, Download, Page
-from trimtab.console.pages.labels import label_place, reviewer_of
+from trimtab.console.pages.labels import label_place
 from trimtab.console.parts import Parts
 from trimtab.console.tables import Column, Table
 from trimtab.console.text import short
@@ -30,7 +30,7 @@ NO_DISPUTE: Final = "Nothing is disputed: where reviewers disagree, a third one 
 async def build(asked: Asked, parts: Parts) -> Built[SetDetail]:
     """The page. Raises 404 for a set that is not there, or of a task that may not be seen."""
     desk, labelling = found(asked, parts)
-    data = desk.detail(labelling.name, reviewer_of(asked))
+    data = desk.detail(labelling.name, asked.visitor.reviewer)
     extra = {
         "labelling": labelling,
         "sides": sides_of(data.next),
@@ -117,7 +117,7 @@ async def give(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
         form.get("item", ""),
         form.get("key", ""),
         form.get("note", ""),
-        reviewer_of(asked),
+        asked.visitor.reviewer,
         asked.visitor.name,
     )
     return f"{label_place(asked, labelling.name, given='true')}#next"

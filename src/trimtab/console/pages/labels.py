@@ -30,14 +30,9 @@ class LabelsPage(Struct, frozen=True):
 
 async def build(asked: Asked, parts: Parts) -> Built[LabelsPage]:
     """The page."""
-    every = parts.labels.sets(reviewer_of(asked)) if parts.labels is not None else ()
+    every = parts.labels.sets(asked.visitor.reviewer) if parts.labels is not None else ()
     found = tuple(one for one in every if asked.visitor.sees(one.labelling.task))
     return Built(LabelsPage(found), (table_of(asked, found),))
-
-
-def reviewer_of(asked: Asked) -> str:
-    """Who labels: by the id of a key, since several may have one name."""
-    return asked.visitor.key or asked.visitor.name
 
 
 def label_place(asked: Asked, name: str, **query: str) -> str:
