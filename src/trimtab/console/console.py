@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from trimtab.console.endpoint import NOBODY, Endpoint, Query, Visitor, visitor_of
 from trimtab.console.gate import Gate, form_of
 from trimtab.console.look import THEME, THEMES, View, nav_of, ranges_of, render, theme_of, zone_of
 from trimtab.console.page import EVERYWHERE, Action, Asked, Built, Download, Page, address, section
 from trimtab.console.parts import Parts
-from trimtab.console.problems import Problem, json_answer
+from trimtab.console.problems import Problem, json_answer, problem_of
 from trimtab.console.statics import Statics
 from trimtab.console.tables import Table
 from trimtab.console.window import window_of
 from trimtab.errors import CallError, InvalidRequest, StoreError
 
+log = logging.getLogger("trimtab.control")
+
 FORMATS: Final = ("html", "json", "csv")
+EARLY_S: Final = 0.1
+"""After this time the top of a page is sent while its figures are still reckoned."""
+MAIN: Final = '<main id="main"'
+"""Where the part of a page begins that its figures are in."""
 AGAIN: Final = "trimtab_again"
 """The cookie that says for a moment that a page was asked for once more already."""
 YEAR_S: Final = 365 * 86_400
@@ -129,14 +137,15 @@ class Console:
             form = request.query_params.get("format", "html")
             if form not in FORMATS:
                 raise InvalidRequest(detail=f"?format={form[:40]} is none of {', '.join(FORMATS)}")
-            built: Built[Any] = await page.build(asked, self.parts)
+            building: asyncio.Task[Built[Any]] = asyncio.ensure_future(page.build(asked, self.parts))
+            if form == "html" and page.nav and not (await asyncio.wait({building}, timeout=EARLY_S))[0]:
+                return StreamingResponse(self._in_parts(request, page, asked, building), media_type="text/html")
+            built = await building
+            if form == "html":
+                return HTMLResponse(self._html(request, page, asked, built))
             sort = request.query_params.get("sort", "")
             tables = {table.name: table.sorted_as(sort) for table in built.tables}
-            if form != "html":
-                return _file(page, form, request.query_params.get("table", ""), built, tables)
-            view = self.view(request, built.title or page.title, asked)
-            content = {"data": built.data, "tables": tables, "charts": {one.name: one for one in built.charts}}
-            return HTMLResponse(render(page.name, view, {**built.extra, **content, "asked": asked}))
+            return _file(page, form, request.query_params.get("table", ""), built, tables)
 
         show.__doc__ = page.says
         return Endpoint(
@@ -152,6 +161,28 @@ class Console:
             media="text/html",
             query=(*page.query, *EVERYWHERE),
         )
+
+    def _html(self, request: Request, page: Page[Any], asked: Asked, built: Built[Any]) -> str:
+        sort = request.query_params.get("sort", "")
+        tables = {table.name: table.sorted_as(sort) for table in built.tables}
+        view = self.view(request, built.title or page.title, asked)
+        content = {"data": built.data, "tables": tables, "charts": {one.name: one for one in built.charts}}
+        return render(page.name, view, {**built.extra, **content, "asked": asked})
+
+    async def _in_parts(
+        self, request: Request, page: Page[Any], asked: Asked, building: asyncio.Task[Built[Any]]
+    ) -> AsyncIterator[str]:
+        """The top of a page, then the rest when it is there; what goes wrong meanwhile stands in its place."""
+        view = self.view(request, page.title, asked)
+        yield render("base", view, {}).partition(MAIN)[0]
+        try:
+            whole = self._html(request, page, asked, await building)
+        except Exception as failure:
+            problem, _ = problem_of(failure)
+            if problem.status == 500:
+                log.exception("page_failed", extra={"fields": {"path": request.url.path}})
+            whole = render("problem", view, {"problem": problem})
+        yield "".join(whole.partition(MAIN)[1:])
 
     def _action(self, action: Action) -> Endpoint:
         async def act(request: Request) -> Response:
