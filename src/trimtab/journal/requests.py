@@ -73,7 +73,7 @@ _ordered = msgspec.json.Encoder().encode
 
 
 def _encode(value: Any) -> bytes:
-    """JSON with sorted keys: msgspec sorts by code points, RFC 8785 by UTF-16 units, which differ beyond U+FFFF alone."""
+    """JSON with sorted keys; msgspec sorts them by code points and RFC 8785 by UTF-16 units, apart beyond U+FFFF."""
     found = _sorted(value)
     if found.isascii() or not any(_BEYOND_16_BITS.search(key) for key in _keys(value)):
         return found
