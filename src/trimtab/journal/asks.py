@@ -130,6 +130,10 @@ class Tell(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="tell")
 class AskReview(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="ask_review"):
     """Put the step at `asked.of` before a person; the run waits. Asking again for the same binding gives that review.
 
+    `asked.of` is the intent of a step that only waits (`step`, effect `read`); what it asks about is, once it is
+    approved, an intent of its own with the same `binds` (or the decision's, if it was edited). So a crash while a
+    person thinks leaves no effect whose outcome is unknown. Told is `Reviews` with that one review.
+
     `expires_ns` is when `otherwise` is decided by itself, `escalates_ns` when `escalates_to` is told.
     """
 
@@ -180,6 +184,13 @@ class Read(Struct, frozen=True, tag_field="ask", tag="read"):
     limit: int = MOST_ENTRIES
 
 
+class Load(Struct, frozen=True, tag_field="ask", tag="load"):
+    """The bytes of a body that an entry of this run names and that is not inline, wherever they lie."""
+
+    run: str
+    digest: str
+
+
 class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find"):
     """Runs, the latest first; an empty field narrows nothing. `before` is the last run of the page before."""
 
@@ -225,6 +236,7 @@ Ask = (
     | Reconcile
     | Direct
     | Read
+    | Load
     | Find
     | FindReviews
     | Sweep
@@ -279,6 +291,12 @@ class Entries(Struct, frozen=True, tag_field="told", tag="entries"):
 
     entries: tuple[Logged, ...]
     last: int
+
+
+class Loaded(Struct, frozen=True, tag_field="told", tag="loaded"):
+    """The bytes of a body."""
+
+    content: bytes
 
 
 class RunRow(Struct, frozen=True, omit_defaults=True):
@@ -364,7 +382,7 @@ class Refused(Struct, frozen=True, omit_defaults=True, tag_field="told", tag="re
     facts: dict[str, str] = {}
 
 
-Told = Lease | Nothing | Begun | Written | Directed | Entries | Runs | Reviews | Swept | Refused
+Told = Lease | Nothing | Begun | Written | Directed | Entries | Loaded | Runs | Reviews | Swept | Refused
 
 
 class Journal(Protocol):

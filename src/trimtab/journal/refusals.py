@@ -2,7 +2,7 @@
 
 TrimtabError
 `- JournalRefusal
-   |- RunUnknown, RunExists, RunEnded, StepUnknown
+   |- RunUnknown, RunExists, RunEnded, StepUnknown, BodyUnknown
    |- LeaseHeld, LeaseLost
    |- Halted                  paused, stopped or cancelled by somebody
    |- Divergence, Ambiguous
@@ -34,6 +34,10 @@ class RunEnded(JournalRefusal):
 
 class StepUnknown(JournalRefusal):
     """Run {run} has no intent at {seq}; `trimtab runs show {run}` lists its steps."""
+
+
+class BodyUnknown(JournalRefusal):
+    """The bytes {digest} of run {run} are not kept any more, or not on this machine; see how long bodies are kept."""
 
 
 class LeaseHeld(JournalRefusal):
