@@ -38,7 +38,8 @@ MOST_ENTRIES: Final = 1000
 
 class Open(Struct, frozen=True, tag_field="ask", tag="open"):
     """Begin a run, or take up one whose lease ran out. `owner` is empty for a run of calls through a gateway alone,
-    which has no lease; for such a run an `Open` that comes again changes nothing.
+    which has no lease; an `Open` without owner changes nothing of a run that is there. Each driver has an owner of its
+    own, made for this ask, so that one that comes again gets the same lease.
     """
 
     run: str
@@ -75,9 +76,14 @@ class Release(Struct, frozen=True, tag_field="ask", tag="release"):
 class Begin(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="begin"):
     """A step is about to be taken: write its intent, or say what is recorded for it.
 
-    In a run that was taken up again, and in a fork before the entry at which it leaves, a step of a branch is held
-    against the next one that is recorded there. `served` in a run of calls alone asks for recorded answers to be given
-    for requests with this label, until one is not there.
+    Within a named branch steps follow each other: `after` is the `Begun.seq` of the step before it in this branch, 0
+    for the first. The step that is recorded next there is what this one is held against, so that an ask that comes
+    again, a run that was taken up again and a fork need nothing else. A branch whose name ends in `#N` is one of
+    siblings that began alike. Branch "" is for calls that nobody orders: those are matched by label and digest, each
+    recorded one once in an epoch, or once in a `session` where `served` asks in a run of calls alone for recorded
+    answers until one is not there; there `call` tells an ask that comes again from another one.
+
+    A step with `binds` is not taken before its review approves of it: until then it counts as not sent.
     """
 
     run: str
@@ -96,6 +102,7 @@ class Begin(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="begin
     lock: str = ""
     call: str = ""
     served: bool = False
+    session: str = ""
 
 
 class Finish(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="finish"):

@@ -88,7 +88,7 @@ class Intent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="int
     `request` is the digest of its canonical request (volatile parts left out), `input` the request itself. `occurrence`
     counts steps of this run with the same label and digest, from 0. `branch` names the line of control flow it lies in;
     within a branch steps follow each other. `binds` is the digest that a review of it is bound to, `key` what makes the
-    effect idempotent, `call` the gateway's call. `after` is the latest seq that its driver had seen.
+    effect idempotent, `call` the gateway's call. `after` is the step before it in its branch, 0 for the first.
     """
 
     at_ns: int
