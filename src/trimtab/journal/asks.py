@@ -39,13 +39,15 @@ MOST_ENTRIES: Final = 1000
 class Open(Struct, frozen=True, tag_field="ask", tag="open"):
     """Begin a run, or take up one whose lease ran out. `owner` is empty for a run of calls through a gateway alone,
     which has no lease; an `Open` without owner changes nothing of a run that is there. Each driver has an owner of its
-    own, made for this ask, so that one that comes again gets the same lease.
+    own, made for this ask, so that one that comes again gets the same lease. `content` is the input's bytes where
+    `started.input` is not inline.
     """
 
     run: str
     started: Started
     owner: str = ""
     ttl_s: float = LEASE_S
+    content: bytes = b""
 
 
 class Claim(Struct, frozen=True, tag_field="ask", tag="claim"):
