@@ -85,7 +85,8 @@ class Begin(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="begin
     recorded one once in an epoch, or once in a `session` where `served` asks in a run of calls alone for recorded
     answers until one is not there; there `call` tells an ask that comes again from another one.
 
-    A step with `binds` is not taken before its review approves of it: until then it counts as not sent.
+    A step other than `step` that `binds` needs a review that approved of that binding, and uses it up: `NotApproved` if
+    there is none.
     """
 
     run: str

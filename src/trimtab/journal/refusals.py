@@ -7,7 +7,7 @@ TrimtabError
    |- Halted                  paused, stopped or cancelled by somebody
    |- Divergence, Ambiguous
    |- ResultConflict, OutcomeKnown
-   |- ReviewUnknown, ReviewDone, BindingChanged
+   |- ReviewUnknown, ReviewDone, BindingChanged, NotApproved
    `- AskInvalid
 """
 
@@ -82,6 +82,10 @@ class ReviewDone(JournalRefusal):
 
 class BindingChanged(JournalRefusal):
     """Review {review} is of another action than this decision: its tool, arguments or lock changed; look again."""
+
+
+class NotApproved(JournalRefusal):
+    """Nobody approved of what run {run} is about to do ({label}), or it was done before; ask for a review of it."""
 
 
 class AskInvalid(JournalRefusal):

@@ -1,0 +1,76 @@
+"""The journal of runs: each ask is done or refused by itself, and all that wait together are one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trimtab.clock import Clock
+from trimtab.ids import IdSource
+from trimtab.journal import asks
+from trimtab.journal.asks import Ask, Refused, Told
+from trimtab.journal.refusals import AskInvalid, JournalRefusal
+from trimtab.journal.runs import leases, notes, reading, steps
+from trimtab.journal.runs.bodies import RunBodies
+from trimtab.journal.runs.database import Database
+from trimtab.journal.runs.transaction import Transaction, internal
+
+HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
+    asks.Open: leases.open_run,
+    asks.Claim: leases.claim,
+    asks.Renew: leases.renew,
+    asks.Release: leases.release,
+    asks.Begin: steps.begin,
+    asks.Finish: steps.finish,
+    asks.Note: notes.note,
+    asks.Tell: notes.tell,
+    asks.Read: reading.read,
+    asks.Load: reading.load,
+    asks.Find: reading.find,
+}
+
+
+class RunStore:
+    """Keeps the journal of runs in a database that nobody else writes; used from one thread at a time."""
+
+    def __init__(self, database: Database, bodies: RunBodies, clock: Clock) -> None:
+        self._database = database
+        self._bodies = bodies
+        self._clock = clock
+        self._ids = IdSource()
+        self._now_ns = 0
+
+    def __repr__(self) -> str:
+        return f"RunStore({self._database!r}, {self._bodies!r})"
+
+    def do(self, asked: list[Ask]) -> list[Told]:
+        """Does all of them in one commit, in order; refuses one by one. Raises `StoreError` when nothing was done."""
+        now_ns = self._now_ns = max(self._now_ns, self._clock.wall_ns())
+        database = self._database
+        with database.mapped():
+            try:
+                database.begin()
+                tx = Transaction(database, self._bodies, now_ns, lambda: self._ids.new(now_ns))
+                told = [_one(tx, ask) for ask in asked]
+                tx.commit()
+            except BaseException:
+                database.rollback()
+                raise
+        return told
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._database.close()
+
+
+def _one(tx: Transaction, ask: Ask) -> Told:
+    handler = HANDLERS.get(type(ask))
+    before = tx.written
+    try:
+        if handler is None:
+            raise AskInvalid(run=getattr(ask, "run", ""), detail=f"it knows no {type(ask).__name__}")
+        return handler(tx, ask)
+    except JournalRefusal as refusal:
+        if tx.written != before:
+            raise internal(f"{type(ask).__name__} was refused after it had written; report this") from refusal
+        return Refused(type(refusal).__name__, {name: str(fact) for name, fact in refusal.facts.items()})
