@@ -88,7 +88,8 @@ class Intent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="int
     `request` is the digest of its canonical request (volatile parts left out), `input` the request itself. `occurrence`
     counts steps of this run with the same label and digest, from 0. `branch` names the line of control flow it lies in;
     within a branch steps follow each other. `binds` is the digest that a review of it is bound to, `key` what makes the
-    effect idempotent, `call` the gateway's call. `after` is the step before it in its branch, 0 for the first.
+    effect idempotent, `call` the gateway's call, whose surface is named by `tool`. `after` is the step before it in its
+    branch, 0 for the first.
     """
 
     at_ns: int
@@ -111,7 +112,8 @@ class Intent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="int
 class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="result"):
     """What became of the intent at `of`. `chunk_delays_us` and `chunk_lengths` (base64) are a streamed answer's.
 
-    Money in 1e-12 US dollars, times in seconds.
+    `headers` are lines of the answer's head, as far as they are not made anew when it is given again. Money in 1e-12 US
+    dollars, times in seconds.
     """
 
     at_ns: int
@@ -129,6 +131,7 @@ class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="res
     chunk_delays_us: str = ""
     chunk_lengths: str = ""
     content_type: str = ""
+    headers: str = ""
 
 
 class Checked(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="checked"):
