@@ -202,8 +202,12 @@ class Load(Struct, frozen=True, tag_field="ask", tag="load"):
 
 
 class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find"):
-    """Runs, the latest first; an empty field narrows nothing. `before` is the last run of the page before."""
+    """Runs, the latest first; an empty field narrows nothing. `before` is the last run of the page before.
 
+    `run` asks for that one, whatever else is said; `RunUnknown` where there is none.
+    """
+
+    run: str = ""
     task: str = ""
     states: tuple[RunState, ...] = ()
     parent: str = ""
