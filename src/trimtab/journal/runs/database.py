@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import resources
@@ -14,7 +14,7 @@ from trimtab.database.connection import connect, connect_read_only, mapped, path
 from trimtab.database.migrate import Migration, migrate
 from trimtab.database.statements import statements
 
-SQL_FILES: Final = ("runs.sql", "find.sql", "steps.sql")
+SQL_FILES: Final = ("runs.sql", "find.sql", "steps.sql", "reviews.sql")
 MIGRATIONS: Final = ("0001_runs.sql",)
 CHECKPOINT_PAGES: Final = 4000
 """Pages of the write-ahead log after which SQLite moves them into the database."""
@@ -41,8 +41,11 @@ class Database(Protocol):
         """All that was written is on disk when this returns."""
         ...
 
-    def commit_soon(self) -> None:
-        """As `commit`, but a crash of the machine may lose it; a crash of this process does not."""
+    def write_soon(self, name: str, many: Sequence[Mapping[str, Any]]) -> None:
+        """Runs a statement with each of these facts in a transaction of its own that does not wait for the disk.
+
+        A crash of this process does not lose it, one of the machine may.
+        """
         ...
 
     def rollback(self) -> None:
@@ -99,9 +102,16 @@ class SqliteDatabase:
         """All that was written is on disk when this returns."""
         self._execute("COMMIT")
 
-    def commit_soon(self) -> None:
-        """The same without waiting for the disk is not to be had inside a transaction: see `Transaction.commit`."""
-        self._execute("COMMIT")
+    def write_soon(self, name: str, many: Sequence[Mapping[str, Any]]) -> None:
+        """Runs a statement with each of these facts in a transaction of its own that does not wait for the disk."""
+        self._execute("PRAGMA synchronous = NORMAL")
+        try:
+            self._execute("BEGIN IMMEDIATE")
+            self._connection.executemany(self._sql[name], many)
+            self._execute("COMMIT")
+        finally:
+            self.rollback()
+            self._execute("PRAGMA synchronous = FULL")
 
     def rollback(self) -> None:
         """Nothing was written."""

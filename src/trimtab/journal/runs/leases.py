@@ -110,6 +110,7 @@ def _begin(tx: Transaction, ask: Open) -> Lease:
     origin = tx.row(started.fork_of) if started.fork_of else None
     if origin is not None and not 1 <= started.fork_seq <= origin.head + 1:
         raise AskInvalid(run=ask.run, detail=f"run {origin.run} has entries 1 to {origin.head}; fork it at one of them")
+    tx.keep(ask.run, started.input, ask.content)
     row = tx.add(_facts(ask))
     tx.append(row, started)
     if origin is not None:

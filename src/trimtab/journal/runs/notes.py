@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from trimtab.journal.asks import Note, Tell, Written
-from trimtab.journal.entries import Body, Checked, Diverged, Ended, State
+from trimtab.journal.entries import Body, Checked, Diverged, Ended, State, encode
 from trimtab.journal.refusals import AskInvalid, RunEnded
 from trimtab.journal.runs.leases import fence, let_go, wake
+from trimtab.journal.runs.reviews import supersede
 from trimtab.journal.runs.steps import intent_at
 from trimtab.journal.runs.transaction import Row, Transaction
+
+LOOKED_BACK: Final = 16
+"""Entries among which a note that comes again is known by its time and content."""
 
 
 def note(tx: Transaction, ask: Note) -> Written:
@@ -15,6 +21,10 @@ def note(tx: Transaction, ask: Note) -> Written:
     row = tx.row(ask.run)
     if row.ended and isinstance(ask.entry, Ended) and row.state == ask.entry.state:
         return Written(row.head, changed=False)
+    content = encode(ask.entry)
+    for seq, before, _ in tx.rows("entries", number=row.number, since=row.head - LOOKED_BACK, limit=LOOKED_BACK + 1):
+        if before == content:
+            return Written(seq, changed=False)
     fence(row, ask.epoch)
     if row.ended:
         raise RunEnded(run=row.run, state=row.state)
@@ -28,6 +38,7 @@ def note(tx: Transaction, ask: Note) -> Written:
 
 def end(tx: Transaction, row: Row, ended: Ended) -> int:
     """Ends a run: its lease is given back, reviews that wait are superseded, and its parent is woken."""
+    supersede(tx, row, "its run has ended")
     seq = tx.append(row, ended)
     let_go(tx, row)
     row.state, row.error, row.ended_ns = ended.state, ended.error, ended.at_ns

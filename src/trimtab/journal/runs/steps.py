@@ -70,7 +70,7 @@ def finish(tx: Transaction, ask: Finish) -> Written:
     """Writes the result of a step; also of one whose run has ended meanwhile, as it has happened."""
     row = tx.row(ask.run)
     result = ask.result
-    step = _one(tx.rows("step", number=row.number, seq=result.of))
+    step = step_at(tx, row, result.of)
     if step is None:
         raise StepUnknown(run=row.run, seq=result.of)
     output = digest_of(result.output)
@@ -92,12 +92,18 @@ def digest_of(body: Body | None) -> bytes:
     return bytes.fromhex(body.digest) if body is not None else NO_OUTPUT
 
 
+def step_at(tx: Transaction, row: Row, seq: int) -> Step | None:
+    """The step whose intent is at a place; None where there is none."""
+    return _one(tx.rows("step", number=row.number, seq=seq))
+
+
 def read_entry(tx: Transaction, row: Row, seq: int) -> entries.Entry:
     """An entry that is known to be there."""
     found = tx.rows("entry", number=row.number, seq=seq)
     if not found:
         raise StoreError(store="journal", detail=f"run {row.run} has lost entry {seq}; verify it and restore a copy")
-    return entries.decode(found[0][0])
+    entry: entries.Entry = entries.decode(found[0][0])
+    return entry
 
 
 def intent_at(tx: Transaction, row: Row, seq: int) -> Intent:
@@ -198,7 +204,7 @@ def _meet(tx: Transaction, row: Row, ask: Begin, step: Step) -> Begun:
     repeats = intent.effect == "read" or (intent.effect == "idempotent" and intent.key)
     if step.taken and not repeats:
         tx.moved(row)
-        row.state, row.waits_for = "parked", f"step {step.seq}"
+        row.state, row.waits_for, row.ready_ns = "parked", f"step {step.seq}", None
         return Begun(step.seq, step.occurrence, "unknown")
     tx.write("take_step", number=row.number, seq=step.seq, taken=1, epoch=row.epoch)
     return Begun(step.seq, step.occurrence, "go", key=intent.key, again=True)

@@ -10,7 +10,7 @@ from trimtab.ids import IdSource
 from trimtab.journal import asks
 from trimtab.journal.asks import Ask, Refused, Told
 from trimtab.journal.refusals import AskInvalid, JournalRefusal
-from trimtab.journal.runs import leases, notes, reading, steps
+from trimtab.journal.runs import leases, notes, orders, reading, reviews, steps
 from trimtab.journal.runs.bodies import RunBodies
 from trimtab.journal.runs.database import Database
 from trimtab.journal.runs.transaction import Transaction, internal
@@ -24,6 +24,12 @@ HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     asks.Finish: steps.finish,
     asks.Note: notes.note,
     asks.Tell: notes.tell,
+    asks.AskReview: reviews.ask_review,
+    asks.Decide: reviews.decide_review,
+    asks.Reconcile: orders.reconcile,
+    asks.Direct: orders.direct,
+    asks.Sweep: orders.sweep,
+    asks.FindReviews: reviews.find_reviews,
     asks.Read: reading.read,
     asks.Load: reading.load,
     asks.Find: reading.find,

@@ -222,12 +222,17 @@ class Transaction:
         if self._kept:
             self.bodies.sync()
         self.flush()
-        for (number, session, alike), (seq, call) in self._given.items():
-            self._database.run("give", {"number": number, "session": session, "alike": alike, "seq": seq, "call": call})
-        if self.written or not self._given:
-            self._database.commit()
-        else:
-            self._database.commit_soon()
+        given = [
+            {"number": number, "session": session, "alike": alike, "seq": seq, "call": call}
+            for (number, session, alike), (seq, call) in self._given.items()
+        ]
+        if given and not self.written:
+            self._database.rollback()
+            self._database.write_soon("give", given)
+            return
+        for facts in given:
+            self._database.run("give", facts)
+        self._database.commit()
 
 
 def _advanced(row: Row) -> PLAIN:
