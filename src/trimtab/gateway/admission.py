@@ -19,7 +19,7 @@ from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
 from trimtab.record.bodies import RequestRefs
 from trimtab.record.events import JUDGE_TASK, Admitted
-from trimtab.record.purposes import EVALUATION, apart
+from trimtab.record.purposes import EVALUATION, REPLAY, apart
 
 MAX_LABEL = 200
 MAX_OUTPUT_TOKENS = 2**31 - 1
@@ -86,7 +86,7 @@ class Admission:
         if found is not None:
             if found.role != CLIENT:
                 raise Forbidden(key=found.name, what=f"models: it is for a {found.role} at control")
-            exchange.key = found.name
+            exchange.key, exchange.key_tasks = found.name, found.tasks
         elif self._snapshot.keys_required:
             raise Unauthorized
         return found
@@ -155,8 +155,6 @@ class Admission:
 
     def _task(self, exchange: Exchange) -> TaskPolicy:
         snapshot, asked = self._snapshot, exchange.asked
-        if exchange.request.headers.get(b"x-trimtab-replay") is not None:
-            raise InvalidRequest(detail="x-trimtab-replay is not available yet; leave it out")
         named = exchange.request.headers.get(b"x-trimtab-task")
         if named is not None:
             name = named.decode("latin-1")
@@ -227,7 +225,7 @@ class Admission:
             model=asked.model or model,
             stream=asked.stream,
             cost_bound_pusd=meter.bound(rates, len(exchange.request.body), limit, meter.day(exchange.at_ns))
-            if rates
+            if rates and exchange.purpose != REPLAY
             else None,
             run=exchange.run,
             trace_id=trace.trace_id if trace else "",

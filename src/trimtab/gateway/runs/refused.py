@@ -26,7 +26,7 @@ DETAILS: dict[type[JournalRefusal], str] = {
     LeaseHeld: "a driver holds it ({owner})",
     Divergence: "step {seq} ({label}): {detail}",
     Ambiguous: "{count} identical requests {label!a} had different answers, and nothing tells them apart; give labels",
-    BodyUnknown: "the answer {digest} is not kept any more",
+    BodyUnknown: "the body {digest} is not kept: its task keeps none (redaction), or it is over its time",
 }
 
 
