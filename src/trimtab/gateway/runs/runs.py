@@ -69,4 +69,4 @@ class Runs:
 def without_journal(exchange: Exchange) -> None:
     """Raises `InvalidRequest` for a call that asks for a recorded answer where there is no journal."""
     if REPLAY in exchange.request.headers:
-        raise InvalidRequest(detail="x-trimtab-replay needs the journal of runs, and this gateway has none; leave it out")
+        raise InvalidRequest(detail="x-trimtab-replay needs a journal of runs and this gateway has none; leave it out")

@@ -77,7 +77,8 @@ def finish(tx: Transaction, ask: Finish) -> Written:
     if step.result:
         if step.outcome == result.outcome and step.output == output:
             return Written(step.result, changed=False)
-        raise ResultConflict(run=row.run, seq=result.of)
+        if step.outcome != "cancelled":
+            raise ResultConflict(run=row.run, seq=result.of)
     if ask.epoch != row.epoch:
         fence(row, ask.epoch)
     tx.keep(row.run, result.output, ask.content)
@@ -193,7 +194,7 @@ def _overlap(one: Step, other: Step) -> bool:
 
 def _meet(tx: Transaction, row: Row, ask: Begin, step: Step) -> Begun:
     """What to do about a step whose intent is recorded."""
-    if step.result:
+    if step.result and not _left(tx, row, step):
         found = read_entry(tx, row, step.result)
         if not isinstance(found, Result):
             raise StoreError(store="journal", detail=f"entry {step.result} of run {row.run} is no result")
@@ -208,6 +209,15 @@ def _meet(tx: Transaction, row: Row, ask: Begin, step: Step) -> Begun:
         return Begun(step.seq, step.occurrence, "unknown")
     tx.write("take_step", number=row.number, seq=step.seq, taken=1, epoch=row.epoch)
     return Begun(step.seq, step.occurrence, "go", key=intent.key, again=True)
+
+
+def _left(tx: Transaction, row: Row, step: Step) -> bool:
+    """Whether a step's answer was cut because its driver had gone: it has none then. A driver that left the answer by
+    itself has gone on to another step of the branch.
+    """
+    if step.outcome != "cancelled":
+        return False
+    return not step.branch or not tx.rows("next_of_branch", number=row.number, branch=step.branch, after=step.seq)
 
 
 def _write(tx: Transaction, row: Row, ask: Begin, alike: int, occurrence: int) -> Begun:
