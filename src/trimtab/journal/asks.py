@@ -41,6 +41,9 @@ class Open(Struct, frozen=True, tag_field="ask", tag="open"):
     which has no lease; an `Open` without owner changes nothing of a run that is there. Each driver has an owner of its
     own, made for this ask, so that one that comes again gets the same lease. `content` is the input's bytes where
     `started.input` is not inline.
+
+    `answer` gives a fork another result of the step whose intent is the last entry that it has of its origin;
+    `answered` are its output's bytes.
     """
 
     run: str
@@ -48,6 +51,8 @@ class Open(Struct, frozen=True, tag_field="ask", tag="open"):
     owner: str = ""
     ttl_s: float = LEASE_S
     content: bytes = b""
+    answer: Result | None = None
+    answered: bytes = b""
 
 
 class Claim(Struct, frozen=True, tag_field="ask", tag="claim"):

@@ -14,10 +14,10 @@ from trimtab.journal.runs.transaction import Row, Transaction
 MOST_COPIED: Final = 200_000
 
 
-def copy_prefix(tx: Transaction, origin: Row, fork: Row, before: int) -> None:
+def copy_prefix(tx: Transaction, origin: Row, fork: Row, before: int, answer: Result | None = None) -> None:
     """Puts the entries of `origin` before one into the log of its fork, under the same seqs.
 
-    Results of those steps that came later follow behind them.
+    Results of those steps that came later follow behind them; `answer` takes the place of the last step's own.
     """
     if before > MOST_COPIED:
         raise AskInvalid(run=fork.run, detail=f"a fork has at most {MOST_COPIED:,} entries before it")
@@ -31,7 +31,11 @@ def copy_prefix(tx: Transaction, origin: Row, fork: Row, before: int) -> None:
             "add_step", number=fork.number, seq=seq, alike=alike, occurrence=occurrence, branch=branch, after=after,
             epoch=0, taken=taken, output=b"", call=call, binds="",
         )  # fmt: skip
-        if result:
+        if answer is not None and answer.of == seq:
+            at = tx.append(fork, answer)
+            given = bytes.fromhex(answer.output.digest) if answer.output is not None else b""
+            tx.write("finish_step", number=fork.number, seq=seq, result=at, outcome=answer.outcome, output=given)
+        elif result:
             at = result if result < before else _late(tx, origin, fork, result)
             tx.write("finish_step", number=fork.number, seq=seq, result=at, outcome=outcome, output=output)
 

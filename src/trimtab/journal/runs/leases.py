@@ -110,11 +110,13 @@ def _begin(tx: Transaction, ask: Open) -> Lease:
     origin = tx.row(started.fork_of) if started.fork_of else None
     if origin is not None and not 1 <= started.fork_seq <= origin.head + 1:
         raise AskInvalid(run=ask.run, detail=f"run {origin.run} has entries 1 to {origin.head}; fork it at one of them")
+    if ask.answer is not None:
+        _check_answer(tx, ask, origin)
     tx.keep(ask.run, started.input, ask.content)
     row = tx.add(_facts(ask))
     tx.append(row, started)
     if origin is not None:
-        copy_prefix(tx, origin, row, started.fork_seq)
+        copy_prefix(tx, origin, row, started.fork_seq, ask.answer)
     if ask.owner:
         return _grant(tx, row, ask.owner, ask.ttl_s)
     tx.moved(row)
@@ -133,6 +135,14 @@ def _check_begin(ask: Open) -> None:
     texts = (started.task, started.name, started.key, started.conversation, started.end_user, started.retention)
     if any("\0" in text or len(text) > 1000 for text in texts):
         raise AskInvalid(run=ask.run, detail="its facts are texts of at most 1,000 characters")
+
+
+def _check_answer(tx: Transaction, ask: Open, origin: Row | None) -> None:
+    """Another answer is that of the step at which the fork leaves, and its bytes are kept."""
+    of = ask.answer.of if ask.answer is not None else 0
+    if origin is None or of != ask.started.fork_seq - 1 or not tx.rows("step", number=origin.number, seq=of):
+        raise AskInvalid(run=ask.run, detail=f"there is no step at {of} right before the entry at which it is forked")
+    tx.keep(ask.run, ask.answer.output if ask.answer is not None else None, ask.answered)
 
 
 def _facts(ask: Open) -> PLAIN:
