@@ -18,7 +18,9 @@ SECOND_NS: Final = 1_000_000_000
 
 
 def fence(row: Row, epoch: int) -> None:
-    """Raises `LeaseLost` for a driver that does not hold the run any more."""
+    """Raises `LeaseLost` for a driver that does not hold the run any more, `RunEnded` where nobody can."""
+    if row.ended:
+        raise RunEnded(run=row.run, state=row.state)
     if epoch != row.epoch or (epoch and not row.owner):
         raise LeaseLost(run=row.run, epoch=epoch, current=row.epoch)
 
@@ -33,6 +35,7 @@ def goes_on(row: Row) -> None:
 
 def open_run(tx: Transaction, ask: Open) -> Lease:
     """Begins a run, or takes up one that is there."""
+    _lasting(ask.run, ask.ttl_s)
     row = tx.find(ask.run)
     if row is None:
         return _begin(tx, ask)
@@ -44,6 +47,7 @@ def open_run(tx: Transaction, ask: Open) -> Lease:
 
 def claim(tx: Transaction, ask: Claim) -> Lease | Nothing:
     """Takes over a run by its id, or whichever of some tasks has waited longest."""
+    _lasting(ask.run, ask.ttl_s)
     if not ask.owner:
         raise AskInvalid(run=ask.run, detail="a claim needs an owner")
     if ask.run:
@@ -57,11 +61,13 @@ def claim(tx: Transaction, ask: Claim) -> Lease | Nothing:
 
 def renew(tx: Transaction, ask: Renew) -> Lease:
     """Keeps a lease, also one that ran out while nobody took the run over."""
+    _lasting(ask.run, ask.ttl_s)
     row = tx.row(ask.run)
-    fence(row, ask.epoch)
-    if row.ended or not row.owner:
+    if row.ended and ask.epoch == row.epoch:
         return _lease(row)
-    _hold(tx, row, ask.ttl_s)
+    fence(row, ask.epoch)
+    if row.owner:
+        _hold(tx, row, ask.ttl_s)
     return _lease(row)
 
 
@@ -74,8 +80,6 @@ def release(tx: Transaction, ask: Release) -> Written:
     if not row.owner:
         raise AskInvalid(run=row.run, detail="a run of calls alone has no lease")
     let_go(tx, row)
-    if row.ended:
-        return Written(row.head)
     if row.state == "running":
         row.state = "waiting"
     if row.state == "waiting":
@@ -212,9 +216,12 @@ def _grant(tx: Transaction, row: Row, owner: str, ttl_s: float) -> Lease:
     return _lease(row)
 
 
-def _hold(tx: Transaction, row: Row, ttl_s: float) -> None:
+def _lasting(run: str, ttl_s: float) -> None:
     if not TTL_MIN_S <= ttl_s <= TTL_MAX_S:
-        raise AskInvalid(run=row.run, detail=f"a lease lasts {TTL_MIN_S} to {TTL_MAX_S:.0f} s")
+        raise AskInvalid(run=run, detail=f"a lease lasts {TTL_MIN_S} to {TTL_MAX_S:.0f} s")
+
+
+def _hold(tx: Transaction, row: Row, ttl_s: float) -> None:
     tx.moved(row)
     row.until_ns = tx.now_ns + int(ttl_s * SECOND_NS)
     row.ready_ns = None if row.ordered or row.state == "parked" else row.until_ns

@@ -26,8 +26,6 @@ def note(tx: Transaction, ask: Note) -> Written:
         if before == content:
             return Written(seq, changed=False)
     fence(row, ask.epoch)
-    if row.ended:
-        raise RunEnded(run=row.run, state=row.state)
     if isinstance(ask.entry, Checked):
         intent_at(tx, row, ask.entry.of)
     tx.keep(row.run, _body(ask.entry), ask.content)

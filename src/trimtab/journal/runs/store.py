@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import MsgspecError
+
 from trimtab.clock import Clock
 from trimtab.ids import IdSource
 from trimtab.journal import asks
@@ -13,7 +15,7 @@ from trimtab.journal.refusals import AskInvalid, JournalRefusal
 from trimtab.journal.runs import leases, notes, orders, reading, reviews, steps
 from trimtab.journal.runs.bodies import RunBodies
 from trimtab.journal.runs.database import Database
-from trimtab.journal.runs.transaction import Transaction, internal
+from trimtab.journal.runs.transaction import Transaction
 
 HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     asks.Open: leases.open_run,
@@ -50,7 +52,18 @@ class RunStore:
         return f"RunStore({self._database!r}, {self._bodies!r})"
 
     def do(self, asked: list[Ask]) -> list[Told]:
-        """Does all of them in one commit, in order; refuses one by one. Raises `StoreError` when nothing was done."""
+        """Does all of them in one commit, in order; refuses one by one. Raises `StoreError` when nothing was done.
+
+        An ask that the journal cannot do for a reason of its own is refused too, and the others are done without it.
+        """
+        try:
+            return self._commit(asked)
+        except _Broken as broken:
+            if len(asked) > 1:
+                return [told for ask in asked for told in self.do([ask])]
+            return [Refused(AskInvalid.__name__, {"run": getattr(asked[0], "run", ""), "detail": broken.detail})]
+
+    def _commit(self, asked: list[Ask]) -> list[Told]:
         now_ns = self._now_ns = max(self._now_ns, self._clock.wall_ns())
         database = self._database
         with database.mapped():
@@ -69,6 +82,14 @@ class RunStore:
         self._database.close()
 
 
+class _Broken(Exception):
+    """An ask failed for a reason that is no refusal; what it had written is to be taken back."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
 def _one(tx: Transaction, ask: Ask) -> Told:
     handler = HANDLERS.get(type(ask))
     before = tx.written
@@ -78,5 +99,7 @@ def _one(tx: Transaction, ask: Ask) -> Told:
         return handler(tx, ask)
     except JournalRefusal as refusal:
         if tx.written != before:
-            raise internal(f"{type(ask).__name__} was refused after it had written; report this") from refusal
+            raise _Broken(str(refusal)) from refusal
         return Refused(type(refusal).__name__, {name: str(fact) for name, fact in refusal.facts.items()})
+    except (ValueError, TypeError, LookupError, MsgspecError) as failure:
+        raise _Broken(f"it failed at {type(ask).__name__} ({failure})") from failure
