@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +43,7 @@ from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
 from trimtab.processes.label_api import label_endpoints
 from trimtab.processes.label_book import LabelBook
+from trimtab.processes.listeners import open_unix_listener
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.pages import ShownAlerts
@@ -65,7 +65,6 @@ from trimtab.store.ingest import Observer
 from trimtab.store.telemetry import Batch
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-OWNER_ONLY = 0o177
 BACKLOG = 128
 MAX_CONNECTIONS = 256
 """Open on one listener; a request over them is answered 503."""
@@ -343,25 +342,9 @@ def _tcp(listen: Listen) -> Iterator[socket.socket]:
 
 @contextmanager
 def _unix(path: Path) -> Iterator[socket.socket]:
-    """A socket only the owner may open; one that a process of an earlier life left is replaced.
-
-    It is bound through its open folder, since a socket's address holds no more than 107 bytes (unix(7)).
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    before = os.umask(OWNER_ONLY)
+    """The socket of the command line."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            try:
-                sock.bind(f"/proc/self/fd/{folder}/{path.name}")
-                sock.listen(BACKLOG)
-            except OSError as failure:
-                detail = failure.strerror or str(failure)
-                raise CannotListen(address=str(path), detail=detail, setting="[data] directory") from failure
-            finally:
-                os.umask(before)
-                os.close(folder)
+        with open_unix_listener(path) as sock:
             yield sock
     finally:
         path.unlink(missing_ok=True)

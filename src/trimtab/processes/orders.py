@@ -22,6 +22,15 @@ class GatewayOrders(Struct, frozen=True):
     data: Data
 
 
+class KeeperOrders(Struct, frozen=True):
+    """For keeper: its epoch, the socket on which it answers, and its channel."""
+
+    epoch: str
+    listener: int
+    channel: int
+    data: Data
+
+
 class ControlOrders(Struct, frozen=True):
     """For control: its channel and epoch, the snapshot to begin with, where it listens, and the gateway's port.
 

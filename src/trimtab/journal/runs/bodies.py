@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Protocol
 
-from trimtab.errors import StoreError
+from trimtab.errors import StorageFull
 from trimtab.record import packs
 from trimtab.record.log import RollingLog
 from trimtab.record.packs import Kind
@@ -81,7 +81,7 @@ class PackedBodies:
         frame = (packs.head(Kind.BLOB, digest, len(content)), content)
         size = packs.HEAD_BYTES + len(content)
         if self._log.append(frame, lambda limit: size if limit >= size else 0) < size:
-            raise StoreError(store=self._log.directory, detail="the disk has no room for a body of a run; free some")
+            raise StorageFull(directory=self._log.directory)
         if len(self._known) >= KNOWN:
             self._known.clear()
         self._known.add(digest)
