@@ -178,6 +178,36 @@ async def test_an_ask_that_breaks_the_store_breaks_no_other(path: Path, listener
     assert [type(told) for told in done] == [Written, Written, JournalUnavailable, Written]
 
 
+async def test_readings_do_not_wait_for_commits(path: Path, listener: socket.socket) -> None:
+    """With a reader, what only reads is answered while a commit hangs; what it refuses or cannot read is told."""
+
+    class Shown:
+        def do(self, ask: Ask) -> Told:
+            match ask:
+                case Find(run="gone"):
+                    raise RunUnknown(run="gone")
+                case Find(run="broken"):
+                    raise StoreError(store="journal.db", detail="malformed")
+            return Runs((row("r-1"),))
+
+    shelf = Shelf()
+    keeper = Keeper(shelf, SystemClock(), reader=Shown())
+    await keeper.start(listener.dup())
+    client = KeeperClient(path)
+    shelf.gate.clear()
+    writing = asyncio.ensure_future(client.do(event(0)))
+    assert await client.do(Find()) == Runs((row("r-1"),))
+    with pytest.raises(RunUnknown):
+        await client.do(Find(run="gone"))
+    with pytest.raises(JournalUnavailable, match="malformed"):
+        await client.do(Find(run="broken"))
+    assert not writing.done()
+    shelf.gate.set()
+    assert await writing == Written(1)
+    await client.close()
+    await keeper.stop()
+
+
 async def test_a_restart_is_waited_for(path: Path, listener: socket.socket) -> None:
     """A client asks again by itself when keeper went away, on the connection that its successor accepts."""
     shelf = Shelf()

@@ -19,7 +19,8 @@ from trimtab.clock import Clock, SystemClock
 from trimtab.errors import ChannelBroken, FormatError, StoreError
 from trimtab.journal.keeper import Keeper
 from trimtab.journal.runs.bodies import PackedBodies
-from trimtab.journal.runs.database import open_runs
+from trimtab.journal.runs.database import open_runs, open_runs_to_read
+from trimtab.journal.runs.reader import RunReader
 from trimtab.journal.runs.store import RunStore
 from trimtab.journal.spare import Spared
 from trimtab.processes import roster
@@ -60,7 +61,8 @@ async def keeper(orders: KeeperOrders) -> None:
     kept = RollingLog(directory.bodies / orders.epoch, PACK, clock, Disk(), max_bytes=PACK_BYTES, max_age_s=PACK_AGE_S)
     store = RunStore(open_runs(directory.journal), PackedBodies(kept, FoundBodies(directory.bodies)), clock)
     room = room_of(orders, directory, clock)
-    keeping = Keeper(Spared(store, room), clock, trouble=say)
+    reader = RunReader(open_runs_to_read(directory.journal), FoundBodies(directory.bodies))
+    keeping = Keeper(Spared(store, room), clock, reader=reader, trouble=say)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     await keeping.start(socket.socket(fileno=orders.listener))
@@ -70,6 +72,7 @@ async def keeper(orders: KeeperOrders) -> None:
     await stop.wait()
     obeying.cancel()
     await keeping.stop()
+    reader.close()
     store.close()
     kept.close()
     room.close()

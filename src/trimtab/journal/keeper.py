@@ -12,13 +12,26 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple, cast
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
 from trimtab.clock import Clock
 from trimtab.errors import JournalUnavailable, StoreError
-from trimtab.journal.asks import Ask, Direct, Directed, Journal, Refused, Sweep, Swept, Told
+from trimtab.journal.asks import (
+    Ask,
+    Direct,
+    Directed,
+    Find,
+    FindReviews,
+    Journal,
+    Load,
+    Read,
+    Refused,
+    Sweep,
+    Swept,
+    Told,
+)
 from trimtab.journal.frames import (
     PUSHED,
     Frames,
@@ -34,9 +47,12 @@ from trimtab.journal.frames import (
     read_ask,
     refusal,
 )
+from trimtab.journal.refusals import JournalRefusal
 
 MOST_TOGETHER: Final = 512
 """Asks in one commit; the rest take the next one."""
+MOST_READ_TOGETHER: Final = 16
+READS: Final = (Read, Load, Find, FindReviews)
 MOST_OPEN: Final = 1024
 MOST_OPEN_BYTES: Final = 64 << 20
 """Of one connection; it is not read further until some of them are answered."""
@@ -44,6 +60,14 @@ MOST_UNREAD_BYTES: Final = 128 << 20
 """What a client may leave unread before it is hung up on."""
 MOST_CONNECTIONS: Final = 8192
 SWEEP_EVERY_S: Final = 1.0
+
+
+class Reader(Protocol):
+    """Answers what only reads, beside the journal's writer; used by one thread at a time."""
+
+    def do(self, ask: Ask) -> Told:
+        """What the journal says; raises `JournalRefusal` and `StoreError`."""
+        ...
 
 
 class _Waiting(NamedTuple):
@@ -54,8 +78,10 @@ class _Waiting(NamedTuple):
 
 
 class Keeper:
-    """Serves a journal. `trouble` is called with what is wrong with the disk, once each time that changes, and with
-    nothing when it is well again.
+    """Serves a journal; a `reader` of it, where there is one, takes what only reads off the way of commits.
+
+    `trouble` is called with what is wrong with the disk, once each time that changes, and with nothing when it is well
+    again.
     """
 
     def __init__(
@@ -63,19 +89,18 @@ class Keeper:
         journal: Journal,
         clock: Clock,
         *,
+        reader: Reader | None = None,
         trouble: Callable[[str], None] = lambda what: None,
         sweep_every_s: float = SWEEP_EVERY_S,
     ) -> None:
         self._journal = journal
+        self._reader = reader
         self._clock = clock
         self._trouble = trouble
         self._sweep_every_s = sweep_every_s
-        self._waiting: deque[_Waiting] = deque()
         self._links: set[_Link] = set()
-        self._committing = False
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._thread = ThreadPoolExecutor(1, "journal")
+        self._writing = _Lane("journal", self._commit, self._committed, MOST_TOGETHER)
+        self._reading = _Lane("readings", self._read, self._told, MOST_READ_TOGETHER)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._health = _Counts(clock.wall_ns())
@@ -96,22 +121,19 @@ class Keeper:
                 await self._sweeper
         for link in self._links:
             link.deaf()
-        await self._idle.wait()
+        await self._writing.close()
+        await self._reading.close()
         for link in list(self._links):
             link.close()
-        self._thread.shutdown()
 
     def health(self) -> Healthy:
         """How it goes."""
-        return self._health.told(len(self._links), len(self._waiting))
+        return self._health.told(len(self._links), self._writing.waiting + self._reading.waiting)
 
     def put(self, waiting: _Waiting) -> None:
         """Takes an ask in."""
-        self._waiting.append(waiting)
-        self._idle.clear()
-        if not self._committing:
-            self._committing = True
-            asyncio.get_running_loop().call_soon(self._commit)  # what came in the same turn of the loop goes along
+        reads = self._reader is not None and isinstance(waiting.ask, READS)
+        (self._reading if reads else self._writing).put(waiting)
 
     def joined(self, link: _Link) -> bool:
         """Takes a connection in, unless there are too many."""
@@ -124,12 +146,10 @@ class Keeper:
         """A connection is gone; what it asked is done all the same."""
         self._links.discard(link)
 
-    def _commit(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
-        asks = [waiting.ask for waiting in batch]
+    def _commit(self, asks: list[Ask]) -> tuple[list[Told], _Commit]:
         begun_s = self._clock.monotonic()
-        doing = asyncio.get_running_loop().run_in_executor(self._thread, self._do, asks)
-        doing.add_done_callback(lambda done: self._done(batch, done.result(), begun_s))
+        tolds, what = self._do(asks)
+        return tolds, _Commit(self._clock.monotonic() - begun_s, what)
 
     def _do(self, asks: list[Ask]) -> tuple[list[Told], str]:
         """What is told, and what went wrong with the disk."""
@@ -145,25 +165,34 @@ class Keeper:
         each = [self._do([ask]) for ask in asks]
         return [told for tolds, _ in each for told in tolds], next((what for _, what in each if what), "")
 
-    def _done(self, batch: list[_Waiting], done: tuple[list[Told], str], begun_s: float) -> None:
-        tolds, what = done
-        asked = [told for waiting, told in zip(batch, tolds, strict=True) if waiting.link is not None]
-        self._health.committed(asked, self._clock.monotonic() - begun_s)
-        if what != self._health.trouble:
-            self._health.trouble = what
-            self._trouble(what)
+    def _read(self, asks: list[Ask]) -> tuple[list[Told], None]:
+        return [self._read_one(ask) for ask in asks], None
+
+    def _read_one(self, ask: Ask) -> Told:
+        try:
+            return self._reader.do(ask) if self._reader is not None else refusal(JournalUnavailable(detail="no reader"))
+        except JournalRefusal as refused:
+            return refusal(refused)
+        except Exception as fault:  # noqa: BLE001  one ask that cannot be done must not stop those of others
+            return refusal(JournalUnavailable(detail=str(fault) or type(fault).__name__))
+
+    def _committed(self, batch: list[_Waiting], tolds: list[Told], commit: _Commit) -> None:
+        self._health.committed(commit.took_s)
+        if commit.trouble != self._health.trouble:
+            self._health.trouble = commit.trouble
+            self._trouble(commit.trouble)
+        self._told(batch, tolds, None)
+        for waiting, told in zip(batch, tolds, strict=True):
+            if isinstance(told, Directed) and isinstance(waiting.ask, Direct) and told.runs:
+                self._tell(told, waiting.ask)
+
+    def _told(self, batch: list[_Waiting], tolds: list[Told], _: None) -> None:
         for waiting, told in zip(batch, tolds, strict=True):
             if waiting.link is not None:
+                self._health.answered(told)
                 waiting.link.answer(waiting.number, told, waiting.size)
             elif isinstance(told, Swept):
                 self._health.swept(told)
-            if isinstance(told, Directed) and isinstance(waiting.ask, Direct) and told.runs:
-                self._tell(told, waiting.ask)
-        if self._waiting:
-            self._commit()
-        else:
-            self._committing = False
-            self._idle.set()
 
     def _tell(self, directed: Directed, ask: Direct) -> None:
         """Tells everybody who wants to hear of orders."""
@@ -173,13 +202,78 @@ class Keeper:
                 link.write(told)
 
     async def _sweep(self) -> None:
+        """Sweeps, and never twice at once."""
         while True:
-            self.put(_Waiting(None, 0, Sweep(), 0))
+            self._writing.put(_Waiting(None, 0, Sweep(), 0))
             await asyncio.sleep(self._sweep_every_s)
-            await self._idle.wait()
+            await self._writing.idle.wait()
 
     def __repr__(self) -> str:
-        return f"Keeper({len(self._links)} connections, {len(self._waiting)} asks wait)"
+        return f"Keeper({len(self._links)} connections, {self._writing!r}, {self._reading!r})"
+
+
+class _Commit(NamedTuple):
+    """How long a commit took, and what was wrong with the disk."""
+
+    took_s: float
+    trouble: str
+
+
+Facts = TypeVar("Facts")
+
+
+class _Lane(Generic[Facts]):
+    """Asks that wait for one thread, which does what has gathered at once: `work` there, `done` with that here."""
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[list[Ask]], tuple[list[Told], Facts]],
+        done: Callable[[list[_Waiting], list[Told], Facts], None],
+        most: int,
+    ) -> None:
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._work = work
+        self._done = done
+        self._most = most
+        self._waiting: deque[_Waiting] = deque()
+        self._working = False
+        self._thread = ThreadPoolExecutor(1, name)
+
+    @property
+    def waiting(self) -> int:
+        """Asks that nobody works at yet."""
+        return len(self._waiting)
+
+    def put(self, waiting: _Waiting) -> None:
+        """Takes an ask in."""
+        self._waiting.append(waiting)
+        if not self._working:
+            self._working = True
+            self.idle.clear()
+            asyncio.get_running_loop().call_soon(self._next)  # what came in the same turn of the loop goes along
+
+    def _next(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        doing = asyncio.get_running_loop().run_in_executor(self._thread, self._work, [one.ask for one in batch])
+        doing.add_done_callback(lambda done: self._finish(batch, *done.result()))
+
+    def _finish(self, batch: list[_Waiting], tolds: list[Told], facts: Facts) -> None:
+        self._done(batch, tolds, facts)
+        if self._waiting:
+            self._next()
+        else:
+            self._working = False
+            self.idle.set()
+
+    async def close(self) -> None:
+        """Waits until nothing is left to do."""
+        await self.idle.wait()
+        self._thread.shutdown()
+
+    def __repr__(self) -> str:
+        return f"{len(self._waiting)} wait"
 
 
 class _Counts:
@@ -197,15 +291,16 @@ class _Counts:
         self._expired = 0
         self._woken = 0
 
-    def committed(self, tolds: list[Told], took_s: float) -> None:
+    def committed(self, took_s: float) -> None:
         self._commits += 1
         self._commit_s += took_s
         self._longest_s = max(self._longest_s, took_s)
-        self._asks += len(tolds)
-        for told in tolds:
-            if isinstance(told, Refused):
-                self._refused += 1
-                self._unavailable += told.error == JournalUnavailable.__name__
+
+    def answered(self, told: Told) -> None:
+        self._asks += 1
+        if isinstance(told, Refused):
+            self._refused += 1
+            self._unavailable += told.error == JournalUnavailable.__name__
 
     def swept(self, told: Swept) -> None:
         self._expired += len(told.expired)
