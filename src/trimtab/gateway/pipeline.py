@@ -204,7 +204,9 @@ class Pipeline:
 
     def _made(self, exchange: Exchange, serving: Serving) -> Call:
         """The call, as it begins: with its attempts, or after what comes before them."""
-        step = without_journal(exchange) if self._runs is None else self._runs.step(exchange)
+        if self._runs is None:
+            without_journal(exchange)
+        step = None if self._runs is None else self._runs.step(exchange)
         if isinstance(step, Replayed):
             return step
         end = self._end if step is None else step.over

@@ -4,41 +4,39 @@ Nothing here waits, but where a recorded answer is given: each thing that can ha
 
     begin -> begun: go       -> (attempts) -> over -> kept (the answer is on the disk) -> finished -> the answer ends
                     recorded -> served
+                    else     -> told what differs
 """
 
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.errors import CallError, RunStopped
+from trimtab.errors import CallError, InvalidRequest, ReplayDivergence, RunStopped
 from trimtab.gateway import replies
 from trimtab.gateway.attempts import Attempts
 from trimtab.gateway.context.in_context import InContext
 from trimtab.gateway.exchange import LATER, Exchange
 from trimtab.gateway.failures import from_fault
 from trimtab.gateway.runs.headers import RunHeaders
-from trimtab.gateway.runs.held import HeldAnswer, told_lines
+from trimtab.gateway.runs.held import HeldAnswer
 from trimtab.gateway.runs.journaling import Journaling
 from trimtab.gateway.runs.refused import as_call_error, unavailable
+from trimtab.gateway.runs.results import result_of
 from trimtab.gateway.runs.served import serve
-from trimtab.journal.asks import Begin, Begun, Finish, Open, Told
-from trimtab.journal.entries import INLINE_BYTES, Body, Outcome, Result, Started, Tried, body_of
-from trimtab.journal.refusals import RunUnknown
-from trimtab.journal.requests import canonical
-from trimtab.record.events import CLIENT_GONE, OK
+from trimtab.journal.asks import Begin, Begun, Entries, Finish, Note, Open, Read, Told
+from trimtab.journal.entries import Body, Diverged, Outcome, Result, Started, body_of
+from trimtab.journal.refusals import Divergence, RunUnknown
+from trimtab.journal.requests import Canonical, canonical
+from trimtab.record.events import CLIENT_GONE
 from trimtab.record.purposes import REPLAY, apart
 
 Over = Callable[[Exchange, CallError | None], None]
-MAX_DETAIL: Final = 500
-REPAIRED: Final = frozenset({"output_invalid", "tool_call_invalid"})
-"""How an attempt ended on which another followed as a repair."""
 
 
 class Journaled(Struct, eq=False):
@@ -58,7 +56,7 @@ class Journaled(Struct, eq=False):
     told: bool = False
     _seq: int = 0
     _failure: CallError | None = None
-    _serving: asyncio.Task[None] | None = None
+    _working: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"Journaled({self.exchange!r} of run {self.asked.run}, {self.state})"
@@ -73,27 +71,41 @@ class Journaled(Struct, eq=False):
             return
         self.state = "asking"
         journaling.opened(asked.run, self)
-        if asked.run != asked.replay and not asked.epoch and journaling.is_new(asked.run):
+        if asked.run == asked.replay or asked.epoch or not journaling.is_new(asked.run):
+            journaling.ask(step, self._begun)
+        elif asked.replay:
+            self._work(self._fork(step))
+        else:
             journaling.ask(Open(asked.run, self._started()), self._opened)
-        journaling.ask(step, self._begun)
+            journaling.ask(step, self._begun)
+
+    async def _fork(self, step: Begin) -> None:
+        """Begins a run that has all of the recorded one before it."""
+        steps = await self._journaling.recorded.read(self.asked.replay)
+        started = replace(self._started(), fork_of=steps.run, fork_seq=steps.reached + 1)
+        keeper, run = self._journaling.keeper, self.asked.run
+        await keeper.do(Open(run, started))
+        told = await keeper.do(Read(run, 1, 1))
+        first = told.entries[0].entry if isinstance(told, Entries) and told.entries else None
+        if not isinstance(first, Started) or first.fork_of != steps.run:
+            raise InvalidRequest(detail=f"run {run} is no replay of run {steps.run}; choose an id that is not taken")
+        self._journaling.ask(step, self._begun)
 
     def _step(self) -> Begin:
-        exchange, asked, admitted = self.exchange, self.asked, self.exchange.admitted
-        body = exchange.request.body
-        surface = exchange.surface.name
+        exchange, asked = self.exchange, self.asked
         return Begin(
             run=asked.run,
             epoch=asked.epoch,
             step="model",
-            label=(admitted.step if admitted else "") or exchange.task.name,
-            request=canonical("model", surface, body, exchange.task.volatile).digest,
-            input=self._request_body(body),
+            label=self._label,
+            request=self._form().digest,
+            input=self._request_body(exchange.request.body),
             branch=asked.branch,
             after=asked.after,
-            tool=surface,
+            tool=exchange.surface.name,
             lock=exchange.snapshot.lock_id,
             call=exchange.call,
-            served=bool(asked.replay),
+            served=asked.replay == asked.run,
             session=asked.session,
         )
 
@@ -130,6 +142,8 @@ class Journaled(Struct, eq=False):
                 self._seq = told.seq
                 if self.told:
                     self._finish("cancelled")
+                elif self.asked.only_recorded:
+                    self._work(self._nothing_recorded())
                 else:
                     self._go()
             case _ if self.told:
@@ -140,6 +154,8 @@ class Journaled(Struct, eq=False):
             case Begun():
                 detail = f"nobody knows what became of its step {told.seq}; say it with `trimtab runs resume`"
                 self._end(RunStopped(run=self.asked.run, detail=detail))
+            case Divergence() if self._failure is None:
+                self._work(self._diverged(told))
             case BaseException():
                 self._end(self._failure or self._as_error(told))
             case _:
@@ -183,8 +199,8 @@ class Journaled(Struct, eq=False):
             self._leave(failure)
 
     def _leave(self, failure: CallError | None) -> None:
-        if self._serving is not None:
-            self._serving.cancel()
+        if self._working is not None:
+            self._working.cancel()
         self._end(failure)
 
     def _end(self, failure: CallError | None) -> None:
@@ -202,7 +218,7 @@ class Journaled(Struct, eq=False):
         """Brings the answer to the disk, then the result into the journal."""
         self.state = "finishing"
         try:
-            result, kept = self._result(outcome)
+            result, kept = result_of(self.exchange, self.held, self._seq, outcome, self._failure, self._journaling)
         except Exception as fault:  # noqa: BLE001  it is the call's end
             self._finished(unavailable(fault))
             return
@@ -218,55 +234,6 @@ class Journaled(Struct, eq=False):
                 self._finished(unavailable(failure))
 
         self._journaling.synced(synced)
-
-    def _result(self, outcome: Outcome) -> tuple[Result, bool]:
-        """The result, and whether it names bytes that must be on the disk first."""
-        exchange, held, clock = self.exchange, self.held, self._journaling.clock
-        capture, failure = held.capture, self._failure
-        output, kept = None, False
-        if capture is not None and capture.size:
-            if capture.redaction == "full" and capture.size <= INLINE_BYTES:
-                output = body_of(capture.held())
-            if output is None or output.inline is None:
-                output = Body(self._journaling.bodies.response(capture), capture.size)
-                kept = capture.redaction == "full"
-        content_type, lines = told_lines(held.head_lines)
-        delays, lengths = (capture.delays_us, capture.lengths) if capture else (b"", b"")
-        known = [attempt.cost_pusd for attempt in exchange.attempts if attempt.cost_pusd is not None]
-        used = [attempt.usage for attempt in exchange.attempts if attempt.usage is not None]
-        return Result(
-            at_ns=clock.wall_ns(),
-            of=self._seq,
-            outcome=outcome,
-            output=output,
-            error=failure.code if failure else "",
-            detail=str(failure)[:MAX_DETAIL] if failure else "",
-            took_s=round(clock.monotonic() - exchange.began_s, 6),
-            cost_pusd=sum(known) if known else None,
-            input_tokens=sum(one.input + one.cache_read + one.cache_write for one in used) if used else None,
-            output_tokens=sum(one.output for one in used) if used else None,
-            status=exchange.status,
-            tried=self._tried(),
-            chunk_delays_us=b64encode(delays).decode(),
-            chunk_lengths=b64encode(lengths).decode() if held.streamed else "",
-            content_type=content_type,
-            headers=lines,
-        ), kept
-
-    def _tried(self) -> tuple[Tried, ...]:
-        """The attempts as a ledger, if there was more to them than one good one."""
-        attempts = self.exchange.attempts
-        if len(attempts) == 1 and attempts[0].cause == OK:
-            return ()
-        found: list[Tried] = []
-        for number, attempt in enumerate(attempts):
-            before = attempts[number - 1] if number else None
-            if before is not None and before.cause in REPAIRED:
-                layer = "repair"
-            else:
-                layer = "fallback" if attempt.model != attempts[0].model else "transport"
-            found.append(Tried(layer, attempt.cause, attempt.at_ns, attempt.model))  # type: ignore[arg-type]
-        return tuple(found)
 
     def _finished(self, told: Told | BaseException) -> None:
         """The result is on the disk, or never will be; the answer's end goes to whoever still waits for it."""
@@ -289,26 +256,68 @@ class Journaled(Struct, eq=False):
             else:
                 replies.send_error(exchange, error, exchange.surface.error(error))
 
-    # A recorded answer
+    # What is recorded
 
     def _serve(self, result: Result) -> None:
         self.state = "serving"
         self.held.seq = self._seq
         mark_replayed(self.exchange)
         load = self._journaling.recorded.loader(self.asked.run)
-        self._serving = self._journaling.loop.create_task(
-            serve(self.exchange, result, load, self._journaling.clock, paced=self.asked.paced)
-        )
-        self._serving.add_done_callback(self._served)
+        self._work(self._given(serve(self.exchange, result, load, self._journaling.clock, paced=self.asked.paced)))
 
-    def _served(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        fault = task.exception()
-        self._end(None if fault is None else self._as_error(fault))
+    async def _given(self, serving: Awaitable[None]) -> None:
+        await serving
+        self._end(None)
+
+    async def _nothing_recorded(self) -> None:
+        """A replay asks for what is not there: it is told which step was meant."""
+        asked, recorded, form = self.asked, self._journaling.recorded, self._form()
+        mark_replayed(self.exchange)
+        self._failure = await recorded.divergence(
+            await recorded.read(asked.replay), self._label, form, self.exchange.task.volatile
+        )
+        self._end(self._failure)
+        self._finish("refused")
+
+    async def _diverged(self, refused: Divergence) -> None:
+        """A driver asks for something else than is recorded next in its branch: that is told, and noted in the run."""
+        exchange, asked, facts = self.exchange, self.asked, refused.facts
+        seq, detail = int(str(facts["seq"])), str(facts["detail"])
+        form = self._form()
+        if facts.get("label") == self._label:
+            volatile = exchange.task.volatile
+            detail = await self._journaling.recorded.difference(asked.run, seq, form, volatile) or detail
+        told = f"step {seq} ({facts.get('label')}): {detail}"
+        self._end(ReplayDivergence(run=asked.run, detail=told))
+        noted = Diverged(self._journaling.clock.wall_ns(), seq, self._label, form.digest, detail)
+        self._journaling.ask(Note(asked.run, asked.epoch, noted), _nothing)
+
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does what has to wait for the journal; its fault is the call's end."""
+        self._working = self._journaling.loop.create_task(work)
+        self._working.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            self._journaling.forget(self.asked.run)
+            self._end(self._as_error(fault))
+
+    def _form(self) -> Canonical:
+        exchange = self.exchange
+        return canonical("model", exchange.surface.name, exchange.request.body, exchange.task.volatile)
+
+    @property
+    def _label(self) -> str:
+        admitted = self.exchange.admitted
+        return (admitted.step if admitted else "") or self.exchange.task.name
 
     def _as_error(self, fault: BaseException) -> CallError:
         return as_call_error(self.exchange.call, self.asked.run, fault)
+
+
+def _nothing(told: object) -> None:
+    """What is noted may be lost."""
 
 
 def mark_replayed(exchange: Exchange) -> None:

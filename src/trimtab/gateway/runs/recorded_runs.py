@@ -12,6 +12,7 @@ from trimtab.journal import requests
 from trimtab.journal.asks import Ask, Entries, Loaded, Read, Told
 from trimtab.journal.asks import Load as LoadBody
 from trimtab.journal.difference import first_difference
+from trimtab.journal.entries import Intent
 from trimtab.journal.recorded import RecordedSteps, Step, nearest
 from trimtab.journal.refusals import BodyUnknown, RunUnknown
 
@@ -86,9 +87,27 @@ class RecordedRuns:
         if found is None:
             return ReplayDivergence(run=steps.run, detail=f"nothing like this request ({label}) is recorded")
         step, shown = found
+        told = difference(shown, asked.shown)
         if shown == asked.shown:
-            unlike = f"it has the label {label!a}" if step.intent.label != label else "it has no answer"
-            return ReplayDivergence(run=steps.run, detail=f"step {step.seq} ({step.intent.label}): {unlike}")
-        difference = first_difference(shown, asked.shown)
-        told = "its request differs" if difference is None else difference.told()
+            told = f"it is asked for as {label!a}" if step.intent.label != label else "it has no answer"
         return ReplayDivergence(run=steps.run, detail=f"step {step.seq} ({step.intent.label}): {told}")
+
+    async def difference(
+        self, run: str, seq: int, asked: requests.Canonical, volatile: Sequence[requests.Path]
+    ) -> str | None:
+        """How a request differs from the one that is recorded at `seq`; None where that one is not kept."""
+        told = await self._keeper.do(Read(run, seq, 1))
+        intent = told.entries[0].entry if isinstance(told, Entries) and told.entries else None
+        if not isinstance(intent, Intent):
+            return None
+        try:
+            body = await bytes_of(intent.input, self.loader(run))
+        except BodyUnknown:
+            return None
+        return difference(requests.canonical(MODEL, intent.tool, body, volatile).shown, asked.shown)
+
+
+def difference(recorded: bytes, asked: bytes) -> str:
+    """The first difference of two requests in their canonical form."""
+    found = first_difference(recorded, asked)
+    return "its request differs" if found is None else found.told()
