@@ -71,7 +71,7 @@ class Journaled(Struct, eq=False):
             return
         self.state = "asking"
         journaling.opened(asked.run, self)
-        if asked.run == asked.replay or asked.epoch or not journaling.is_new(asked.run):
+        if asked.run == asked.replay or asked.epoch or not journaling.is_new(self._place):
             journaling.ask(step, self._begun)
         elif asked.replay:
             self._work(self._fork(step))
@@ -131,12 +131,12 @@ class Journaled(Struct, eq=False):
     def _opened(self, told: Told | BaseException) -> None:
         if isinstance(told, BaseException):
             self._failure = self._as_error(told)
-            self._journaling.forget(self.asked.run)
+            self._journaling.forget(self._place)
 
     def _begun(self, told: Told | BaseException) -> None:
         """The journal has answered."""
         if isinstance(told, RunUnknown) and self._failure is None:
-            self._journaling.forget(self.asked.run)
+            self._journaling.forget(self._place)
         match told:
             case Begun(found="go"):
                 self._seq = told.seq
@@ -300,12 +300,17 @@ class Journaled(Struct, eq=False):
     def _worked(self, task: asyncio.Task[None]) -> None:
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
-            self._journaling.forget(self.asked.run)
+            self._journaling.forget(self._place)
             self._end(self._as_error(fault))
 
     def _form(self) -> Canonical:
         exchange = self.exchange
         return canonical("model", exchange.surface.name, exchange.request.body, exchange.task.volatile)
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        """The run as this call begins it."""
+        return self.asked.run, self.asked.replay
 
     @property
     def _label(self) -> str:

@@ -39,7 +39,7 @@ class Journaling:
         self.clock = clock
         self.loop = loop
         self.recorded = RecordedRuns(keeper)
-        self._begun: set[str] = set()
+        self._begun: set[tuple[str, str]] = set()
         self._open: dict[str, set[Stoppable]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._syncing: list[Synced] = []
@@ -61,18 +61,18 @@ class Journaling:
             return
         heard(task.exception() or task.result())
 
-    def is_new(self, run: str) -> bool:
-        """Whether this worker has not begun the run before; it has then."""
-        if run in self._begun:
+    def is_new(self, place: tuple[str, str]) -> bool:
+        """Whether this worker has not begun the run before (itself, or as the replay of another); it has then."""
+        if place in self._begun:
             return False
         if len(self._begun) >= MOST_KNOWN:
             self._begun.clear()
-        self._begun.add(run)
+        self._begun.add(place)
         return True
 
-    def forget(self, run: str) -> None:
+    def forget(self, place: tuple[str, str]) -> None:
         """The run is to be begun again."""
-        self._begun.discard(run)
+        self._begun.discard(place)
 
     def opened(self, run: str, call: Stoppable) -> None:
         """A call of the run is open."""
