@@ -152,7 +152,7 @@ class Journaled(Struct, eq=False):
                 self._seq = told.seq
                 self._serve(result)
             case Begun():
-                detail = f"nobody knows what became of its step {told.seq}; say it with `trimtab runs resume`"
+                detail = f"nobody knows what became of its step {told.seq}; say it with `trimtab runs reconcile`"
                 self._end(RunStopped(run=self.asked.run, detail=detail))
             case Divergence() if self._failure is None:
                 self._work(self._diverged(told))
