@@ -149,9 +149,11 @@ class World:
         asked = Asked(self.now, "", of, binds, sampled=sampled)
         return self.told(AskReview(run, epoch, asked, body_of(b'{"amount":5}'), **facts), Reviews).reviews[0]  # type: ignore[no-any-return]
 
-    def decide(self, review: str, verdict: Any = "approved", binds: str = "B1", by: str = "ann", **facts: Any) -> Told:
-        """A person says something."""
-        return self.ask(Decide(Decided(self.now, review, verdict, by, **facts), binds))
+    def decide(
+        self, review: str, verdict: Any = "approved", binds: str = "B1", by: str = "ann", now: str = "", **facts: Any
+    ) -> Told:
+        """A person says something; `now` is the binding of what they put in its place."""
+        return self.ask(Decide(Decided(self.now, review, verdict, by, binds=now, **facts), binds))
 
     def reconcile(self, of: int, found: Reconciliation, run: str = "r", output: bytes | None = None) -> Told:
         """Somebody says what became of an effect."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final
 
 import psycopg
 from psycopg.types.numeric import Int8Dumper
@@ -30,9 +30,9 @@ TYPES: Final = (
 
 
 @cache
-def translated() -> dict[str, LiteralString]:
+def translated() -> dict[str, str]:
     """The named statements with the parameters of psycopg."""
-    return {name: _literal(PARAMETER.sub(r"%(\1)s", sql)) for name, sql in named().items()}
+    return {name: PARAMETER.sub(r"%(\1)s", sql) for name, sql in named().items()}
 
 
 def schema_of(sql: str) -> str:
@@ -124,14 +124,14 @@ class PostgresDatabase:
                 raise StoreError(store=_shown(connection), detail="another keeper writes it; stop that one first")
             connection.execute("SET synchronous_commit TO on")
             _migrate(connection)
-        connection.execute(_literal(f"SET search_path TO {SCHEMA}"))
+        connection.execute(f"SET search_path TO {SCHEMA}")
 
 
 def _migrate(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     newest = migrations()[-1].number
     with connection.transaction():
-        connection.execute(_literal(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-        connection.execute(_literal(f"SET LOCAL search_path TO {SCHEMA}"))
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        connection.execute(f"SET LOCAL search_path TO {SCHEMA}")
         connection.execute("CREATE TABLE IF NOT EXISTS version (number BIGINT NOT NULL)")
         found = connection.execute("SELECT max(number) FROM version").fetchone()
         version = (found[0] if found else None) or 0
@@ -141,7 +141,7 @@ def _migrate(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         for migration in migrations():
             if migration.number > version:
                 for statement in statements_of(migration.sql):
-                    connection.execute(_literal(schema_of(statement)))
+                    connection.execute(schema_of(statement))
                 connection.execute("INSERT INTO version (number) VALUES (%(number)s)", {"number": migration.number})
 
 
@@ -155,7 +155,3 @@ def _mapped() -> Iterator[None]:
 
 def _shown(connection: psycopg.Connection[tuple[Any, ...]]) -> str:
     return f"postgresql database {connection.info.dbname}"
-
-
-def _literal(sql: str) -> LiteralString:
-    return cast("LiteralString", sql)

@@ -80,7 +80,7 @@ def verify_run(database: Database, run: str) -> Fault | None:
 def _entries(database: Database, number: int) -> Iterator[tuple[int, bytes, bytes]]:
     since = 1
     while page := database.rows("entries", {"number": number, "since": since, "limit": PAGE}):
-        yield from page  # type: ignore[misc]
+        yield from page
         since = page[-1][0] + 1
 
 
