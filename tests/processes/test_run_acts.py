@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.journal.logs import BEGAN, SECOND
+from trimtab.console.run_desk import Wanted
 from trimtab.journal.asks import Begin, Begun, Claim, Find, Finish, Lease, Note, Open, RunRow
 from trimtab.journal.client import BlockingLocalKeeper
 from trimtab.journal.entries import Checked, Ended, Result, Started, body_of
@@ -19,7 +20,7 @@ from trimtab.journal.refusals import AskInvalid, Halted, RunExists, RunUnknown
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
-from trimtab.processes.run_acts import NoFork, Wanted, again_id, dead, forked, ordered, reconciled, redriven
+from trimtab.processes.run_acts import NoFork, again_id, dead, forked, ordered, reconciled, redriven
 from trimtab.processes.run_book import compared, tree_of
 from trimtab.testing import JumpingClock
 

@@ -16,12 +16,13 @@ from trimtab.cli.runs_acts import ACTS
 from trimtab.cli.runs_client import RunsHere, runs_here
 from trimtab.cli.runs_text import Said, compared_text, listed_text, run_text, step_text, tree_text
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, say, say_json
+from trimtab.console.run_desk import Compared
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Body, RunState
 from trimtab.journal.reading import body_read, log_read, row_of, rows_of
 from trimtab.journal.refusals import StepUnknown
 from trimtab.journal.steps import Log, Step
-from trimtab.processes.run_book import Compared, compared, output_of, tree_of
+from trimtab.processes.run_book import compared, output_of, tree_of
 from trimtab.reports.window import since_ns
 
 EXIT: Final = "Exit status: 0 done, 1 it could not be done, 2 the command was not understood."

@@ -17,10 +17,11 @@ from rich.text import Text
 from trimtab.cli.runs_client import runs_here
 from trimtab.cli.runs_text import listed_text
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, plain, say, say_json
+from trimtab.console.run_desk import Redriven, Wanted
 from trimtab.ids import IdSource
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Order, Reconciliation
-from trimtab.processes.run_acts import MOST_AT_ONCE, Redriven, Wanted, dead, forked, ordered, reconciled, redriven
+from trimtab.processes.run_acts import MOST_AT_ONCE, dead, forked, ordered, reconciled, redriven
 from trimtab.processes.run_export import case_line, exported
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.window import since_ns

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from trimtab.console.run_desk import Branch, Compared
 from trimtab.journal.alignment import Pair
 from trimtab.journal.asks import RunRow
 from trimtab.journal.entries import Arrived, Leased, Ordered, State
 from trimtab.journal.steps import Log, Step
-from trimtab.processes.run_book import Branch, Compared
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.numbers import NONE, milliseconds, usd, whole
 from trimtab.reports.window import clock_text

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.console.run_desk import Redriven, Wanted
 from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Direct, Directed, Find, Open, Reconcile, RunRow
 from trimtab.journal.client import BlockingAsking
@@ -23,28 +23,6 @@ AGAIN: Final = ".again"
 
 class NoFork(TrimtabError):
     """Run {run} cannot be forked so: {detail}; `trimtab runs show {run}` lists its steps."""
-
-
-class Wanted(Struct, frozen=True):
-    """A fork: of `run`, before the step at `at` (0 is after its last step), with an id of its own.
-
-    `answer` is given as the answer of that step instead of taking it again; `overrides` says what is changed besides.
-    """
-
-    run: str
-    id: str
-    at: int = 0
-    answer: bytes | None = None
-    overrides: dict[str, str] = {}
-
-
-class Redriven(Struct, frozen=True):
-    """What became of a run that failed: `fork` is the run that goes on in its place."""
-
-    run: str
-    ok: bool
-    fork: str = ""
-    detail: str = ""
 
 
 def forked(journal: BlockingAsking, wanted: Wanted, now_ns: int) -> RunRow:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
+from trimtab.console.run_desk import Branch, Compared, Otherwise
 from trimtab.data.spoken import answered
-from trimtab.journal.alignment import Alignment, Reading, align
+from trimtab.journal.alignment import Reading, align
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body
@@ -24,34 +24,6 @@ MOST_CHILDREN: Final = 200
 DEEPEST: Final = 8
 FACTS: Final = ("task", "name", "lock", "snapshot", "environment", "key", "conversation", "end_user")
 """What of two starts is told where it differs; the inputs are compared with the steps."""
-
-
-class Otherwise(Struct, frozen=True):
-    """A fact of two runs that differs."""
-
-    fact: str
-    left: str
-    right: str
-
-
-class Compared(Struct, frozen=True):
-    """Two runs side by side. `otherwise` names what they were begun with that differs, `overrides` what the right one,
-    as a fork, was asked to do otherwise.
-    """
-
-    left: RunRow
-    right: RunRow
-    otherwise: tuple[Otherwise, ...]
-    overrides: dict[str, str]
-    alignment: Alignment
-
-
-class Branch(Struct, frozen=True):
-    """A run with those that it began, and those that were forked off it."""
-
-    row: RunRow
-    children: tuple[Branch, ...] = ()
-    forks: tuple[RunRow, ...] = ()
 
 
 def compared(journal: BlockingAsking, left: str, right: str) -> Compared:
