@@ -84,15 +84,14 @@ def release(tx: Transaction, ask: Release) -> Written:
         row.state = "waiting"
     if row.state == "waiting":
         row.wake_ns = ask.wake_ns
-        row.ready_ns = 0 if row.woken else ask.wake_ns
     return Written(row.head)
 
 
 def let_go(tx: Transaction, row: Row) -> None:
-    """Nobody holds the run, and nobody may claim it."""
+    """Nobody holds the run."""
     tx.moved(row)
     row.owner = ""
-    row.until_ns = row.wake_ns = row.ready_ns = None
+    row.until_ns = row.wake_ns = None
 
 
 def wake(tx: Transaction, row: Row) -> None:
@@ -101,8 +100,6 @@ def wake(tx: Transaction, row: Row) -> None:
         return
     tx.moved(row)
     row.woken = 1
-    if not row.owner and not row.ordered and row.state in ("waiting", "running"):
-        row.ready_ns = 0
 
 
 def _begin(tx: Transaction, ask: Open) -> Lease:
@@ -126,7 +123,7 @@ def _begin(tx: Transaction, ask: Open) -> Lease:
     tx.moved(row)
     row.held_to = row.head if origin is not None else 0
     if started.through == "sdk":
-        row.state, row.ready_ns = "waiting", 0
+        row.state, row.woken = "waiting", 1
     return _lease(row)
 
 
@@ -224,7 +221,6 @@ def _lasting(run: str, ttl_s: float) -> None:
 def _hold(tx: Transaction, row: Row, ttl_s: float) -> None:
     tx.moved(row)
     row.until_ns = tx.now_ns + int(ttl_s * SECOND_NS)
-    row.ready_ns = None if row.ordered or row.state == "parked" else row.until_ns
 
 
 def _lease(row: Row) -> Lease:

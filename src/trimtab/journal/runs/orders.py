@@ -98,7 +98,7 @@ def _order(tx: Transaction, row: Row, ask: Direct) -> bool:
     tx.append(row, Ordered(tx.now_ns, order, ask.by, ask.reason))
     tx.moved(row)
     row.ordered, row.ordered_by, row.ordered_why = order, ask.by, ask.reason
-    row.ready_ns = row.wake_ns = None
+    row.wake_ns = None
     if order == "pause":
         row.state = "paused"
     elif not (row.owner and row.until_ns is not None and row.until_ns > tx.now_ns):
@@ -117,9 +117,7 @@ def _resume(tx: Transaction, row: Row, ask: Direct) -> bool:
         return True
     held = row.owner and row.until_ns is not None and row.until_ns > tx.now_ns
     row.state = "running" if held or row.through == "gateway" else "waiting"
-    if held:
-        row.ready_ns = row.until_ns
-    else:
+    if not held:
         row.owner, row.until_ns = "", None
         wake(tx, row)
     return True

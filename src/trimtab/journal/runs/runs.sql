@@ -1,7 +1,7 @@
 -- name: run
 -- A run as it stands.
 SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, fork_of, fork_seq, conversation, end_user,
-    retention, started_ns, head, digest, state, epoch, owner, leased_seq, held_to, until_ns, wake_ns, ready_ns, woken,
+    retention, started_ns, head, digest, state, epoch, owner, leased_seq, held_to, until_ns, wake_ns, woken,
     waits_for, ordered, ordered_by, ordered_why, steps, cost_pusd, ended_ns, error
 FROM runs WHERE run = :run;
 

@@ -205,7 +205,7 @@ def _meet(tx: Transaction, row: Row, ask: Begin, step: Step) -> Begun:
     repeats = intent.effect == "read" or (intent.effect == "idempotent" and intent.key)
     if step.taken and not repeats:
         tx.moved(row)
-        row.state, row.waits_for, row.ready_ns = "parked", f"step {step.seq}", None
+        row.state, row.waits_for = "parked", f"step {step.seq}"
         return Begun(step.seq, step.occurrence, "unknown")
     tx.write("take_step", number=row.number, seq=step.seq, taken=1, epoch=row.epoch)
     return Begun(step.seq, step.occurrence, "go", key=intent.key, again=True)

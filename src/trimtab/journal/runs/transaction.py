@@ -23,7 +23,6 @@ PLAIN = dict[str, Any]
 class Row(Struct):
     """A run as it stands in this commit; in the order of the statement `run`.
 
-    `ready_ns` is when anybody may claim it: None while it must not be, or waits for something that has no time.
     `held_to` is the last entry that a driver which took it up again is held against. `ordered` is the order that holds.
     """
 
@@ -52,7 +51,6 @@ class Row(Struct):
     held_to: int
     until_ns: int | None
     wake_ns: int | None
-    ready_ns: int | None
     woken: int
     waits_for: str
     ordered: str
@@ -69,6 +67,15 @@ class Row(Struct):
     def ended(self) -> bool:
         """Whether it is over."""
         return self.state in ENDED
+
+    @property
+    def ready_ns(self) -> int | None:
+        """When anybody may claim it: None while nobody may, and while it waits for something that has no time."""
+        if self.ended or self.ordered or self.state == "parked" or self.through == "gateway":
+            return None
+        if self.owner:
+            return self.until_ns or 0
+        return 0 if self.woken else self.wake_ns
 
     @property
     def order(self) -> Order | None:
