@@ -182,6 +182,7 @@ async def _sub_run(
 async def _complete(session: Session, content: bytes) -> None:
     if session.left is not None:
         raise Leaving(session.left)
+    session.ending = True
     body = body_of(content)
     ended = Ended(session.now_ns(), "completed", body)
     await flow.ask_for(session, session.note(ended, content_of(body, content)))

@@ -15,6 +15,7 @@ from typing import Any
 from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Begin, Begun, Finish, Lease, Note, Release
 from trimtab.journal.entries import (
+    ENDED,
     Arrived,
     Body,
     Checked,
@@ -92,7 +93,8 @@ class Folded:
 
 @dataclass
 class Session:
-    """One run and its lease. `left` says why the driver leaves it, once it does; no step is taken after that.
+    """One run and its lease. `left` says why the driver leaves it, once it does; no step is taken after that. While it
+    is `ending` its end may be written already, though nobody has answered.
 
     `busy` counts steps that are being taken, those that only wait apart. `patience_s` is how long the run may wait
     here before it is given back, until `wake_ns` if it waits for a time; None is for ever. `folded` is read from the
@@ -108,6 +110,7 @@ class Session:
     patience_s: float | None = None
     outer: Session | None = None
     left: TrimtabError | None = None
+    ending: bool = False
     busy: int = 0
     lines: Lines = field(default_factory=Lines)
     folded: Folded = field(default_factory=Folded)
@@ -145,8 +148,9 @@ class Session:
         """What came of renewing the lease: an order or an end that somebody else gave is followed."""
         if lease.order is not None:
             self.ordered(lease.order, "somebody", "")
-        elif lease.state in ("completed", "failed", "stopped", "cancelled"):
-            self.halt(RunEnded(run=self.run, state=lease.state))
+        elif lease.state in ENDED:
+            if not self.ending:
+                self.halt(RunEnded(run=self.run, state=lease.state))
         elif lease.epoch != self.epoch:
             self.halt(LeaseLost(run=self.run, epoch=self.epoch, current=lease.epoch))
 

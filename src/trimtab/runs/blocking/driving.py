@@ -184,6 +184,7 @@ def _sub_run(
 def _complete(session: Session, content: bytes) -> None:
     if session.left is not None:
         raise Leaving(session.left)
+    session.ending = True
     body = body_of(content)
     ended = Ended(session.now_ns(), "completed", body)
     flow.ask_for(session, session.note(ended, content_of(body, content)))
