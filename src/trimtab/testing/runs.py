@@ -109,7 +109,7 @@ class LocalRuns:
         self._folder = None if directory else tempfile.TemporaryDirectory(prefix="trimtab-runs-", dir=memory)
         self._path = (directory or Path(self._folder.name if self._folder else ".")) / "journal.db"
         self._store = RunStore(open_runs(self._path), MemoryBodies(), self._clock)
-        self._keeper = _Unsteady(LocalKeeper(self._store))
+        self._keeper = UnsteadyKeeper(LocalKeeper(self._store))
         self._ids = IdSource()
         self.runtime = self._connected()
 
@@ -209,7 +209,7 @@ class LocalRuns:
         return self._keeper.inner.blocking.do(ask)
 
     def _connected(self) -> Runtime:
-        def keeper(hears: Callable[[Any], None]) -> _Unsteady:
+        def keeper(hears: Callable[[Any], None]) -> UnsteadyKeeper:
             self._keeper.inner.blocking.hears[:] = [hears]
             return self._keeper
 
@@ -224,12 +224,13 @@ class LocalRuns:
         )
 
 
-class _Unsteady:
-    """A journal that can be out of reach."""
+class UnsteadyKeeper:
+    """A journal that can be out of reach; `asks` counts what it was asked, `blocking` is its face for threads."""
 
     def __init__(self, inner: LocalKeeper) -> None:
         self.inner = inner
-        self.blocking = _UnsteadyBlocking(self)
+        self.blocking = UnsteadyThreads(self)
+        self.asks = 0
         self._left: int | None = None
         self._answered = False
         self._guard = threading.Lock()
@@ -239,7 +240,9 @@ class _Unsteady:
         return self.ask(ask)
 
     def ask(self, ask: Ask) -> Told:
+        """Asks, if it is there."""
         with self._guard:
+            self.asks += 1
             gone = self._left is not None and self._left <= 0
             if self._left is not None and self._left > 0:
                 self._left -= 1
@@ -254,22 +257,25 @@ class _Unsteady:
         return told
 
     def lose(self, after: int, *, answered: bool) -> None:
+        """After so many more asks it is out of reach; the last of them is done, `answered` or not."""
         self._left, self._answered = after, answered
 
     def find(self) -> None:
+        """It is in reach again."""
         self._left = None
 
     async def close(self) -> None:
         """Nothing is held."""
 
 
-class _UnsteadyBlocking:
+class UnsteadyThreads:
     """The same for threads."""
 
-    def __init__(self, unsteady: _Unsteady) -> None:
+    def __init__(self, unsteady: UnsteadyKeeper) -> None:
         self._unsteady = unsteady
 
     def do(self, ask: Ask) -> Told:
+        """Asks, if it is there."""
         return self._unsteady.ask(ask)
 
     def close(self) -> None:
