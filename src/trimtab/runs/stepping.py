@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from trimtab.journal.asks import Begin, Begun, Claim, Lease, Load, Loaded, Reconcile
+from trimtab.journal.asks import Begin, Begun, Claim, Lease, Load, Loaded, Reconcile, Renew
 from trimtab.journal.entries import Body, Reconciled, Result, Tried, body_of
 from trimtab.runs import flow, values
 from trimtab.runs.declared import MOST_ATTEMPTS, Happened, NeverHappened
@@ -18,6 +18,8 @@ from trimtab.runs.session import Act, Place, Session, content_of, inside, line_h
 
 FIRST_REST_S: Final = 0.1
 LONGEST_REST_S: Final = 5.0
+STALE: Final = 3
+"""The part of a lease after which an answer of the journal is too old to act on."""
 
 Call = Callable[[Begun], Awaitable[Any]]
 Found = Happened[Any] | NeverHappened | None
@@ -43,6 +45,7 @@ async def take(place: Place, act: Act, call: Call, tries: Tries = ONCE) -> bytes
     session = place.session
     line = line_here(place, act)
     question = session.begin(act, line)
+    asked_s = session.runtime.clock.monotonic()
     begun = await _begun(session, act, question)
     line.last = begun.seq
     try:
@@ -50,6 +53,8 @@ async def take(place: Place, act: Act, call: Call, tries: Tries = ONCE) -> bytes
             begun = await _looked_up(session, act, question, begun, tries)
         if begun.result is not None:
             return await _recorded(session, act, begun.result)
+        if act.effect == "write":
+            await _still_held(session, asked_s)
         doing = _taken(place, line, act, question, begun, call, tries)
         return await flow.settled(doing) if act.effect == "write" else await doing
     finally:
@@ -77,6 +82,15 @@ async def _begun(session: Session, act: Act, question: Begin) -> Begun:
         raise
     assert isinstance(begun, Begun)  # noqa: S101 - what a `Begin` is told
     return begun
+
+
+async def _still_held(session: Session, asked_s: float) -> None:
+    """Makes sure of the lease where so much time has passed since a step was asked for that the process must have stood
+    still: somebody else may have taken the run over, and what must not be repeated may be done. Raises `Leaving`.
+    """
+    lease_s = session.runtime.lease_s
+    if session.runtime.clock.monotonic() - asked_s > lease_s / STALE:
+        await flow.ask_for(session, Renew(session.run, session.epoch, lease_s))
 
 
 async def _recorded(session: Session, act: Act, result: Result) -> bytes:
