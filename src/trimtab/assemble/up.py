@@ -176,8 +176,9 @@ class House:
 
         def command(launch: Launch) -> Sequence[str]:
             orders = GatewayOrders(
-                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), root, data
-            )
+                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), root, data,
+                journaled=True,
+            )  # fmt: skip
             return python_in("gateway", orders)
 
         def patience_s() -> float:
