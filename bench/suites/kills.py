@@ -78,7 +78,7 @@ def tell(name: str, result: Result, found: list[Found]) -> None:
     faults = Counter(kind_of(fault) for one in found for fault in one.faults)
     result.raw[name] = {
         "faults": [(one.shape, one.victim, one.at, one.faults) for one in found if one.faults][:50],
-        "by shape and victim": Counter(f"{one.shape}, {one.victim}" for one in killed),
+        "by shape and victim": dict(Counter(f"{one.shape}, {one.victim}" for one in killed)),
         "persons": sum(one.persons for one in killed),
     }
     result.tell_value(f"{name}: places", len(killed))
