@@ -41,6 +41,7 @@ from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.feedback_api import Taking
 from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
+from trimtab.processes.keeper_watch import KeeperView, no_keeper
 from trimtab.processes.label_api import label_endpoints
 from trimtab.processes.label_book import LabelBook
 from trimtab.processes.listeners import open_unix_listener
@@ -109,7 +110,7 @@ class ControlParts:
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
     `history` tells the project's past, `evaluations` what its suites came to, `labels` what people label, `rollouts`
-    watches a candidate that is served beside what is in force.
+    watches a candidate that is served beside what is in force, `keeper` tells how the journal of runs is doing.
     """
 
     clock: Clock
@@ -136,6 +137,7 @@ class ControlParts:
     evaluations: EvaluationDesk | None = None
     labels: LabelBook | None = None
     rollouts: RolloutDesk | None = None
+    keeper: Callable[[], KeeperView | None] = no_keeper
 
     def rollout(self) -> RolloutShown | None:
         """The latest rollout."""
@@ -233,6 +235,7 @@ def _host(settings: ControlSettings, parts: ControlParts, desk: Desk) -> Host:
         lock_differences=lambda: lock_differences(settings.run),
         engines=parts.engines,
         watched=parts.watched,
+        keeper=parts.keeper,
         processes=lambda: _crew(settings.run),
     )
 
@@ -258,6 +261,7 @@ def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics
         parts.identity,
         parts.engines,
         parts.rollout,
+        parts.keeper,
     )
 
 
