@@ -21,6 +21,7 @@ from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
+from trimtab.assemble.runs import run_room
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -179,6 +180,7 @@ def _with_pages(
         views=SavedViews(state),
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
+        runs=run_room(directory, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 

@@ -230,7 +230,7 @@ def compared_text(found: Compared, *, every: bool) -> RenderableType:
         lines.append(plain_text(f"forked with another {name}: {value}", 300))
     pairs = [pair for pair in found.alignment.pairs if every or pair.how != "same"]
     shown = pairs if every else pairs[:MOST_CHANGES]
-    lines.append(Text(f"{whole(found.alignment.same)} of {whole(len(found.alignment.pairs))} steps are the same"))
+    lines.append(Text(f"{whole(found.alignment.same)} of {whole(found.alignment.of)} steps are the same"))
     lines += [_pair(pair) for pair in shown]
     if len(pairs) > len(shown):
         lines.append(Text(f"{whole(len(pairs) - len(shown))} more that differ; --all shows them", QUIET))

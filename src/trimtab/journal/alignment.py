@@ -55,6 +55,11 @@ class Alignment(Struct, frozen=True):
     first: Found | None = None
 
     @property
+    def of(self) -> int:
+        """How many pairs of steps there are."""
+        return sum(pair.how != "state" for pair in self.pairs)
+
+    @property
     def same(self) -> int:
         """How many steps are the same."""
         return sum(pair.how in SAME for pair in self.pairs)

@@ -57,6 +57,8 @@ from trimtab.processes.rollout_api import rollout_endpoints
 from trimtab.processes.rollout_desk import RolloutDesk, RolloutShown
 from trimtab.processes.roster import Member
 from trimtab.processes.routes import Site, site
+from trimtab.processes.run_api import run_endpoints
+from trimtab.processes.run_room import RunRoom
 from trimtab.processes.signals_api import signal_endpoints
 from trimtab.processes.status import lock_differences
 from trimtab.processes.tool_shapes import Drifting
@@ -110,7 +112,8 @@ class ControlParts:
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
     `history` tells the project's past, `evaluations` what its suites came to, `labels` what people label, `rollouts`
-    watches a candidate that is served beside what is in force, `keeper` tells how the journal of runs is doing.
+    watches a candidate that is served beside what is in force, `keeper` tells how the journal of runs is doing, `runs`
+    is that journal.
     """
 
     clock: Clock
@@ -138,6 +141,7 @@ class ControlParts:
     labels: LabelBook | None = None
     rollouts: RolloutDesk | None = None
     keeper: Callable[[], KeeperView | None] = no_keeper
+    runs: RunRoom | None = None
 
     def rollout(self) -> RolloutShown | None:
         """The latest rollout."""
@@ -188,6 +192,7 @@ async def serve_control(
         *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
         *(label_endpoints(parts.labels) if parts.labels is not None else ()),
         *parts.rollout_endpoints(),
+        *(run_endpoints(parts.runs, parts.clock) if parts.runs is not None else ()),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
@@ -212,6 +217,8 @@ async def serve_control(
             undertaker.close()
             for server, _ in servers:
                 server.should_exit = True
+    if parts.runs is not None:
+        await parts.runs.close()
 
 
 async def kept_up(work: Callable[[], Coroutine[object, object, None]]) -> None:
@@ -292,6 +299,7 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         history=parts.history,
         evaluations=parts.evaluations,
         labels=parts.labels,
+        runs=parts.runs,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
         rollout=lambda: shown.words if (shown := parts.rollout()) is not None else "",
