@@ -14,32 +14,15 @@ from tests.console import agents
 from tests.console.agents import CALLS, CHILD, FAILED, FORK, HARM, LONG, PARKED
 from tests.console.asking import data, get, post
 from tests.console.conftest import Scene
-from trimtab.journal.client import BlockingLocalKeeper
-from trimtab.journal.runs.bodies import MemoryBodies
-from trimtab.journal.runs.database import open_runs, open_runs_to_read
-from trimtab.journal.runs.reader import RunReader
-from trimtab.journal.runs.store import RunStore
-from trimtab.processes.run_room import RunRoom
-
-
-class Held:
-    """Bodies in memory, as a reader sees them."""
-
-    def __init__(self, bodies: MemoryBodies) -> None:
-        self.read = bodies.load
 
 
 @pytest.fixture
 async def ran(scene: Scene, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     """A scene with runs; the longest of them has as many steps as a test asks for."""
-    path = tmp_path / "journal.db"
-    bodies = agents.written(path, scene.clock, steps=getattr(request, "param", 120))
-    store = RunStore(open_runs(path), bodies, scene.clock)
-    room = RunRoom(lambda: RunReader(open_runs_to_read(path), Held(bodies)), BlockingLocalKeeper(store), scene.clock)
+    room = agents.room(tmp_path / "journal.db", scene.clock, steps=getattr(request, "param", 120))
     scene.runs = room
     yield scene
     await room.close()
-    store.close()
 
 
 async def test_list(ran: Scene) -> None:
@@ -110,6 +93,20 @@ async def test_ten_thousand_steps(ran: Scene) -> None:
     failed = await data(ran, f"/runs/{LONG}?only=failed")
     assert [one["found"] for one in failed["steps"]] == ["deadline_total"]
     assert (await data(ran, f"/runs/{LONG}?kind=model&label=s0"))["of"] == 667
+
+
+async def test_what_became_of_a_parked_step_is_said(ran: Scene) -> None:
+    """A parked run asks what became of its step, and goes on once that is said."""
+    cookie = ran.session("operator")
+    found = await data(ran, "/runs?range=24h", cookie)
+    assert (found["live"][0]["run"], found["live"][0]["state"]) == (PARKED, "parked")
+    assert "What became of step 3?" in (await get(ran, f"/runs/{PARKED}", cookie)).text
+    fields = {"run": PARKED, "of": "3", "found": "happened", "output": '"paid"', "reason": "the bank says so"}
+    assert (await post(ran, "/runs/reconcile", cookie, fields)).status_code == 303
+    step = (await data(ran, f"/runs/{PARKED}?step=3", cookie))["one"]
+    assert (step["answered"]["text"], step["step"]["reconciled"]["by"]) == ('"paid"', "ana")
+    assert (await post(ran, "/runs/reconcile", cookie, fields)).status_code == 400
+    assert (await post(ran, "/runs/reconcile", cookie, {**fields, "found": "maybe"})).status_code == 400
 
 
 async def test_two_runs(ran: Scene) -> None:

@@ -18,4 +18,8 @@ def run_reader(directory: DataDirectory) -> RunReader:
 
 def run_room(directory: DataDirectory, clock: Clock) -> RunRoom:
     """The journal as control has it."""
-    return RunRoom(lambda: run_reader(directory), BlockingKeeper(directory.keeper_socket, clock=clock), clock)
+
+    def opened() -> RunReader | None:
+        return run_reader(directory) if directory.journal.exists() else None
+
+    return RunRoom(opened, BlockingKeeper(directory.keeper_socket, clock=clock), clock)

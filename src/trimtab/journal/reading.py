@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from trimtab.journal.asks import Entries, Find, Load, Loaded, Read, RunRow, Runs
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Logged
-from trimtab.journal.refusals import BodyUnknown
+from trimtab.journal.refusals import BodyUnknown, RunUnknown
 from trimtab.journal.steps import Log, log_of
 
 
 def row_of(journal: BlockingAsking, run: str) -> RunRow:
     """A run as lists show it; raises `RunUnknown`."""
+    if not run:
+        raise RunUnknown(run=run)
     return rows_of(journal, Find(run=run))[0]
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from trimtab.clock import Clock
 from trimtab.console.run_desk import Branch, Compared, Redriven, Wanted
 from trimtab.errors import InvalidRequest
-from trimtab.journal.asks import Find, RunRow
+from trimtab.journal.asks import Ask, Find, FindReviews, Reviews, RunRow, Runs, Told
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Logged, Order, Reconciliation
 from trimtab.journal.reading import body_read, entries_of, row_of, rows_of
@@ -41,10 +41,11 @@ class ReadingFace(BlockingAsking, Protocol):
 class RunRoom:
     """Reads in one thread, writes in another: an answer that keeper owes holds up no page.
 
-    `open_reader` is called in the thread that will use it, again and again while it raises `StoreError`.
+    `open_reader` is called in the thread that will use it, again and again while it raises `StoreError`, or gives None
+    where no run was ever kept.
     """
 
-    def __init__(self, open_reader: Callable[[], ReadingFace], keeper: BlockingAsking, clock: Clock) -> None:
+    def __init__(self, open_reader: Callable[[], ReadingFace | None], keeper: BlockingAsking, clock: Clock) -> None:
         self._readers = _Thread(open_reader, "runs-read")
         self._writers = _Thread(open_reader, "runs-write")
         self._keeper = keeper
@@ -136,7 +137,7 @@ class RunRoom:
 class _Thread:
     """A thread with a reader of its own."""
 
-    def __init__(self, open_reader: Callable[[], ReadingFace], name: str) -> None:
+    def __init__(self, open_reader: Callable[[], ReadingFace | None], name: str) -> None:
         self._open = open_reader
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._reader: ReadingFace | None = None
@@ -144,16 +145,26 @@ class _Thread:
     async def do(self, work: Callable[[BlockingAsking], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
 
-    def _opened(self) -> ReadingFace:
+    def _opened(self) -> BlockingAsking:
         if self._reader is None:
             self._reader = self._open()
-        return self._reader
+        return self._reader or _NoRuns()
 
     async def close(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, reader.close)
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class _NoRuns:
+    """The journal before it has a run."""
+
+    def do(self, ask: Ask) -> Told:
+        run: str = getattr(ask, "run", "")
+        if run:
+            raise RunUnknown(run=run)
+        return Reviews(()) if isinstance(ask, FindReviews) else Runs(())
 
 
 @contextmanager

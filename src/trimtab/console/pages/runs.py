@@ -69,7 +69,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Runs]:
     after = rows[-1].run if len(rows) == wanted.limit else ""
     data = Runs(wanted.since_ns, wanted.until_ns, rows, live, after)
     tables = (
-        table_of(asked, "live", "Not ended", live, "Every run has ended."),
+        table_of(asked, "going_on", "Not ended", live, "Every run has ended."),
         table_of(asked, "runs", "Runs", rows, NONE_LIKE_IT if is_narrowed else NONE),
     )
     extra = {
