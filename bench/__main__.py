@@ -36,6 +36,7 @@ SUITES = {
     "eval_statistics": "evaluations whose truth is known: coverage, errors, power, early stopping, judges, going on",
     "evals": "evaluations of the demo on its tiny models: time, verdicts, calls saved, kills",
     "rollout": "a bad lock as a canary on the demo: users it reaches before it is rolled back; copies for nobody",
+    "kills": "drivers and keeper of runs killed at every boundary: results lost, effects repeated, time to go on",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.browser import engines
-from tests.console import alarms, evaluated
+from tests.console import agents, alarms, evaluated
 from tests.console.past import project
 from tests.console.saying import Bodies, chunked, talk
 from tests.console.seeding import day, hostile, labels
@@ -127,6 +127,7 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
             history=ProjectHistory(project(directory / "past"), directory / "run", clock),
             evaluations=EvaluationPages(directory, directory / "suites"),
             labels=evaluated.labels(state, directory, clock),
+            runs=agents.room(directory / "journal.db", clock, steps=400),
         )
         obeying = asyncio.ensure_future(obey(put, stop))
         await serve_control(settings, parts, stop, lambda: None)

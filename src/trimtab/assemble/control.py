@@ -21,6 +21,7 @@ from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
+from trimtab.assemble.runs import run_room
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -29,6 +30,7 @@ from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertStore
+from trimtab.journal.client import KeeperClient
 from trimtab.journal.evaluations import LiveEvaluations
 from trimtab.journal.judgements import Judgements
 from trimtab.journal.labels import LabelStore
@@ -55,6 +57,7 @@ from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.judge import Judge
+from trimtab.processes.keeper_watch import KeeperWatch
 from trimtab.processes.label_book import LabelBook
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.obeying import LastTold, obey, tell_ready
@@ -78,6 +81,8 @@ from trimtab.store.telemetry import Telemetry
 
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
+
+KEEPER_PATIENCE_S = 1.0
 
 LIBRARIES = {"uvicorn": logging.WARNING, "urllib3": logging.ERROR, "clickhouse_connect": logging.CRITICAL}
 """From which level on libraries are heard: their other news we tell ourselves (`ready`, `telemetry_down`)."""
@@ -137,7 +142,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         alert_pages=AlertPages(alerts, Outbox(open_state(directory.state))),
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
     )
-    parts = _with_rollouts(parts, in_force, directory, noted)
+    parts = _with_rollouts(_with_keeper(parts, directory), in_force, directory, noted)
     gc.set_threshold(*GC_THRESHOLD)
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
@@ -151,6 +156,12 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
             held.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _with_keeper(parts: ControlParts, directory: DataDirectory) -> ControlParts:
+    """The parts with what looks how the journal of runs is doing."""
+    watch = KeeperWatch(KeeperClient(directory.keeper_socket, patience_s=KEEPER_PATIENCE_S), parts.clock)
+    return replace(parts, works=(*parts.works, watch.run), keeper=lambda: watch.view)
 
 
 def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirectory, noted: Changes) -> ControlParts:
@@ -169,6 +180,7 @@ def _with_pages(
         views=SavedViews(state),
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
+        runs=run_room(directory, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 

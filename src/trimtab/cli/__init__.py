@@ -36,6 +36,7 @@ VERBS: Final = {
     "status": Verb("trimtab.cli.status", "Show processes, replicas, and whether records arrive."),
     "prompts": Verb("trimtab.cli.prompts", "Show what is sent for a task, and how its prompt came to be."),
     "calls": Verb("trimtab.cli.calls", "Show the calls that were made."),
+    "runs": Verb("trimtab.cli.runs", "Show, compare, fork and stop runs of agents."),
     "feedback": Verb("trimtab.cli.feedback", "Judge a call, a run or a conversation."),
     "tools": Verb("trimtab.cli.tools", "Show what tools answer, and what has changed."),
     "alerts": Verb("trimtab.cli.alerts", "Show what is wrong and what is watched, and see to it."),

@@ -28,6 +28,10 @@ from trimtab.console.pages import (
     prompts,
     redrive,
     replicas,
+    run,
+    run_acts,
+    run_compare,
+    runs,
     task,
     tasks,
     undeclared,
@@ -39,6 +43,9 @@ PAGES: Final[tuple[Page[Any], ...]] = (
     task.PAGE,
     calls.PAGE,
     call.PAGE,
+    runs.PAGE,
+    run_compare.PAGE,
+    run.PAGE,
     conversations.PAGE,
     conversation.PAGE,
     prompts.PAGE,
@@ -67,10 +74,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *alert_acts.ACTIONS,
     *redrive.ACTIONS,
     *labelling.ACTIONS,
+    *run_acts.ACTIONS,
 )
 DOWNLOADS: Final[tuple[Download, ...]] = (
     call.REQUEST,
     call.RESPONSE,
     call.CASE,
     labelling.EXPORT,
+    *run_acts.DOWNLOADS,
 )

@@ -206,6 +206,17 @@ SCORER_MEANINGS: Final = (
     ("critical", "true, false", "false", "whether one case that turns from right to wrong blocks"),
     ("margin", "0..1; of latency, cost up to 1000000", "evals.margin", "how much worse is still good enough"),
 )
+REVIEW_MEANINGS: Final = (
+    ("tools", "list of tool names", "every tool that does not only read", "before which tools a person is asked"),
+    ("when", "condition", "always", "on tool, effect and arguments; one that stumbles over them asks"),
+    ("roles", "list of names", "operator", "who may decide: a role of keys or a higher one, or the name of a key"),
+    ("receivers", "list of names", "those of the owner", "who is told when somebody is asked, of [receivers]"),
+    ("expires", "duration", "never", "how long it may wait until otherwise holds"),
+    ("otherwise", "reject, approve", "reject", "what holds where nobody has decided by then"),
+    ("escalate.after", "duration", REQUIRED, "how long it may wait until somebody else is told"),
+    ("escalate.to", "name", "the same", "the receiver who is told then"),
+    ("links", "signed_in, signed", "signed_in", "whether whoever holds the link that is sent may decide with it"),
+)
 GUARD_MEANINGS: Final = (
     ("parse_rate", "0..1", "how many points fewer answers may keep the schema"),
     ("tool_validity", "0..1", "how many points fewer tool calls may be valid"),
@@ -275,6 +286,11 @@ TASK_KEYS: Final = (
     Key("completion.sample", "above 0..1", "0.05", "the share of the calls that it is asked about"),
     Key("completion.quiet", "duration", "5m", "how long after its last call a run counts as over"),
     Key("completion.calls_a_day", "1..100000", "200", "most calls that it is asked about in a day"),
+    *(Key(f"review.{name}", *about) for name, *about in REVIEW_MEANINGS),
+    Key("review_sample.share", "above 0..1", REQUIRED, "the share of ended runs that people look at"),
+    Key("review_sample.reviewers", "1..5", "1", "how many look at each, by themselves"),
+    Key("review_sample.runs_a_day", "1..100000", "50", "most runs that are sampled in a day"),
+    Key("review_sample.question", "text", "Did this run do what it should?", "what they are asked"),
     Key("evals.cases", "data set", "the task's cases.jsonl", "what is asked, and what should come out"),
     Key("evals.samples", "1..100", "1", "how often each case is asked"),
     Key("evals.scorers", "list of scorers", REQUIRED, "what marks the answers; the first decides"),
@@ -331,5 +347,5 @@ DATA_KEYS: Final = (
 )
 
 PROJECT_PLANNED: Final = ("budget", "keys", "stores", "tools")
-TASK_PLANNED: Final = ("budget", "review")
+TASK_PLANNED: Final = ("budget",)
 """Keys that will come with what enforces them; until then they are refused."""

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
 from trimtab.declare.evaluating import Evals
+from trimtab.declare.reviewing import ReviewRule, ReviewSample
 
 Redaction = Literal["full", "preview", "digest", "none"]
 TaskClass = Literal["interactive", "background"]
@@ -451,6 +452,8 @@ class Task(Struct, frozen=True):
     alerts: tuple[AlertRule, ...] = ()
     completion: Completion | None = None
     evals: Evals | None = None
+    reviews: tuple[ReviewRule, ...] = ()
+    review_sample: ReviewSample | None = None
 
 
 class Defaults(Struct, frozen=True):

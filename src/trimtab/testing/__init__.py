@@ -1,9 +1,10 @@
-"""Public fakes for tests: a clock that jumps and an upstream that follows a script."""
+"""Public fakes for tests: a clock that jumps, an upstream that follows a script, runs in process."""
 
 from trimtab.testing.answers import Answer, ToolCall, chat_json, chat_stream
 from trimtab.testing.clock import JumpingClock, JumpingLoop, Stuck
 from trimtab.testing.faults import SCRIPTS
 from trimtab.testing.ports import refused_port, unanswered_port
+from trimtab.testing.runs import LocalRuns, ScriptedModels
 from trimtab.testing.scripts import (
     Close,
     Cut,
@@ -34,10 +35,12 @@ __all__ = [
     "Hang",
     "JumpingClock",
     "JumpingLoop",
+    "LocalRuns",
     "Received",
     "Repeat",
     "Reset",
     "Script",
+    "ScriptedModels",
     "ScriptedUpstream",
     "Send",
     "Step",

@@ -1,0 +1,164 @@
+"""Where runs are kept and models asked: what a program is connected to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+from weakref import WeakKeyDictionary
+
+from trimtab.clock import Clock, SystemClock
+from trimtab.ids import IdSource
+from trimtab.journal.asks import LEASE_S, Ask, Told
+from trimtab.journal.client import BlockingKeeper, Hears, KeeperClient
+from trimtab.journal.frames import Given
+from trimtab.runs.gateway import GatewayModels
+from trimtab.runs.leases import Leases
+from trimtab.runs.models import Models
+
+DIRECTORY: Final = ".trimtab"
+URL: Final = "http://127.0.0.1:8400"
+SOCKET: Final = Path("run") / "keeper.sock"
+
+
+class Keeper(Protocol):
+    """The journal for code that awaits."""
+
+    async def do(self, ask: Ask) -> Told:
+        """What was told; raises `JournalRefusal` and `JournalUnavailable`."""
+        ...
+
+    async def close(self) -> None:
+        """Hangs up."""
+        ...
+
+
+class ThreadsKeeper(Protocol):
+    """The journal for threads."""
+
+    def do(self, ask: Ask) -> Told:
+        """What was told; raises `JournalRefusal` and `JournalUnavailable`."""
+        ...
+
+    def close(self) -> None:
+        """Hangs up."""
+        ...
+
+
+class Runtime:
+    """A journal, models, time and names for runs. As a context manager it holds for what is called inside.
+
+    `lock` is the lock id that runs name and reviews are bound to. `lease_s` is how long a run stays held by a driver
+    of which nothing is heard.
+    """
+
+    def __init__(
+        self,
+        *,
+        keeper: Callable[[Hears], Keeper],
+        blocking: ThreadsKeeper,
+        models: Models,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+        lock: str = "",
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.blocking = blocking
+        self.models = models
+        self.clock = clock or SystemClock()
+        self.ids = ids or IdSource()
+        self.lock = lock
+        self.lease_s = lease_s
+        self.seeds = random.Random(os.urandom(16))  # noqa: S311 - jitter, not secrecy
+        self.leases = Leases(blocking, lease_s)
+        self._keeper = keeper
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Any]] = WeakKeyDictionary()
+        self._guard = threading.Lock()
+        self._tokens: list[Token[Runtime | None]] = []
+
+    def __repr__(self) -> str:
+        return f"Runtime({self.blocking!r}, {self.models!r})"
+
+    def new_id(self) -> str:
+        """A fresh id."""
+        with self._guard:
+            return self.ids.new(self.clock.wall_ns())
+
+    def _heard(self, given: Given) -> None:
+        self.leases.hear(given.runs, given.order, given.by, given.reason)
+
+    async def __aenter__(self) -> Keeper:
+        """The journal for the running loop, from here to the matching exit."""
+        loop = asyncio.get_running_loop()
+        with self._guard:
+            held = self._loops.get(loop)
+            if held is None:
+                held = self._loops[loop] = [self._keeper(self._heard), 0]
+            held[1] += 1
+        keeper: Keeper = held[0]
+        return keeper
+
+    async def __aexit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        with self._guard:
+            held = self._loops[loop]
+            held[1] -= 1
+            last = held[1] == 0
+            if last:
+                del self._loops[loop]
+        if last:
+            await held[0].close()
+            await self.models.close()
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_current.set(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _current.reset(self._tokens.pop())
+
+    def close(self) -> None:
+        """Hangs up."""
+        self.blocking.close()
+
+
+_current: ContextVar[Runtime | None] = ContextVar("trimtab_runtime", default=None)
+_default: list[Runtime] = []
+_making = threading.Lock()
+
+
+def connect(
+    directory: str | Path | None = None, url: str | None = None, key: str | None = None, lock: str | None = None
+) -> Runtime:
+    """What runs are kept in and models asked through: the data directory of a `trimtab up`, and its gateway.
+
+    What is not said is taken from `TRIMTAB_DIRECTORY`, `TRIMTAB_URL`, `TRIMTAB_KEY` and `TRIMTAB_LOCK`. Connects when
+    it is first needed.
+    """
+    environment = os.environ
+    place = Path(directory or environment.get("TRIMTAB_DIRECTORY") or DIRECTORY) / SOCKET
+    return Runtime(
+        keeper=lambda hears: KeeperClient(place, hears=hears),
+        blocking=BlockingKeeper(place),
+        models=GatewayModels(url or environment.get("TRIMTAB_URL") or URL, key or environment.get("TRIMTAB_KEY") or ""),
+        lock=environment.get("TRIMTAB_LOCK", "") if lock is None else lock,
+    )
+
+
+def current() -> Runtime:
+    """The runtime that holds here: the one whose context this is, else the environment's."""
+    found = _current.get()
+    if found is not None:
+        return found
+    with _making:
+        if not _default:
+            _default.append(connect())
+        return _default[0]
