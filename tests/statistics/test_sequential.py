@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from random import Random
+from statistics import median
 
 import msgspec
 import pytest
@@ -61,7 +62,7 @@ def test_evidence_by_hand() -> None:
 def test_the_time_to_a_false_alarm_is_kept() -> None:
     """Shares exactly at the limit, 60 times: the mean time to the first alarm is at least what was asked for.
 
-    60 times a day's threshold of 1,440 minutes / 0.35; the standard error of the mean is about an eighth of it.
+    60 times a day's threshold of 1,440 minutes / 0.25; the standard error of the mean is about an eighth of it.
     """
     detector = floor_detector(0.1, "above", smallest=0.1, false_alarms_per_month=30.0)
     times = []
@@ -76,18 +77,35 @@ def test_the_time_to_a_false_alarm_is_kept() -> None:
 
 
 def test_a_planted_change_is_found_and_described() -> None:
-    """Failures of 2 % become 10 %: the alarm comes within two hours and names when, how much and from what."""
-    random = Random(5)
-    detector = RateDetector(learn_rate(reference(random, 14, 120, 0.02)), "rises")
-    state, edges = detector.run(detector.begin(MONDAY), calls(random, DAY, 2, 0.02, MONDAY))
-    assert edges == []
-    _, edges = detector.run(state, calls(random, 2 * 60, 2, 0.10, MONDAY + DAY))
-    decision = edges[0][1]
-    assert decision.alarm and decision.direction == "rises"
-    assert decision.since is not None and abs(decision.since - (MONDAY + DAY)) < 60
-    assert decision.baseline == pytest.approx(0.02, abs=0.005)
-    assert decision.interval is not None and decision.interval.low < 0.10 < decision.interval.high
-    assert decision.evidence >= decision.threshold
+    """Failures of 2 % become 10 %: alarms come within two hours and name from what. When and to what, most of nine name
+    within half an hour and with an interval that holds it: a likeliest beginning lies where failures happened to be.
+    """
+    off, held = [], 0
+    for seed in range(5, 14):
+        random = Random(seed)
+        detector = RateDetector(learn_rate(reference(random, 14, 120, 0.02)), "rises")
+        state, edges = detector.run(detector.begin(MONDAY), calls(random, DAY, 2, 0.02, MONDAY))
+        assert edges == []
+        _, edges = detector.run(state, calls(random, 2 * 60, 2, 0.10, MONDAY + DAY))
+        decision = edges[0][1]
+        assert decision.alarm and decision.direction == "rises"
+        assert decision.evidence >= decision.threshold
+        assert decision.baseline == pytest.approx(0.02, abs=0.005)
+        assert decision.interval is not None and decision.interval.low > 0.025
+        held += decision.interval.low < 0.10 < decision.interval.high
+        assert decision.since is not None
+        off.append(abs(decision.since - MONDAY - DAY))
+    assert median(off) < 30
+    assert held >= 6
+
+
+def test_most_of_the_false_alarms_are_for_changes_of_a_middle_size() -> None:
+    """0.15, 0.6 and 0.25 of a direction's half, from the mildest on; of two categories each has a quarter of all."""
+    halves = [0.075, 0.3, 0.125]
+    baseline = learn_rate(reference(Random(1), 2, 60, 0.3))
+    assert [one.weight for one in RateDetector(baseline).alternatives] == pytest.approx(halves * 2)
+    of_two = [one.weight for one in SharesDetector({"a": baseline, "b": baseline}).alternatives]
+    assert of_two == pytest.approx([half / 2 for half in halves] * 4)
 
 
 def test_an_alarm_holds_until_the_change_has_ended() -> None:
@@ -239,6 +257,25 @@ def test_a_rehearsal_damps_what_comes_in_clumps() -> None:
         assert least <= max(damping) <= most
 
 
+def test_the_damping_of_categories_is_drawn_half_way_to_their_mean() -> None:
+    """Of one that comes by twenties and one that comes alone: in logarithms the mean stays, distances halve."""
+    random = Random(12)
+    stream = []
+    for minute in range(1, 28 * DAY, 20):
+        rare = sum(random.random() < 0.05 for _ in range(20))
+        whole = 20 * (random.random() < 0.02)
+        stream.append((minute, {"clumped": whole, "alone": rare, "rest": 40 - whole - rare}))
+    learned = {
+        name: learn_rate(RateStep(minute, seen[name], 40) for minute, seen in stream) for name in ("clumped", "alone")
+    }
+    plain = SharesDetector({name: msgspec.structs.replace(one, clumping=1.0) for name, one in learned.items()})
+    each = [math.log(one) for one in plain.rehearsal(stream, 1.0)]
+    drawn = [math.log(one) for name in learned for one in plain.rehearsed(stream).baselines[name].damping]
+    assert max(each) - min(each) > 0.5
+    assert sum(drawn) == pytest.approx(sum(each))
+    assert max(drawn) - min(drawn) == pytest.approx((max(each) - min(each)) / 2)
+
+
 def test_a_rehearsal_of_whole_hours_tells_nothing() -> None:
     """Within hours clumps are not seen: the clumping that was learned stands."""
     steps = reference(Random(2), 28, 60, 0.1)
@@ -273,13 +310,13 @@ def test_the_month_is_thirty_days() -> None:
     assert MONTH_MINUTES == 30 * DAY
 
 
-@pytest.mark.parametrize(("a_day", "apart"), [(48_000, 0.333), (480, 0.240)])
+@pytest.mark.parametrize(("a_day", "apart"), [(48_000, 0.338), (480, 0.241)])
 def test_many_calls_leave_more_room_for_a_bad_day(a_day: int, apart: float) -> None:
     """Of 10 % with days that differ by 0.1 in logits: how far the mildest alternative D lies above the unchanged m.
 
-    48,000 calls find D in minutes: evidence climbs by h = 11.4, days vary by v = 0.0098, D = 2 sqrt(h v) = 0.666, and
-    half of that is unchanged. 480 calls need 3.5 days for D = 0.25, the least: h = 4.75, v = 0.01 / 4.5^2 = 0.00049,
-    and m (D - m) = h v gives m = 0.0097.
+    48,000 calls find D in minutes: evidence climbs by h = 11.7, days vary by v = 0.0098, D = 2 sqrt(h v) = 0.676, and
+    half of that is unchanged. 480 calls need 3.8 days for D = 0.25, the least: h = 5.09, v = 0.01 / 4.8^2 = 0.00044,
+    and m (D - m) = h v gives m = 0.0093.
     """
     baseline = RateBaseline((0.1,) * HOURS, (0.0,) * HOURS, 0.1, 1.0, 28 * a_day, 28)
     detector = RateDetector(baseline, "rises", smallest=0.01)

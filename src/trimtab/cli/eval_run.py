@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
-from trimtab.cli.verdicts import FILE, STATUSES, VerdictCommand, status_of, write_reports
-
-LATEST: Final = "latest"
+from trimtab.cli.verdicts import FILE, LATEST, STATUSES, VerdictCommand, status_of, write_reports
 
 
 @click.command("run", cls=VerdictCommand, epilog=f"Exit status, with --against: {STATUSES} Without: 0 done, 3 not.")

@@ -19,8 +19,8 @@ from trimtab.assemble.evaluation_plan import Options, Prepared, prepare
 from trimtab.assemble.evaluation_scorers import scorers_of
 from trimtab.assemble.evaluation_side import Side, base_side, side
 from trimtab.cli.eval_list import reports_of
-from trimtab.cli.eval_run import LATEST
 from trimtab.cli.screen import error_console, here, safe
+from trimtab.cli.verdicts import LATEST
 from trimtab.clock import SystemClock
 from trimtab.declare.load import load
 from trimtab.declare.project import Project

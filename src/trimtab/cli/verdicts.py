@@ -18,6 +18,8 @@ UNTOLD: Final = 3
 """No verdict was reached, for whatever reason: never 0, and never one of the three."""
 STATUSES: Final = "0 ship, 1 block, 2 inconclusive, 3 it could not be told and the message says why, 130 interrupted."
 FILE = click.Path(path_type=Path, dir_okay=False)
+LATEST: Final = "latest"
+"""What `--resume` names without an id: the evaluation of the task that was cut short last."""
 
 
 class VerdictCommand(click.Command):

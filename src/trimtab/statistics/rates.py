@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from statistics import geometric_mean
 from typing import Final, Literal, NamedTuple
 
 from msgspec import structs
@@ -16,6 +17,9 @@ from trimtab.statistics.sequential import Alternative, Detector, Leading, Readin
 Direction = Literal["rises", "falls", "both"]
 STEPS: Final = (0.0, 0.4, 1.0)
 """Alternatives, in logits beyond the smallest change that can be told from a normal day."""
+PARTS: Final = (0.15, 0.6, 0.25)
+"""Which part of the false alarms is for each: least for the mildest, which takes so long that the logarithm of its odds
+costs it little, and which bad days resemble; most for the middle one, since a part spent elsewhere makes it later."""
 APART: Final = 0.25
 """The least distance in logits of an alternative from what is normal."""
 LEAST_CLIMB: Final = 3.0
@@ -57,6 +61,8 @@ class RateDetector(Detector[Counted]):
     (quasi-likelihood: R. W. M. Wedderburn, Biometrika 61 (1974) 439-447). For a floor use `floor_detector`.
     """
 
+    spare = 0.25
+
     def __init__(
         self,
         baseline: RateBaseline,
@@ -65,8 +71,9 @@ class RateDetector(Detector[Counted]):
         false_alarms_per_month: float = 1.0,
     ) -> None:
         sides = ("rises", "falls") if direction == "both" else (direction,)
-        weight = 1 / (len(sides) * len(STEPS))
-        super().__init__([Alternative(side, "", weight) for side in sides for _ in STEPS], false_alarms_per_month)
+        super().__init__(
+            [Alternative(side, "", part / len(sides)) for side in sides for part in PARTS], false_alarms_per_month
+        )
         self.baseline = baseline
         self._lines = lines(baseline, sides, smallest, self.threshold)
         self._options = direction, smallest, false_alarms_per_month
@@ -123,6 +130,8 @@ class SharesDetector(Detector[Mapping[str, int]]):
     1736-1754). `baselines` has the baseline of each category, all learned from the same observations.
     """
 
+    spare = 0.5
+
     def __init__(
         self,
         baselines: Mapping[str, RateBaseline],
@@ -133,10 +142,10 @@ class SharesDetector(Detector[Mapping[str, int]]):
         self.baselines = dict(baselines)
         self.unseen = unseen
         names = [name for name, one in self.baselines.items() if one.n]
-        weight = 1 / (2 * len(STEPS) * max(1, len(names)))
         sides = ("rises", "falls")
         super().__init__(
-            [Alternative(side, name, weight) for name in names for side in sides for _ in STEPS], false_alarms_per_month
+            [Alternative(side, name, part / (2 * len(names))) for name in names for side in sides for part in PARTS],
+            false_alarms_per_month,
         )
         self._names = names
         self._options = smallest, false_alarms_per_month, unseen
@@ -157,11 +166,17 @@ class SharesDetector(Detector[Mapping[str, int]]):
         return Reading(ratios, counted, n)
 
     def rehearsed(self, steps: Iterable[tuple[int, Mapping[str, int]]]) -> SharesDetector:
-        """As `RateDetector.rehearsed`; store its `baselines`."""
+        """As `RateDetector.rehearsed`; store its `baselines`.
+
+        What comes in clumps does so in all categories, and a rehearsal tells little of each: their damping is drawn
+        half-way to the geometric mean of all.
+        """
         smallest, rate, unseen = self._options
         plain = {name: structs.replace(one, damping=(), clumping=1.0) for name, one in self.baselines.items()}
         clumping = max((one.clumping for one in self.baselines.values()), default=1.0)
-        damping = SharesDetector(plain, smallest, rate, unseen).rehearsal(steps, clumping)
+        alone = SharesDetector(plain, smallest, rate, unseen).rehearsal(steps, clumping)
+        middle = geometric_mean(alone) if alone else 1.0
+        damping = tuple(math.sqrt(one * middle) for one in alone)
         size = 2 * len(STEPS)
         for place, name in enumerate(self._names):
             plain[name] = structs.replace(self.baselines[name], damping=damping[place * size : (place + 1) * size])
