@@ -449,6 +449,7 @@ class Task(Struct, frozen=True):
     repetition: Repetition = "flag"
     context: Context = Context()
     retrieval: tuple[str, ...] = ()
+    volatile: tuple[tuple[str | int, ...], ...] = ()
     alerts: tuple[AlertRule, ...] = ()
     completion: Completion | None = None
     evals: Evals | None = None
@@ -463,6 +464,7 @@ class Defaults(Struct, frozen=True):
     redaction: Redaction = "full"
     undeclared_redaction: Redaction = "digest"
     retry: Retry = Retry()
+    volatile: tuple[tuple[str | int, ...], ...] = ()
 
 
 class Project(Struct, frozen=True):
