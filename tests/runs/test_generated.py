@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -59,6 +62,18 @@ def test_both_faces_have_the_same_names() -> None:
     for name in awaited - {"together"}:
         one, other = (inspect.signature(getattr(face, name)) for face in (trimtab, blocking))
         assert list(one.parameters.values()) == list(other.parameters.values()), name
+
+
+def test_the_first_example_passes_the_test_that_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newcomer's first agent and its test are what they say."""
+    blocks = re.findall(r"^```python\n(.*?)^```", SDK.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tested,) = [block for block in blocks if "LocalRuns" in block]
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
+    agent, last = blocks[0].rsplit("\n\n\n", 1)
+    assert last.startswith("asyncio.run(answer(")
+    exec(agent + "\n\n\n" + tested, module.__dict__)
+    module.test_answer()
 
 
 def test_every_public_name_is_on_the_page() -> None:
