@@ -101,6 +101,7 @@ PROJECT_KEYS: Final = (
     Key("data.telemetry", "chdb, URL", "chdb", "the analytical store: embedded, or a ClickHouse server's URL"),
     Key("data.telemetry_password", "secret", "none", "password of the ClickHouse server's user"),
     Key("data.dead_letters", "0..1000000", "10000", "how many calls that failed for good are kept to be sent again"),
+    Key("data.journal", "secret", "none", "address of the PostgreSQL that runs are kept in; SQLite without it"),
     *(
         Key(f"defaults.deadline.{name}", form, default, meaning)
         for (name, form, meaning), default in zip(DEADLINE_MEANINGS, DEADLINE_DEFAULTS, strict=True)

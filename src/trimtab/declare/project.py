@@ -86,7 +86,9 @@ class Control(Struct, frozen=True):
 
 
 class Data(Struct, frozen=True):
-    """The `[data]` table; `telemetry` is `chdb` (embedded) or a ClickHouse URL."""
+    """The `[data]` table; `telemetry` is `chdb` (embedded) or a ClickHouse URL, `journal` where a PostgreSQL's address
+    lies that runs are kept in.
+    """
 
     directory: str
     retention_s: float
@@ -96,6 +98,7 @@ class Data(Struct, frozen=True):
     telemetry: str = "chdb"
     telemetry_password: Secret | None = None
     dead_letters: int = 10_000
+    journal: Secret | None = None
 
 
 class Deadlines(Struct, frozen=True):
