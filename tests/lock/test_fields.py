@@ -202,6 +202,8 @@ OPEN: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("tasks", "triage", "alerts"), (AlertRule("floor", "parse_rate", "below", 0.9),)),
     (("tasks", "triage", "reviews"), (ReviewRule(("refund",)),)),
     (("tasks", "triage", "review_sample"), ReviewSample(0.5)),
+    (("tasks", "triage", "volatile"), (("metadata", "id"),)),
+    (("defaults", "volatile"), (("metadata", "id"),)),
     (("tasks", "triage", "completion"), Completion(rule="outcome == 'ok'")),
     (("tasks", "triage", "evals"), Evals(scorers=(Scorer("exact", "exact"),))),
     (("models", "azure", "auth", "project"), "other"),

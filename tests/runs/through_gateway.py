@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.gateway.harness import KEY, RunningGateway, snapshot, task
@@ -41,6 +41,7 @@ class Journaled:
     gateway: RunningGateway
     upstream: ScriptedUpstream
     keeper: UnsteadyKeeper
+    runtimes: list[Runtime] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -50,12 +51,14 @@ class Journaled:
     def runtime(self) -> Runtime:
         """What a new driver is connected to."""
         clock: Clock = self.journal.clock
-        return Runtime(
+        made = Runtime(
             keeper=lambda hears: self.keeper,
             blocking=self.keeper.blocking,
             models=GatewayModels(self.url, KEY.decode()),
             clock=clock,
         )
+        self.runtimes.append(made)
+        return made
 
     def entries(self, run: str) -> list[Entry]:
         """A run's log."""
@@ -88,5 +91,8 @@ async def journaled(directory: Path) -> AsyncIterator[Journaled]:
         journal = RunJournal(directory)
         gateway.journal = journal
         async with gateway:
-            yield Journaled(journal, gateway, upstream, UnsteadyKeeper(journal.keeper))
+            made = Journaled(journal, gateway, upstream, UnsteadyKeeper(journal.keeper))
+            yield made
+            for runtime in made.runtimes:
+                runtime.close()
         journal.store.close()

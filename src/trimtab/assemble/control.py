@@ -180,7 +180,7 @@ def _with_pages(
         views=SavedViews(state),
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
-        runs=run_room(directory, parts.clock),
+        runs=run_room(directory, orders.data.journal, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 

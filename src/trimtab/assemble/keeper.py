@@ -15,11 +15,11 @@ from typing import Final
 import msgspec
 
 from trimtab.assemble import loop
+from trimtab.assemble.journal import open_journal, open_journal_to_read
 from trimtab.clock import Clock, SystemClock
 from trimtab.errors import ChannelBroken, FormatError, StoreError
 from trimtab.journal.keeper import Keeper
 from trimtab.journal.runs.bodies import PackedBodies
-from trimtab.journal.runs.database import open_runs, open_runs_to_read
 from trimtab.journal.runs.reader import RunReader
 from trimtab.journal.runs.store import RunStore
 from trimtab.journal.spare import Spared
@@ -59,15 +59,16 @@ async def keeper(orders: KeeperOrders) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     kept = RollingLog(directory.bodies / orders.epoch, PACK, clock, Disk(), max_bytes=PACK_BYTES, max_age_s=PACK_AGE_S)
-    store = RunStore(open_runs(directory.journal), PackedBodies(kept, FoundBodies(directory.bodies)), clock)
+    database = open_journal(directory, orders.data.journal)
+    store = RunStore(database, PackedBodies(kept, FoundBodies(directory.bodies)), clock)
     room = room_of(orders, directory, clock)
-    reader = RunReader(open_runs_to_read(directory.journal), FoundBodies(directory.bodies))
+    reader = RunReader(open_journal_to_read(directory, orders.data.journal), FoundBodies(directory.bodies))
     keeping = Keeper(Spared(store, room), clock, reader=reader, trouble=say)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     await keeping.start(socket.socket(fileno=orders.listener))
     channel.send(Ready())
-    event(log, logging.INFO, "keeping", journal=str(directory.journal), pid=os.getpid())
+    event(log, logging.INFO, "keeping", journal=repr(database), pid=os.getpid())
     obeying = asyncio.ensure_future(obey(channel, directory, stop))
     await stop.wait()
     obeying.cancel()

@@ -62,6 +62,7 @@ RULE_MEANINGS: Final = (
     ("off", "true, false", "false", "whether it is switched off; alone, it switches off the rule of that name"),
 )
 PYTHON_DEFAULT: Final = "what .python-version says"
+VOLATILE_MEANING: Final = "what of a request does not make a step of a run another one"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
 ENVIRONMENT_MEANING: Final = (
@@ -100,6 +101,7 @@ PROJECT_KEYS: Final = (
     Key("data.telemetry", "chdb, URL", "chdb", "the analytical store: embedded, or a ClickHouse server's URL"),
     Key("data.telemetry_password", "secret", "none", "password of the ClickHouse server's user"),
     Key("data.dead_letters", "0..1000000", "10000", "how many calls that failed for good are kept to be sent again"),
+    Key("data.journal", "secret", "none", "address of the PostgreSQL that runs are kept in; SQLite without it"),
     *(
         Key(f"defaults.deadline.{name}", form, default, meaning)
         for (name, form, meaning), default in zip(DEADLINE_MEANINGS, DEADLINE_DEFAULTS, strict=True)
@@ -165,6 +167,7 @@ PROJECT_KEYS: Final = (
     Key("retrieval.<name>.chunker", "text", "empty", "how it was cut, with the version"),
     Key("retrieval.<name>.embedding_model", "text", "empty", "how it was embedded, with the revision"),
     Key("retrieval.<name>.index.<setting>", "text, number, true, false", "empty", "settings of the index"),
+    Key("runs.volatile", "list of paths", "empty", f"{VOLATILE_MEANING}, of all tasks and of none"),
     Key("alerts.defaults", "true, false", "true", "whether the rules of docs/alerts.md hold without being written"),
     Key("alerts.receivers", "list of names", "empty", "who is told of alerts whose owner has no receivers"),
     Key("alerts.silent_after", "duration", "15m", "so long without records while calls are open is an alert"),
@@ -278,6 +281,7 @@ TASK_KEYS: Final = (
     Key("context.model", "name", "must be given for summarise", "the model that writes summaries"),
     Key("context.summary_tokens", "1..100000", "512", "most tokens of a summary"),
     Key("retrieval", "list of names", "empty", "what the task retrieves from, of [retrieval]"),
+    Key("runs.volatile", "list of paths", "empty", VOLATILE_MEANING),
     *(Key(f"alerts.<name>.{name}", *about) for name, *about in RULE_MEANINGS),
     Key("completion.rule", "condition", "none", "what holds of the last call of a run whose work is done"),
     Key("completion.feedback", "text", "none", "the score of feedback that tells whether the work is done"),

@@ -24,6 +24,7 @@ from trimtab.declare.names import check_data_sets, check_retrieval
 from trimtab.declare.project import Project, SchemaSource
 from trimtab.declare.references import check_confidence, check_matches, check_models_of, check_names, check_passthrough
 from trimtab.declare.review_rules import check_review_receivers
+from trimtab.declare.runs import read_volatile
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.surroundings import read_lock, read_retrieval
 from trimtab.declare.table import Table
@@ -111,7 +112,7 @@ def _project(
 ) -> Project:
     gateway, control = read_gateway(top.table("gateway"), root, cpus), read_control(top.table("control"), root)
     check_listeners(top.table("gateway"), top.table("control"), gateway, control)
-    defaults = read_defaults(top.table("defaults"))
+    defaults = replace(read_defaults(top.table("defaults")), volatile=read_volatile(top.table("runs")))
     read = {name: read_task(name, table, defaults, library) for name, table in tasks.items()}
     read = {
         name: replace(

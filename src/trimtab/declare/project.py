@@ -86,7 +86,9 @@ class Control(Struct, frozen=True):
 
 
 class Data(Struct, frozen=True):
-    """The `[data]` table; `telemetry` is `chdb` (embedded) or a ClickHouse URL."""
+    """The `[data]` table; `telemetry` is `chdb` (embedded) or a ClickHouse URL, `journal` where a PostgreSQL's address
+    lies that runs are kept in.
+    """
 
     directory: str
     retention_s: float
@@ -96,6 +98,7 @@ class Data(Struct, frozen=True):
     telemetry: str = "chdb"
     telemetry_password: Secret | None = None
     dead_letters: int = 10_000
+    journal: Secret | None = None
 
 
 class Deadlines(Struct, frozen=True):
@@ -449,6 +452,7 @@ class Task(Struct, frozen=True):
     repetition: Repetition = "flag"
     context: Context = Context()
     retrieval: tuple[str, ...] = ()
+    volatile: tuple[tuple[str | int, ...], ...] = ()
     alerts: tuple[AlertRule, ...] = ()
     completion: Completion | None = None
     evals: Evals | None = None
@@ -463,6 +467,7 @@ class Defaults(Struct, frozen=True):
     redaction: Redaction = "full"
     undeclared_redaction: Redaction = "digest"
     retry: Retry = Retry()
+    volatile: tuple[tuple[str | int, ...], ...] = ()
 
 
 class Project(Struct, frozen=True):

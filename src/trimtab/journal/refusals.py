@@ -7,7 +7,7 @@ TrimtabError
    |- Halted                  paused, stopped or cancelled by somebody
    |- Divergence, Ambiguous
    |- ResultConflict, OutcomeKnown
-   |- ReviewUnknown, ReviewDone, BindingChanged, NotApproved
+   |- ReviewUnknown, ReviewDone, BindingChanged, NotApproved, NotForYou, EditInvalid
    `- AskInvalid
 """
 
@@ -86,6 +86,14 @@ class BindingChanged(JournalRefusal):
 
 class NotApproved(JournalRefusal):
     """Nobody approved of what run {run} is about to do ({label}), or it was done before; ask for a review of it."""
+
+
+class NotForYou(JournalRefusal):
+    """Review {review} is not for {by}: it is for {roles}; ask one of them."""
+
+
+class EditInvalid(JournalRefusal):
+    """Review {review} cannot be decided so: {detail}; mend it and send it again, nothing was decided."""
 
 
 class AskInvalid(JournalRefusal):

@@ -93,6 +93,7 @@ class Snapshot(Struct, frozen=True):
             retry=self.defaults.retry,
             redaction=self.defaults.undeclared_redaction,
             prompt=None,
+            volatile=self.defaults.volatile,
         )
 
 

@@ -17,7 +17,6 @@ from trimtab.clock import Clock, SystemClock
 from trimtab.ids import IdSource
 from trimtab.journal.asks import LEASE_S, Ask, Told
 from trimtab.journal.client import BlockingKeeper, Hears, KeeperClient
-from trimtab.journal.frames import Given
 from trimtab.runs.gateway import GatewayModels
 from trimtab.runs.leases import Leases
 from trimtab.runs.models import Models
@@ -32,6 +31,10 @@ class Keeper(Protocol):
 
     async def do(self, ask: Ask) -> Told:
         """What was told; raises `JournalRefusal` and `JournalUnavailable`."""
+        ...
+
+    async def watch(self) -> None:
+        """Hears of orders until it is cancelled."""
         ...
 
     async def close(self) -> None:
@@ -54,14 +57,15 @@ class ThreadsKeeper(Protocol):
 class Runtime:
     """A journal, models, time and names for runs. As a context manager it holds for what is called inside.
 
-    `lock` is the lock id that runs name and reviews are bound to. `lease_s` is how long a run stays held by a driver
-    of which nothing is heard.
+    `keeper` makes a client of the journal for a loop; given what is to hear of orders, one that does. `lock` is the
+    lock id that runs name and reviews are bound to. `lease_s` is how long a run stays held by a driver of which nothing
+    is heard.
     """
 
     def __init__(
         self,
         *,
-        keeper: Callable[[Hears], Keeper],
+        keeper: Callable[[Hears | None], Keeper],
         blocking: ThreadsKeeper,
         models: Models,
         clock: Clock | None = None,
@@ -76,7 +80,7 @@ class Runtime:
         self.lock = lock
         self.lease_s = lease_s
         self.seeds = random.Random(os.urandom(16))  # noqa: S311 - jitter, not secrecy
-        self.leases = Leases(blocking, lease_s)
+        self.leases = Leases(keeper, lease_s)
         self._keeper = keeper
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Any]] = WeakKeyDictionary()
         self._guard = threading.Lock()
@@ -90,16 +94,13 @@ class Runtime:
         with self._guard:
             return self.ids.new(self.clock.wall_ns())
 
-    def _heard(self, given: Given) -> None:
-        self.leases.hear(given.runs, given.order, given.by, given.reason)
-
     async def __aenter__(self) -> Keeper:
         """The journal for the running loop, from here to the matching exit."""
         loop = asyncio.get_running_loop()
         with self._guard:
             held = self._loops.get(loop)
             if held is None:
-                held = self._loops[loop] = [self._keeper(self._heard), 0]
+                held = self._loops[loop] = [self._keeper(None), 0]
             held[1] += 1
         keeper: Keeper = held[0]
         return keeper
@@ -126,7 +127,8 @@ class Runtime:
         _current.reset(self._tokens.pop())
 
     def close(self) -> None:
-        """Hangs up."""
+        """Ends what keeps leases, and hangs up."""
+        self.leases.close()
         self.blocking.close()
 
 

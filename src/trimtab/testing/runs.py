@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from trimtab.journal.asks import (
     Told,
 )
 from trimtab.journal.bindings import edited_binding
-from trimtab.journal.client import LocalKeeper
+from trimtab.journal.client import Hears, LocalKeeper
 from trimtab.journal.entries import Decided, Entry, Intent, Order, body_of
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
@@ -124,6 +125,7 @@ class LocalRuns:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.runtime.__exit__(kind, error, trace)
+        self.runtime.close()
         self._store.close()
         if self._folder is not None:
             self._folder.cleanup()
@@ -197,6 +199,7 @@ class LocalRuns:
         if lock is not None:
             self._lock = lock
         self.runtime.__exit__(None, None, None)
+        self.runtime.close()
         self.runtime = self._connected()
         self.runtime.__enter__()
 
@@ -204,13 +207,18 @@ class LocalRuns:
         """Lets the time of the journal pass."""
         self._clock.shift(seconds)
 
+    def sweep(self) -> None:
+        """Does what keeper does once a second: what is due, what has run out."""
+        self.do(Sweep())
+
     def do(self, ask: Ask) -> Told:
         """Asks the journal itself."""
         return self._keeper.inner.blocking.do(ask)
 
     def _connected(self) -> Runtime:
-        def keeper(hears: Callable[[Any], None]) -> UnsteadyKeeper:
-            self._keeper.inner.blocking.hears[:] = [hears]
+        def keeper(hears: Hears | None) -> UnsteadyKeeper:
+            if hears is not None:
+                self._keeper.inner.blocking.hears[:] = [hears]
             return self._keeper
 
         return Runtime(
@@ -263,6 +271,10 @@ class UnsteadyKeeper:
     def find(self) -> None:
         """It is in reach again."""
         self._left = None
+
+    async def watch(self) -> None:
+        """Orders are heard without it."""
+        await asyncio.get_running_loop().create_future()
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -55,10 +55,11 @@ def decide_review(tx: Transaction, ask: Decide) -> Written:
     found = tx.rows("decision", review=decided.review)
     if not found:
         raise ReviewUnknown(run="", review=decided.review)
-    number, _, binds, verdict, by, _, _ = found[0]
+    number, _, binds, verdict, by, _, _, edited = found[0]
     row = _of_number(tx, number)
     if verdict is not None:
-        if (verdict, by) == (decided.verdict, decided.by) and ask.binds == binds:
+        same = (_body(edited) if edited is not None else None) == decided.edited
+        if (verdict, by) == (decided.verdict, decided.by) and ask.binds == binds and same:
             return Written(row.head, changed=False)
         raise ReviewDone(run=row.run, review=decided.review, verdict=verdict, by=by)
     if ask.binds != binds:
@@ -73,7 +74,7 @@ def decide_review(tx: Transaction, ask: Decide) -> Written:
 
 def decide(tx: Transaction, row: Row, decided: Decided) -> int:
     """Writes a decision on a review that waits, and wakes the run that waits for it."""
-    _, _, binds, _, _, sampled, _ = tx.rows("decision", review=decided.review)[0]
+    _, _, binds, _, _, sampled, _, _ = tx.rows("decision", review=decided.review)[0]
     seq = tx.append(row, decided)
     approves = {"approved": binds, "edited": decided.binds}.get(decided.verdict, "")
     tx.write(
@@ -101,7 +102,7 @@ def supersede(tx: Transaction, row: Row, why: str) -> None:
 
 def expire(tx: Transaction, review: str) -> None:
     """Decides what was declared for the case that nobody does."""
-    number, _, _, _, _, _, otherwise = tx.rows("decision", review=review)[0]
+    number, _, _, _, _, _, otherwise, _ = tx.rows("decision", review=review)[0]
     verdict: ReviewVerdict = otherwise if otherwise != "edited" else "expired"
     decide(tx, _of_number(tx, number), Decided(tx.now_ns, review, verdict, BY_JOURNAL, "nobody decided in time"))
 

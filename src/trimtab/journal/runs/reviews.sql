@@ -46,7 +46,7 @@ WHERE review = :review AND verdict IS NULL;
 
 -- name: decision
 -- What a decision on a review is written against.
-SELECT number, of, binds, verdict, decided_by, sampled, otherwise FROM reviews WHERE review = :review;
+SELECT number, of, binds, verdict, decided_by, sampled, otherwise, edited FROM reviews WHERE review = :review;
 
 -- name: expiring
 -- Reviews that nobody has decided in time.
