@@ -136,7 +136,7 @@ def test_dependencies_both_ways() -> None:
     project = declared["project"]
     assert set(rows("dependencies.md", "Always")) == {name_of(each) for each in project["dependencies"]}
     extras = project["optional-dependencies"]
-    assert set(extras) == {"aws", "charts", "control", "demo", "google", "language", "mcp", "tokens", "yaml"}
+    assert set(extras) == {"aws", "charts", "control", "demo", "google", "language", "mcp", "postgres", "tokens", "yaml"}
     for extra, requirements in extras.items():
         assert set(rows("dependencies.md", f"Extra `{extra}`")) == {name_of(each) for each in requirements}
     groups = {
