@@ -37,6 +37,7 @@ SUITES = {
     "evals": "evaluations of the demo on its tiny models: time, verdicts, calls saved, kills",
     "rollout": "a bad lock as a canary on the demo: users it reaches before it is rolled back; copies for nobody",
     "kills": "drivers and keeper of runs killed at every boundary: results lost, effects repeated, time to go on",
+    "journal": "appends to the journal of runs, beside DBOS; room that runs take; what a crash of the machine leaves",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Protocol
+from typing import Final, Protocol
 
 from trimtab.errors import StorageFull
 from trimtab.record import packs
@@ -12,6 +12,9 @@ from trimtab.record.packs import Kind
 
 KNOWN = 32_768
 """Digests that are remembered, so that one pack does not hold a body twice; when there are more, all are forgotten."""
+
+QUICK_BYTES: Final = 64 << 10
+"""A longer body is written as it is and compressed later, with its pack: commits wait for this."""
 
 
 class RunBodies(Protocol):
@@ -78,8 +81,9 @@ class PackedBodies:
         digest = sha256(content).digest()
         if digest in self._known:
             return
-        frame = (packs.head(Kind.BLOB, digest, len(content)), content)
-        size = packs.HEAD_BYTES + len(content)
+        flags, stored = _stored(content)
+        frame = (packs.head(Kind.BLOB, digest, len(stored), flags), stored)
+        size = packs.HEAD_BYTES + len(stored)
         if self._log.append(frame, lambda limit: size if limit >= size else 0) < size:
             raise StorageFull(directory=self._log.directory)
         if len(self._known) >= KNOWN:
@@ -93,3 +97,12 @@ class PackedBodies:
     def load(self, digest: str) -> bytes | None:
         """The body of that digest."""
         return self._reader.read(digest)
+
+
+def _stored(content: bytes) -> tuple[int, bytes]:
+    """The flags and bytes of a body in its pack: compressed where that is quick and makes it smaller."""
+    if len(content) <= QUICK_BYTES:
+        smaller = packs.deflated(content, 1)
+        if len(smaller) < len(content):
+            return packs.DEFLATED, smaller
+    return 0, content
