@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PLACE, INT, LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
-OPEN = ctypes.CFUNCTYPE(INT, PLACE, ctypes.c_char_p, PLACE, INT, ctypes.POINTER(INT))
-DELETE = ctypes.CFUNCTYPE(INT, PLACE, ctypes.c_char_p, INT)
+OPEN = ctypes.CFUNCTYPE(INT, PLACE, PLACE, PLACE, INT, PLACE)
+DELETE = ctypes.CFUNCTYPE(INT, PLACE, PLACE, INT)
 WRITE = ctypes.CFUNCTYPE(INT, PLACE, PLACE, INT, LONG)
 TRUNCATE = ctypes.CFUNCTYPE(INT, PLACE, LONG)
 SYNC = ctypes.CFUNCTYPE(INT, PLACE, INT)
@@ -53,6 +53,11 @@ class Event(NamedTuple):
     said: Any = None
 
 
+def named(place: int) -> str:
+    """The name of the file whose path lies there."""
+    return Path(ctypes.string_at(place).decode()).name
+
+
 class Trace:
     """Events in the order in which they happened."""
 
@@ -75,15 +80,15 @@ class Trace:
         was = vfs.xOpen, vfs.xDelete
         opening, deleting = OPEN(was[0]), DELETE(was[1])
 
-        def opened(self_: int, name: bytes | None, file: int, flags: int, out: Any) -> int:
-            done: int = opening(self_, name, file, flags, out)
-            if done == OK and name is not None:
-                self._names[file] = Path(name.decode()).name
+        def opened(self_: int, name: int | None, file: int, flags: int, out: int | None) -> int:
+            done: int = opening(self_, name, file, flags, out)  # the name as it lies there: SQLite goes on to use it
+            if done == OK and name:
+                self._names[file] = named(name)
                 self._replace(file)
             return done
 
-        def deleted(self_: int, name: bytes, synced: int) -> int:
-            self.events.append(Event("delete", Path(name.decode()).name))
+        def deleted(self_: int, name: int, synced: int) -> int:
+            self.events.append(Event("delete", named(name)))
             done: int = deleting(self_, name, synced)
             return done
 

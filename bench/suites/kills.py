@@ -1,4 +1,5 @@
-"""SIGKILL of drivers and keeper at every boundary of runs of seven shapes, and SIGSTOP of drivers past their lease.
+"""SIGKILL of drivers and keeper at every boundary of runs of seven shapes, and SIGSTOP of drivers past their lease; of
+gateway workers at random moments amid calls of runs; and how soon an order reaches an open call.
 
 A boundary of a driver lies before each ask, behind each answer, and before and behind each act of a tool; one of keeper
 before each commit, within it when everything is written but not committed, and behind it before anybody is told. All
@@ -8,6 +9,7 @@ at from outside: what it gave, what its tools did, its log, its database and its
 
 from __future__ import annotations
 
+import asyncio
 import math
 import multiprocessing
 import os
@@ -19,12 +21,16 @@ from typing import Any, Final
 
 from bench.durable_agents import SHAPES
 from bench.killed_runs import Found, Victim, play, undisturbed
+from bench.killed_workers import TOGETHER, killed_workers, stopped_calls
 from bench.options import Options
 from bench.report import Result
 
 KILLS: Final = 2000
 STOPS: Final = 200
 QUICK: Final = 40
+WORKER_KILLS: Final = 30
+ORDERS: Final = 100
+ORDER_LIMIT_S: Final = 1.0
 LANES: Final = 4
 RESUME_LIMIT_S: Final = 2.0
 Point = tuple[str, Victim, int]
@@ -32,6 +38,35 @@ Point = tuple[str, Victim, int]
 
 def run(options: Options, result: Result) -> None:
     """All journals lie on the disk that the benchmark is run on."""
+    if options.wants("workers"):
+        workers(options, result)
+    if options.wants("orders"):
+        orders(options, result)
+    if options.wants("runs"):
+        runs(options, result)
+
+
+def workers(options: Options, result: Result) -> None:
+    """SIGKILL of a gateway worker amid calls of runs."""
+    with tempfile.TemporaryDirectory(prefix="trimtab-kills-") as folder:
+        kills = options.size(WORKER_KILLS, 1)
+        found = asyncio.run(killed_workers(Path(folder), kills, options.seed, options.tell))
+    what = "SIGKILL of a gateway worker amid calls of runs"
+    result.raw[what] = {"faults": found.faults[:50]}
+    result.tell_value(f"{what}: kills, each amid {TOGETHER} streams", found.kills)
+    result.tell_value(f"{what}: calls that broke off", found.broken, n=found.calls)
+    result.equal(f"{what}: lost answers, damaged logs, calls not answered again", len(found.faults), 0, n=found.calls)
+
+
+def orders(options: Options, result: Result) -> None:
+    """How soon an order reaches an open call."""
+    with tempfile.TemporaryDirectory(prefix="trimtab-kills-") as folder:
+        took = asyncio.run(stopped_calls(Path(folder), options.size(ORDERS, 3)))
+    result.worst("from an order to stop until the open stream has ended", max(took), ORDER_LIMIT_S, "s", n=len(took))
+
+
+def runs(options: Options, result: Result) -> None:
+    """SIGKILL and SIGSTOP of drivers, SIGKILL of keeper."""
     with tempfile.TemporaryDirectory(prefix="trimtab-kills-", dir=Path.cwd()) as folder:
         shapes = {shape: undisturbed(Path(folder) / shape, shape) for shape in SHAPES}
         driver = [(shape, "driver", at) for shape, (_, count, _) in shapes.items() for at in range(count)]

@@ -88,11 +88,19 @@ def _answer(step: Step) -> tuple[str, int, str]:
     return "" if result.output is None else result.output.digest, result.status, result.error
 
 
-def nearest(shown: bytes, recorded: Iterable[tuple[Step, bytes]]) -> tuple[Step, bytes] | None:
-    """The recorded request, in its canonical form, that differs the least from this one: in the fewest bytes between
-    what they have in common at their beginning and at their end.
+class Request(Struct, frozen=True):
+    """A request as it was sent, and in its canonical form."""
+
+    body: bytes
+    shown: bytes
+
+
+def nearest(asked: Request, recorded: Sequence[tuple[Step, Request]]) -> list[tuple[Step, Request]]:
+    """The recorded requests that differ the least from this one: in the fewest bytes between what they have in common
+    at their beginning and at their end. More than one where they differ alike.
     """
-    return min(recorded, key=lambda one: _apart(shown, one[1]), default=None)
+    apart = [min(_apart(asked.shown, request.shown), _apart(asked.body, request.body)) for _, request in recorded]
+    return [one for one, far in zip(recorded, apart, strict=True) if far == min(apart)]
 
 
 def _apart(a: bytes, b: bytes) -> int:

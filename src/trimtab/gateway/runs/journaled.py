@@ -31,6 +31,7 @@ from trimtab.gateway.runs.results import result_of
 from trimtab.gateway.runs.served import serve
 from trimtab.journal.asks import Begin, Begun, Entries, Finish, Note, Open, Read, Told
 from trimtab.journal.entries import Body, Diverged, Outcome, Result, Started, body_of
+from trimtab.journal.recorded import Request
 from trimtab.journal.refusals import Divergence, RunUnknown
 from trimtab.journal.requests import Canonical, canonical
 from trimtab.record.events import CLIENT_GONE
@@ -271,11 +272,11 @@ class Journaled(Struct, eq=False):
 
     async def _nothing_recorded(self) -> None:
         """A replay asks for what is not there: it is told which step was meant."""
-        asked, recorded, form = self.asked, self._journaling.recorded, self._form()
-        mark_replayed(self.exchange)
-        self._failure = await recorded.divergence(
-            await recorded.read(asked.replay), self._label, form, self.exchange.task.volatile
-        )
+        exchange, recorded = self.exchange, self._journaling.recorded
+        mark_replayed(exchange)
+        steps = await recorded.read(self.asked.replay)
+        request = Request(exchange.request.body, self._form().shown)
+        self._failure = await recorded.divergence(steps, self._label, request, exchange.task.volatile)
         self._end(self._failure)
         self._finish("refused")
 

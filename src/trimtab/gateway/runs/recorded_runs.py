@@ -13,12 +13,13 @@ from trimtab.journal.asks import Ask, Entries, Loaded, Read, Told
 from trimtab.journal.asks import Load as LoadBody
 from trimtab.journal.difference import first_difference
 from trimtab.journal.entries import Intent
-from trimtab.journal.recorded import RecordedSteps, Step, nearest
+from trimtab.journal.recorded import RecordedSteps, Request, Step, nearest
 from trimtab.journal.refusals import BodyUnknown, RunUnknown
 
 MOST_RUNS: Final = 16
 """Runs that are kept; the one that was asked for the longest time ago goes first."""
 MODEL: Final = "model"
+MOST_NAMED: Final = 6
 MOST_LOADED: Final = 64 << 20
 """Bytes of recorded requests that one which is not recorded is held against."""
 
@@ -67,12 +68,12 @@ class RecordedRuns:
         return load
 
     async def divergence(
-        self, steps: RecordedSteps, label: str, asked: requests.Canonical, volatile: Sequence[requests.Path]
+        self, steps: RecordedSteps, label: str, asked: Request, volatile: Sequence[requests.Path]
     ) -> ReplayDivergence:
         """Names the step that a request was meant to be, which is not recorded, and how it differs from it."""
-        recorded: list[tuple[Step, bytes]] = []
+        recorded: list[tuple[Step, Request]] = []
         load, loaded = self.loader(steps.run), 0
-        for step in steps.near(label, len(asked.shown)):
+        for step in steps.near(label, len(asked.body)):
             if loaded > MOST_LOADED:
                 break
             try:
@@ -82,15 +83,17 @@ class RecordedRuns:
             loaded += len(body)
             if body:
                 form = requests.canonical(MODEL, step.intent.tool, body, volatile)
-                recorded.append((step, form.shown))
-        found = await asyncio.to_thread(nearest, asked.shown, recorded)
-        if found is None:
+                recorded.append((step, Request(body, form.shown)))
+        found = await asyncio.to_thread(nearest, asked, recorded)
+        if not found:
             return ReplayDivergence(run=steps.run, detail=f"nothing like this request ({label}) is recorded")
-        step, shown = found
-        told = difference(shown, asked.shown)
-        if shown == asked.shown:
+        step, request = found[0]
+        told = difference(request.shown, asked.shown)
+        if request.shown == asked.shown:
             told = f"it is asked for as {label!a}" if step.intent.label != label else "it has no answer"
-        return ReplayDivergence(run=steps.run, detail=f"step {step.seq} ({step.intent.label}): {told}")
+        alike = ", ".join(str(other.seq) for other, _ in found[1:MOST_NAMED])
+        also = f" (step {alike} is as near)" if alike else ""
+        return ReplayDivergence(run=steps.run, detail=f"step {step.seq} ({step.intent.label}): {told}{also}")
 
     async def difference(
         self, run: str, seq: int, asked: requests.Canonical, volatile: Sequence[requests.Path]

@@ -14,7 +14,7 @@ from trimtab.gateway.runs.headers import RunHeaders
 from trimtab.gateway.runs.journaling import Journaling
 from trimtab.gateway.runs.refused import as_call_error
 from trimtab.gateway.runs.served import serve
-from trimtab.journal.recorded import RecordedSteps
+from trimtab.journal.recorded import RecordedSteps, Request
 from trimtab.journal.requests import canonical
 from trimtab.record.events import CLIENT_GONE
 
@@ -53,7 +53,7 @@ class Replayed(Struct, eq=False):
         steps = await read(exchange, asked, self._journaling)
         found = steps.find(label, form.digest, asked.branch)
         if found is None or found.result is None:
-            raise await recorded.divergence(steps, label, form, volatile)
+            raise await recorded.divergence(steps, label, Request(exchange.request.body, form.shown), volatile)
         await serve(
             exchange, found.result, recorded.loader(asked.replay), self._journaling.clock, paced=self.asked.paced
         )
@@ -78,8 +78,9 @@ async def meant(exchange: Exchange, asked: RunHeaders, journaling: Journaling, f
     """How a call of a replay ends that is refused before its request is even read: in the step it was meant to be."""
     try:
         steps = await read(exchange, asked, journaling)
-        form = canonical("model", exchange.surface.name, exchange.request.body)
-        return await journaling.recorded.divergence(steps, "", form, ())
+        body = exchange.request.body
+        form = canonical("model", exchange.surface.name, body)
+        return await journaling.recorded.divergence(steps, "", Request(body, form.shown), ())
     except Exception as broken:  # noqa: BLE001  the call has its end already
         from_fault(exchange.call, broken)
         return fault
