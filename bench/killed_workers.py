@@ -24,7 +24,7 @@ from trimtab.testing import Hang, Script, ScriptedUpstream, Wait, chat_stream
 
 TOGETHER: Final = 10
 PACE_S: Final = 0.004
-LONGEST_S: Final = 0.08
+LONGEST_S: Final = 0.3
 PATIENCE_S: Final = 60.0
 
 
