@@ -27,7 +27,7 @@ test-engine: $(DEV) ## the tests that need a real vLLM (installs one first)
 
 test-postgres: $(DEV) ## the journal of runs in a real PostgreSQL (installs Debian's first)
 	tests/journal_runs/install.sh
-	$(VENV)/bin/pytest -m postgres tests/journal_runs
+	$(VENV)/bin/pytest -m postgres tests/journal_runs tests/processes/test_up_postgres.py
 
 test-prometheus: $(DEV) ## rules, dashboards and scraping, with a real Prometheus (installs Debian's first)
 	tests/prometheus/install.sh
