@@ -21,6 +21,7 @@ from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
+from trimtab.assemble.reviews import review_book
 from trimtab.assemble.runs import run_room
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
@@ -173,7 +174,7 @@ def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirec
 def _with_pages(
     parts: ControlParts, orders: ControlOrders, directory: DataDirectory, state: sqlite3.Connection
 ) -> ControlParts:
-    """The parts with what only pages ask."""
+    """The parts with what pages and their routes ask."""
     root = Path(orders.root)
     return replace(
         parts,
@@ -181,6 +182,7 @@ def _with_pages(
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
         runs=run_room(directory, orders.data.journal, parts.clock),
+        reviews=review_book(directory, parts.snapshot, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 

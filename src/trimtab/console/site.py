@@ -28,6 +28,7 @@ from trimtab.console.pages import (
     prompts,
     redrive,
     replicas,
+    reviews,
     run,
     run_acts,
     run_compare,
@@ -56,6 +57,8 @@ PAGES: Final[tuple[Page[Any], ...]] = (
     evaluation_history.PAGE,
     labels.PAGE,
     labelling.PAGE,
+    reviews.PAGE,
+    reviews.DETAIL,
     alerts.PAGE,
     alert_rules.PAGE,
     alert.PAGE,
@@ -74,6 +77,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *alert_acts.ACTIONS,
     *redrive.ACTIONS,
     *labelling.ACTIONS,
+    *reviews.ACTIONS,
     *run_acts.ACTIONS,
 )
 DOWNLOADS: Final[tuple[Download, ...]] = (

@@ -40,8 +40,9 @@ def read_review_sample(table: Table) -> ReviewSample:
     )
 
 
-def check_review_receivers(tasks: Mapping[str, Table], receivers: Mapping[str, object]) -> None:
+def check_review_receivers(tasks: Mapping[str, Table], declared: Iterable[str]) -> None:
     """The receivers that rules of reviews name are declared."""
+    receivers = tuple(declared)
     for table in tasks.values():
         for rule in table.tables("review"):
             check_receivers(rule, "receivers", receivers)

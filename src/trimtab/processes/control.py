@@ -53,6 +53,8 @@ from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
 from trimtab.processes.replicas_api import read_replicas, replica_endpoints
 from trimtab.processes.resend import Send
+from trimtab.processes.review_api import review_endpoints
+from trimtab.processes.review_book import ReviewBook
 from trimtab.processes.rollout_api import rollout_endpoints
 from trimtab.processes.rollout_desk import RolloutDesk, RolloutShown
 from trimtab.processes.roster import Member
@@ -113,7 +115,7 @@ class ControlParts:
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
     `history` tells the project's past, `evaluations` what its suites came to, `labels` what people label, `rollouts`
     watches a candidate that is served beside what is in force, `keeper` tells how the journal of runs is doing, `runs`
-    is that journal.
+    is that journal, `reviews` what waits in it for persons.
     """
 
     clock: Clock
@@ -142,6 +144,7 @@ class ControlParts:
     rollouts: RolloutDesk | None = None
     keeper: Callable[[], KeeperView | None] = no_keeper
     runs: RunRoom | None = None
+    reviews: ReviewBook | None = None
 
     def rollout(self) -> RolloutShown | None:
         """The latest rollout."""
@@ -192,6 +195,7 @@ async def serve_control(
         *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
         *(label_endpoints(parts.labels) if parts.labels is not None else ()),
         *parts.rollout_endpoints(),
+        *(review_endpoints(parts.reviews) if parts.reviews is not None else ()),
         *(run_endpoints(parts.runs, parts.clock) if parts.runs is not None else ()),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
@@ -300,6 +304,7 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         evaluations=parts.evaluations,
         labels=parts.labels,
         runs=parts.runs,
+        reviews=parts.reviews,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
         rollout=lambda: shown.words if (shown := parts.rollout()) is not None else "",

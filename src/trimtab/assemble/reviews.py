@@ -1,0 +1,27 @@
+"""Reviews as control has them: asked of keeper, held against the tools and the lock in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from trimtab.clock import Clock
+from trimtab.journal.client import KeeperClient
+from trimtab.policy.snapshot import Snapshot
+from trimtab.processes.directory import DataDirectory
+from trimtab.processes.review_book import ReviewBook
+
+PATIENCE_S: Final = 2.0
+"""How long a page waits for keeper."""
+
+
+def review_book(directory: DataDirectory, snapshot: Callable[[], Snapshot], clock: Clock) -> ReviewBook:
+    """Reviews, asked of keeper from the running loop."""
+    keeper = KeeperClient(directory.keeper_socket, patience_s=PATIENCE_S, clock=clock)
+    return ReviewBook(keeper, lambda task: schemas_of(snapshot(), task), lambda: snapshot().lock_id, clock)
+
+
+def schemas_of(snapshot: Snapshot, task: str) -> Mapping[str, str]:
+    """The schemas of the arguments of a task's tools, by tool."""
+    policy = snapshot.tasks.get(task)
+    return {tool.name: tool.input_schema.text for tool in policy.tools} if policy is not None else {}
