@@ -39,6 +39,7 @@ VERBS: Final = {
     "runs": Verb("trimtab.cli.runs", "Show, compare, fork and stop runs of agents."),
     "feedback": Verb("trimtab.cli.feedback", "Judge a call, a run or a conversation."),
     "tools": Verb("trimtab.cli.tools", "Show what tools answer, and what has changed."),
+    "reviews": Verb("trimtab.cli.reviews", "Show what waits for a person, and decide it."),
     "alerts": Verb("trimtab.cli.alerts", "Show what is wrong and what is watched, and see to it."),
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
     "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, draw cases from calls."),
