@@ -12,12 +12,16 @@ from typing import Any, NamedTuple
 
 from tests.gateway.harness import RunningGateway, snapshot, task
 from tests.gateway.run_journal import RunJournal
+from trimtab.clock import Clock
 from trimtab.testing import Answer, Received, Script, ScriptedUpstream, chat_json, chat_stream, error_answer
+from trimtab.testing.scripts import Framing
 
 TASK = "triage"
 WORDS = ("late", "lost", "paid", "open", "sent", "back", "soon", "once", "more", "than", "any")
 FAILS = 0.05
 """The share of calls that the model's server refuses."""
+APART_S = 0.001
+"""Between the chunks of a stream, so that they come one by one."""
 
 
 class Said(NamedTuple):
@@ -47,7 +51,9 @@ class Model:
             return error_answer(400, f"refused {self._draw.random()}")
         pieces = tuple(f"{self._draw.choice(WORDS)} " for _ in range(self._draw.randint(5, 200)))
         said = Answer(pieces=pieces)
-        return chat_stream(said) if json.loads(request.body).get("stream") else chat_json(said)
+        if not json.loads(request.body).get("stream"):
+            return chat_json(said)
+        return chat_stream(said, Framing(events_in_chunk=self._draw.randint(1, 30), gap_s=APART_S))
 
 
 async def _stays() -> None:
@@ -55,22 +61,22 @@ async def _stays() -> None:
 
 
 @asynccontextmanager
-async def modelled(folder: Path, seed: int) -> AsyncIterator[tuple[RunningGateway, Model]]:
+async def modelled(folder: Path, seed: int, clock: Clock | None = None) -> AsyncIterator[tuple[RunningGateway, Model]]:
     """A gateway and its model, whose server goes away with `model.leave`."""
     model = Model(seed)
     async with AsyncExitStack() as served:
         upstream = await served.enter_async_context(ScriptedUpstream())
         upstream.always(model.answer)
         model.leave = served.aclose
-        gateway = RunningGateway(folder, snapshot({"small": upstream.url}, task(TASK, "small")))
+        gateway = RunningGateway(folder, snapshot({"small": upstream.url}, task(TASK, "small")), clock)
         gateway.journal = RunJournal(folder)
         async with gateway:
             yield gateway, model
 
 
-async def ask(gateway: RunningGateway, body: object, **headers: str) -> Said:
+async def ask(gateway: RunningGateway, body: object, path: str = "/v1/chat/completions", **headers: str) -> Said:
     """One call, read chunk by chunk."""
-    reader, writer = await gateway.send(body, **headers)
+    reader, writer = await gateway.send(body, path, **headers)
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         status = int(head.split()[1])
