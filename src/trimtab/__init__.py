@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         Suspended,
     )
     from trimtab.runs.flow import together
-    from trimtab.runs.handles import cancel, result, submit, tell
+    from trimtab.runs.handles import cancel, replay, result, submit, tell
     from trimtab.runs.runtime import connect
     from trimtab.runs.session import idempotency_key, label, run_id
     from trimtab.runs.stamping import headers, stamps
@@ -54,7 +54,7 @@ _ROOMS = {
         "Suspended",
     ),
     "runs.flow": ("together",),
-    "runs.handles": ("cancel", "result", "submit", "tell"),
+    "runs.handles": ("cancel", "replay", "result", "submit", "tell"),
     "runs.runtime": ("connect",),
     "runs.session": ("idempotency_key", "label", "run_id"),
     "runs.stamping": ("headers", "stamps"),
@@ -89,6 +89,7 @@ __all__ = [
     "load",
     "model",
     "render",
+    "replay",
     "result",
     "review",
     "run",

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.gateway.harness import KEY, RunningGateway, snapshot, task
 from tests.gateway.run_journal import RunJournal
 from trimtab.clock import Clock
-from trimtab.journal.asks import Entries, Read
+from trimtab.journal.asks import Entries, Find, Read, Runs
 from trimtab.journal.entries import Entry, Intent
 from trimtab.runs.gateway import GatewayModels
 from trimtab.runs.runtime import Runtime
@@ -41,6 +41,7 @@ class Journaled:
     gateway: RunningGateway
     upstream: ScriptedUpstream
     keeper: UnsteadyKeeper
+    volatile: tuple[tuple[str | int, ...], ...] = ()
     runtimes: list[Runtime] = field(default_factory=list)
 
     @property
@@ -56,6 +57,7 @@ class Journaled:
             blocking=self.keeper.blocking,
             models=GatewayModels(self.url, KEY.decode()),
             clock=clock,
+            volatile=lambda: self.volatile,
         )
         self.runtimes.append(made)
         return made
@@ -65,6 +67,11 @@ class Journaled:
         told = self.journal.keeper.blocking.do(Read(run))
         assert isinstance(told, Entries)
         return [logged.entry for logged in told.entries]
+
+    def runs(self) -> list[str]:
+        """The ids of all runs."""
+        told = self.journal.keeper.blocking.do(Find())
+        return [row.run for row in told.runs] if isinstance(told, Runs) else []
 
     def steps(self, run: str) -> list[tuple[str, str, str]]:
         """Branch, label and request of a run's steps, sorted."""
@@ -82,16 +89,17 @@ class Journaled:
 
 
 @asynccontextmanager
-async def journaled(directory: Path) -> AsyncIterator[Journaled]:
+async def journaled(directory: Path, volatile: tuple[tuple[str | int, ...], ...] = ()) -> AsyncIterator[Journaled]:
     """Starts all of it."""
     async with ScriptedUpstream() as upstream:
         upstream.always(agent_model)
         names = ("support", "triage")
-        gateway = RunningGateway(directory, snapshot({"small": upstream.url}, *(task(name, "small") for name in names)))
+        tasks = [task(name, "small", volatile=volatile) for name in names]
+        gateway = RunningGateway(directory, snapshot({"small": upstream.url}, *tasks))
         journal = RunJournal(directory)
         gateway.journal = journal
         async with gateway:
-            made = Journaled(journal, gateway, upstream, UnsteadyKeeper(journal.keeper))
+            made = Journaled(journal, gateway, upstream, UnsteadyKeeper(journal.keeper), volatile)
             yield made
             for runtime in made.runtimes:
                 runtime.close()

@@ -10,11 +10,11 @@ import msgspec
 from trimtab.journal.asks import Begun
 from trimtab.runs import flow
 from trimtab.runs.declared import Request
-from trimtab.runs.faults import Leaving
+from trimtab.runs.faults import Leaving, NotData
 from trimtab.runs.models import Asked, Message, Reply, messages_of, reply_of
 from trimtab.runs.runtime import current
-from trimtab.runs.session import Act, Place, here, labelled, line_here, moved_on
-from trimtab.runs.stamping import step_headers
+from trimtab.runs.session import Act, Place, here, labelled, moved_on
+from trimtab.runs.stamping import line_of, step_headers
 from trimtab.runs.stepping import take
 
 
@@ -44,8 +44,11 @@ async def _through_gateway(place: Place, asked: Asked) -> Reply:
     """The gateway journals the step; it is told where it lies, and says which it was."""
     session = place.session
     label = labelled(place, asked.task)
-    request = Request.of("model", asked.task, label, {"messages": asked.messages, "inputs": asked.inputs})
-    line = line_here(place, Act("model", label, request))
+    try:
+        body = asked.body()
+    except (TypeError, ValueError, RecursionError) as unfit:
+        raise NotData(what="what is asked", label=label, detail=str(unfit)) from unfit
+    line = line_of(place, body)
     headers = step_headers(session, line, label)
     try:
         with session.working():

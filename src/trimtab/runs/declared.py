@@ -23,6 +23,7 @@ ITSELF: Final = ("self", "cls")
 T = TypeVar("T")
 Given = Mapping[str, Any]
 """The arguments of a call by name, defaults filled in."""
+NOTHING: Final[Given] = {}
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ class Declared:
             made.arguments[name] = self._typed(name, value)
         return made
 
-    def call_from(self, given: Given) -> inspect.BoundArguments:
-        """The call that was made with these arguments, from data.
+    def call_from(self, given: Given, left_out: Given = NOTHING) -> inspect.BoundArguments:
+        """The call that was made with these arguments, from data, and with those that were left out of the request.
 
         Raises `TypeError` where it takes others by now, or where some were left out that it cannot do without.
         """
@@ -167,9 +168,9 @@ class Declared:
         named: dict[str, Any] = {}
         rest = dict(given)
         for name, parameter in self.signature.parameters.items():
-            if name not in rest:
+            if name not in rest and name not in left_out:
                 continue
-            value = self._typed(name, rest.pop(name))
+            value = self._typed(name, rest.pop(name)) if name in rest else left_out[name]
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 arguments.extend(value)
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:

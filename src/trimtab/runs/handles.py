@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, overload
 
+import msgspec
+
 from trimtab.journal.asks import Direct, Lease, Open, Tell
-from trimtab.journal.entries import Arrived, body_of
+from trimtab.journal.entries import Arrived, Started, body_of
 from trimtab.journal.refusals import RunEnded
 from trimtab.runs import flow, values
 from trimtab.runs.declared import Declared, Facts, Request
-from trimtab.runs.driving import ended, output_of, run_of, start_of
+from trimtab.runs.driving import bytes_of, ended, output_of, replay_run, run_of, start_of
 from trimtab.runs.faults import NotDeclared
 from trimtab.runs.runtime import current
 from trimtab.runs.session import content_of
@@ -60,6 +62,28 @@ async def result(run: str, kind: Any = Any) -> Any:
         await flow.pause(look_s)
         look_s = min(look_s * 1.5, LONGEST_LOOK_S)
     return values.decoder(kind)(await output_of(runtime, run))
+
+
+async def replay(run: str, function: Callable[..., Any], /, **left_out: Any) -> Any:
+    """What a run's function gives over what is recorded of that run; nothing is done and nobody is asked.
+
+    `left_out` are arguments that are not part of its request. It is a run of its own, a fork of the other. Raises
+    `Divergence`, or `ReplayDivergence` from the gateway, at the first step that is not recorded as it is asked for.
+    """
+    declared = getattr(function, "__trimtab__", None)
+    if not isinstance(declared, Declared) or declared.kind != "child":
+        raise NotDeclared(name=getattr(function, "__name__", repr(function)), detail="it is no run; it needs `@run`")
+    runtime = current()
+
+    def calling(started: Started) -> Any:
+        async def call() -> Any:
+            given = msgspec.json.decode(await bytes_of(runtime, run, started.input))
+            bound = declared.call_from(given, left_out)
+            return await flow.called(declared.function, bound.args, bound.kwargs)
+
+        return call
+
+    return declared.read_output(await replay_run(runtime, run, calling))
 
 
 async def tell(run: str, name: str, value: object = None, *, id: str = "") -> bool:

@@ -105,9 +105,9 @@ class Leases:
         keeper = self._keeper(self._hear)
         watching = asyncio.create_task(keeper.watch())
         try:
+            await self._renew_all(keeper)  # what was ordered before anybody listened
             while await self._rests():
-                for session in self._all():
-                    await self._renew(keeper, session)
+                await self._renew_all(keeper)
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -127,9 +127,11 @@ class Leases:
                     return False
         return True
 
-    def _all(self) -> list[Held]:
+    async def _renew_all(self, keeper: Watching) -> None:
         with self._guard:
-            return list(self._held.values())
+            held = list(self._held.values())
+        for session in held:
+            await self._renew(keeper, session)
 
     def _hear(self, given: Given) -> None:
         with self._guard:

@@ -6,8 +6,9 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import Callable
-from contextvars import ContextVar, Token
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -17,6 +18,7 @@ from trimtab.clock import Clock, SystemClock
 from trimtab.ids import IdSource
 from trimtab.journal.asks import LEASE_S, Ask, Told
 from trimtab.journal.client import BlockingKeeper, Hears, KeeperClient
+from trimtab.journal.requests import Path as Paths
 from trimtab.runs.gateway import GatewayModels
 from trimtab.runs.leases import Leases
 from trimtab.runs.models import Models
@@ -58,8 +60,8 @@ class Runtime:
     """A journal, models, time and names for runs. As a context manager it holds for what is called inside.
 
     `keeper` makes a client of the journal for a loop; given what is to hear of orders, one that does. `lock` is the
-    lock id that runs name and reviews are bound to. `lease_s` is how long a run stays held by a driver of which nothing
-    is heard.
+    lock id that runs name and reviews are bound to, `volatile` gives paths in models' requests that do not count.
+    `lease_s` is how long a run stays held by a driver of which nothing is heard.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Runtime:
         clock: Clock | None = None,
         ids: IdSource | None = None,
         lock: str = "",
+        volatile: Callable[[], Sequence[Paths]] = tuple,
         lease_s: float = LEASE_S,
     ) -> None:
         self.blocking = blocking
@@ -78,16 +81,21 @@ class Runtime:
         self.clock = clock or SystemClock()
         self.ids = ids or IdSource()
         self.lock = lock
+        self._volatile = volatile
         self.lease_s = lease_s
         self.seeds = random.Random(os.urandom(16))  # noqa: S311 - jitter, not secrecy
         self.leases = Leases(keeper, lease_s)
         self._keeper = keeper
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Any]] = WeakKeyDictionary()
         self._guard = threading.Lock()
-        self._tokens: list[Token[Runtime | None]] = []
 
     def __repr__(self) -> str:
         return f"Runtime({self.blocking!r}, {self.models!r})"
+
+    @cached_property
+    def volatile(self) -> Sequence[Paths]:
+        """The paths in requests that do not make a step another one."""
+        return self._volatile()
 
     def new_id(self) -> str:
         """A fresh id."""
@@ -118,13 +126,16 @@ class Runtime:
             await self.models.close()
 
     def __enter__(self) -> Self:
-        self._tokens.append(_current.set(self))
+        _before.set((*_before.get(), _current.get()))
+        _current.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _current.reset(self._tokens.pop())
+        *earlier, before = _before.get()
+        _before.set(tuple(earlier))
+        _current.set(before)
 
     def close(self) -> None:
         """Ends what keeps leases, and hangs up."""
@@ -133,6 +144,7 @@ class Runtime:
 
 
 _current: ContextVar[Runtime | None] = ContextVar("trimtab_runtime", default=None)
+_before: ContextVar[tuple[Runtime | None, ...]] = ContextVar("trimtab_runtimes_before", default=())
 _default: list[Runtime] = []
 _making = threading.Lock()
 
@@ -146,13 +158,26 @@ def connect(
     it is first needed.
     """
     environment = os.environ
-    place = Path(directory or environment.get("TRIMTAB_DIRECTORY") or DIRECTORY) / SOCKET
+    folder = Path(directory or environment.get("TRIMTAB_DIRECTORY") or DIRECTORY)
+    place = folder / SOCKET
     return Runtime(
         keeper=lambda hears: KeeperClient(place, hears=hears),
         blocking=BlockingKeeper(place),
         models=GatewayModels(url or environment.get("TRIMTAB_URL") or URL, key or environment.get("TRIMTAB_KEY") or ""),
         lock=environment.get("TRIMTAB_LOCK", "") if lock is None else lock,
+        volatile=lambda: _declared(folder.parent),
     )
+
+
+def _declared(project: Path) -> Sequence[Paths]:
+    """What the project in a folder declares volatile, of all its tasks; nothing where none can be read."""
+    from trimtab.declare.load import PROJECT_FILE, read  # noqa: PLC0415 - most runs never need it, and it takes its time
+
+    reading = read(project) if (project / PROJECT_FILE).exists() else None
+    if reading is None or reading.project is None:
+        return ()
+    declared = [reading.project.defaults.volatile, *(task.volatile for task in reading.project.tasks.values())]
+    return sorted({path for paths in declared for path in paths}, key=str)
 
 
 def current() -> Runtime:

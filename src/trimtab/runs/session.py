@@ -99,7 +99,7 @@ class Session:
     `busy` counts steps that are being taken, those that only wait apart. `patience_s` is how long the run may wait
     here before it is given back, until `wake_ns` if it waits for a time; None is for ever. `folded` is read from the
     log when it is first needed, at least to `head`, which is what earlier drivers wrote; `values` are the run's states
-    as far as this execution has set them.
+    as far as this execution has set them. `replays` names the run of which only recorded answers are given.
     """
 
     runtime: Runtime
@@ -108,6 +108,7 @@ class Session:
     owner: str
     head: int = 0
     patience_s: float | None = None
+    replays: str = ""
     outer: Session | None = None
     left: TrimtabError | None = None
     ending: bool = False

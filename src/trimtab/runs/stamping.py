@@ -24,7 +24,7 @@ def headers() -> dict[str, str]:
     place = here()
     if place is None:
         return {}
-    line = _line_of(place, b"")
+    line = line_of(place, b"")
     if place.session.left is None:
         line.taken += 1
     found = step_headers(place.session, line.inside(), place.label)
@@ -37,12 +37,11 @@ def step_headers(session: Session, line: Line, label: str) -> dict[str, str]:
     if session.left is not None:
         raise Leaving(session.left)
     line.taken += 1
-    named = {
-        "x-trimtab-run": session.run,
-        "x-trimtab-lease": str(session.epoch),
-        "x-trimtab-branch": line.name,
-        "x-trimtab-after": str(line.last),
-    }
+    named = {"x-trimtab-branch": line.name, "x-trimtab-after": str(line.last)}
+    if session.replays:
+        named["x-trimtab-replay"] = session.replays
+    else:
+        named |= {"x-trimtab-run": session.run, "x-trimtab-lease": str(session.epoch)}
     return named | {"x-trimtab-step": label} if label else named
 
 
@@ -70,7 +69,7 @@ class Stamps:
         place = here()
         if place is None or not _is_gateway(str(request.url), place.session.runtime.models.url):
             return
-        line = _line_of(place, _content(request))
+        line = line_of(place, _content(request))
         request.headers.update(step_headers(place.session, line, place.label))
         request.extensions[_LINE] = line
         moved_on(place, line)
@@ -92,9 +91,9 @@ class Stamps:
 stamps = Stamps()
 
 
-def _line_of(place: Place, content: bytes) -> Line:
-    """The line a call lies on. Its request names only a line that begins with it, so no volatile path is left out."""
-    digest = canonical("model", "", content).digest
+def line_of(place: Place, content: bytes) -> Line:
+    """The line a call lies on; its request names a line that begins with it, so what is volatile is left out."""
+    digest = canonical("model", "", content, place.session.runtime.volatile).digest
     return line_here(place, Act("model", place.label, Request("", content, digest)))
 
 

@@ -24,6 +24,7 @@ from trimtab.journal.asks import (
     Find,
     FindReviews,
     Read,
+    Renew,
     Reviews,
     Runs,
     Sweep,
@@ -250,11 +251,12 @@ class UnsteadyKeeper:
     def ask(self, ask: Ask) -> Told:
         """Asks, if it is there."""
         with self._guard:
-            self.asks += 1
             gone = self._left is not None and self._left <= 0
-            if self._left is not None and self._left > 0:
-                self._left -= 1
-            last = self._left == 0 and not gone
+            counts = not isinstance(ask, Renew)
+            self.asks += counts
+            if self._left is not None and not gone:
+                self._left -= counts
+            last = counts and self._left == 0 and not gone
         if gone:
             raise JournalUnavailable(detail="it was made to be out of reach")
         if isinstance(ask, Read):

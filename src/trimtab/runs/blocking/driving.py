@@ -7,6 +7,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from trimtab.errors import JournalUnavailable, ReplayDivergence, ReviewPending, RunStopped, TrimtabError
 from trimtab.journal.asks import Begun, Claim, Entries, Find, Lease, Load, Loaded, Nothing, Open, Read, Runs
 from trimtab.journal.entries import ENDED, Body, Ended, Started, body_of
@@ -54,6 +56,28 @@ def begin(
         return output_of(runtime, run)
     assert isinstance(lease, Lease)  # noqa: S101 - what an `Open` is told
     return drive(session_of(runtime, lease, owner, patience_s), call)
+
+
+def replay_run(runtime: Runtime, run: str, call: Callable[[Started], Call]) -> bytes:
+    """Calls a run's function over what is recorded of it, as a run of its own; gives its output as JSON.
+
+    Raises `Divergence` or `ReplayDivergence` at the first step for which nothing is recorded.
+    """
+    first = flow.ask(runtime, Read(run, 1, 1))
+    assert isinstance(first, Entries)  # noqa: S101 - what a `Read` is told
+    started, last = first.entries[0].entry, flow.ask(runtime, Read(run, first.last, 1))
+    assert isinstance(started, Started)  # noqa: S101 - what begins each log
+    assert isinstance(last, Entries)  # noqa: S101 - what a `Read` is told
+    until = first.last if isinstance(last.entries[0].entry, Ended) else first.last + 1
+    owner = f"driver-{runtime.new_id()}"
+    facts = replace(
+        started, at_ns=runtime.clock.wall_ns(), key="", parent="", parent_seq=0, fork_of=run, fork_seq=until
+    )
+    lease = flow.ask(runtime, Open(runtime.new_id(), facts, owner, runtime.lease_s))
+    assert isinstance(lease, Lease)  # noqa: S101 - what an `Open` is told
+    session = session_of(runtime, lease, owner, None)
+    session.replays = run
+    return drive(session, call(started))
 
 
 def claimed(runtime: Runtime, tasks: tuple[str, ...], patience_s: float | None) -> Session | None:
@@ -126,7 +150,7 @@ def output_of(runtime: Runtime, run: str) -> bytes:
     if not isinstance(entry, Ended):
         entry = _end_of(runtime, run, first.last)
     if entry.state == "completed":
-        return _load(runtime, run, entry.output)
+        return bytes_of(runtime, run, entry.output)
     if entry.state == "failed":
         raise again(entry.error, entry.detail, run=run, label=run)
     raise RunFailed(run=run, state=entry.state, error=entry.error, detail=entry.detail)
@@ -147,7 +171,8 @@ def _end_of(runtime: Runtime, run: str, last: int) -> Ended:
     raise RunFailed(run=run, state="has not ended", error="", detail="")
 
 
-def _load(runtime: Runtime, run: str, body: Body | None) -> bytes:
+def bytes_of(runtime: Runtime, run: str, body: Body | None) -> bytes:
+    """The bytes of a body that an entry of a run names; `null` for none."""
     if body is None:
         return b"null"
     if body.inline is not None:

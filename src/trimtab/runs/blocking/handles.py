@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, overload
 
+import msgspec
+
 from trimtab.journal.asks import Direct, Lease, Open, Tell
-from trimtab.journal.entries import Arrived, body_of
+from trimtab.journal.entries import Arrived, Started, body_of
 from trimtab.journal.refusals import RunEnded
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
-from trimtab.runs.blocking.driving import ended, output_of, run_of, start_of
+from trimtab.runs.blocking.driving import bytes_of, ended, output_of, replay_run, run_of, start_of
 from trimtab.runs.declared import Declared, Facts, Request
 from trimtab.runs.faults import NotDeclared
 from trimtab.runs.runtime import current
@@ -62,6 +64,28 @@ def result(run: str, kind: Any = Any) -> Any:
         flow.pause(look_s)
         look_s = min(look_s * 1.5, LONGEST_LOOK_S)
     return values.decoder(kind)(output_of(runtime, run))
+
+
+def replay(run: str, function: Callable[..., Any], /, **left_out: Any) -> Any:
+    """What a run's function gives over what is recorded of that run; nothing is done and nobody is asked.
+
+    `left_out` are arguments that are not part of its request. It is a run of its own, a fork of the other. Raises
+    `Divergence`, or `ReplayDivergence` from the gateway, at the first step that is not recorded as it is asked for.
+    """
+    declared = getattr(function, "__trimtab__", None)
+    if not isinstance(declared, Declared) or declared.kind != "child":
+        raise NotDeclared(name=getattr(function, "__name__", repr(function)), detail="it is no run; it needs `@run`")
+    runtime = current()
+
+    def calling(started: Started) -> Any:
+        def call() -> Any:
+            given = msgspec.json.decode(bytes_of(runtime, run, started.input))
+            bound = declared.call_from(given, left_out)
+            return flow.called(declared.function, bound.args, bound.kwargs)
+
+        return call
+
+    return declared.read_output(replay_run(runtime, run, calling))
 
 
 def tell(run: str, name: str, value: object = None, *, id: str = "") -> bool:

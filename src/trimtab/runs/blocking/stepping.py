@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from trimtab.journal.asks import Begin, Begun, Claim, Lease, Load, Loaded, Reconcile, Renew
 from trimtab.journal.entries import Body, Reconciled, Result, Tried, body_of
+from trimtab.journal.refusals import Divergence
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
 from trimtab.runs.declared import MOST_ATTEMPTS, Happened, NeverHappened
@@ -51,6 +52,9 @@ def take(place: Place, act: Act, call: Call, tries: Tries = ONCE) -> bytes:
     begun = _begun(session, act, question)
     line.last = begun.seq
     try:
+        if session.replays and begun.found != "recorded":
+            detail = "nothing is recorded for it there"
+            raise session.leave(Divergence(run=session.replays, seq=begun.seq, label=act.label, detail=detail))
         if begun.found == "unknown":
             begun = _looked_up(session, act, question, begun, tries)
         if begun.result is not None:
