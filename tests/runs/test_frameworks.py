@@ -105,7 +105,7 @@ async def test_a_replay_of_changed_code_stops(tmp_path: Path) -> None:
         with world.runtime():
             await travels.options(id="r")()
             said[0] = "Rome"
-            with pytest.raises(ReplayDivergence, match="Paris|Rome"):
+            with pytest.raises(ReplayDivergence, match="Run r asks for something else"):
                 await replay("r", travels)
         assert world.asked() == 1
         assert CALLED == {"find_order": 1}

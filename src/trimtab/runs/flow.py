@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -87,10 +88,15 @@ def hold(session: Session) -> None:
 
 
 async def let_go(session: Session) -> None:
-    """Nothing of the run is left running here."""
+    """Nothing of the run is left running here; the cancellation by which an order reached it is taken back."""
     session.runtime.leases.let_go(session)
     mine = asyncio.current_task()
     session.task = None
+    if session.cancelled and mine is not None:
+        session.cancelled = False
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)  # where it has not been raised yet
+        mine.uncancel()
     others = [task for task in session.lines.tasks() if task is not mine and not task.done() and _loop_is_ours(task)]
     for task in others:
         task.cancel()
@@ -105,13 +111,6 @@ def _loop_is_ours(task: asyncio.Task[Any]) -> bool:
 def stopped(failure: BaseException) -> bool:
     """Whether what was raised is a cancellation."""
     return isinstance(failure, asyncio.CancelledError)
-
-
-def take_back(session: Session) -> None:
-    """Takes back the cancellation by which an order reached the task that drives the run."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        task.uncancel()
 
 
 async def together(function: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:

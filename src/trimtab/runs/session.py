@@ -122,6 +122,7 @@ class Session:
     gone: threading.Event = field(default_factory=threading.Event)
     wake_ns: int | None = None
     task: asyncio.Task[Any] | None = None
+    cancelled: bool = False
     loop: asyncio.AbstractEventLoop | None = None
 
     def idle(self) -> bool:
@@ -141,9 +142,14 @@ class Session:
         self.leave(why)
         if self.loop is not None and self.task is not None:
             try:
-                self.loop.call_soon_threadsafe(self.task.cancel)
+                self.loop.call_soon_threadsafe(self._cancel)
             except RuntimeError:
                 return  # the loop is closed, so that nothing runs any more
+
+    def _cancel(self) -> None:
+        if self.task is not None and not self.cancelled:
+            self.cancelled = True
+            self.task.cancel()
 
     def renewed(self, lease: Lease) -> None:
         """What came of renewing the lease: an order or an end that somebody else gave is followed."""

@@ -54,9 +54,8 @@ class Replayed(Struct, eq=False):
         found = steps.find(label, form.digest, asked.branch)
         if found is None or found.result is None:
             raise await recorded.divergence(steps, label, Request(exchange.request.body, form.shown), volatile)
-        await serve(
-            exchange, found.result, recorded.loader(asked.replay), self._journaling.clock, paced=self.asked.paced
-        )
+        load, clock = recorded.loader(asked.replay), self._journaling.clock
+        await serve(exchange, found.result, load, clock, paced=asked.paced, seq=found.seq)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

@@ -19,8 +19,11 @@ Load = Callable[[str], Awaitable[bytes]]
 """The bytes of a body of the run by its digest."""
 
 
-async def serve(exchange: Exchange, result: Result, load: Load, clock: Clock, *, paced: bool) -> None:
-    """Answers the exchange with what is recorded. Raises `JournalRefusal` and `JournalUnavailable`."""
+async def serve(exchange: Exchange, result: Result, load: Load, clock: Clock, *, paced: bool, seq: int = 0) -> None:
+    """Answers the exchange with what is recorded, and tells its step where `seq` is given.
+
+    Raises `JournalRefusal` and `JournalUnavailable`.
+    """
     output = await bytes_of(result.output, load)
     exchange.outcome = result.error or (OK if result.outcome == "ok" else CLIENT_GONE)
     exchange.status = result.status
@@ -28,6 +31,7 @@ async def serve(exchange: Exchange, result: Result, load: Load, clock: Clock, *,
     exchange.response_body = "" if result.output is None else result.output.digest
     delays_us = _unpacked(result.chunk_delays_us)
     headers = replies.headers(exchange, result.content_type.encode("latin-1")) + _lines(result)
+    headers += b"x-trimtab-seq: %d\r\n" % seq if seq else b""
     began_s = clock.monotonic()
     answer = exchange.answer
     if not result.chunk_lengths:

@@ -221,8 +221,6 @@ def _left(session: Session, failure: BaseException, outer: Place | None) -> Base
     if why is None and flow.stopped(failure) and outer is not None and outer.session.left is not None:
         why = outer.session.left
         session.leave(why)
-    elif flow.stopped(failure) and why is not None:
-        flow.take_back(session)
     if why is not None:
         _give_back(session, why)
         return failure if flow.stopped(failure) and outer is not None and outer.session.left is not None else why

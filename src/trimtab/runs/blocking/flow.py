@@ -87,10 +87,6 @@ def stopped(failure: BaseException) -> bool:
     return False
 
 
-def take_back(session: Session) -> None:
-    """There is nothing to take back."""
-
-
 def together(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """What a function gives for each item, in threads. Within a run each is a branch of its own, by its number."""
     place = here()
