@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -32,6 +30,7 @@ from trimtab.journal.asks import (
     Swept,
     Told,
 )
+from trimtab.journal.counts import Counts
 from trimtab.journal.frames import (
     PUSHED,
     Frames,
@@ -47,6 +46,7 @@ from trimtab.journal.frames import (
     read_ask,
     refusal,
 )
+from trimtab.journal.lanes import Lane
 from trimtab.journal.refusals import JournalRefusal
 
 MOST_TOGETHER: Final = 512
@@ -99,11 +99,11 @@ class Keeper:
         self._trouble = trouble
         self._sweep_every_s = sweep_every_s
         self._links: set[_Link] = set()
-        self._writing = _Lane("journal", self._commit, self._committed, MOST_TOGETHER)
-        self._reading = _Lane("readings", self._read, self._told, MOST_READ_TOGETHER)
+        self._writing = Lane("journal", self._commit, self._committed, MOST_TOGETHER)
+        self._reading = Lane("readings", self._read, self._told, MOST_READ_TOGETHER)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self._health = _Counts(clock.wall_ns())
+        self._health = Counts(clock.wall_ns())
 
     async def start(self, listener: socket.socket) -> None:
         """Answers connections of this socket, which must listen."""
@@ -146,9 +146,9 @@ class Keeper:
         """A connection is gone; what it asked is done all the same."""
         self._links.discard(link)
 
-    def _commit(self, asks: list[Ask]) -> tuple[list[Told], _Commit]:
+    def _commit(self, batch: list[_Waiting]) -> tuple[list[Told], _Commit]:
         begun_s = self._clock.monotonic()
-        tolds, what = self._do(asks)
+        tolds, what = self._do([waiting.ask for waiting in batch])
         return tolds, _Commit(self._clock.monotonic() - begun_s, what)
 
     def _do(self, asks: list[Ask]) -> tuple[list[Told], str]:
@@ -165,8 +165,8 @@ class Keeper:
         each = [self._do([ask]) for ask in asks]
         return [told for tolds, _ in each for told in tolds], next((what for _, what in each if what), "")
 
-    def _read(self, asks: list[Ask]) -> tuple[list[Told], None]:
-        return [self._read_one(ask) for ask in asks], None
+    def _read(self, batch: list[_Waiting]) -> tuple[list[Told], None]:
+        return [self._read_one(waiting.ask) for waiting in batch], None
 
     def _read_one(self, ask: Ask) -> Told:
         try:
@@ -217,110 +217,6 @@ class _Commit(NamedTuple):
 
     took_s: float
     trouble: str
-
-
-Facts = TypeVar("Facts")
-
-
-class _Lane(Generic[Facts]):
-    """Asks that wait for one thread, which does what has gathered at once: `work` there, `done` with that here."""
-
-    def __init__(
-        self,
-        name: str,
-        work: Callable[[list[Ask]], tuple[list[Told], Facts]],
-        done: Callable[[list[_Waiting], list[Told], Facts], None],
-        most: int,
-    ) -> None:
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self._work = work
-        self._done = done
-        self._most = most
-        self._waiting: deque[_Waiting] = deque()
-        self._working = False
-        self._thread = ThreadPoolExecutor(1, name)
-
-    @property
-    def waiting(self) -> int:
-        """Asks that nobody works at yet."""
-        return len(self._waiting)
-
-    def put(self, waiting: _Waiting) -> None:
-        """Takes an ask in."""
-        self._waiting.append(waiting)
-        if not self._working:
-            self._working = True
-            self.idle.clear()
-            asyncio.get_running_loop().call_soon(self._next)  # what came in the same turn of the loop goes along
-
-    def _next(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-        doing = asyncio.get_running_loop().run_in_executor(self._thread, self._work, [one.ask for one in batch])
-        doing.add_done_callback(lambda done: self._finish(batch, *done.result()))
-
-    def _finish(self, batch: list[_Waiting], tolds: list[Told], facts: Facts) -> None:
-        self._done(batch, tolds, facts)
-        if self._waiting:
-            self._next()
-        else:
-            self._working = False
-            self.idle.set()
-
-    async def close(self) -> None:
-        """Waits until nothing is left to do."""
-        await self.idle.wait()
-        self._thread.shutdown()
-
-    def __repr__(self) -> str:
-        return f"{len(self._waiting)} wait"
-
-
-class _Counts:
-    """What keeper tells of itself."""
-
-    def __init__(self, since_ns: int) -> None:
-        self.trouble = ""
-        self._since_ns = since_ns
-        self._asks = 0
-        self._refused = 0
-        self._unavailable = 0
-        self._commits = 0
-        self._commit_s = 0.0
-        self._longest_s = 0.0
-        self._expired = 0
-        self._woken = 0
-
-    def committed(self, took_s: float) -> None:
-        self._commits += 1
-        self._commit_s += took_s
-        self._longest_s = max(self._longest_s, took_s)
-
-    def answered(self, told: Told) -> None:
-        self._asks += 1
-        if isinstance(told, Refused):
-            self._refused += 1
-            self._unavailable += told.error == JournalUnavailable.__name__
-
-    def swept(self, told: Swept) -> None:
-        self._expired += len(told.expired)
-        self._woken += len(told.woken)
-
-    def told(self, connections: int, waiting: int) -> Healthy:
-        return Healthy(
-            since_ns=self._since_ns,
-            connections=connections,
-            waiting=waiting,
-            asks=self._asks,
-            refused=self._refused,
-            commits=self._commits,
-            commit_s=self._commit_s,
-            longest_commit_s=self._longest_s,
-            unavailable=self._unavailable,
-            expired=self._expired,
-            woken=self._woken,
-            trouble=self.trouble,
-        )
 
 
 class _Link(asyncio.Protocol):
