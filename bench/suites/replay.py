@@ -26,6 +26,7 @@ from trimtab.gateway.runs.recorded_runs import RecordedRuns
 from trimtab.gateway.runs.served import bytes_of
 from trimtab.journal.requests import canonical
 
+FOLDER: Final = Path(__file__).resolve().parents[1] / "out"
 RUNS, TURNS = 200, 8
 STEP_LIMIT_MS: Final = 2.0
 MUTATIONS: Final = 5000
@@ -37,7 +38,8 @@ NAMED: Final = re.compile(r"step ([0-9]+) ")
 
 def run(options: Options, result: Result) -> None:
     """Each part by itself."""
-    with tempfile.TemporaryDirectory(prefix="trimtab-replay-", dir=Path.cwd()) as folder:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="replay-", dir=FOLDER) as folder:
         for arm, measure in {"raw": replays, "mutations": mutations}.items():
             if options.wants(arm):
                 place = Path(folder) / arm
