@@ -21,7 +21,6 @@ receivers = ["desk"]
 expires = "24h"
 otherwise = "reject"
 escalate = {{ after = "4h", to = "pager" }}
-links = "signed"
 [[review]]
 [review_sample]
 share = 0.02
@@ -42,7 +41,6 @@ def test_all_that_a_rule_says(tmp_path: Path) -> None:
         "reject",
         14_400.0,
         "pager",
-        "signed",
     )
     assert task.reviews == (first, ReviewRule())
     assert task.review_sample == ReviewSample(0.02, 2)

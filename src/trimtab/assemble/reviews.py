@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from trimtab.clock import Clock
+from trimtab.database.migrate import open_state
 from trimtab.journal.client import KeeperClient
+from trimtab.journal.outbox import Outbox
 from trimtab.policy.snapshot import Snapshot
+from trimtab.policy.watch import Watch
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.review_book import ReviewBook
+from trimtab.processes.review_watch import ReviewWatch
 
 PATIENCE_S: Final = 2.0
 """How long a page waits for keeper."""
@@ -19,6 +23,12 @@ def review_book(directory: DataDirectory, snapshot: Callable[[], Snapshot], cloc
     """Reviews, asked of keeper from the running loop."""
     keeper = KeeperClient(directory.keeper_socket, patience_s=PATIENCE_S, clock=clock)
     return ReviewBook(keeper, lambda task: schemas_of(snapshot(), task), lambda: snapshot().lock_id, clock)
+
+
+def review_watch(directory: DataDirectory, watch: Callable[[], Watch], clock: Clock) -> ReviewWatch:
+    """What tells of reviews and samples runs; its outbox is used from the running loop's thread."""
+    keeper = KeeperClient(directory.keeper_socket, patience_s=PATIENCE_S, clock=clock)
+    return ReviewWatch(keeper, Outbox(open_state(directory.state)), watch, clock)
 
 
 def schemas_of(snapshot: Snapshot, task: str) -> Mapping[str, str]:

@@ -218,7 +218,6 @@ REVIEW_MEANINGS: Final = (
     ("otherwise", "reject, approve", "reject", "what holds where nobody has decided by then"),
     ("escalate.after", "duration", REQUIRED, "how long it may wait until somebody else is told"),
     ("escalate.to", "name", "the same", "the receiver who is told then"),
-    ("links", "signed_in, signed", "signed_in", "whether whoever holds the link that is sent may decide with it"),
 )
 GUARD_MEANINGS: Final = (
     ("parse_rate", "0..1", "how many points fewer answers may keep the schema"),

@@ -22,7 +22,6 @@ class ReviewRule(Struct, frozen=True):
     Without `tools` it is about every tool that does not only read. `roles` are roles of keys, or names of keys, of
     which one is enough. `receivers` are told when somebody is asked; none means those of the task's owner. Of what
     nobody has decided `escalate_s` later, the receiver `escalate_to` is told; `expires_s` later `otherwise` holds.
-    `links` says whether a link that is sent lets whoever holds it decide, or leads to a page that asks for a key.
     """
 
     tools: tuple[str, ...] = ()
@@ -33,7 +32,6 @@ class ReviewRule(Struct, frozen=True):
     otherwise: Otherwise = "reject"
     escalate_s: float | None = None
     escalate_to: str = ""
-    links: Literal["signed_in", "signed"] = "signed_in"
 
 
 class ReviewSample(Struct, frozen=True):
