@@ -150,6 +150,15 @@ class ControlParts:
         """The latest rollout."""
         return self.rollouts.shown if self.rollouts is not None else None
 
+    def kept_endpoints(self) -> tuple[Endpoint, ...]:
+        """The routes of labels, runs, reviews and rollouts."""
+        return (
+            *(label_endpoints(self.labels) if self.labels is not None else ()),
+            *(run_endpoints(self.runs, self.clock) if self.runs is not None else ()),
+            *(review_endpoints(self.reviews) if self.reviews is not None else ()),
+            *self.rollout_endpoints(),
+        )
+
     def rollout_endpoints(self) -> tuple[Endpoint, ...]:
         """The routes of rollouts."""
         return rollout_endpoints(self.rollouts) if self.rollouts is not None else ()
@@ -193,10 +202,7 @@ async def serve_control(
         *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
         *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
         *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
-        *(label_endpoints(parts.labels) if parts.labels is not None else ()),
-        *parts.rollout_endpoints(),
-        *(review_endpoints(parts.reviews) if parts.reviews is not None else ()),
-        *(run_endpoints(parts.runs, parts.clock) if parts.runs is not None else ()),
+        *parts.kept_endpoints(),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
