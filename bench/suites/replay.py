@@ -22,6 +22,9 @@ from bench.replayed_runs import TASK, agent, ask, modelled
 from bench.report import Result
 from bench.suites.cpu import WORKLOADS, measure_once, requests_a_run
 from tests.gateway.harness import RunningGateway
+from tests.runs.framework_agents import AGENTS, CALLED, QUESTION
+from tests.runs.through_gateway import journaled
+from trimtab import replay
 from trimtab.gateway.runs.recorded_runs import RecordedRuns
 from trimtab.gateway.runs.served import bytes_of
 from trimtab.journal.requests import canonical
@@ -29,6 +32,7 @@ from trimtab.journal.requests import canonical
 FOLDER: Final = Path(__file__).resolve().parents[1] / "out"
 RUNS, TURNS = 200, 8
 STEP_LIMIT_MS: Final = 2.0
+KINDS: Final = ("own", "pydantic-ai", "langgraph", "openai-agents")
 MUTATIONS: Final = 5000
 LOCATED: Final = 0.999
 MUTATED_RUNS, MUTATED_TURNS = 10, 12
@@ -40,7 +44,7 @@ def run(options: Options, result: Result) -> None:
     """Each part by itself."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="replay-", dir=FOLDER) as folder:
-        for arm, measure in {"raw": replays, "mutations": mutations}.items():
+        for arm, measure in {"raw": replays, "agents": agents, "mutations": mutations}.items():
             if options.wants(arm):
                 place = Path(folder) / arm
                 place.mkdir()
@@ -69,6 +73,30 @@ async def replays(folder: Path, options: Options, result: Result) -> None:
     result.equal("answers with other bytes, status or chunks", unlike, 0, n=steps)
     result.equal("calls that reached a model", model.asked, steps, n=2 * steps)
     result.worst("time of a replayed step, client included", took_s / steps * 1e3, STEP_LIMIT_MS, "ms", n=steps)
+
+
+async def agents(folder: Path, options: Options, result: Result) -> None:
+    """Agents of the SDK, by itself and inside three frameworks, called again over their records."""
+    each = 2 if options.quick else RUNS // 5
+    other, unlike = 0, 0
+    async with journaled(folder) as world:
+        with world.runtime():
+            options.tell(f"replay: {each} runs of each kind of agent are recorded")
+            first = {
+                f"{kind}-{number}": await AGENTS[kind].options(id=f"{kind}-{number}")(f"{QUESTION} {number}", world.url)
+                for kind in KINDS
+                for number in range(each)
+            }
+            asked, called = world.asked(), dict(CALLED)
+            await world.upstream.__aexit__()
+            options.tell("replay: they are called again")
+            for run, said in first.items():
+                kind = run.rpartition("-")[0]
+                other += await replay(run, AGENTS[kind], url=world.url) != said
+                unlike += world.steps(world.runs()[0]) != world.steps(run)
+    result.equal("agents whose replay ended otherwise", other, 0, n=len(first))
+    result.equal("agents whose replay asked for something else", unlike, 0, n=len(first))
+    result.equal("calls of models and tools in replays", world.asked() - asked + (called != CALLED), 0, n=len(first))
 
 
 async def mutations(folder: Path, options: Options, result: Result) -> None:
