@@ -109,11 +109,13 @@ async def stopped_calls(root: Path, count: int) -> list[float]:
             operator = KeeperClient(up.run / "keeper.sock", patience_s=PATIENCE_S)
             for number in range(count):
                 reader, writer = await up._send({"stream": True}, f"x-trimtab-run: r-{number}\r\n")
-                await upstream.received(number + 1)
+                await reader.readuntil(b"Hello")
                 begun_s = time.monotonic()
                 await operator.do(Direct("stop", "ana", run=f"r-{number}"))
                 async with asyncio.timeout(PATIENCE_S):
-                    await read_response(reader)
+                    rest = await reader.read()
+                if b"run_stopped" not in rest:
+                    raise AssertionError(f"the stream of r-{number} ended otherwise: {rest!r}")
                 took.append(time.monotonic() - begun_s)
                 writer.close()
             await operator.close()

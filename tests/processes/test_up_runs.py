@@ -30,12 +30,11 @@ async def test_an_order_reaches_an_open_call(tmp_path: Path) -> None:
         write_project(tmp_path, upstream.url, workers=2)
         async with Up(tmp_path) as up:
             reader, writer = await up._send({"stream": True}, "x-trimtab-run: r-1\r\n")
-            await upstream.received(1)
+            await reader.readuntil(b"Hello")
             operator = KeeperClient(up.run / "keeper.sock", patience_s=30)
             assert await operator.do(Direct("stop", "ana", run="r-1")) == Directed(("r-1",))
             async with asyncio.timeout(30):
-                answer = await read_response(reader)
-            assert b"run_stopped" in answer.body
+                assert b"run_stopped" in await reader.read()
             writer.close()
             reader, writer = await up._send({"stream": True}, "x-trimtab-run: r-1\r\n")
             async with asyncio.timeout(30):
