@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
@@ -22,6 +25,7 @@ from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
 from trimtab.processes.directory import DataDirectory
+from trimtab.testing import LocalRuns
 
 ASKED = b'{"model": "refund", "messages": [{"role": "user", "content": "my order \\u001b[2J 12"}]}'
 ANSWERED = b'{"choices": [{"message": {"role": "assistant", "content": "refunded"}}]}'
@@ -183,6 +187,59 @@ def test_export(say: Say, project: Path) -> None:
     lines = [json.loads(line) for line in (project / "r3.jsonl").read_text().splitlines()]
     assert lines[0] == {"form": "trimtab run 1", "run": "r3"}
     assert [line["seq"] for line in lines[1:]] == list(range(1, 9))
+
+
+def test_export_as_a_test(say: Say, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run becomes a test with one command: it passes with the program that made it, and fails with a changed one."""
+    agent = (
+        "import trimtab\n\n\n@trimtab.step\ndef look_up(order: int) -> str:\n    return f'order {order} is open'\n\n\n"
+        "@trimtab.run(task='refund')\ndef agent(order: int) -> str:\n    return look_up(order)\n"
+    )
+    (project / "shop.py").write_text(agent)
+    monkeypatch.syspath_prepend(str(project))
+    module = importlib.import_module("shop")
+    with LocalRuns(directory=project / ".trimtab") as runs:
+        module.agent(12)
+        name = next(one for one in runs.runs() if not one.startswith("r"))
+    written = project / "test_shop.py"
+    words = ("export", name, "--as", "pytest", "--call", "shop:agent", "--output", str(written))
+    assert say(*words)[0] == 0
+    assert "order 12 is open" in written.read_text()
+    assert tried(written) == 0
+    (project / "shop.py").write_text(agent.replace("look_up(order)", "look_up(order + 1)"))
+    assert tried(written) == 1
+    assert say("export", name, "--as", "pytest", "--output", str(written))[0] == 2
+    assert say("export", name, "--as", "pytest", "--call", "shop:agent")[0] == 2
+
+
+CLIENT = """
+import os, sys, urllib.request
+request = urllib.request.Request(os.environ["OPENAI_BASE_URL"] + "/chat/completions", sys.argv[1].encode())
+print(urllib.request.urlopen(request).read().decode())
+"""
+
+
+def test_replay(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A command gets the recorded answers at the address it finds in its environment; what it changes is named."""
+    with closing(RunStore(open_runs(project / ".trimtab" / "journal.db"), MemoryBodies(), SystemClock())) as store:
+        keeper = BlockingLocalKeeper(store)
+        keeper.do(Open("g1", Started(BEGAN, "refund", through="gateway")))
+        begun = keeper.do(Begin("g1", 0, "model", "refund", "0" * 64, body_of(ASKED), call="c1", tool="chat"))
+        assert isinstance(begun, Begun)
+        keeper.do(Finish("g1", 0, Result(BEGAN, begun.seq, "ok", body_of(ANSWERED), status=200)))
+    command = ("--", sys.executable, "-c", CLIENT)
+    status = run(["runs", "replay", "g1", "--project", str(project), *command, ASKED.decode()])
+    assert status == 0
+    assert "refunded" in capfd.readouterr().out
+    status = run(["runs", "replay", "g1", "--project", str(project), *command, ASKED.decode().replace("12", "13")])
+    assert status == 3
+    assert "messages[0].content differs at character 15" in " ".join(capfd.readouterr().out.split())
+
+
+def tried(test: Path) -> int:
+    """The exit status of a test that is run by itself."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test.name]
+    return subprocess.run(command, cwd=test.parent, capture_output=True, timeout=120, check=False).returncode
 
 
 def test_verify(say: Say, project: Path) -> None:

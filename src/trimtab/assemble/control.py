@@ -68,6 +68,7 @@ from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.project_history import ProjectHistory
 from trimtab.processes.resend import Ask, gateway_asker, gateway_sender
 from trimtab.processes.rollout_desk import RolloutDesk
+from trimtab.processes.run_room import RunRoom
 from trimtab.processes.scrape import EngineWatch
 from trimtab.processes.scrape_client import MetricsClient
 from trimtab.processes.standings import Standings
@@ -145,13 +146,13 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     )
     parts = _with_rollouts(_with_keeper(parts, directory), in_force, directory, noted)
     gc.set_threshold(*GC_THRESHOLD)
-    obeying = asyncio.ensure_future(obey(channel, in_force, stop))
+    obeying, runs = asyncio.ensure_future(obey(channel, in_force, stop)), run_room(directory, orders.data.journal, clock)
     try:
-        await serve_control(
-            settings, _with_pages(parts, orders, directory, state), stop, lambda: tell_ready(channel, in_force)
-        )
+        with_pages = _with_pages(parts, orders, directory, state, runs)
+        await serve_control(settings, with_pages, stop, lambda: tell_ready(channel, in_force))
     finally:
         obeying.cancel()
+        await runs.close()
         await pool.close()
         for held in (signers, noted, corrections, state, board):
             held.close()
@@ -173,7 +174,7 @@ def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirec
 
 
 def _with_pages(
-    parts: ControlParts, orders: ControlOrders, directory: DataDirectory, state: sqlite3.Connection
+    parts: ControlParts, orders: ControlOrders, directory: DataDirectory, state: sqlite3.Connection, runs: RunRoom
 ) -> ControlParts:
     """The parts with what pages and their routes ask."""
     root = Path(orders.root)
@@ -182,7 +183,7 @@ def _with_pages(
         views=SavedViews(state),
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
-        runs=run_room(directory, orders.data.journal, parts.clock),
+        runs=runs,
         reviews=review_book(directory, parts.snapshot, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,13 +24,17 @@ from trimtab.console.run_desk import Redriven, Wanted
 from trimtab.ids import IdSource
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Order, Reconciliation
+from trimtab.journal.recording import Recording
 from trimtab.processes.run_acts import MOST_AT_ONCE, dead, forked, ordered, reconciled, redriven
-from trimtab.processes.run_export import case_line, exported
+from trimtab.processes.run_export import case_line, exported, pytest_text
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.window import since_ns
+from trimtab.testing.replay import ReplayServer
 
 EXIT: Final = "Exit status: 0 done, 1 not all of it could be done, 2 the command was not understood."
 FAILED: Final = 1
+DIVERGED: Final = 3
+MOST_DIVERGED: Final = 20
 JSON = click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
 REASON = click.option("--reason", default="", metavar="WORDS", help="Why; kept in the log.")
 BY = click.option("--by", default="", metavar="NAME", help="Who says so; whoever is signed in here unless given.")
@@ -220,16 +227,50 @@ def _redriven_text(done: Redriven) -> Text:
     return Text.assemble(f"{done.run} ", ("! ", "red"), plain_text(done.detail, 400))
 
 
+@click.command(epilog=f"{EXIT[:-1]}, {DIVERGED} the command asked for something else.")
+@click.argument("run")
+@click.argument("command", nargs=-1, required=True)
+@PROJECT
+@click.pass_context
+def replay(context: click.Context, /, run: str, command: tuple[str, ...], project: Path) -> None:
+    """Have a command do a run again: models answer what they answered then, byte for byte, and nobody else is asked.
+
+    Write -- before the command. Its OPENAI_BASE_URL, ANTHROPIC_BASE_URL and TRIMTAB_URL lead to the recorded answers.
+    """
+    with tempfile.TemporaryDirectory(prefix="trimtab-replay-") as folder:
+        path = Path(folder) / "run.jsonl"
+        with runs_here(project) as here:
+            _write(path, exported(here.reads, run), "wb")
+        with ReplayServer(Recording.load(path)) as server:
+            addresses = {
+                "OPENAI_BASE_URL": f"{server.url}/v1",
+                "ANTHROPIC_BASE_URL": server.url,
+                "TRIMTAB_URL": server.url,
+            }
+            try:
+                status = subprocess.run(command, env=os.environ | addresses, check=False).returncode
+            except OSError as failure:
+                raise click.UsageError(f"{command[0]} cannot be run: {failure.strerror}") from failure
+            diverged, served, left = server.diverged, server.served, server.left
+    for words in diverged[:MOST_DIVERGED]:
+        say(Text.assemble(("! ", "red"), plain_text(words, 1000)))
+    say(Text(f"{served} answers given again, {left} not asked for, exit status {status}."))
+    next_verb(f"trimtab runs fork {run}" if diverged else f"trimtab runs export {run} --as pytest")
+    if diverged:
+        context.exit(DIVERGED)
+    context.exit(FAILED if status or left else 0)
+
+
 @click.command(epilog=EXIT)
 @click.argument("run")
 @PROJECT
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["case", "json"]),
+    type=click.Choice(["case", "pytest", "json"]),
     default="json",
     show_default=True,
-    help="A case for a suite, of one step; or the whole run with its bodies, a line of JSON each.",
+    help="A case for a suite, of one step; a test beside the recorded run; or the run alone, as lines of JSON.",
 )
 @click.option(
     "--at",
@@ -243,8 +284,12 @@ def _redriven_text(done: Redriven) -> Text:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A file, to which a case is added; standard output unless given.",
 )
-def export(run: str, project: Path, form: str, at: int, output: Path | None) -> None:
-    """Take a run along: as a case, or whole."""
+@click.option("--call", default="", metavar="MODULE:NAME", help="With --as pytest: the function that does it again.")
+def export(run: str, project: Path, form: str, at: int, output: Path | None, call: str) -> None:
+    """Take a run along: as a case, as a test, or whole."""
+    if form == "pytest":
+        _export_test(project, run, call, output)
+        return
     with runs_here(project) as here:
         if form == "case":
             _write(output, [f"{case_line(here.reads, run, at)}\n".encode()], "ab")
@@ -253,6 +298,21 @@ def export(run: str, project: Path, form: str, at: int, output: Path | None) -> 
     if output is not None:
         say(Text(f"Written to {output}."))
         next_verb("trimtab eval TASK" if form == "case" else f"trimtab runs show {run}")
+
+
+def _export_test(project: Path, run: str, call: str, output: Path | None) -> None:
+    """Writes the test, and the run beside it."""
+    names = call.partition(":")
+    if not all(part.isidentifier() for part in (*names[0].split("."), names[2])):
+        raise click.UsageError("name the function that does it again: --call MODULE:NAME")
+    if output is None or output.suffix != ".py":
+        raise click.UsageError("name the test's file: --output tests/test_refund_run.py")
+    recording = output.with_suffix(".jsonl")
+    with runs_here(project) as here:
+        _write(recording, exported(here.reads, run), "wb")
+        output.write_text(pytest_text(here.reads, run, call, recording.name), "utf-8")
+    say(Text(f"Written to {output} and {recording}."))
+    next_verb("trimtab runs list")
 
 
 def _write(output: Path | None, lines: Iterable[bytes], mode: str) -> None:
@@ -277,5 +337,6 @@ ACTS: Final[tuple[click.Command, ...]] = (
     *(_order(order, says) for order, says in ORDERS),
     reconcile,
     redrive,
+    replay,
     export,
 )

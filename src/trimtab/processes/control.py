@@ -227,8 +227,6 @@ async def serve_control(
             undertaker.close()
             for server, _ in servers:
                 server.should_exit = True
-    if parts.runs is not None:
-        await parts.runs.close()
 
 
 async def kept_up(work: Callable[[], Coroutine[object, object, None]]) -> None:

@@ -204,6 +204,23 @@ def _acting(desk: RunDesk, clock: Clock) -> tuple[Endpoint, ...]:
         reached = await desk.order(asked.order, visitor.name, asked.reason, run=asked.run, task=asked.task)
         return json_answer(Reached(reached))
 
+    return (
+        Endpoint(
+            "POST",
+            "/api/runs/order",
+            "operator",
+            order,
+            "pauses, resumes, stops or cancels runs",
+            acts=True,
+            answers=Reached,
+            body=Ordering,
+            query=(),
+        ),
+        *_acting_on_one(desk, clock),
+    )
+
+
+def _acting_on_one(desk: RunDesk, clock: Clock) -> tuple[Endpoint, ...]:
     async def fork(request: Request) -> Response:
         """Makes a fork."""
         row, _ = await _seen(desk, request)
@@ -227,17 +244,6 @@ def _acting(desk: RunDesk, clock: Clock) -> tuple[Endpoint, ...]:
 
     path = "/api/runs/{run:path}"
     return (
-        Endpoint(
-            "POST",
-            "/api/runs/order",
-            "operator",
-            order,
-            "pauses, resumes, stops or cancels runs",
-            acts=True,
-            answers=Reached,
-            body=Ordering,
-            query=(),
-        ),
         Endpoint(
             "POST",
             f"{path}/fork",

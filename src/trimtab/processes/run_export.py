@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,12 +17,12 @@ from trimtab.errors import TrimtabError
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Ended, Entry, Intent, Reconciled, Result, Started, State
 from trimtab.journal.reading import body_read, entries_of, log_read, row_of
+from trimtab.journal.recording import FORM
 from trimtab.journal.steps import Log, Step
 from trimtab.processes.run_book import output_of
 from trimtab.record.redact import scrub
 
-FORM: Final = "trimtab run 1"
-"""What the first line of an exported run says of its form."""
+MOST_LITERAL: Final = 2000
 
 
 class NoCase(TrimtabError):
@@ -98,6 +99,46 @@ def exported(journal: BlockingAsking, run: str) -> Iterator[bytes]:
                 if content is not None:
                     yield _line({"body": body.digest, "base64": b64encode(content).decode()})
         yield _line({"seq": logged.seq, "digest": logged.digest, "entry": logged.entry})
+
+
+def pytest_text(journal: BlockingAsking, run: str, call: str, recording: str) -> str:
+    """A test that has `call`, as `module:function`, do a run again from the file `recording` beside it.
+
+    What a run returned that was completed is what the test expects; of one that failed, somebody has to say what it is
+    to return. Raises `RunUnknown`.
+    """
+    row, log = row_of(journal, run), log_read(journal, run)
+    module, _, function = call.partition(":")
+    expected = "..."
+    if log.ended is not None and log.ended.state == "completed":
+        output = body_read(journal, run, log.ended.output)
+        expected = _literal(output) if output is not None else "..."
+    told = f"ended {row.state}" + (f" with {row.error}" if row.error else "")
+    if expected == "...":
+        last = '        assert result == ..., "say what it should return"\n'
+    else:
+        last = f"        assert result == {expected}\n"
+    if row.through == "gateway":
+        last = ""
+    name = re.sub(r"\W", "_", run)
+    words = f"Run {run} of {row.task or 'no task'} {told}; it is done again from what was recorded."
+    said = "".join(letter if letter.isprintable() and letter not in '\\"' else " " for letter in words)
+    return (
+        f'"""{said}"""\n\nfrom pathlib import Path\n\nfrom {module} import {function}\n\n'
+        f"from trimtab.testing import ReplayedRun\n\n\ndef test_run_{name}() -> None:\n"
+        f'    """What the run was answered is given again, and nothing else is asked or done."""\n'
+        f"    with ReplayedRun(Path(__file__).with_name({recording!r})) as replay:\n"
+        f"        {'result = ' if last else ''}replay.call({function})\n{last}"
+    )
+
+
+def _literal(content: bytes) -> str:
+    """A JSON value as Python writes it; `...` where it is too long to stand in a test."""
+    try:
+        text = repr(json.loads(content))
+    except (ValueError, RecursionError):
+        return "..."
+    return text if len(text) <= MOST_LITERAL else "..."
 
 
 def bodies_in(entry: Entry) -> Iterator[Body]:

@@ -4,6 +4,7 @@ from trimtab.testing.answers import Answer, ToolCall, chat_json, chat_stream
 from trimtab.testing.clock import JumpingClock, JumpingLoop, Stuck
 from trimtab.testing.faults import SCRIPTS
 from trimtab.testing.ports import refused_port, unanswered_port
+from trimtab.testing.replay import Diverged, NetworkClosed, ReplayedRun, ReplayServer
 from trimtab.testing.runs import LocalRuns, ScriptedModels
 from trimtab.testing.scripts import (
     Close,
@@ -31,13 +32,17 @@ __all__ = [
     "Answer",
     "Close",
     "Cut",
+    "Diverged",
     "Framing",
     "Hang",
     "JumpingClock",
     "JumpingLoop",
     "LocalRuns",
+    "NetworkClosed",
     "Received",
     "Repeat",
+    "ReplayServer",
+    "ReplayedRun",
     "Reset",
     "Script",
     "ScriptedModels",

@@ -38,7 +38,7 @@ from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
 from trimtab.runs import values
 from trimtab.runs.faults import ModelFailed
-from trimtab.runs.models import Asked
+from trimtab.runs.models import Asked, Models
 from trimtab.runs.runtime import Runtime
 
 Answering = str | Mapping[str, Any] | Exception | Callable[[Asked], Any]
@@ -104,6 +104,7 @@ class LocalRuns:
         directory: Path | None = None,
     ) -> None:
         self.models = ScriptedModels(models or {})
+        self._models: Models = self.models
         self._clock = _Shifted(clock or SystemClock())
         self._lock = lock
         self._lease_s = lease_s
@@ -204,6 +205,11 @@ class LocalRuns:
         self.runtime = self._connected()
         self.runtime.__enter__()
 
+    def through(self, models: Models) -> None:
+        """Has models asked of somebody else than the table; to be said before it is entered."""
+        self._models = models
+        self.runtime = self._connected()
+
     def advance(self, seconds: float) -> None:
         """Lets the time of the journal pass."""
         self._clock.shift(seconds)
@@ -225,7 +231,7 @@ class LocalRuns:
         return Runtime(
             keeper=keeper,
             blocking=self._keeper.blocking,
-            models=self.models,
+            models=self._models,
             clock=self._clock,
             ids=self._ids,
             lock=self._lock,
