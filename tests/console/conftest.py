@@ -24,8 +24,8 @@ from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
-from trimtab.console.run_desk import RunDesk
 from trimtab.console.review_desk import ReviewDesk
+from trimtab.console.run_desk import RunDesk
 from trimtab.console.serving import on_network, serving
 from trimtab.console.signin import signin_endpoints
 from trimtab.console.site import ACTIONS, DOWNLOADS, PAGES

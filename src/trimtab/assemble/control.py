@@ -146,7 +146,8 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     )
     parts = _with_rollouts(_with_keeper(parts, directory), in_force, directory, noted)
     gc.set_threshold(*GC_THRESHOLD)
-    obeying, runs = asyncio.ensure_future(obey(channel, in_force, stop)), run_room(directory, orders.data.journal, clock)
+    runs = run_room(directory, orders.data.journal, clock)
+    obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
         with_pages = _with_pages(parts, orders, directory, state, runs)
         await serve_control(settings, with_pages, stop, lambda: tell_ready(channel, in_force))
