@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -25,9 +26,10 @@ WORDS = 4000
 
 
 class Room:
-    """One run in a folder."""
+    """One run in a folder; `journal_s` is the CPU time that its journal took."""
 
     def __init__(self, folder: Path, seed: int) -> None:
+        self.journal_s = 0.0
         self._folder = folder
         self._chance = Random(seed)
         self._words = [
@@ -93,6 +95,8 @@ class Room:
         self._ask(Finish("r", 1, result, b"" if made.inline is not None else output))
 
     def _ask(self, ask: Ask) -> Told:
+        begun_s = time.process_time()
         (told,) = self._store.do([ask])
+        self.journal_s += time.process_time() - begun_s
         assert not isinstance(told, Refused), told
         return told
