@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,11 +16,12 @@ from dataclasses import replace
 from statistics import median
 from typing import Any, TypeVar
 
+from bench import machine
 from bench.evaluation import continuous, judges, scenarios, simulate
 from bench.evaluation.simulate import Cell
 from bench.intervals import Estimate
 from bench.options import Options
-from bench.report import Finding, Result
+from bench.report import Finding, Result, add_arm, with_earlier_arms
 from trimtab.statistics.intervals import wilson
 
 LEAST, MOST = 0.94, 0.96
@@ -31,14 +33,23 @@ Found = TypeVar("Found")
 
 
 def run(options: Options, result: Result) -> None:
-    """Each part, if `--arms` names it or nothing."""
+    """Each part, if `--arms` names it or nothing; the others stand as they were found before."""
+    with_earlier_arms(result)
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for part in PARTS:
             if options.wants(part):
                 options.tell(f"eval_statistics: {part}")
-                globals()[f"report_{part}"](pool, options, result)
+                add_arm(result, _run_part(part, pool, options, result), PARTS)
+
+
+def _run_part(part: str, pool: ProcessPoolExecutor, options: Options, whole: Result) -> Result:
+    found = Result(part, "", whole.command, options.quick, machine.facts())
+    began = time.monotonic()
+    globals()[f"report_{part}"](pool, options, found)
+    found.machine["minutes"] = (time.monotonic() - began) / 60
     if options.quick:  # so few trials cannot tell whether a promise is kept
-        result.findings = [replace(one, limit="", holds=None) for one in result.findings]
+        found.findings = [replace(one, limit="", holds=None) for one in found.findings]
+    return found
 
 
 def cells_of_means(trials: int, seed: int) -> list[Cell]:
