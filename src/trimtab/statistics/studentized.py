@@ -80,6 +80,10 @@ class Studentized(Struct, frozen=True, tag=True):
         """The probability of less than `t`."""
         return Studentized(self.freedom, self.clusters, -self.skewness, self.kurtosis, self.bounded).above(-t)
 
+    def end(self, quantile: float) -> float:
+        """How far above 0 it lies at the level at which Student's t lies at this quantile."""
+        return self._end(quantile, 1)
+
     def _end(self, quantile: float, side: int) -> float:
         """How far from 0 the quantile of Student's t lies on one side, after the transformation."""
         n = self.clusters
