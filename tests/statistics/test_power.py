@@ -64,7 +64,7 @@ def test_the_spread_of_a_pilot() -> None:
             )
     found = spread_of(*sides)
     assert (found.difference, found.base, found.candidate) == pytest.approx((0.01, 0.04, 0.09), abs=0.004)
-    assert len(found.shapes) == 40
+    assert len(found.shapes) == 27
     assert all(0.5 < one.ratio < 2 and abs(one.added) < 1e-9 and abs(one.skewness) < 1 for one in found.shapes)
 
 

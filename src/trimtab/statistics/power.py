@@ -5,17 +5,18 @@ sigma_candidate^2 / K_candidate) / n: E. Miller, "Adding error bars to evals", a
 power is that of Student's test, by the noncentral t distribution, at the level that so few clusters are tested at.
 
 A comparison of values that are skewed, heavy-tailed, tied or of pass or fail asks for more than Student's test (see
-`paired` and `studentized`). How much more, a pilot tells: each hundred of its clusters is compared by itself, as D. N.
+`paired` and `studentized`). How much more, a pilot tells: each 150 of its clusters are compared by themselves, as D. N.
 Politis and J. P. Romano take subsamples ("Large sample confidence regions based on subsamples under minimal
 assumptions", Annals of Statistics 22 (1994) 2031-2050), and the power is the mean over these of
 
     P(T > e / k), T noncentral t with the mean distance / (k sqrt((r V + a / m) / n)), k = 1 - e g / (2 sqrt(m))
 
-for n cases in m clusters with the variance V of a case as above: r is the part's variance over that of all, g its
-skewness, a / (n m) what the two clusters add to the variance of the mean that the test adds to such values, and e the
-end, at the level of the test, of an interval of m clusters with the part's skewness and kurtosis. k is due to the mean
-and its standard error, which rise together where values are skewed to the right: their covariance is that of H. Cramer,
-Mathematical Methods of Statistics (1946), section 27.4.
+for n cases in m clusters with the variance V of a case as above: r is the part's variance over that of all, g the
+mean of the parts' skewness, a / (n m) what the two clusters add to the variance of the mean that the test adds to such
+values, and e the end, at the level of the test, of an interval of m clusters with the part's kurtosis: the mean of
+those with its skewness and with one as far from g on the other side. k is due to the mean and its standard error, which
+rise together where values are skewed to the right: their covariance is that of H. Cramer, Mathematical Methods of
+Statistics (1946), section 27.4.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ USUAL_CORRELATION: Final = 0.5
 and changes of a prompt leave more."""
 _NORMAL: Final = NormalDist()
 _STEPS: Final = 200
-_PART: Final = 100
+_PART: Final = 150
 _MOST_PARTS: Final = 100
 _REACH: Final = 8.0
 _LEAST_SCALE: Final = 0.3
 
 
 class Shape(Struct, frozen=True):
-    """How some hundred clusters of a comparison are spread, beside how much.
+    """How some 150 clusters of a comparison are spread, beside how much.
 
     `ratio` is their variance over that of all; `added`, over cases and clusters, what a test adds to the variance of
     their mean (`paired.paired_difference`). Skewness and kurtosis (excess) are those that the test goes by, `bounded`
@@ -59,13 +60,15 @@ class Shape(Struct, frozen=True):
     kurtosis: float = 0.0
     bounded: bool = True
 
-    def power(self, distance: float, variance_of_mean: float, groups: float, quantile: float) -> float:
-        """That a mean of so many clusters is seen to lie above a bound, at Student's quantile."""
+    def power(self, distance: float, variance_of_mean: float, groups: float, quantile: float, skewness: float) -> float:
+        """That a mean of so many clusters is seen to lie above a bound, at Student's quantile; see above."""
         if variance_of_mean <= 0:
             return float(distance > 0)
-        of = Studentized(groups - 1, round(groups), self.skewness, self.kurtosis, self.bounded)
-        end = of.end(quantile)
-        scale = max(_LEAST_SCALE, 1 - end * self.skewness / (2 * math.sqrt(groups)))
+        end = math.fsum(
+            Studentized(groups - 1, round(groups), one, self.kurtosis, self.bounded).end(quantile) / 2
+            for one in (self.skewness, 2 * skewness - self.skewness)
+        )
+        scale = max(_LEAST_SCALE, 1 - end * skewness / (2 * math.sqrt(groups)))
         return _power(distance / math.sqrt(variance_of_mean) / scale, groups - 1, end / scale)
 
 
@@ -129,7 +132,7 @@ def spread_of(base: Sequence[Observation], candidate: Sequence[Observation]) -> 
 
 
 def _shapes(pairs: Sequence[tuple[Observation, Observation]], whole: float) -> tuple[Shape, ...]:
-    """The shape of each hundred clusters, of a hundred of these at most; a rest of less than a half is left out."""
+    """The shape of each 150 clusters, of a hundred such parts at most; a rest of less than a half is left out."""
     rows: dict[str, list[tuple[Observation, Observation]]] = {}
     for pair in pairs:
         rows.setdefault(pair[0].group, []).append(pair)
@@ -170,8 +173,9 @@ def power_of(spread: Spread, samples: float, cases: int, distance: float, alpha:
         return 0.0
     quantile, of_case = student_quantile(1 - alpha / raised(groups), groups - 1), spread.of_case(samples)
     shapes = spread.shapes or (Shape(),)
+    skewness = math.fsum(shape.skewness for shape in shapes) / len(shapes)
     return math.fsum(
-        shape.power(distance, (of_case * shape.ratio + shape.added / groups) / cases, groups, quantile)
+        shape.power(distance, (of_case * shape.ratio + shape.added / groups) / cases, groups, quantile, skewness)
         for shape in shapes
     ) / len(shapes)
 
