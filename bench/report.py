@@ -83,11 +83,14 @@ class Result:
         return all(finding.holds is not False for finding in self.findings)
 
 
+def _path(result: Result) -> Path:
+    return (QUICK if result.quick else RESULTS) / f"{result.benchmark}.json"
+
+
 def save(result: Result) -> Path:
     """Write the result as JSON; gives the file. Infinite bounds become null."""
-    folder = QUICK if result.quick else RESULTS
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.benchmark}.json"
+    path = _path(result)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(_finite(asdict(result)), indent=1) + "\n")
     return path
 
@@ -102,15 +105,43 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def load(path: Path) -> Result:
+    """A result as it was saved."""
+    data = json.loads(path.read_text())
+    return Result(**data | {"findings": [Finding(**finding) for finding in data["findings"]]})
+
+
+def with_earlier_arms(result: Result) -> None:
+    """Begin with what the arms of this benchmark found before, if it was saved."""
+    path = _path(result)
+    if path.exists():
+        result.raw["arms"] = load(path).raw.get("arms", {})
+
+
+def add_arm(result: Result, arm: Result, order: Sequence[str]) -> None:
+    """Put what one arm found, a result by that name, in the place of what it found before, and save.
+
+    So a benchmark can be run arm by arm, and one that is stopped loses only the arm that it was at. Findings come in
+    the `order` of the arms, each remark below that of its arm; the last one says how and when each arm was run.
+    """
+    arms = result.raw.setdefault("arms", {})
+    arms[arm.benchmark] = asdict(arm)
+    chosen = [arms[name] for name in order if name in arms]
+    result.findings = [Finding(**one) for each in chosen for one in each["findings"]]
+    rows = ["| arm | command | began | minutes | load average |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {each['benchmark']} | `{each['command']}` | {each['machine']['at']} | {each['machine']['minutes']:.0f} | "
+        f"{each['machine']['load_average']} |"
+        for each in chosen
+    ]
+    result.remarks = [*(remark for each in chosen for remark in each["remarks"]), "\n".join(rows)]
+    save(result)
+
+
 def load_saved() -> list[Result]:
     """Every saved result, in the order of their names: a quick run where there are no figures."""
     paths = {path.stem: path for folder in (QUICK, RESULTS) for path in folder.glob("*.json")}
-    results = []
-    for _, path in sorted(paths.items()):
-        data = json.loads(path.read_text())
-        data["findings"] = [Finding(**finding) for finding in data["findings"]]
-        results.append(Result(**data))
-    return results
+    return [load(path) for _, path in sorted(paths.items())]
 
 
 def number(value: float | None) -> str:

@@ -1,13 +1,14 @@
 """Evaluations whose truth is known: intervals, gates, power, early stopping, judges and evaluations that go on.
 
-docs/evaluation_statistics.md lists the scenarios. Cells whose coverage lies near a limit are drawn again, four times as
-often and from other seeds, so that the least of many cells is not the unluckiest.
+docs/evaluation_statistics.md lists the scenarios. Cells that lie near a limit, or beyond it, are drawn again, four
+times as often and from other seeds, up to twice, so that the worst of many cells is not the unluckiest.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,30 +16,46 @@ from dataclasses import replace
 from statistics import median
 from typing import Any, TypeVar
 
+from bench import machine
 from bench.evaluation import continuous, judges, scenarios, simulate
 from bench.evaluation.simulate import Cell
 from bench.intervals import Estimate
 from bench.options import Options
-from bench.report import Finding, Result
+from bench.report import Finding, Result, add_arm, with_earlier_arms
 from trimtab.statistics.intervals import wilson
 
 LEAST, MOST = 0.94, 0.96
-NEAR = 0.004
-AGAIN = 4
+DOUBT = 2.0
+"""Monte Carlo errors from a limit within which it is open on which side of it a cell lies."""
+AGAIN, TIMES = 4, 2
 SAVED = 0.3
 PARTS = ("means", "differences", "ratios", "power", "looks", "anytime", "judge", "judge_errors", "continuous")
 Found = TypeVar("Found")
 
 
 def run(options: Options, result: Result) -> None:
-    """Each part, if `--arms` names it or nothing."""
+    """Each part, if `--arms` names it or nothing; the others stand as they were found before."""
+    with_earlier_arms(result)
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for part in PARTS:
             if options.wants(part):
                 options.tell(f"eval_statistics: {part}")
-                globals()[f"report_{part}"](pool, options, result)
+                add_arm(result, _run_part(part, pool, options, result), PARTS)
+
+
+def _run_part(part: str, pool: ProcessPoolExecutor, options: Options, whole: Result) -> Result:
+    found = Result(part, "", whole.command, options.quick, machine.facts())
+    began = time.monotonic()
+    globals()[f"report_{part}"](pool, options, found)
+    found.machine["minutes"] = (time.monotonic() - began) / 60
     if options.quick:  # so few trials cannot tell whether a promise is kept
-        result.findings = [replace(one, limit="", holds=None) for one in result.findings]
+        found.findings = [replace(one, limit="", holds=None) for one in found.findings]
+    return found
+
+
+def _trials(options: Options, full: int, quick: int) -> int:
+    """How often a cell is drawn first: as `--rounds` says, or so often."""
+    return options.rounds or options.size(full, quick)
 
 
 def cells_of_means(trials: int, seed: int) -> list[Cell]:
@@ -62,19 +79,37 @@ def cells_of_means(trials: int, seed: int) -> list[Cell]:
 def covered(
     pool: ProcessPoolExecutor, count: Callable[[Cell], int], cells: Sequence[Cell]
 ) -> list[tuple[Cell, Estimate]]:
-    """The coverage of each cell; those near a limit are drawn again."""
-    first = list(pool.map(count, cells, chunksize=1))
-    again = [
-        cell._replace(seed=cell.seed + 50_000, trials=AGAIN * cell.trials)
-        if min(abs(hits / cell.trials - limit) for limit in (LEAST, MOST)) < NEAR or hits / cell.trials < LEAST
-        else None
-        for cell, hits in zip(cells, first, strict=True)
-    ]
-    second = iter(pool.map(count, [cell for cell in again if cell], chunksize=1))
-    found = []
-    for cell, hits, more in zip(cells, first, again, strict=True):
-        of, n = (next(second), more.trials) if more else (hits, cell.trials)
-        found.append((cell, share(of, n)))
+    """The coverage of each cell, as often as it takes to tell it from the limits."""
+    found = _drawn(pool, lambda cell, hits: _is_open(hits, cell), count, cells)
+    return [(cell, share(hits, cell.trials)) for cell, hits in found]
+
+
+def _is_open(hits: int, cell: Cell) -> bool:
+    """Whether the coverage may lie on either side of a limit that holds for the cell, or below what must be."""
+    limits = (LEAST, MOST) if _is_limited_above(cell) else (LEAST,)
+    near = DOUBT * math.sqrt(LEAST * (1 - LEAST) / cell.trials)
+    seen = hits / cell.trials
+    return seen < LEAST or min(abs(seen - limit) for limit in limits) < near
+
+
+def _is_limited_above(cell: Cell) -> bool:
+    return cell.kind == "continuous" and cell.count >= 30
+
+
+def _drawn(
+    pool: ProcessPoolExecutor,
+    is_open: Callable[[Cell, Found], bool],
+    count: Callable[[Cell], Found],
+    cells: Sequence[Cell],
+) -> list[tuple[Cell, Found]]:
+    """Each cell with what was counted; those that are open with what the last draw counted, which alone is told."""
+    found = list(zip(cells, pool.map(count, cells, chunksize=1), strict=True))
+    for _ in range(TIMES):
+        places = [place for place, one in enumerate(found) if is_open(*one)]
+        again = [found[place][0] for place in places]
+        again = [cell._replace(seed=cell.seed + 50_000, trials=AGAIN * cell.trials) for cell in again]
+        for place, one in zip(places, zip(again, pool.map(count, again, chunksize=1), strict=True), strict=True):
+            found[place] = one
     return found
 
 
@@ -102,10 +137,10 @@ def most(result: Result, what: str, found: Sequence[tuple[Any, Estimate]], ceili
 
 def report_means(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """Coverage of the mean: no cell below 94 %, no continuous one of 30 clusters and more above 96 %."""
-    found = covered(pool, simulate.cover, cells_of_means(options.size(10_000, 100), options.seed))
+    found = covered(pool, simulate.cover, cells_of_means(_trials(options, 2_000, 50), options.seed))
     result.raw["means"] = [[*cell, estimate.mean] for cell, estimate in found]
     least(result, f"coverage of means, least of {len(found)} cells", found)
-    many = [one for one in found if one[0].kind == "continuous" and one[0].count >= 30]
+    many = [one for one in found if _is_limited_above(one[0])]
     most(result, f"coverage of continuous scores, 30 clusters and more, most of {len(many)} cells", many, MOST)
     rows = ["| scores | clusters | 8 | 15 | 30 | 100 |", "|---|---|---|---|---|---|"]
     for place, spread in enumerate(scenarios.CONTINUOUS):
@@ -123,15 +158,14 @@ def report_means(pool: ProcessPoolExecutor, options: Options, result: Result) ->
 
 def report_differences(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """Coverage and errors of comparisons at the margin, and of the same twice."""
-    trials = options.size(10_000, 100)
     cells = [
-        Cell("change", place, "", count, 1, options.seed * 100_000 + 100 * place + count, trials)
+        Cell("change", place, "", count, 1, options.seed * 100_000 + 100 * place + count, _trials(options, 2_000, 50))
         for place in range(len(scenarios.CHANGES))
         for count in (20, 50, 150, 300)
     ]
-    counts = list(pool.map(simulate.compare, cells, chunksize=1))
+    counts = _drawn(pool, _is_open_change, simulate.compare, cells)
     for what in ("covered", "shipped", "blocked", "different"):
-        found = [(cell, share(count[what], trials)) for cell, count in zip(cells, counts, strict=True)]
+        found = [(cell, share(count[what], cell.trials)) for cell, count in counts]
         if what == "covered":
             least(result, f"coverage of differences, least of {len(found)} cells", found)
             many = [
@@ -147,17 +181,28 @@ def report_differences(pool: ProcessPoolExecutor, options: Options, result: Resu
                 "different": "A/A: the same twice, found different",
             }[what]
             most(result, f"{name}, most of {len(found)} cells", found, simulate.ALPHA)
-    rows = ["| change | cases | covered | shipped | blocked | A/A different |", "|---|---|---|---|---|---|"]
-    for cell, count in zip(cells, counts, strict=True):
-        shown = " | ".join(f"{count[what] / trials:.2%}" for what in ("covered", "shipped", "blocked", "different"))
-        rows.append(f"| {scenarios.CHANGES[cell.scenario].name} | {cell.count} | {shown} |")
+    rows = [
+        "| change | cases | trials | covered | shipped | blocked | A/A different |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for cell, count in counts:
+        rates = (f"{count[what] / cell.trials:.2%}" for what in ("covered", "shipped", "blocked", "different"))
+        name = scenarios.CHANGES[cell.scenario].name
+        rows.append(f"| {name} | {cell.count} | {cell.trials:,} | {' | '.join(rates)} |")
     result.remarks.append("Comparisons at the margin.\n\n" + "\n".join(rows))
+
+
+def _is_open_change(cell: Cell, count: Counter[str]) -> bool:
+    """Whether coverage or an error may lie on either side of its limit."""
+    near = DOUBT * math.sqrt(simulate.ALPHA * (1 - simulate.ALPHA) / cell.trials)
+    errors = max(count[what] for what in ("shipped", "blocked", "different")) / cell.trials
+    return count["covered"] / cell.trials < LEAST + near or errors > simulate.ALPHA + near / DOUBT
 
 
 def report_ratios(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """Coverage of ratios of skewed costs."""
     cells = [
-        Cell("ratio", 0, "", count, 1, options.seed * 100_000 + count, options.size(4_000, 50))
+        Cell("ratio", 0, "", count, 1, options.seed * 100_000 + count, _trials(options, 2_000, 50))
         for count in (15, 50, 200)
     ]
     found = covered(pool, simulate.ratio, cells)
@@ -166,7 +211,7 @@ def report_ratios(pool: ProcessPoolExecutor, options: Options, result: Result) -
 
 def report_power(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """What is announced against what is seen: within 3 points."""
-    trials = options.size(4_000, 40)
+    trials = _trials(options, 4_000, 40)
     worst, rows = 0.0, ["| change | announced | cases | seen |", "|---|---|---|---|"]
     for goal in (0.8, 0.9):
         cells = [
@@ -190,7 +235,7 @@ EARLY = (0, 2, 4, 5)
 
 def report_looks(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """Ten looks: errors over all, and the cases used on average beside one look at the same power."""
-    trials, goal = options.size(1_000, 20), 0.9
+    trials, goal = _trials(options, 1_000, 20), 0.9
     rows = [
         "| change | truth | one look | ten looks, mean | saved | shipped | blocked |",
         "|---|---|---|---|---|---|---|",
@@ -227,7 +272,8 @@ def report_looks(pool: ProcessPoolExecutor, options: Options, result: Result) ->
 
 def report_anytime(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """10,000 looks at a change at the margin."""
-    parts, trials, looks = 4, options.size(250, 5), options.size(10_000, 500)
+    parts, looks = 4, options.size(10_000, 500)
+    trials = _trials(options, 1_000, 20) // parts
     found = []
     for place in (0, 2, 4):
         cells = [
@@ -245,7 +291,13 @@ def report_judge(pool: ProcessPoolExecutor, options: Options, result: Result) ->
     """Coverage of corrected means for each bias of the judge, labels and share."""
     cells = [
         Cell(
-            "judge", place, bias, rest, labels, options.seed * 100_000 + 1_000 * place + labels, options.size(4_000, 40)
+            "judge",
+            place,
+            bias,
+            rest,
+            labels,
+            options.seed * 100_000 + 1_000 * place + labels,
+            _trials(options, 1_000, 20),
         )
         for place in range(len(scenarios.SHARES))
         for bias in simulate.BIASES
@@ -258,7 +310,8 @@ def report_judge(pool: ProcessPoolExecutor, options: Options, result: Result) ->
 
 def report_judge_errors(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """Coverage and errors at the truth of judges that are known from labels of other answers."""
-    trials, parts = options.size(1_000, 8), 4
+    parts = 4
+    trials = _trials(options, 4_000, 32) // parts
     kinds = [("rubric", bias) for bias in ("flips", "length", "all")]
     kinds += [("pairwise", bias) for bias in ("flips", "position", "length", "all")]
     keys = [(*kind, *size) for kind in kinds for size in ((50, 100), (100, 300), (200, 300))]

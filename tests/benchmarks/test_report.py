@@ -43,3 +43,27 @@ def test_a_broken_promise_is_seen() -> None:
     [again] = report.load_saved()
     assert not again.holds
     assert "| it took | 11 s |  | 1 | <= 10 s | **no** |" in report.section(again)
+
+
+def arm(name: str, value: float) -> Result:
+    found = Result(name, "", f"--arms {name}", machine={"at": "noon", "minutes": 2.0, "load_average": 1.0})
+    found.worst(f"time of {name}", value, 10, "s")
+    found.remarks.append(f"About {name}.")
+    found.raw["trials"] = value
+    return found
+
+
+def test_an_arm_takes_the_place_of_its_own_figures_alone() -> None:
+    """One run after another: what the other arm found stays, in the order of the arms, and is saved at once."""
+    for name, value in (("late", 3.0), ("early", 4.0), ("late", 12.0)):
+        result = Result("both", "How long?")
+        report.with_earlier_arms(result)
+        report.add_arm(result, arm(name, value), ["early", "late"])
+    [again] = report.load_saved()
+    assert [(one.what, one.value, one.holds) for one in again.findings] == [
+        ("time of early", 4.0, True),
+        ("time of late", 12.0, False),
+    ]
+    assert again.remarks[:2] == ["About early.", "About late."]
+    assert "| late | `--arms late` | noon | 2 | 1.0 |" in again.remarks[2]
+    assert again.raw["arms"]["late"]["raw"] == {"trials": 12.0}

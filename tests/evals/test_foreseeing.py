@@ -12,6 +12,7 @@ from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.evals.comparing import compare
 from trimtab.evals.foreseeing import cases_to_block, foresee, spread_of
 from trimtab.evals.report import Report, Spread
+from trimtab.statistics.power import Shape
 
 ONE = replace(SUITE, samples=1)
 KNOWN = replace(
@@ -46,6 +47,16 @@ def test_samples_make_up_for_cases() -> None:
     one, four = (foresee(replace(ONE, samples=samples), 100, earlier).to_ship for samples in (1, 4))
     assert one is not None and four is not None
     assert math.isclose(four / one, (0.05 + 0.05 / 4) / 0.1, rel_tol=0.03)
+
+
+def test_what_cases_have_in_common_is_known_from_the_last_one() -> None:
+    """Groups of which the variance is twice that of cases alone take twice the cases; heavy tails a few more."""
+    grouped = replace(KNOWN, spread=Spread(0.1, 0.0, "case", design_effect=2.0, cases_per_group=2.0))
+    heavy = replace(KNOWN, spread=Spread(0.1, 0.0, "case", shapes=(Shape(kurtosis=20.0),)))
+    plain, twice, more = (foresee(ONE, 400, one).to_ship for one in (KNOWN, grouped, heavy))
+    assert plain is not None and twice is not None and more is not None
+    assert math.isclose(twice / plain, 2, rel_tol=0.02)
+    assert 1.05 < more / plain < 1.3
 
 
 def test_ending_early_takes_more_at_the_most() -> None:

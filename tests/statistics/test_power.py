@@ -6,11 +6,13 @@ import math
 from random import Random
 
 import pytest
+from scipy.stats import nct, t
 from statsmodels.stats.power import TTestPower
 
 from trimtab.statistics.clustered import Observation, VarianceParts
-from trimtab.statistics.paired import paired_difference
+from trimtab.statistics.paired import paired_difference, paired_test
 from trimtab.statistics.power import (
+    Shape,
     Spread,
     cases_needed,
     design_effect,
@@ -62,7 +64,8 @@ def test_the_spread_of_a_pilot() -> None:
             )
     found = spread_of(*sides)
     assert (found.difference, found.base, found.candidate) == pytest.approx((0.01, 0.04, 0.09), abs=0.004)
-    assert found.tied == 0.0
+    assert len(found.shapes) == 27
+    assert all(0.5 < one.ratio < 2 and abs(one.added) < 1e-9 and abs(one.skewness) < 1 for one in found.shapes)
 
 
 def test_before_a_candidate_was_seen() -> None:
@@ -88,6 +91,65 @@ def test_what_is_announced_is_seen() -> None:
     assert needed is not None
     shipped = sum(paired_difference(*both(needed)).above(-0.08) <= 0.05 for _ in range(300))
     assert 0.8 - 0.05 <= shipped / 300 <= 0.8 + 0.05
+
+
+def test_power_is_the_mean_over_parts_of_a_pilot() -> None:
+    """Of two parts, one with half the variance and one with half as much again, as statsmodels has each."""
+    spread = Spread(1.0, shapes=(Shape(0.5), Shape(1.5)))
+    alone = [TTestPower().power(0.3 / math.sqrt(part), 60, 0.05, alternative="larger") for part in (0.5, 1.5)]
+    assert power_of(spread, 1, 60, 0.3) == pytest.approx(float(sum(alone)) / 2, abs=1e-6)
+
+
+def test_heavy_tails_take_power() -> None:
+    """An excess of 6 puts the end for 101 clusters 1.447 * 6 / 101 further out, of which noncentral t knows."""
+    limit = t.ppf(0.95, 100) * (1 + 1.447 * 6 / 101)
+    heavy = Spread(1.0, shapes=(Shape(kurtosis=6.0),))
+    assert power_of(heavy, 1, 101, 0.25) == pytest.approx(nct.sf(limit, 100, 0.25 * math.sqrt(101)), abs=1e-6)
+
+
+def test_skewness_takes_power_on_one_side_and_gives_it_on_the_other() -> None:
+    """Few large losses make it harder to tell that a difference is above a bound, and easier that it is below one."""
+    lost = Spread(1.0, shapes=(Shape(skewness=-2.0, kurtosis=6.0),))
+    above, below = (power_of(one, 1, 100, 0.25) for one in (lost, lost.mirrored()))
+    assert above < power_of(Spread(1.0), 1, 100, 0.25) < below
+
+
+def test_what_a_comparison_adds_where_most_cases_tie() -> None:
+    """Of 100 cases 20 gain 0.2, 20 lose as much: two clusters of 0.2 make 1.68 of the squares' 1.6, over 102 * 101."""
+    apart = [0.2] * 20 + [-0.2] * 20 + [0.0] * 60
+    base = [Observation(str(case), str(case), (0.5,)) for case in range(100)]
+    after = [one._replace(values=(0.5 + more,)) for one, more in zip(base, apart, strict=True)]
+    [shape] = spread_of(base, after).shapes
+    assert shape.ratio == pytest.approx(1)
+    assert shape.added == pytest.approx(100**2 * (1.68 / (102 * 101) - 1.6 / (100 * 99)))
+
+
+@pytest.mark.parametrize("kind", ["heavy tails", "ties", "losses"])
+def test_what_is_announced_is_seen_of_scores_that_are_not_normal(kind: str) -> None:
+    """Of 1,000 tests 80 % ship, within 3 points and two Monte Carlo errors.
+
+    Student's t with 4 degrees, 70 % of cases alike, and losses as an exponential distribution has them.
+    """
+    random = Random(8)
+
+    def apart() -> float:
+        if kind == "ties":
+            return random.gauss(0, 0.2) if random.random() < 0.3 else 0.0
+        if kind == "losses":
+            return 0.1 - random.expovariate(10)
+        return 0.1 * random.gauss(0, 1) / math.sqrt(random.gammavariate(2, 2) / 4)
+
+    def both(cases: int) -> tuple[list[Observation], list[Observation]]:
+        sides: tuple[list[Observation], list[Observation]] = ([], [])
+        for case in range(cases):
+            for side, value in zip(sides, (0.5, 0.5 + apart()), strict=True):
+                side.append(Observation(str(case), str(case), (value,)))
+        return sides
+
+    needed = cases_needed(spread_of(*both(10_000)), 1, 0.04)
+    assert needed is not None
+    shipped = sum(paired_test(*both(needed)).above(-0.04) <= 0.05 for _ in range(1_000))
+    assert 0.8 - 0.055 <= shipped / 1_000 <= 0.8 + 0.055
 
 
 def test_how_many_more_would_settle_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
@@ -22,7 +23,7 @@ from trimtab.evals.sample import Arm, Sample
 from trimtab.evals.scorers.calibrating import Calibration
 from trimtab.evals.weighing import Weighed
 from trimtab.evals.words import count, plain
-from trimtab.statistics import clustered, passes
+from trimtab.statistics import clustered, passes, power
 from trimtab.statistics.clustered import Observation
 
 PASSES: Final = 1.0
@@ -162,21 +163,30 @@ def _spread(evals: Evals, cases: Sequence[Case], arms: Arms) -> Spread | None:
     if not evals.scorers:
         return None
     values = scores(evals)[0].values
-    found = []
+    sides: tuple[list[Observation], list[Observation]] = ([], [])
     for case in cases:
-        candidate = _by_number(values, arms.candidate.get(case.id, ()))
-        if arms.base is not None:
-            base = _by_number(values, arms.base.get(case.id, ()))
-            candidate = {number: value - base[number] for number, value in candidate.items() if number in base}
-        if candidate:
-            found.append(Observation(case.id, case.group or case.id, tuple(candidate.values())))
-    if not found:
+        marks = _by_number(values, arms.candidate.get(case.id, ()))
+        before = marks if arms.base is None else _by_number(values, arms.base.get(case.id, ()))
+        if both := [number for number in marks if number in before]:
+            for side, of in zip(sides, (before, marks), strict=True):
+                side.append(Observation(case.id, case.group or case.id, tuple(of[number] for number in both)))
+    base, candidate = sides
+    if not candidate:
         return None
-    parts = clustered.variance_parts(found)
+    apart = candidate if arms.base is None else [_apart(*pair) for pair in zip(base, candidate, strict=True)]
+    parts = clustered.variance_parts(apart)
     if not math.isfinite(parts.within_cases):
         return None
-    between = parts.between_groups + parts.between_cases
-    return Spread(between, parts.within_cases, clustered.next_call(parts, parts.samples))
+    between, next_call = parts.between_groups + parts.between_cases, clustered.next_call(parts, parts.samples)
+    if arms.base is None:
+        return Spread(between, parts.within_cases, next_call)
+    pilot = power.spread_of(base, candidate)
+    return Spread(between, parts.within_cases, next_call, pilot.design_effect, pilot.cases_per_group, pilot.shapes)
+
+
+def _apart(base: Observation, candidate: Observation) -> Observation:
+    """The difference of each sample."""
+    return candidate._replace(values=tuple(map(operator.sub, candidate.values, base.values)))
 
 
 def _by_number(values: Callable[[Sample], tuple[float, ...]], samples: Iterable[Sample]) -> dict[int, float]:

@@ -43,7 +43,8 @@ def spread_of(earlier: Report | None) -> power.Spread:
     if found is None or earlier is None:
         return power.spread_before(VarianceParts(0.0, USUAL_RIGHT * (1 - USUAL_RIGHT), math.nan, 100, 100, 1.0))
     if earlier.base is not None:  # of differences: what samples add comes from both arms
-        return power.Spread(found.between_cases, found.within_cases / 2, found.within_cases / 2)
+        each = found.within_cases / 2
+        return power.Spread(found.between_cases, each, each, found.design_effect, found.cases_per_group, found.shapes)
     cases = max(2, len(earlier.cases))
     return power.spread_before(
         VarianceParts(0.0, found.between_cases, found.within_cases, cases, cases, float(earlier.exactly.samples))
@@ -66,7 +67,7 @@ def foresee(evals: Evals, cases: int, earlier: Report | None = None, *, early: b
     to_ship = needed
     if early and needed is not None:
         to_ship = plan(needed, looks_of(cases), evals.power, evals.alpha).most
-    beyond = power.smallest_effect(spread, samples, worth, evals.power, _to_block(evals))
+    beyond = power.smallest_effect(spread.mirrored(), samples, worth, evals.power, _to_block(evals))
     blocked = margin + beyond if math.isfinite(beyond) and margin + beyond <= 1 else None
     is_known = earlier is not None and earlier.spread is not None
     found = Foresight(cases, samples, ships, to_ship, blocked, is_known, "")
@@ -83,7 +84,9 @@ def cases_to_block(evals: Evals, drop: float, earlier: Report | None = None) -> 
     """How many cases a drop needs to be blocked with the suite's power; None for one within the margin."""
     first = evals.scorers[0] if evals.scorers else None
     margin = evals.margin if first is None or first.margin is None else first.margin
-    return power.cases_needed(spread_of(earlier), evals.samples, drop - margin, evals.power, _to_block(evals))
+    return power.cases_needed(
+        spread_of(earlier).mirrored(), evals.samples, drop - margin, evals.power, _to_block(evals)
+    )
 
 
 def _to_block(evals: Evals) -> float:

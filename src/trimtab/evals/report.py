@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from trimtab.evals.sample import Arm
+from trimtab.statistics.power import Shape
 
 UNBOUNDED: Final = sys.float_info.max
 """The end of an interval on a side that nothing bounds, as with one case alone; JSON has no infinity."""
@@ -81,11 +82,18 @@ class ArmReport(Struct, frozen=True):
 
 
 class Spread(Struct, frozen=True):
-    """Where the first scorer's variance comes from, and whether the next call is better spent on a case or a sample."""
+    """Where the first scorer's variance comes from, and whether the next call is better spent on a case or a sample.
+
+    Of two arms it is that of their difference, with what else tells how many cases a comparison needs, as in
+    `trimtab.statistics.power.Spread`.
+    """
 
     between_cases: float
     within_cases: float
     next_call: Literal["case", "sample"]
+    design_effect: float = 1.0
+    cases_per_group: float = 1.0
+    shapes: tuple[Shape, ...] = ()
 
 
 class Exactly(Struct, frozen=True):

@@ -163,7 +163,7 @@ def _foreseen(one: Weighed, base: Sequence[Observation], candidate: Sequence[Obs
     metric, more = one.metric, None
     if not tested.deviation > 0:
         return one
-    spread = power.spread_of(base, candidate)
+    spread = power.spread_of(*(base, candidate) if one.measure.more_is_better else (candidate, base))
     if not metric.slice:
         smallest = power.smallest_effect(spread, evals.samples, tested.cases, evals.power, evals.alpha)
         metric = replace(metric, smallest_effect=_finite(smallest))

@@ -79,10 +79,11 @@ def _moments(totals: Sequence[float]) -> tuple[float, float]:
     Clusters of unequal size have unequal variances, for which the degrees of freedom account: kurtosis is asked for of
     residuals over what their size lets expect.
     """
-    n = len(totals)
-    second = math.fsum(one * one for one in totals) / n
-    if second <= 0 or n < 3:
+    n, largest = len(totals), max(map(abs, totals))
+    if largest <= 0 or n < 3:
         return 0.0, 0.0
+    totals = [one / largest for one in totals]
+    second = math.fsum(one * one for one in totals) / n
     skewness = math.fsum(one**3 for one in totals) / n / second**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
     if n < 4:
         return skewness, 0.0

@@ -19,8 +19,8 @@ from trimtab.statistics.differences import student_quantile, student_tail
 
 FEW: Final = 30
 """Clusters from which on moments are trusted."""
-CAUTION: Final = 0.12
-"""By how much more the skewness of values without bounds is taken to be than it looks."""
+CAUTION: Final = 0.14
+"""By how much more the skewness and kurtosis of values without bounds are taken to be than they look."""
 _INNER: Final = 0.5
 _RAISED: Final = 75.0
 _LEAST: Final = -0.1
@@ -80,6 +80,10 @@ class Studentized(Struct, frozen=True, tag=True):
         """The probability of less than `t`."""
         return Studentized(self.freedom, self.clusters, -self.skewness, self.kurtosis, self.bounded).above(-t)
 
+    def end(self, quantile: float) -> float:
+        """How far above 0 it lies at the level at which Student's t lies at this quantile."""
+        return self._end(quantile, 1)
+
     def _end(self, quantile: float, side: int) -> float:
         """How far from 0 the quantile of Student's t lies on one side, after the transformation."""
         n = self.clusters
@@ -95,7 +99,9 @@ class Studentized(Struct, frozen=True, tag=True):
 
     def excess(self) -> float:
         """Kurtosis less what skewness explains. Without bounds a tail may hide, so that less is believed only of light
-        tails.
+        tails, and heavy ones are taken to be heavier; light ones are believed less where few clusters have the weight.
         """
         excess = self.kurtosis - 1.5 * self.skewness**2
-        return excess if self.bounded or excess > 0 else min(0.0, self.kurtosis)
+        if not self.bounded:
+            excess = excess * (1 + CAUTION) if excess > 0 else min(0.0, self.kurtosis)
+        return excess if excess > 0 else excess * min(1.0, self.freedom / (self.clusters - 1))
