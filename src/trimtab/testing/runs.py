@@ -39,7 +39,7 @@ from trimtab.journal.runs.store import RunStore
 from trimtab.runs import values
 from trimtab.runs.faults import ModelFailed
 from trimtab.runs.models import Asked, Models
-from trimtab.runs.runtime import Runtime
+from trimtab.runs.runtime import Rules, Runtime
 
 Answering = str | Mapping[str, Any] | Exception | Callable[[Asked], Any]
 MOST_RUNS: Final = 1000
@@ -102,7 +102,9 @@ class LocalRuns:
         lock: str = "",
         lease_s: float = LEASE_S,
         directory: Path | None = None,
+        reviews: Rules | None = None,
     ) -> None:
+        self._reviews = reviews or {}
         self.models = ScriptedModels(models or {})
         self._models: Models = self.models
         self._clock = _Shifted(clock or SystemClock())
@@ -236,6 +238,7 @@ class LocalRuns:
             ids=self._ids,
             lock=self._lock,
             lease_s=self._lease_s,
+            reviews=lambda: self._reviews,
         )
 
 
