@@ -198,12 +198,12 @@ class LocalRuns:
 
     def again(self, lock: str | None = None) -> None:
         """What drove runs is gone, the journal is there, and leases have run out; as under another lock, if told."""
+        self.runtime.__exit__(None, None, None)
+        self.runtime.close()
         self._keeper.find()
         self._clock.shift(self._lease_s + 1)
         if lock is not None:
             self._lock = lock
-        self.runtime.__exit__(None, None, None)
-        self.runtime.close()
         self.runtime = self._connected()
         self.runtime.__enter__()
 
