@@ -84,6 +84,8 @@ class Journaled:
 
     def crash(self) -> None:
         """The driver is gone, and its lease has run out."""
+        for runtime in self.runtimes:
+            runtime.close()
         self.keeper.find()
         self.journal.expire()
 

@@ -105,8 +105,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     channel = await child_end(socket.socket(fileno=orders.channel))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    board = Board.watch(directory.board)
-    state = open_state(directory.state)
+    board, state = Board.watch(directory.board), open_state(directory.state)
     noted = changes(directory, orders.epoch, clock)
     corrections = kept_bodies(directory, orders.epoch, clock)
     key = directory.operator_key.read_text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +12,17 @@ from string import Formatter
 from types import SimpleNamespace
 from typing import Any, Final, Generic, Literal, TypeVar
 
+import msgspec
+
 from trimtab.journal.entries import Effect, StepKind, body_of
+from trimtab.journal.proposals import Background
 from trimtab.journal.requests import canonical
 from trimtab.runs import values
 from trimtab.runs.faults import NotData, NotDeclared
 
 MOST_ATTEMPTS: Final = 20
 ITSELF: Final = ("self", "cls")
+VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 """Parameters that are never part of a request."""
 
 T = TypeVar("T")
@@ -197,6 +202,26 @@ class Declared:
             except NameError:
                 continue
         return found
+
+    def background(self) -> Background:
+        """What a person is shown of the tool beside its arguments."""
+        words = (inspect.getdoc(self.function) or "").partition("\n\n")[0]
+        return Background(" ".join(words.split())[:600], effect=self.effect, schema=self._schema)
+
+    @cached_property
+    def _schema(self) -> str:
+        """The JSON Schema of the arguments as far as their types have one; empty where they have none."""
+        try:
+            hints = typing.get_type_hints(inspect.unwrap(self.function))
+            fields = [
+                (name, hints.get(name, Any), None) if one.default is not one.empty else (name, hints.get(name, Any))
+                for name, one in self.signature.parameters.items()
+                if name not in self.without and name not in ITSELF and one.kind not in VARIADIC
+            ]
+            made = msgspec.defstruct(self.name if self.name.isidentifier() else "arguments", fields, kw_only=True)
+            return json.dumps(msgspec.json.schema(made))
+        except (TypeError, NameError, ValueError):
+            return ""
 
     def definition(self) -> str:
         """What an approval is bound to beside name and arguments: the names of its parameters, and its words."""

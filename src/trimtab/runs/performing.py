@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from trimtab.journal.asks import Begun
+from trimtab.journal.asks import Begun, Entries, Read
 from trimtab.journal.bindings import binding
+from trimtab.journal.entries import Started
 from trimtab.runs import flow
 from trimtab.runs.declared import Declared, Given, Request, Reviewed
 from trimtab.runs.faults import Rejected
@@ -38,8 +39,11 @@ async def perform(declared: Declared, arguments: tuple[Any, ...], named: dict[st
     bound = declared.signature.bind(*arguments, **named)
     given = declared.given(arguments, named)
     approved = _Approved(bound)
-    if declared.review is not None and (declared.review.when is None or declared.review.when(**given)):
-        approved = await _approved(place, declared, declared.review, bound, given)
+    review = declared.review
+    if review is None or (review.when is not None and not review.when(**given)):
+        review = await _ruled(place, declared, given)
+    if review is not None:
+        approved = await _approved(place, declared, review, bound, given)
         bound = approved.bound
         given = declared.given(bound.args, bound.kwargs)
         place = required(declared.name)
@@ -69,6 +73,27 @@ async def perform(declared: Declared, arguments: tuple[Any, ...], named: dict[st
     return declared.read_output(await take(place, act, call, Tries(declared.attempts, declared.retry, look)))
 
 
+async def _ruled(place: Place, declared: Declared, given: Given) -> Reviewed | None:
+    """How the task's rules have a tool's call put before a person; None where they do not."""
+    session = place.session
+    rules = session.runtime.reviews
+    if declared.kind != "tool" or not rules:
+        return None
+    from trimtab.declare.review_matching import rule_for  # noqa: PLC0415 - most programs have no rules
+
+    if session.for_task is None:
+        told = await flow.ask_for(session, Read(session.run, 1, 1))
+        assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
+        first = told.entries[0].entry
+        session.for_task = first.task if isinstance(first, Started) else ""
+    arguments = msgspec.json.decode(declared.request(given, declared.name).content)
+    rule = rule_for(rules.get(session.for_task, ()), declared.name, declared.effect, arguments)
+    if rule is None:
+        return None
+    otherwise: Literal["approved", "rejected"] = "approved" if rule.otherwise == "approve" else "rejected"
+    return Reviewed(None, rule.when, rule.roles, rule.expires_s, otherwise, rule.escalate_s, rule.escalate_to)
+
+
 async def _approved(
     place: Place, declared: Declared, rule: Reviewed, bound: inspect.BoundArguments, given: Given
 ) -> _Approved:
@@ -78,7 +103,7 @@ async def _approved(
     asked = Request.of("step", f"review {declared.name}", label, given)
     now = binding(declared.name, declared.definition(), request.content, place.session.runtime.lock)
     rule = Reviewed(None, reason, rule.roles, rule.expires_s, rule.otherwise, rule.escalate_s, rule.escalate_to)
-    said = await ask_person(place, label, declared.name, asked, request.content, now, rule)
+    said = await ask_person(place, label, declared.name, asked, request.content, now, rule, declared.background())
     if said["verdict"] == "edited":
         try:
             bound = declared.edited(bound, said["edited"])

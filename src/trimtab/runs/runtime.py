@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, Self
 from weakref import WeakKeyDictionary
 
 from trimtab.clock import Clock, SystemClock
+from trimtab.declare.reviewing import ReviewRule
 from trimtab.ids import IdSource
 from trimtab.journal.asks import LEASE_S, Ask, Told
 from trimtab.journal.client import BlockingKeeper, Hears, KeeperClient
@@ -56,15 +57,20 @@ class ThreadsKeeper(Protocol):
         ...
 
 
+Rules = Mapping[str, Sequence[ReviewRule]]
+"""Rules of reviews by task."""
+
+
 class Runtime:
     """A journal, models, time and names for runs. As a context manager it holds for what is called inside.
 
     `keeper` makes a client of the journal for a loop; given what is to hear of orders, one that does. `lock` is the
-    lock id that runs name and reviews are bound to, `volatile` gives paths in models' requests that do not count.
+    lock id that runs name and reviews are bound to, `volatile` gives paths in models' requests that do not count,
+    `reviews` the rules by which tools' calls are put before persons; both are asked for once.
     `lease_s` is how long a run stays held by a driver of which nothing is heard.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all are named, and most have defaults
         self,
         *,
         keeper: Callable[[Hears | None], Keeper],
@@ -74,6 +80,7 @@ class Runtime:
         ids: IdSource | None = None,
         lock: str = "",
         volatile: Callable[[], Sequence[Paths]] = tuple,
+        reviews: Callable[[], Rules] = dict,
         lease_s: float = LEASE_S,
     ) -> None:
         self.blocking = blocking
@@ -82,6 +89,7 @@ class Runtime:
         self.ids = ids or IdSource()
         self.lock = lock
         self._volatile = volatile
+        self._reviews = reviews
         self.lease_s = lease_s
         self.seeds = random.Random(os.urandom(16))  # noqa: S311 - jitter, not secrecy
         self.leases = Leases(keeper, lease_s)
@@ -96,6 +104,11 @@ class Runtime:
     def volatile(self) -> Sequence[Paths]:
         """The paths in requests that do not make a step another one."""
         return self._volatile()
+
+    @cached_property
+    def reviews(self) -> Rules:
+        """The rules by which tools' calls are put before persons."""
+        return self._reviews()
 
     def new_id(self) -> str:
         """A fresh id."""
@@ -166,6 +179,7 @@ def connect(
         models=GatewayModels(url or environment.get("TRIMTAB_URL") or URL, key or environment.get("TRIMTAB_KEY") or ""),
         lock=environment.get("TRIMTAB_LOCK", "") if lock is None else lock,
         volatile=lambda: _declared(folder.parent),
+        reviews=lambda: _rules(folder.parent),
     )
 
 
@@ -178,6 +192,17 @@ def _declared(project: Path) -> Sequence[Paths]:
         return ()
     declared = [reading.project.defaults.volatile, *(task.volatile for task in reading.project.tasks.values())]
     return sorted({path for paths in declared for path in paths}, key=str)
+
+
+def _rules(project: Path) -> Rules:
+    """The rules of reviews of the project in a folder, if there is one. Raises `DeclarationError` for a project with
+    mistakes: no tool acts while nothing tells whether somebody is to be asked.
+    """
+    from trimtab.declare.load import PROJECT_FILE, load  # noqa: PLC0415 - it takes its time
+
+    if not (project / PROJECT_FILE).exists():
+        return {}
+    return {name: task.reviews for name, task in load(project).tasks.items() if task.reviews}
 
 
 def current() -> Runtime:

@@ -122,6 +122,7 @@ class Session:
     gone: threading.Event = field(default_factory=threading.Event)
     wake_ns: int | None = None
     task: asyncio.Task[Any] | None = None
+    for_task: str | None = None
     cancelled: bool = False
     loop: asyncio.AbstractEventLoop | None = None
 

@@ -10,6 +10,7 @@ import msgspec
 from trimtab.journal.asks import AskReview, Begun, Entries, Read, Reviews
 from trimtab.journal.bindings import binding, edited_binding
 from trimtab.journal.entries import Asked, Checked, Decided, Intent, ReviewVerdict, State, body_of
+from trimtab.journal.proposals import Background, context_of
 from trimtab.runs import flow, values
 from trimtab.runs.declared import Request, Reviewed
 from trimtab.runs.faults import CheckFailed, Rejected, Suspended
@@ -84,7 +85,14 @@ async def review(
 
 
 async def ask_person(
-    place: Place, label: str, tool: str, request: Request, proposed: bytes, binds: str, rule: Reviewed
+    place: Place,
+    label: str,
+    tool: str,
+    request: Request,
+    proposed: bytes,
+    binds: str,
+    rule: Reviewed,
+    background: Background | None = None,
 ) -> dict[str, Any]:
     """What a person said: `verdict`, `binds`, and `edited` where they made something else of it. Raises `Rejected`."""
     session = place.session
@@ -98,6 +106,7 @@ async def ask_person(
                 session.epoch,
                 Asked(session.now_ns(), "", begun.seq, binds, str(rule.reason)),
                 body,
+                context_of(background) if background is not None else None,
                 content=content_of(body, proposed),
                 roles=rule.roles,
                 expires_ns=_later(session, rule.expires_s),

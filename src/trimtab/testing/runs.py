@@ -39,7 +39,7 @@ from trimtab.journal.runs.store import RunStore
 from trimtab.runs import values
 from trimtab.runs.faults import ModelFailed
 from trimtab.runs.models import Asked, Models
-from trimtab.runs.runtime import Runtime
+from trimtab.runs.runtime import Rules, Runtime
 
 Answering = str | Mapping[str, Any] | Exception | Callable[[Asked], Any]
 MOST_RUNS: Final = 1000
@@ -102,7 +102,9 @@ class LocalRuns:
         lock: str = "",
         lease_s: float = LEASE_S,
         directory: Path | None = None,
+        reviews: Rules | None = None,
     ) -> None:
+        self._reviews = reviews or {}
         self.models = ScriptedModels(models or {})
         self._models: Models = self.models
         self._clock = _Shifted(clock or SystemClock())
@@ -196,12 +198,12 @@ class LocalRuns:
 
     def again(self, lock: str | None = None) -> None:
         """What drove runs is gone, the journal is there, and leases have run out; as under another lock, if told."""
+        self.runtime.__exit__(None, None, None)
+        self.runtime.close()
         self._keeper.find()
         self._clock.shift(self._lease_s + 1)
         if lock is not None:
             self._lock = lock
-        self.runtime.__exit__(None, None, None)
-        self.runtime.close()
         self.runtime = self._connected()
         self.runtime.__enter__()
 
@@ -236,6 +238,7 @@ class LocalRuns:
             ids=self._ids,
             lock=self._lock,
             lease_s=self._lease_s,
+            reviews=lambda: self._reviews,
         )
 
 
