@@ -159,7 +159,7 @@ def test_skewed_values_are_covered(count: int, least: float, most: float) -> Non
 
 
 def test_how_far_tails_are_believed() -> None:
-    """Heavy tails without bounds count for 14 % more; light ones by the share of 29 degrees of freedom that is there."""
+    """Heavy tails without bounds count for 14 % more; light ones by their share of 29 degrees of freedom."""
     assert Studentized(29.0, 30, 0.0, 3.0, bounded=False).excess() == pytest.approx(3.42)
     assert Studentized(29.0, 30, 0.0, 3.0).excess() == 3
     assert Studentized(14.5, 30, 0.0, -1.2).excess() == pytest.approx(-0.6)
