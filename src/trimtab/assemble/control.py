@@ -95,6 +95,7 @@ def run(orders: bytes) -> None:
     for name, level in LIBRARIES.items():
         logging.getLogger(name).setLevel(level)
     ordered = msgspec.json.decode(orders, type=ControlOrders)
+    gc.set_threshold(*GC_THRESHOLD)
     loop.run(control(ordered, LastTold(decode(Path(ordered.snapshot).read_bytes()))))
 
 
@@ -144,7 +145,6 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
     )
     parts = _with_rollouts(_with_keeper(parts, directory), in_force, directory, noted)
-    gc.set_threshold(*GC_THRESHOLD)
     runs = run_room(directory, orders.data.journal, clock)
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
