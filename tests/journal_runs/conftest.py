@@ -22,11 +22,19 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(params=DATABASES)
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:
-    """Opens an empty database, and then the same one again."""
-    if request.param == "sqlite":
-        return lambda: open_runs(tmp_path / "journal.db")
-    return fresh(request.getfixturevalue("server"))
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Opens an empty database, and then the same one again; what is still open is closed in the end."""
+    postgres = request.param == "postgres"
+    opening = fresh(request.getfixturevalue("server")) if postgres else lambda: open_runs(tmp_path / "journal.db")
+    made: list[Database] = []
+
+    def open_one() -> Database:
+        made.append(opening())
+        return made[-1]
+
+    yield open_one
+    for database in made:
+        database.close()
 
 
 def fresh(url: str) -> Callable[[], Database]:
@@ -36,6 +44,10 @@ def fresh(url: str) -> Callable[[], Database]:
     from trimtab.journal.runs.postgres import PostgresDatabase  # noqa: PLC0415
 
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        )
         connection.execute("DROP SCHEMA IF EXISTS trimtab CASCADE")
     return lambda: PostgresDatabase(url)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.journal_runs.conftest import fresh
 from tests.journal_runs.world import World, beginning, finishing
+from trimtab.errors import StoreError
 from trimtab.journal.asks import Claim, Note, Open, Release, Renew, Written
 from trimtab.journal.entries import Ended, Started, State, body_of
 
@@ -191,3 +193,14 @@ def test_a_lease_has_bounds(world: World, ttl_s: float) -> None:
     """A lease that ends at once, or never, is refused."""
     assert world.refused(Open("r", Started(1, "t"), "d1", ttl_s)) == "AskInvalid"
     assert world.found() == []
+
+
+@pytest.mark.postgres
+def test_one_keeper_writes_at_a_time(server: str) -> None:
+    """A second writer of the same PostgreSQL is refused while the first is there, and not any more when it is gone."""
+    opened = fresh(server)
+    first = opened()
+    with pytest.raises(StoreError, match="another keeper"):
+        opened()
+    first.close()
+    opened().close()
