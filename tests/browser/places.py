@@ -18,6 +18,7 @@ PLACES: Final[dict[str, dict[str, str]]] = {
     "alert": {"id": alarms.OPEN},
     "letter": {"id": "hostile-1"},
     "run": {"run": agents.FAILED},
+    "review": {"review": agents.REVIEW},
     "evaluation": {"evaluation": evaluated.BLOCKED},
     "evaluation_history": {"task": "extract"},
     "labelling": {"name": "helpful"},

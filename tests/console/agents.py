@@ -11,9 +11,10 @@ from typing import Any
 from tests.console.seeding import HOSTILE
 from trimtab.clock import Clock
 from trimtab.console.run_desk import Wanted
-from trimtab.journal.asks import Ask, Begin, Claim, Finish, Lease, Note, Open
+from trimtab.journal.asks import Ask, AskReview, Begin, Begun, Claim, Finish, Lease, Note, Open
 from trimtab.journal.client import BlockingAsking, BlockingLocalKeeper
-from trimtab.journal.entries import Body, Checked, Ended, Result, Started, State, Tried, body_of
+from trimtab.journal.entries import Asked, Body, Checked, Ended, Result, Started, State, Tried, body_of
+from trimtab.journal.proposals import Background, context_of
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs, open_runs_to_read
 from trimtab.journal.runs.reader import RunReader
@@ -24,6 +25,7 @@ from trimtab.processes.run_room import RunRoom
 SECOND = 1_000_000_000
 FAILED, FORK, CALLS, HARM, LONG, CHILD = "run-failed", "run-fork", "run-calls", "run/harm", "run-long", "run-child"
 PARKED = "run-parked"
+ASKS, REVIEW = "run-asks", "review-1"
 BAD = " ".join(HOSTILE).replace("\0", "\x01").replace("\ud800", "\ufffd")
 ASKED = {"model": "extract", "messages": [{"role": "user", "content": "Where is order 12?"}]}
 
@@ -116,6 +118,7 @@ def runs(store: RunStore, now_ns: int, *, steps: int = 0) -> None:
         calls.step("model", "route", {**ASKED, "seed": number}, _said("parcels"), cost_pusd=10**9)
     _harm(store, now_ns - 900 * SECOND)
     _parked(store, keeper, now_ns - 800 * SECOND)
+    _asks(store, keeper, now_ns - 700 * SECOND)
 
 
 def _failed(store: RunStore, began_ns: int) -> None:
@@ -155,6 +158,16 @@ def _parked(store: RunStore, keeper: BlockingAsking, began_ns: int) -> None:
     assert isinstance(lease, Lease)
     digest = sha256(b"pay").hexdigest()
     keeper.do(Begin(PARKED, lease.epoch, "tool", "pay", digest, branch="main", effect="write"))
+
+
+def _asks(store: RunStore, keeper: BlockingAsking, began_ns: int) -> None:
+    agent = Agent(store, ASKS, began_ns, task="refund")
+    digest = sha256(b"review refund").hexdigest()
+    begun = keeper.do(Begin(ASKS, agent._epoch, "step", "review refund", digest, branch="main", tool="refund"))
+    assert isinstance(begun, Begun)
+    asked = Asked(began_ns, REVIEW, begun.seq, "b1", BAD[:400])
+    context = context_of(Background("Pays money back", (BAD[:200],), (BAD[:200],)))
+    keeper.do(AskReview(ASKS, agent._epoch, asked, body_of(b'{"amount_usd":900}'), context))
 
 
 def _long(store: RunStore, began_ns: int, steps: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.console import agents
-from tests.console.agents import CALLS, CHILD, FAILED, FORK, HARM, LONG, PARKED
+from tests.console.agents import ASKS, CALLS, CHILD, FAILED, FORK, HARM, LONG, PARKED
 from tests.console.asking import data, get, post
 from tests.console.conftest import Scene
 
@@ -28,8 +28,8 @@ async def ran(scene: Scene, tmp_path: Path, request: pytest.FixtureRequest) -> A
 async def test_list(ran: Scene) -> None:
     """Runs of the range are listed, the latest first, with those that have not ended, whenever they began."""
     found = await data(ran, "/runs?range=24h")
-    assert [one["run"] for one in found["runs"]] == [PARKED, HARM, CALLS, FORK, CHILD, FAILED, LONG]
-    assert {one["run"] for one in found["live"]} == {PARKED, CALLS, FORK, CHILD, LONG}
+    assert [one["run"] for one in found["runs"]] == [ASKS, PARKED, HARM, CALLS, FORK, CHILD, FAILED, LONG]
+    assert {one["run"] for one in found["live"]} == {ASKS, PARKED, CALLS, FORK, CHILD, LONG}
     assert [one["run"] for one in (await data(ran, "/runs?range=24h&state=failed"))["runs"]] == [HARM, FAILED]
     assert [one["run"] for one in (await data(ran, f"/runs?range=24h&fork_of={FAILED}"))["runs"]] == [FORK]
     page = await get(ran, "/runs?range=24h")

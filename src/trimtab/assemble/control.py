@@ -184,7 +184,7 @@ def _with_pages(
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
         runs=runs,
-        reviews=review_book(directory, parts.snapshot, parts.clock),
+        reviews=review_book(runs, parts.snapshot, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 

@@ -1,4 +1,4 @@
-"""Reviews as control has them: asked of keeper, held against the tools and the lock in force."""
+"""Reviews as control has them: asked of the journal, held against the tools and the lock in force."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from trimtab.clock import Clock
 from trimtab.database.migrate import open_state
-from trimtab.journal.client import KeeperClient
+from trimtab.journal.client import Asking, KeeperClient
 from trimtab.journal.outbox import Outbox
 from trimtab.policy.snapshot import Snapshot
 from trimtab.policy.watch import Watch
@@ -16,13 +16,12 @@ from trimtab.processes.review_book import ReviewBook
 from trimtab.processes.review_watch import ReviewWatch
 
 PATIENCE_S: Final = 2.0
-"""How long a page waits for keeper."""
+"""How long a telling waits for keeper."""
 
 
-def review_book(directory: DataDirectory, snapshot: Callable[[], Snapshot], clock: Clock) -> ReviewBook:
-    """Reviews, asked of keeper from the running loop."""
-    keeper = KeeperClient(directory.keeper_socket, patience_s=PATIENCE_S, clock=clock)
-    return ReviewBook(keeper, lambda task: schemas_of(snapshot(), task), lambda: snapshot().lock_id, clock)
+def review_book(journal: Asking, snapshot: Callable[[], Snapshot], clock: Clock) -> ReviewBook:
+    """Reviews, asked of whoever has the journal."""
+    return ReviewBook(journal, lambda task: schemas_of(snapshot(), task), lambda: snapshot().lock_id, clock)
 
 
 def review_watch(directory: DataDirectory, watch: Callable[[], Watch], clock: Clock) -> ReviewWatch:

@@ -18,8 +18,9 @@ from trimtab.journal.asks import Ask, Find, FindReviews, Reviews, RunRow, Runs, 
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Logged, Order, Reconciliation
 from trimtab.journal.reading import body_read, entries_of, row_of, rows_of
-from trimtab.journal.refusals import JournalRefusal, RunUnknown
+from trimtab.journal.refusals import JournalRefusal, ReviewUnknown, RunUnknown
 from trimtab.journal.runs.divided import Divided
+from trimtab.journal.runs.reader import READS
 from trimtab.journal.steps import Log, log_of
 from trimtab.processes.run_acts import NoFork, dead, forked, ordered, reconciled, redriven
 from trimtab.processes.run_book import compared, tree_of
@@ -54,6 +55,13 @@ class RunRoom:
 
     def __repr__(self) -> str:
         return f"RunRoom({len(self._logs)} logs)"
+
+    async def do(self, ask: Ask) -> Told:
+        """What is told: by the reader beside keeper where it only reads, else by keeper. Raises `JournalRefusal`,
+        `StoreError` and `JournalUnavailable`.
+        """
+        thread = self._readers if isinstance(ask, READS) else self._writers
+        return await thread.do(lambda reader: Divided(reader, self._keeper).do(ask))
 
     async def find(self, wanted: Find) -> tuple[RunRow, ...]:
         """Runs, the latest first."""
@@ -164,6 +172,9 @@ class _NoRuns:
         run: str = getattr(ask, "run", "")
         if run:
             raise RunUnknown(run=run)
+        review: str = getattr(ask, "review", "")
+        if review:
+            raise ReviewUnknown(review=review)
         return Reviews(()) if isinstance(ask, FindReviews) else Runs(())
 
 
