@@ -234,6 +234,10 @@ def test_replay(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     status = run(["runs", "replay", "g1", "--project", str(project), *command, ASKED.decode().replace("12", "13")])
     assert status == 3
     assert "messages[0].content differs at character 15" in " ".join(capfd.readouterr().out.split())
+    assert run(["runs", "replay", "g1", "--project", str(project), "--json", *command, ASKED.decode()]) == 0
+    told = capfd.readouterr()
+    assert json.loads(told.out) == {"run": "g1", "diverged": [], "served": 1, "left": 0, "status": 0}
+    assert "refunded" in told.err
 
 
 def tried(test: Path) -> int:

@@ -231,11 +231,13 @@ def _redriven_text(done: Redriven) -> Text:
 @click.argument("run")
 @click.argument("command", nargs=-1, required=True)
 @PROJECT
+@JSON
 @click.pass_context
-def replay(context: click.Context, /, run: str, command: tuple[str, ...], project: Path) -> None:
+def replay(context: click.Context, /, run: str, command: tuple[str, ...], project: Path, as_json: bool) -> None:
     """Have a command do a run again: models answer what they answered then, byte for byte, and nobody else is asked.
 
     Write -- before the command. Its OPENAI_BASE_URL, ANTHROPIC_BASE_URL and TRIMTAB_URL lead to the recorded answers.
+    With --json what it prints goes to stderr.
     """
     with tempfile.TemporaryDirectory(prefix="trimtab-replay-") as folder:
         path = Path(folder) / "run.jsonl"
@@ -248,14 +250,19 @@ def replay(context: click.Context, /, run: str, command: tuple[str, ...], projec
                 "TRIMTAB_URL": server.url,
             }
             try:
-                status = subprocess.run(command, env=os.environ | addresses, check=False).returncode
+                told = sys.stderr if as_json else None
+                status = subprocess.run(command, env=os.environ | addresses, stdout=told, check=False).returncode
             except OSError as failure:
                 raise click.UsageError(f"{command[0]} cannot be run: {failure.strerror}") from failure
             diverged, served, left = server.diverged, server.served, server.left
-    for words in diverged[:MOST_DIVERGED]:
-        say(Text.assemble(("! ", "red"), plain_text(words, 1000)))
-    say(Text(f"{served} answers given again, {left} not asked for, exit status {status}."))
-    next_verb(f"trimtab runs fork {run}" if diverged else f"trimtab runs export {run} --as pytest")
+    if as_json:
+        found = {"run": run, "diverged": list(diverged), "served": served, "left": left, "status": status}
+        say_json(msgspec.json.encode(found))
+    else:
+        for words in diverged[:MOST_DIVERGED]:
+            say(Text.assemble(("! ", "red"), plain_text(words, 1000)))
+        say(Text(f"{served} answers given again, {left} not asked for, exit status {status}."))
+        next_verb(f"trimtab runs fork {run}" if diverged else f"trimtab runs export {run} --as pytest")
     if diverged:
         context.exit(DIVERGED)
     context.exit(FAILED if status or left else 0)
