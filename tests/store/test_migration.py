@@ -138,7 +138,8 @@ def test_it_is_a_store_like_any_other(
     client, database = earlier
     fresh = embedded._database
     migrated.insert(Batch((call("new"),)), "u")
-    described = "SELECT table, name, type, default_expression FROM system.columns WHERE database = '{}' ORDER BY ALL"
+    facts = "table, name, type, default_expression, compression_codec"
+    described = f"SELECT {facts} FROM system.columns WHERE database = '{{}}' ORDER BY ALL"
     columns = [client.query(described.format(name)).result_rows for name in (database, fresh)]
     assert columns[0] == columns[1]
     views = (
