@@ -183,7 +183,8 @@ def test_export(say: Say, project: Path) -> None:
     assert case["messages"][0]["content"] == "my order \x1b[2J 12"
     assert case["meta"]["step"] == 5
     assert say("export", "r3", "--as", "case", "--at", "3")[0] == 1
-    say("export", "r3", "--output", str(project / "r3.jsonl"))
+    status, text = say("export", "r3", "--output", str(project / "r3.jsonl"), "--json")
+    assert (status, json.loads(text)) == (0, {"written": [str(project / "r3.jsonl")]})
     lines = [json.loads(line) for line in (project / "r3.jsonl").read_text().splitlines()]
     assert lines[0] == {"form": "trimtab run 1", "run": "r3"}
     assert [line["seq"] for line in lines[1:]] == list(range(1, 9))

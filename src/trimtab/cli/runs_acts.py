@@ -292,10 +292,15 @@ def replay(context: click.Context, /, run: str, command: tuple[str, ...], projec
     help="A file, to which a case is added; standard output unless given.",
 )
 @click.option("--call", default="", metavar="MODULE:NAME", help="With --as pytest: the function that does it again.")
-def export(run: str, project: Path, form: str, at: int, output: Path | None, call: str) -> None:
-    """Take a run along: as a case, as a test, or whole."""
+@JSON
+def export(run: str, project: Path, form: str, at: int, output: Path | None, call: str, as_json: bool) -> None:
+    """Take a run along: as a case, as a test, or whole.
+
+    Without --output what is exported goes to standard output, JSON in every form but pytest. With --json the files that
+    were written are told as JSON.
+    """
     if form == "pytest":
-        _export_test(project, run, call, output)
+        _written(_export_test(project, run, call, output), "trimtab runs list", as_json=as_json)
         return
     with runs_here(project) as here:
         if form == "case":
@@ -303,11 +308,18 @@ def export(run: str, project: Path, form: str, at: int, output: Path | None, cal
         else:
             _write(output, exported(here.reads, run), "wb")
     if output is not None:
-        say(Text(f"Written to {output}."))
-        next_verb("trimtab eval TASK" if form == "case" else f"trimtab runs show {run}")
+        _written([output], "trimtab eval TASK" if form == "case" else f"trimtab runs show {run}", as_json=as_json)
 
 
-def _export_test(project: Path, run: str, call: str, output: Path | None) -> None:
+def _written(files: list[Path], then: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json(msgspec.json.encode({"written": [str(file) for file in files]}))
+        return
+    say(Text(f"Written to {' and '.join(str(file) for file in files)}."))
+    next_verb(then)
+
+
+def _export_test(project: Path, run: str, call: str, output: Path | None) -> list[Path]:
     """Writes the test, and the run beside it."""
     names = call.partition(":")
     if not all(part.isidentifier() for part in (*names[0].split("."), names[2])):
@@ -318,8 +330,7 @@ def _export_test(project: Path, run: str, call: str, output: Path | None) -> Non
     with runs_here(project) as here:
         _write(recording, exported(here.reads, run), "wb")
         output.write_text(pytest_text(here.reads, run, call, recording.name), "utf-8")
-    say(Text(f"Written to {output} and {recording}."))
-    next_verb("trimtab runs list")
+    return [output, recording]
 
 
 def _write(output: Path | None, lines: Iterable[bytes], mode: str) -> None:

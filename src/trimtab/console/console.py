@@ -143,9 +143,7 @@ class Console:
             built = await building
             if form == "html":
                 return HTMLResponse(self._html(request, page, asked, built))
-            sort = request.query_params.get("sort", "")
-            tables = {table.name: table.sorted_as(sort) for table in built.tables}
-            return _file(page, form, request.query_params.get("table", ""), built, tables)
+            return _file(page, form, request.query_params.get("table", ""), built, _tables(request, built))
 
         show.__doc__ = page.says
         return Endpoint(
@@ -163,11 +161,10 @@ class Console:
         )
 
     def _html(self, request: Request, page: Page[Any], asked: Asked, built: Built[Any]) -> str:
-        sort = request.query_params.get("sort", "")
-        tables = {table.name: table.sorted_as(sort) for table in built.tables}
         view = self.view(request, built.title or page.title, asked)
-        content = {"data": built.data, "tables": tables, "charts": {one.name: one for one in built.charts}}
-        return render(page.name, view, {**built.extra, **content, "asked": asked})
+        charts = {one.name: one for one in built.charts}
+        content = {"data": built.data, "tables": _tables(request, built), "charts": charts, "asked": asked}
+        return render(page.name, view, {**built.extra, **content})
 
     async def _in_parts(
         self, request: Request, page: Page[Any], asked: Asked, building: asyncio.Task[Built[Any]]
@@ -244,6 +241,12 @@ def own_place(text: str) -> str:
 def file_name(text: str) -> str:
     """A name for a file, of letters, digits and what cannot mislead."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".")[:120] or "file"
+
+
+def _tables(request: Request, built: Built[Any]) -> dict[str, Table[Any]]:
+    """The tables by name, as they are to be sorted."""
+    sort = request.query_params.get("sort", "")
+    return {table.name: table.sorted_as(sort) for table in built.tables}
 
 
 def _file(page: Page[Any], form: str, name: str, built: Built[Any], tables: Mapping[str, Table[Any]]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -52,6 +52,9 @@ class LabelDesk(Protocol):
 
     def sets(self, reviewer: str) -> tuple[SetShown, ...]:
         """All sets, by name."""
+
+    def waiting(self) -> Mapping[str, int]:
+        """How many rows wait for labels, by task."""
 
     def make(self, wanted: Labelling, by: str) -> Labelling:
         """A new set."""

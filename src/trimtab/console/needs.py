@@ -65,9 +65,8 @@ async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], tas
 
 def _label_needs(asked: Asked, parts: Parts, task: str) -> tuple[Need, ...]:
     """How many answers wait to be labelled, where somebody asked for labels."""
-    every = parts.labels.sets(asked.visitor.reviewer) if parts.labels is not None else ()
-    sets = [one for one in every if asked.visitor.sees(one.labelling.task) and task in ("", one.labelling.task)]
-    waiting = sum(one.rows - one.labelled for one in sets)
+    counts = parts.labels.waiting() if parts.labels is not None else {}
+    waiting = sum(rows for of, rows in counts.items() if asked.visitor.sees(of) and task in ("", of))
     if not waiting:
         return ()
     words = f"{exact(waiting)} {'answer waits' if waiting == 1 else 'answers wait'} for labels"

@@ -179,6 +179,11 @@ class LabelStore:
             places = self._connection.execute(self._sql["places"], {"name": name}).fetchall()
             return tuple(Row(item, place, tuple(given.get(item, ()))) for item, place in places)
 
+    def waiting(self) -> dict[str, int]:
+        """How many rows wait for labels, by task."""
+        with mapped(self._path):
+            return dict(self._connection.execute(self._sql["waiting"]).fetchall())
+
     def put(self, label: Label) -> None:
         """Keeps what somebody says of a row, in the place of what they said before."""
         with mapped(self._path):

@@ -37,6 +37,12 @@ SELECT id, labelling, place, line, source FROM label_items WHERE labelling = :na
 SELECT l.item, l.reviewer, l.who, l.value, l.note, l.at_ns FROM labels l JOIN label_items i ON i.id = l.item
 WHERE i.labelling = :name ORDER BY i.place, l.rowid;
 
+-- name: waiting
+-- How many rows of each task's sets have fewer labels than the set asks for.
+SELECT s.task, count(*) FROM labellings s JOIN label_items i ON i.labelling = s.name
+WHERE (SELECT count(*) FROM labels l WHERE l.item = i.id) < s.reviewers
+GROUP BY s.task;
+
 -- name: put
 -- What a reviewer says of a row, in the place of what they said before.
 INSERT INTO labels (item, reviewer, who, value, note, at_ns)

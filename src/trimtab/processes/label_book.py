@@ -60,6 +60,10 @@ class LabelBook:
         """All sets, by name."""
         return tuple(_shown(one, self._store.rows(one.name), reviewer) for one in self._store.all())
 
+    def waiting(self) -> dict[str, int]:
+        """How many rows wait for labels, by task."""
+        return self._store.waiting()
+
     def make(self, wanted: Labelling, by: str) -> Labelling:
         """A new set."""
         made = replace(wanted, by=by, at_ns=self._clock.wall_ns())

@@ -44,7 +44,7 @@ from trimtab.store.telemetry import (
 DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 6
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes"),
     2: ("add_contract_to_calls",),
@@ -61,7 +61,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         *("create_undeclared_by_hour", "create_undeclared_to_hour"),
     ),
     6: ("add_piece_to_scores",),
-    7: ("unpack_texts_quickly",),
 }
 """The statements that bring the schema from the version before to this one."""
 FILLED = {

@@ -36,9 +36,7 @@ from trimtab.signals.figure import Cell
 from trimtab.signals.figures import FigureQuery, figures
 
 MOST: Final = 500
-DAY_NS: Final = 86_400 * 10**9
 NONE: Final = "No evaluation of this task has ended here. `trimtab eval TASK` runs its suite."
-
 NO_LOCK: Final = "No lock of this task was evaluated, or served calls in this range; choose a longer one above."
 
 

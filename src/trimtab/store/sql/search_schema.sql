@@ -24,12 +24,6 @@ PARTITION BY intDiv(minute, 1440)
 ORDER BY (minute, call)
 SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000, fsync_after_insert = 1;
 
--- name: unpack_texts_quickly
--- A search unpacks the texts of every granule that may hold its words: LZ4 takes half the time, for half as much room again.
-ALTER TABLE texts
-    MODIFY COLUMN asked String CODEC(LZ4),
-    MODIFY COLUMN answered String CODEC(LZ4);
-
 -- name: create_spend_by_hour
 -- The roll-up of tokens and cost by everything of few values that they are told apart by.
 CREATE TABLE IF NOT EXISTS spend_by_hour
