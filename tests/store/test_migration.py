@@ -19,6 +19,7 @@ from trimtab.store.search import CallSearch
 from trimtab.store.slices import SliceQuery
 from trimtab.store.spend import SpendQuery
 from trimtab.store.telemetry import Batch, Counts, ReportQuery
+from trimtab.store.texts import CallText
 
 SCHEMAS = Path(__file__).parent / "data"
 HOUR = ReportQuery(NOON_NS - 30 * MINUTE_NS, NOON_NS + 30 * MINUTE_NS)
@@ -102,6 +103,24 @@ def test_of_judgements_of_before_one_of_each_piece_counts(earlier: tuple[Client,
     telemetry.close()
 
 
+@pytest.mark.parametrize("earlier", [5], indirect=True)
+def test_words_of_before_are_found(earlier: tuple[Client, str], chdb_path: Path) -> None:
+    """Texts are found after the upgrade, those of an upgrade cut short on the way too, each once."""
+    client, database = earlier
+    said = rows.text_columns([CallText("old", OLD.at_ns, "chat", asked="where is order 4711?")])
+    client.insert("texts", list(said.values()), list(said), column_oriented=True)
+    client.command("CREATE TABLE texts_anew AS texts")
+    for _ in range(2):
+        telemetry = open_embedded(chdb_path, database)
+        telemetry.migrate()
+        (found,) = telemetry.search(CallSearch(HOUR.since_ns, HOUR.until_ns, text="order 4711")).calls
+        assert found.admitted.call == "old"
+        assert client.query("SELECT count() FROM texts").result_rows == [(1,)]
+        assert not client.query("EXISTS texts_anew").result_rows[0][0]
+        client.command("ALTER TABLE schema_version DELETE WHERE version > 6 SETTINGS mutations_sync = 2")
+        telemetry.close()
+
+
 def test_it_takes_what_is_new(migrated: ClickHouseTelemetry) -> None:
     """Calls with contracts are stored and counted beside those of before."""
     migrated.insert(Batch((call("new", verdict="valid", tool_outcomes=(ToolOutcome("find", "valid", 1),)),)), "u")
@@ -142,6 +161,12 @@ def test_it_is_a_store_like_any_other(
     described = f"SELECT {facts} FROM system.columns WHERE database = '{{}}' ORDER BY ALL"
     columns = [client.query(described.format(name)).result_rows for name in (database, fresh)]
     assert columns[0] == columns[1]
+    engines = "SELECT name, engine_full FROM system.tables WHERE database = '{}' ORDER BY name"
+    made, brought = (client.query(engines.format(name)).result_rows for name in (fresh, database))
+    assert brought == made
+    indices = "SELECT table, name, type_full, expr FROM system.data_skipping_indices WHERE database = '{}' ORDER BY ALL"
+    made, brought = (client.query(indices.format(name)).result_rows for name in (fresh, database))
+    assert brought == made
     views = (
         "SELECT name, as_select FROM system.tables WHERE database = '{}' AND engine = 'MaterializedView' ORDER BY name"
     )

@@ -44,7 +44,7 @@ from trimtab.store.telemetry import (
 DATABASE = "trimtab"
 CONNECT_S = 5
 ANSWER_S = 60
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("create_calls", "create_attempts", "create_changes"),
     2: ("add_contract_to_calls",),
@@ -61,6 +61,10 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         *("create_undeclared_by_hour", "create_undeclared_to_hour"),
     ),
     6: ("add_piece_to_scores",),
+    7: (
+        *("drop_texts_anew", "create_texts_anew", "drop_words_of_texts_anew", "index_words_of_texts_anew"),
+        *("copy_texts", "exchange_texts", "drop_texts_anew"),
+    ),
 }
 """The statements that bring the schema from the version before to this one."""
 FILLED = {
@@ -70,6 +74,8 @@ FILLED = {
     "create_undeclared_to_hour": "undeclared_by_hour",
 }
 """Views whose roll-up is first filled from the calls that an earlier release stored."""
+COPIED = {"copy_texts": "texts"}
+"""Statements that copy some minutes of a table, and the table."""
 TABLES = (
     *("calls", "attempts", "changes", "slices", "scores", "readings_by_minute", "engine_samples"),
     *("texts", "spend_by_hour", "conversations_by_hour", "undeclared_by_hour"),
@@ -144,6 +150,9 @@ class ClickHouseTelemetry(SearchReader, FigureReader):
                 raise StoreError(store=self._where, detail=detail)
             for step in range(version + 1, SCHEMA_VERSION + 1):
                 for name in MIGRATIONS[step]:
+                    if name in COPIED:
+                        filling.copy(self._client, COPIED[name], schema[name], self._queries)
+                        continue
                     if name in FILLED and version:
                         self._client.command(schema["create_after_fill"])
                         filling.fill(self._client, FILLED[name], schema[name], self._queries)

@@ -1,4 +1,4 @@
-"""Filling a roll-up with the calls that were stored before there was one."""
+"""Filling a table with what was stored before there was one: a roll-up with calls, a copy with rows."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def fill(client: Client, table: str, view: str, texts: dict[str, str]) -> None:
     selected, grouped, keys = view.partition(" AS\n")[2].rpartition("\nGROUP BY")
     joined = "AND" if "\nWHERE " in selected else "WHERE"
     text = f"INSERT INTO {table} {selected}\n{joined} {texts['in_minutes']}{grouped}{keys}"
-    quarters = client.query(texts["quarters"]).result_rows
+    copy(client, "calls", text, texts)
+
+
+def copy(client: Client, table: str, text: str, texts: dict[str, str]) -> None:
+    """Runs a statement that inserts what lies in some minutes of a table, for all its minutes in turn."""
+    quarters = client.query(texts["quarters"], {"table": table}).result_rows
     for first, end in pieces(Quarter(*row) for row in quarters):
         client.command(text, {"first_minute": first, "end_minute": end}, settings={"insert_deduplicate": 0})

@@ -172,8 +172,8 @@ ALTER TABLE {table:Identifier} DROP PARTITION ID {partition:String};
 TRUNCATE TABLE {table:Identifier};
 
 -- name: quarters
--- How many calls ended in each quarter of an hour.
-SELECT intDiv(minute, 15) AS quarter, count() FROM calls GROUP BY quarter ORDER BY quarter;
+-- How many rows of a table ended in each quarter of an hour.
+SELECT intDiv(minute, 15) AS quarter, count() FROM {table:Identifier} GROUP BY quarter ORDER BY quarter;
 
 -- name: in_minutes
 -- The condition that bounds what a roll-up is filled with at a time.
