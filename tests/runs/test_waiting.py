@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -142,7 +143,7 @@ def test_nobody_decides_in_time() -> None:
 
 
 def cut_amid_review(runs: LocalRuns, asks: int) -> list[str]:
-    """A driver that loses the journal after so many asks, while a person approves; what its log then has."""
+    """A driver that loses the journal after so many asks, if it asks so often, while a person approves; its log then."""
 
     async def decided() -> None:
         task = asyncio.ensure_future(payer.options(id="r")("Ada", 200))
@@ -152,7 +153,7 @@ def cut_amid_review(runs: LocalRuns, asks: int) -> list[str]:
         await task
 
     runs.lose(asks, answered=True)
-    with pytest.raises(JournalUnavailable):
+    with contextlib.suppress(JournalUnavailable):
         asyncio.run(decided())
     return [type(entry).__name__ for entry in runs.log("r")]
 
