@@ -144,7 +144,8 @@ AND c.attempts BETWEEN {attempts_least:Float64} AND {attempts_most:Float64};
 AND c.repairs BETWEEN {repairs_least:Float64} AND {repairs_most:Float64};
 
 -- name: if_said
--- Words in what is kept of question and answer. Where a call lies is its place in the order of `calls` too.
+-- Words in what is kept of question and answer. Where a call lies is its place in the order of `calls` too. More threads
+-- than processors, since what they wait for is the disk.
 AND (c.minute, c.call) IN
 (
     SELECT t.minute, t.call
@@ -152,6 +153,7 @@ AND (c.minute, c.call) IN
     WHERE t.minute >= {first_minute:Int64}
       AND t.minute < {end_minute:Int64}
       AND concat(lowerUTF8(t.asked), '\n', lowerUTF8(t.answered)) LIKE concat('%', lowerUTF8({said:String}), '%')
+    SETTINGS max_threads = 8
 );
 
 -- name: if_category
