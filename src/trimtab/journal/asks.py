@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from trimtab.journal.background import BackgroundAsk, BackgroundTold
 from trimtab.journal.entries import (
     Arrived,
     Asked,
@@ -29,6 +30,7 @@ from trimtab.journal.entries import (
     Started,
     State,
     StepKind,
+    Through,
 )
 
 LEASE_S: Final = 30.0
@@ -219,6 +221,7 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
     fork_of: str = ""
     conversation: str = ""
     end_user: str = ""
+    through: str = ""
     since_ns: int = 0
     until_ns: int = 0
     before: str = ""
@@ -259,6 +262,7 @@ Ask = (
     | Find
     | FindReviews
     | Sweep
+    | BackgroundAsk
 )
 
 
@@ -324,7 +328,7 @@ class RunRow(Struct, frozen=True, omit_defaults=True):
     run: str
     task: str
     name: str
-    through: Literal["sdk", "gateway"]
+    through: Through
     state: RunState
     started_ns: int
     head: int
@@ -401,7 +405,9 @@ class Refused(Struct, frozen=True, omit_defaults=True, tag_field="told", tag="re
     facts: dict[str, str] = {}
 
 
-Told = Lease | Nothing | Begun | Written | Directed | Entries | Loaded | Runs | Reviews | Swept | Refused
+Told = (
+    Lease | Nothing | Begun | Written | Directed | Entries | Loaded | Runs | Reviews | Swept | Refused | BackgroundTold
+)
 
 
 class Journal(Protocol):

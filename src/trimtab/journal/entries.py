@@ -25,6 +25,7 @@ Effect = Literal["read", "idempotent", "write"]
 RunState = Literal["running", "waiting", "paused", "parked", "completed", "failed", "stopped", "cancelled"]
 """`waiting` for a review, a timer or an event; `parked` for a person, who must say what became of an effect."""
 ENDED: Final[frozenset[str]] = frozenset({"completed", "failed", "stopped", "cancelled"})
+Through = Literal["sdk", "gateway", "background"]
 Outcome = Literal["ok", "error", "refused", "cancelled"]
 ReviewVerdict = Literal["approved", "edited", "rejected", "expired", "superseded"]
 Reconciliation = Literal["happened", "did_not_happen", "repeat"]
@@ -52,13 +53,14 @@ class Started(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="st
     """A run began. `fork_of` and `fork_seq` name the entry of another run before which this one leaves it.
 
     `parent` and `parent_seq` name the intent of the run that began it. `through` is `sdk` where a driver holds leases,
-    `gateway` where calls alone make it up. `overrides` says what a fork was asked to do otherwise.
+    `gateway` where calls alone make it up, `background` where it is one call that a client submitted. `overrides` says
+    what a fork was asked to do otherwise.
     """
 
     at_ns: int
     task: str = ""
     name: str = ""
-    through: Literal["sdk", "gateway"] = "sdk"
+    through: Through = "sdk"
     input: Body | None = None
     lock: str = ""
     snapshot: str = ""

@@ -16,6 +16,7 @@ import msgspec
 
 from trimtab.clock import Clock
 from trimtab.errors import JournalUnavailable, StoreError
+from trimtab.journal import background
 from trimtab.journal.asks import (
     Ask,
     Direct,
@@ -52,7 +53,7 @@ from trimtab.journal.refusals import JournalRefusal
 MOST_TOGETHER: Final = 512
 """Asks in one commit; the rest take the next one."""
 MOST_READ_TOGETHER: Final = 16
-READS: Final = (Read, Load, Find, FindReviews)
+READS: Final = (Read, Load, Find, FindReviews, *background.READS)
 MOST_OPEN: Final = 1024
 MOST_OPEN_BYTES: Final = 64 << 20
 """Of one connection; it is not read further until some of them are answered."""

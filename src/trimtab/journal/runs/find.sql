@@ -6,7 +6,8 @@ SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, f
 FROM runs WHERE (started_ns < :started_ns OR (started_ns = :started_ns AND run < :run))
     AND started_ns >= :since_ns AND (:task = '' OR task = :task) AND (:parent = '' OR parent = :parent)
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
-    AND (:end_user = '' OR end_user = :end_user) AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
+    AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_task
@@ -17,7 +18,8 @@ SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, f
 FROM runs WHERE task = :task AND (started_ns < :started_ns OR (started_ns = :started_ns AND run < :run))
     AND started_ns >= :since_ns AND (:task = '' OR task = :task) AND (:parent = '' OR parent = :parent)
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
-    AND (:end_user = '' OR end_user = :end_user) AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
+    AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_parent
@@ -28,7 +30,8 @@ SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, f
 FROM runs WHERE parent = :parent AND parent <> '' AND (started_ns < :started_ns OR (started_ns = :started_ns AND run < :run))
     AND started_ns >= :since_ns AND (:task = '' OR task = :task) AND (:parent = '' OR parent = :parent)
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
-    AND (:end_user = '' OR end_user = :end_user) AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
+    AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_fork_of
@@ -39,7 +42,8 @@ SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, f
 FROM runs WHERE fork_of = :fork_of AND fork_of <> '' AND (started_ns < :started_ns OR (started_ns = :started_ns AND run < :run))
     AND started_ns >= :since_ns AND (:task = '' OR task = :task) AND (:parent = '' OR parent = :parent)
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
-    AND (:end_user = '' OR end_user = :end_user) AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
+    AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_conversation
@@ -50,7 +54,8 @@ SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, f
 FROM runs WHERE conversation = :conversation AND conversation <> '' AND (started_ns < :started_ns OR (started_ns = :started_ns AND run < :run))
     AND started_ns >= :since_ns AND (:task = '' OR task = :task) AND (:parent = '' OR parent = :parent)
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
-    AND (:end_user = '' OR end_user = :end_user) AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
+    AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_end_user
@@ -61,5 +66,6 @@ SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, f
 FROM runs WHERE end_user = :end_user AND end_user <> '' AND (started_ns < :started_ns OR (started_ns = :started_ns AND run < :run))
     AND started_ns >= :since_ns AND (:task = '' OR task = :task) AND (:parent = '' OR parent = :parent)
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
-    AND (:end_user = '' OR end_user = :end_user) AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
+    AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.journal.asks import Direct, Directed, Reconcile, Sweep, Swept, Written
-from trimtab.journal.entries import Ended, Order, Ordered, Result
+from trimtab.journal.background import REDRIVE
+from trimtab.journal.entries import Order, Ordered, Result
 from trimtab.journal.refusals import AskInvalid, OutcomeKnown, RunEnded, StepUnknown
+from trimtab.journal.runs import background
 from trimtab.journal.runs.leases import wake
-from trimtab.journal.runs.notes import end
+from trimtab.journal.runs.notes import FINAL, end_as_ordered
 from trimtab.journal.runs.reviews import expire
 from trimtab.journal.runs.steps import digest_of, step_at
 from trimtab.journal.runs.transaction import Row, Transaction
 
 MOST_DEPTH: Final = 100
 """Levels of sub-runs that an order goes down."""
-FINAL: Final = {"stop": "stopped", "cancel": "cancelled"}
 
 
 def direct(tx: Transaction, ask: Direct) -> Directed:
@@ -74,6 +75,7 @@ def sweep(tx: Transaction, ask: Sweep) -> Swept:
     escalated = [review for (review,) in tx.many("escalating", now_ns=tx.now_ns, limit=limit)]
     for review in escalated:
         tx.write("escalate", review=review)
+    background.sweep(tx, limit)
     return Swept(tuple(row.run for row in expired), tuple(row.run for row in woken), tuple(decided), tuple(escalated))
 
 
@@ -102,7 +104,7 @@ def _order(tx: Transaction, row: Row, ask: Direct) -> bool:
     if order == "pause":
         row.state = "paused"
     elif not (row.owner and row.until_ns is not None and row.until_ns > tx.now_ns):
-        _end_as_ordered(tx, row)
+        end_as_ordered(tx, row)
     return True
 
 
@@ -112,7 +114,7 @@ def _resume(tx: Transaction, row: Row, ask: Direct) -> bool:
     tx.append(row, Ordered(tx.now_ns, "resume", ask.by, ask.reason))
     tx.moved(row)
     row.ordered = row.ordered_by = row.ordered_why = ""
-    if row.waits_for.startswith("step "):
+    if row.waits_for.startswith("step ") or row.waits_for == REDRIVE:
         row.state = "parked"
         return True
     held = row.owner and row.until_ns is not None and row.until_ns > tx.now_ns
@@ -127,10 +129,4 @@ def _expire(tx: Transaction, row: Row) -> None:
     tx.moved(row)
     row.until_ns = None
     if row.ordered in FINAL:
-        _end_as_ordered(tx, row)
-
-
-def _end_as_ordered(tx: Transaction, row: Row) -> None:
-    state = "stopped" if row.ordered == "stop" else "cancelled"
-    detail = f"{row.ordered_by}: {row.ordered_why}" if row.ordered_why else row.ordered_by
-    end(tx, row, Ended(tx.now_ns, state, error="run_stopped", detail=detail))  # type: ignore[arg-type]
+        end_as_ordered(tx, row)

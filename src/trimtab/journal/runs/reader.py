@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trimtab.journal import background
 from trimtab.journal.asks import Ask, Find, FindReviews, Load, Read, Told
 from trimtab.journal.refusals import AskInvalid
 from trimtab.journal.runs.bodies import Reader
@@ -11,7 +12,7 @@ from trimtab.journal.runs.database import Database
 from trimtab.journal.runs.store import HANDLERS
 from trimtab.journal.runs.transaction import Transaction, internal
 
-READS: Final = (Read, Load, Find, FindReviews)
+READS: Final = (Read, Load, Find, FindReviews, *background.READS)
 """What a reader can be asked."""
 
 

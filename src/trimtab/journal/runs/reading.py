@@ -47,6 +47,7 @@ def find(tx: Transaction, ask: Find) -> Runs:
         "fork_of": ask.fork_of,
         "conversation": ask.conversation,
         "end_user": ask.end_user,
+        "through": ask.through,
         "since_ns": ask.since_ns,
         "started_ns": started,
         "run": run,

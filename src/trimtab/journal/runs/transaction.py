@@ -71,7 +71,7 @@ class Row(Struct):
     @property
     def ready_ns(self) -> int | None:
         """When anybody may claim it: None while nobody may, and while it waits for something that has no time."""
-        if self.ended or self.ordered or self.state == "parked" or self.through == "gateway":
+        if self.ended or self.ordered or self.state == "parked" or self.through != "sdk":
             return None
         if self.owner:
             return self.until_ns or 0
