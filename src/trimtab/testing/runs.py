@@ -39,7 +39,7 @@ from trimtab.journal.runs.store import RunStore
 from trimtab.runs import values
 from trimtab.runs.faults import ModelFailed
 from trimtab.runs.models import Asked, Models
-from trimtab.runs.runtime import Rules, Runtime
+from trimtab.runs.runtime import Checks, Rules, Runtime
 
 Answering = str | Mapping[str, Any] | Exception | Callable[[Asked], Any]
 MOST_RUNS: Final = 1000
@@ -103,8 +103,10 @@ class LocalRuns:
         lease_s: float = LEASE_S,
         directory: Path | None = None,
         reviews: Rules | None = None,
+        checks: Checks | None = None,
     ) -> None:
         self._reviews = reviews or {}
+        self._checks = checks or {}
         self.models = ScriptedModels(models or {})
         self._models: Models = self.models
         self._clock = _Shifted(clock or SystemClock())
@@ -239,6 +241,7 @@ class LocalRuns:
             lock=self._lock,
             lease_s=self._lease_s,
             reviews=lambda: self._reviews,
+            checks=lambda: self._checks,
         )
 
 
