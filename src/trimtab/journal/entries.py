@@ -6,6 +6,7 @@ known to be unknown. Everything is JSON. Entries carry the version of their form
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -115,7 +116,7 @@ class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="res
     """What became of the intent at `of`. `chunk_delays_us` and `chunk_lengths` (base64) are a streamed answer's.
 
     `headers` are lines of the answer's head, as far as they are not made anew when it is given again. Money in 1e-12 US
-    dollars, times in seconds.
+    dollars, times in seconds. `call` is the gateway's where another one took the step again.
     """
 
     at_ns: int
@@ -134,6 +135,7 @@ class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="res
     chunk_lengths: str = ""
     content_type: str = ""
     headers: str = ""
+    call: str = ""
 
 
 class Checked(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="checked"):
@@ -247,6 +249,21 @@ Entry = (
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 decode = msgspec.json.Decoder(Entry).decode
+
+
+def bodies_of(entry: Entry) -> Iterator[Body]:
+    """The bodies that an entry names."""
+    named: tuple[Body | None, ...]
+    match entry:
+        case Started() | Intent():
+            named = (entry.input,)
+        case Result() | Reconciled() | Ended():
+            named = (entry.output,)
+        case State():
+            named = (entry.value,)
+        case _:
+            named = (getattr(entry, "edited", None) or getattr(entry, "value", None),)
+    return (body for body in named if body is not None)
 
 
 class Logged(Struct, frozen=True):

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache, cached_property
 from pathlib import Path
@@ -40,8 +40,8 @@ class Keeper(Protocol):
         """What was told; raises `JournalRefusal` and `JournalUnavailable`."""
         ...
 
-    async def watch(self) -> None:
-        """Hears of orders until it is cancelled."""
+    async def watch(self, runs: Callable[[], Iterable[str]]) -> None:
+        """Hears of orders until it is cancelled, those of `runs` that were given before too."""
         ...
 
     async def close(self) -> None:

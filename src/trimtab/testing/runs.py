@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -286,7 +286,7 @@ class UnsteadyKeeper:
         """It is in reach again."""
         self._left = None
 
-    async def watch(self) -> None:
+    async def watch(self, runs: Callable[[], Iterable[str]]) -> None:
         """Orders are heard without it."""
         await asyncio.get_running_loop().create_future()
 

@@ -44,7 +44,7 @@ def end(tx: Transaction, row: Row, ended: Ended) -> int:
     seq = tx.append(row, ended)
     let_go(tx, row)
     row.state, row.error, row.ended_ns = ended.state, ended.error, ended.at_ns
-    row.ordered = row.ordered_by = row.ordered_why = row.waits_for = ""
+    row.ordered = row.waits_for = ""
     if row.through == "background":
         tx.write("background_over", number=row.number, at_ns=tx.now_ns, status=_called(ended), error=ended.error,
                  detail=ended.detail[:500])  # fmt: skip
