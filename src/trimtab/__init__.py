@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from trimtab.declare.load import load
     from trimtab.declare.rendering import Rendered
     from trimtab.declare.rendering import render_task as render
-    from trimtab.runs import blocking
+    from trimtab.runs import blocking, checks
     from trimtab.runs.asking import model
     from trimtab.runs.declared import Happened, NeverHappened, Reviewed
     from trimtab.runs.decorators import run, step, tool
     from trimtab.runs.faults import (
+        CheckBranched,
         CheckFailed,
         ModelFailed,
         OutcomeUnknown,
@@ -44,6 +45,7 @@ _ROOMS = {
     "runs.decorators": ("run", "step", "tool"),
     "runs.declared": ("Happened", "NeverHappened", "Reviewed"),
     "runs.faults": (
+        "CheckBranched",
         "CheckFailed",
         "ModelFailed",
         "OutcomeUnknown",
@@ -63,8 +65,10 @@ _ROOMS = {
 }
 _PLACES = {name: (f"trimtab.{room}", name) for room, names in _ROOMS.items() for name in names}
 _PLACES |= {"render": ("trimtab.declare.rendering", "render_task"), "blocking": ("trimtab.runs.blocking", "")}
+_PLACES |= {"checks": ("trimtab.runs.checks", "")}
 
 __all__ = [
+    "CheckBranched",
     "CheckFailed",
     "Happened",
     "ModelFailed",
@@ -81,6 +85,7 @@ __all__ = [
     "blocking",
     "cancel",
     "check",
+    "checks",
     "connect",
     "event",
     "headers",

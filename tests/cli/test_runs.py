@@ -256,7 +256,7 @@ def test_verify(say: Say, project: Path) -> None:
         )
     status, text = say("verify")
     assert status == 1
-    assert "r1 ! entry 3 is not what its digest says" in text
+    assert "r1 ! entry 3: its digest is not that of its content and the entry before it" in text
     assert "2 of 3 whole." in text
 
 

@@ -33,12 +33,14 @@ PROSE = {
     "every field", "every task", "by the signal", "those of the owner",
     "what it would be in its short form", "the whole answer", "the scorer's field", "every tool", "every argument",
     "every tool that does not only read", "never", "the same",
+    "the task itself", "quoted and bracketed text", "CheckBranched is raised",
     "evals.margin", "the task's cases.jsonl", "each case by itself", "not held",
 }  # fmt: skip
 """Defaults that are not values."""
 AWS = 'auth.kind = "aws"\nauth.region = "eu-central-1"\n'
 SUMMARISE = 'context.strategy = "summarise"\ncontext.model = "small"\ncontext.max_input_tokens = 999\n'
 JUDGED = 'completion.judge = "small"\ncompletion.question = "Is it done?"\n'
+CHECK = 'check.name = "right"\ncheck.rule = "answer"\n'
 ONLINE = 'evals.scorers = ["schema"]\nevals.online.'
 WITH = {
     "models.<name>.grammar": 'engine = "vllm"\n',
@@ -68,6 +70,11 @@ WITH = {
     **dict.fromkeys(
         [f"review_sample.{key}" for key in ("reviewers", "runs_a_day", "question")], "review_sample.share = 0.5\n"
     ),
+    "check.on_failure": CHECK,
+    **dict.fromkeys(["check.repairs", "check.then"], f'{CHECK}check.on_failure = "repair"\n'),
+    "check.roles": f'{CHECK}check.on_failure = "ask"\n',
+    "check.otherwise": f'{CHECK}check.on_failure = "ask"\ncheck.expires = "1h"\n',
+    "check.cited.least": 'check.name = "sources"\ncheck.cited.in = ["search"]\n',
     "evals.online.sample": ONLINE + "calls_a_day = 1000\n",
     "evals.online.calls_a_day": ONLINE + "sample = 0.01\n",
 }

@@ -68,7 +68,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     keys = KeyDirectory(directory.state)
     routers = Routers(board)
     signers = Signers(Secrets().read, clock)
-    keeper = KeeperClient(directory.keeper_socket, hears=lambda given: heard(pipeline, given), clock=clock)
+    keeper = KeeperClient(directory.keeper_socket, hears=lambda given: heard(pipeline, given), holder=orders.epoch)
     tokenizers = Tokenizers(Path(orders.root), partial(ThreadPoolExecutor, 1, "tokens"))
     parts = Parts(
         clock=clock,

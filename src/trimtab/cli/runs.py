@@ -21,6 +21,7 @@ from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Body, RunState
 from trimtab.journal.reading import body_read, log_read, row_of, rows_of
 from trimtab.journal.refusals import StepUnknown
+from trimtab.journal.run_counts import Verified, Verify
 from trimtab.journal.steps import Log, Step
 from trimtab.processes.run_book import compared, output_of, tree_of
 from trimtab.reports.window import since_ns
@@ -180,10 +181,8 @@ def _next_of(found: Compared) -> str:
 @click.pass_context
 def verify(context: click.Context, /, runs: Sequence[str], project: Path, as_json: bool) -> None:
     """Whether logs are whole: each entry names the one before it by its digest, and every body is what it should be."""
-    from trimtab.processes.run_check import Verified, verified  # noqa: PLC0415 - only this verb needs it
-
     with runs_here(project) as here:
-        found: list[Verified] = [verified(here.reads, run) for run in runs or _all(here)]
+        found = [one for run in runs or _all(here) if isinstance(one := here.reads.do(Verify(run)), Verified)]
     if as_json:
         say_json(msgspec.json.encode(found))
     else:

@@ -20,7 +20,7 @@ SCHEMA_FILE: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 def read_output(table: Table, folder: str, library: Library) -> Output | None:
     """The `output` table; `folder` is the task's, in which the schema's file lies."""
-    file = table.required("schema", _schema_file, '"output.schema.json"')
+    file = table.required("schema", schema_file, '"output.schema.json"')
     calls = _read_invalid(table, "reject")
     confidence = table.get("confidence", values.truth, False)
     schema = library.schema(f"{folder}/{file}") if file else None
@@ -67,7 +67,8 @@ def _read_invalid(table: Table, usual: OnInvalid) -> ToolCalls:
     return ToolCalls(on_invalid, repairs, hold)
 
 
-def _schema_file(value: object) -> str:
+def schema_file(value: object) -> str:
+    """The name of a schema's file in the task's folder."""
     if not isinstance(value, str) or not SCHEMA_FILE.fullmatch(value):
         raise values.Wrong(
             f"{values.show(value)}, not the name of a file in the task's folder",

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from trimtab.declare import values
 from trimtab.declare.alert_settings import read_alerting, read_task_rules
+from trimtab.declare.check_rules import check_check_references
 from trimtab.declare.completion import check_judges
 from trimtab.declare.context import check_context_models
 from trimtab.declare.data_sets import manifests, read_data_sets
@@ -82,6 +83,7 @@ def read(root: Path | str, cpus: int | None = None, *, data: bool = True) -> Rea
         check_confidence(tasks, models)
         check_context_models(tasks, models)
         check_judges(tasks, models)
+        check_check_references(tasks, models)
         check_judging_models(tasks, models)
         check_review_receivers(tasks, top.table("receivers"))
         check_retrieval(tasks, _named(top, "retrieval"))

@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 
 from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
+from trimtab.declare.checking import Check
 from trimtab.declare.evaluating import Evals
 from trimtab.declare.reviewing import ReviewRule, ReviewSample
 
@@ -458,6 +459,7 @@ class Task(Struct, frozen=True):
     evals: Evals | None = None
     reviews: tuple[ReviewRule, ...] = ()
     review_sample: ReviewSample | None = None
+    checks: tuple[Check, ...] = ()
 
 
 class Defaults(Struct, frozen=True):

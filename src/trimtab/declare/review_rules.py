@@ -70,7 +70,7 @@ def _read_rule(table: Table, known: tuple[str, ...]) -> ReviewRule:
     return ReviewRule(
         tools=tuple(tool for _, tool in tools),
         when=table.get("when", condition(*FACTS), usual.when),
-        roles=table.each("roles", _role, single=True, example='"operator"') if "roles" in table else usual.roles,
+        roles=table.each("roles", review_role, single=True, example='"operator"') if "roles" in table else usual.roles,
         receivers=table.each("receivers", values.name),
         expires_s=expires_s,
         otherwise=table.get("otherwise", OTHERWISE, usual.otherwise),
@@ -79,7 +79,7 @@ def _read_rule(table: Table, known: tuple[str, ...]) -> ReviewRule:
     )
 
 
-def _role(value: object) -> str:
+def review_role(value: object) -> str:
     """A role of keys, or the name of a key."""
     role = values.name(value)
     if role == "client":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.declare import values
+from trimtab.declare.check_rules import read_checks
 from trimtab.declare.completion import read_completion
 from trimtab.declare.context import read_context
 from trimtab.declare.contract import REPETITION, read_output, read_tool_calls, read_tools
@@ -79,6 +80,7 @@ def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> 
         completion=read_completion(table.table("completion")) if "completion" in table else None,
         reviews=read_reviews(table, (tool.name for tool in tools)),
         review_sample=read_review_sample(sample) if "review_sample" in table else None,
+        checks=read_checks(name, table, (tool.name for tool in tools), library),
     )
 
 

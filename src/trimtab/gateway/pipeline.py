@@ -225,6 +225,10 @@ class Pipeline:
         if self._runs is not None:
             self._runs.journaling.ordered(runs, order, by)
 
+    def open_runs(self) -> tuple[str, ...]:
+        """The runs that have calls open here."""
+        return self._runs.journaling.runs() if self._runs is not None else ()
+
     def _let_in(self, waiting: Sequence[Waiting]) -> int:
         """Records calls as admitted and begins them, as many as there is room for; refuses all if there is none."""
         try:

@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from trimtab.journal.background import BackgroundAsk, BackgroundTold
 from trimtab.journal.entries import (
     Arrived,
     Asked,
@@ -29,7 +30,9 @@ from trimtab.journal.entries import (
     Started,
     State,
     StepKind,
+    Through,
 )
+from trimtab.journal.run_counts import CountRuns, RunsCounted, Standing, Stands, Verified, Verify
 
 LEASE_S: Final = 30.0
 MOST_ENTRIES: Final = 1000
@@ -90,6 +93,9 @@ class Begin(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="begin
     recorded one once in an epoch, or once in a `session` where `served` asks in a run of calls alone for recorded
     answers until one is not there; there `call` tells an ask that comes again from another one.
 
+    `holder` is the gateway worker that takes it where no driver does, as it says in its `Hello`: when that is gone, the
+    step is closed, and the same request that comes then is taken as this step again.
+
     A step other than `step` that `binds` needs a review that approved of that binding, and uses it up: `NotApproved` if
     there is none.
     """
@@ -111,6 +117,7 @@ class Begin(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="begin
     call: str = ""
     served: bool = False
     session: str = ""
+    holder: str = ""
 
 
 class Finish(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="finish"):
@@ -219,6 +226,7 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
     fork_of: str = ""
     conversation: str = ""
     end_user: str = ""
+    through: str = ""
     since_ns: int = 0
     until_ns: int = 0
     before: str = ""
@@ -236,9 +244,15 @@ class FindReviews(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag=
 
 
 class Sweep(Struct, frozen=True, tag_field="ask", tag="sweep"):
-    """What time alone brings: leases that ran out, timers that are due, reviews that expire or escalate."""
+    """What time alone brings: leases that ran out, timers that are due, reviews that expire or escalate.
+
+    `here` are the gateway workers that are there, None where that is not known, `gone` those known to be gone: what the
+    latter, or others than the former, have under way is closed.
+    """
 
     limit: int = 1000
+    here: tuple[str, ...] | None = None
+    gone: tuple[str, ...] = ()
 
 
 Ask = (
@@ -259,6 +273,10 @@ Ask = (
     | Find
     | FindReviews
     | Sweep
+    | BackgroundAsk
+    | CountRuns
+    | Standing
+    | Verify
 )
 
 
@@ -319,12 +337,17 @@ class Loaded(Struct, frozen=True, tag_field="told", tag="loaded"):
 
 
 class RunRow(Struct, frozen=True, omit_defaults=True):
-    """A run as lists show it."""
+    """A run as lists show it.
+
+    `asked` counts steps that asked for something, the same request sent again by its client once; `tried` how often
+    they were tried in all layers, `requests` what models' servers got of it, `tokens` those in and out. `open` counts
+    calls under way that no driver sent.
+    """
 
     run: str
     task: str
     name: str
-    through: Literal["sdk", "gateway"]
+    through: Through
     state: RunState
     started_ns: int
     head: int
@@ -343,6 +366,16 @@ class RunRow(Struct, frozen=True, omit_defaults=True):
     end_user: str = ""
     error: str = ""
     retention: str = ""
+    asked: int = 0
+    tried: int = 0
+    requests: int = 0
+    tokens: int = 0
+    open: int = 0
+
+    @property
+    def amplification(self) -> float | None:
+        """Tries for each thing that was asked; None where nothing was."""
+        return self.tried / self.asked if self.asked else None
 
 
 class Runs(Struct, frozen=True, tag_field="told", tag="runs"):
@@ -386,12 +419,15 @@ class Reviews(Struct, frozen=True, tag_field="told", tag="reviews"):
 
 
 class Swept(Struct, frozen=True, tag_field="told", tag="swept"):
-    """What a sweep did: runs whose lease ran out, runs that were woken, reviews that expired or were escalated."""
+    """What a sweep did: runs whose lease ran out, runs that were woken, reviews that expired or were escalated, runs
+    with calls that were closed because their gateway worker is gone.
+    """
 
     expired: tuple[str, ...] = ()
     woken: tuple[str, ...] = ()
     decided: tuple[str, ...] = ()
     escalated: tuple[str, ...] = ()
+    abandoned: tuple[str, ...] = ()
 
 
 class Refused(Struct, frozen=True, omit_defaults=True, tag_field="told", tag="refused"):
@@ -401,7 +437,23 @@ class Refused(Struct, frozen=True, omit_defaults=True, tag_field="told", tag="re
     facts: dict[str, str] = {}
 
 
-Told = Lease | Nothing | Begun | Written | Directed | Entries | Loaded | Runs | Reviews | Swept | Refused
+Told = (
+    Lease
+    | Nothing
+    | Begun
+    | Written
+    | Directed
+    | Entries
+    | Loaded
+    | Runs
+    | Reviews
+    | Swept
+    | RunsCounted
+    | Stands
+    | Verified
+    | Refused
+    | BackgroundTold
+)
 
 
 class Journal(Protocol):

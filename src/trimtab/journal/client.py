@@ -13,7 +13,7 @@ import itertools
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
@@ -35,6 +35,7 @@ from trimtab.journal.frames import (
     frame,
     read_told,
 )
+from trimtab.journal.run_counts import Standing, Stands
 
 PATIENCE_S: Final = 5.0
 """How long an ask may take, with all that keeper is not there meanwhile."""
@@ -45,6 +46,7 @@ PATH_LIMIT: Final = 107
 """Bytes of a path that fit into the address of a Unix socket (unix(7))."""
 _READ_BYTES: Final = 1 << 18
 
+MOST_RUNS: Final = 1000
 Hears = Callable[[Given], None]
 """Is told of orders."""
 _Said = TypeVar("_Said", bound=msgspec.Struct)
@@ -69,7 +71,8 @@ class BlockingAsking(Protocol):
 class KeeperClient:
     """Keeper behind its socket, for one event loop; many asks may be open at once.
 
-    `hears` is called with each order that anybody gives, and keeps the client connected from `watch` on.
+    `hears` is called with each order that anybody gives, and keeps the client connected from `watch` on. `holder` names
+    the gateway worker that this is.
     """
 
     def __init__(
@@ -78,11 +81,13 @@ class KeeperClient:
         *,
         patience_s: float = PATIENCE_S,
         hears: Hears | None = None,
+        holder: str = "",
         clock: Clock | None = None,
     ) -> None:
         self._path = path
         self._patience_s = patience_s
         self._hears = hears
+        self._holder = holder
         self._clock = clock or SystemClock()
         self._link: _Link | None = None
         self._connecting: asyncio.Task[_Link] | None = None
@@ -99,12 +104,27 @@ class KeeperClient:
         """How keeper is doing; raises `JournalUnavailable`."""
         return _is(await self._ask(Health()), Healthy)
 
-    async def watch(self) -> None:
-        """Stays connected, so that orders are heard; runs until it is cancelled."""
+    async def watch(self, runs: Callable[[], Iterable[str]] = tuple) -> None:
+        """Stays connected, so that orders are heard; runs until it is cancelled.
+
+        `runs` are those that orders matter for here: whenever it has connected, it hears what was ordered before.
+        """
         while True:
-            with contextlib.suppress(JournalUnavailable):
+            try:
                 link = await self._connected(self._clock.monotonic() + self._patience_s)
+                await self._catch_up(tuple(runs()))
+            except JournalUnavailable:
+                await asyncio.sleep(FIRST_REST_S)
+            else:
                 await link.lost.wait()
+
+    async def _catch_up(self, runs: tuple[str, ...]) -> None:
+        """Hears of the orders that hold for some runs, which nobody may have told."""
+        for first in range(0, len(runs) if self._hears is not None else 0, MOST_RUNS):
+            told = await self.do(Standing(runs[first : first + MOST_RUNS]))
+            for one in told.orders if isinstance(told, Stands) else ():
+                if self._hears is not None:
+                    self._hears(Given((one.run,), one.order, one.by, one.reason))
 
     async def close(self) -> None:
         """Hangs up; whoever waits for an answer gets `JournalUnavailable`."""
@@ -160,7 +180,7 @@ class KeeperClient:
                 await asyncio.sleep(rest_s)
                 rest_s = min(2 * rest_s, LONGEST_REST_S)
         self._link = link
-        link.send(frame(next(self._numbers), Hello(orders=self._hears is not None)))
+        link.send(frame(next(self._numbers), Hello(orders=self._hears is not None, holder=self._holder)))
         return link
 
     def _unavailable(self, detail: str) -> JournalUnavailable:

@@ -6,6 +6,7 @@ known to be unknown. Everything is JSON. Entries carry the version of their form
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -25,6 +26,7 @@ Effect = Literal["read", "idempotent", "write"]
 RunState = Literal["running", "waiting", "paused", "parked", "completed", "failed", "stopped", "cancelled"]
 """`waiting` for a review, a timer or an event; `parked` for a person, who must say what became of an effect."""
 ENDED: Final[frozenset[str]] = frozenset({"completed", "failed", "stopped", "cancelled"})
+Through = Literal["sdk", "gateway", "background"]
 Outcome = Literal["ok", "error", "refused", "cancelled"]
 ReviewVerdict = Literal["approved", "edited", "rejected", "expired", "superseded"]
 Reconciliation = Literal["happened", "did_not_happen", "repeat"]
@@ -52,13 +54,14 @@ class Started(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="st
     """A run began. `fork_of` and `fork_seq` name the entry of another run before which this one leaves it.
 
     `parent` and `parent_seq` name the intent of the run that began it. `through` is `sdk` where a driver holds leases,
-    `gateway` where calls alone make it up. `overrides` says what a fork was asked to do otherwise.
+    `gateway` where calls alone make it up, `background` where it is one call that a client submitted. `overrides` says
+    what a fork was asked to do otherwise.
     """
 
     at_ns: int
     task: str = ""
     name: str = ""
-    through: Literal["sdk", "gateway"] = "sdk"
+    through: Through = "sdk"
     input: Body | None = None
     lock: str = ""
     snapshot: str = ""
@@ -113,7 +116,7 @@ class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="res
     """What became of the intent at `of`. `chunk_delays_us` and `chunk_lengths` (base64) are a streamed answer's.
 
     `headers` are lines of the answer's head, as far as they are not made anew when it is given again. Money in 1e-12 US
-    dollars, times in seconds.
+    dollars, times in seconds. `call` is the gateway's where another one took the step again.
     """
 
     at_ns: int
@@ -132,6 +135,7 @@ class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="res
     chunk_lengths: str = ""
     content_type: str = ""
     headers: str = ""
+    call: str = ""
 
 
 class Checked(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="checked"):
@@ -245,6 +249,21 @@ Entry = (
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 decode = msgspec.json.Decoder(Entry).decode
+
+
+def bodies_of(entry: Entry) -> Iterator[Body]:
+    """The bodies that an entry names."""
+    named: tuple[Body | None, ...]
+    match entry:
+        case Started() | Intent():
+            named = (entry.input,)
+        case Result() | Reconciled() | Ended():
+            named = (entry.output,)
+        case State():
+            named = (entry.value,)
+        case _:
+            named = (getattr(entry, "edited", None) or getattr(entry, "value", None),)
+    return (body for body in named if body is not None)
 
 
 class Logged(Struct, frozen=True):

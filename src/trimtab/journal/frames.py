@@ -30,10 +30,11 @@ class FrameTooLong(TrimtabError):
 
 
 class Hello(Struct, frozen=True, tag_field="ask", tag="hello"):
-    """Who is there: `orders` asks to be told of each order that is given."""
+    """Who is there: `orders` asks to be told of each order that is given, `holder` is the gateway worker that it is."""
 
     protocol: int = PROTOCOL
     orders: bool = False
+    holder: str = ""
 
 
 class Health(Struct, frozen=True, tag_field="ask", tag="health"):

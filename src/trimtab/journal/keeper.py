@@ -16,6 +16,7 @@ import msgspec
 
 from trimtab.clock import Clock
 from trimtab.errors import JournalUnavailable, StoreError
+from trimtab.journal import background
 from trimtab.journal.asks import (
     Ask,
     Direct,
@@ -48,11 +49,12 @@ from trimtab.journal.frames import (
 )
 from trimtab.journal.lanes import Lane
 from trimtab.journal.refusals import JournalRefusal
+from trimtab.journal.run_counts import CountRuns, Standing, Verify
 
 MOST_TOGETHER: Final = 512
 """Asks in one commit; the rest take the next one."""
 MOST_READ_TOGETHER: Final = 16
-READS: Final = (Read, Load, Find, FindReviews)
+READS: Final = (Read, Load, Find, FindReviews, CountRuns, Standing, Verify, *background.READS)
 MOST_OPEN: Final = 1024
 MOST_OPEN_BYTES: Final = 64 << 20
 """Of one connection; it is not read further until some of them are answered."""
@@ -60,6 +62,8 @@ MOST_UNREAD_BYTES: Final = 128 << 20
 """What a client may leave unread before it is hung up on."""
 MOST_CONNECTIONS: Final = 8192
 SWEEP_EVERY_S: Final = 1.0
+COMING_S: Final = 10.0
+"""How long after its start keeper waits for gateway workers to connect; then those that have not are gone."""
 
 
 class Reader(Protocol):
@@ -92,18 +96,21 @@ class Keeper:
         reader: Reader | None = None,
         trouble: Callable[[str], None] = lambda what: None,
         sweep_every_s: float = SWEEP_EVERY_S,
+        coming_s: float = COMING_S,
     ) -> None:
         self._journal = journal
         self._reader = reader
         self._clock = clock
         self._trouble = trouble
         self._sweep_every_s = sweep_every_s
+        self._coming_s = coming_s
         self._links: set[_Link] = set()
         self._writing = Lane("journal", self._commit, self._committed, MOST_TOGETHER)
         self._reading = Lane("readings", self._read, self._told, MOST_READ_TOGETHER)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._health = Counts(clock.wall_ns())
+        self._began_s = clock.monotonic()
 
     async def start(self, listener: socket.socket) -> None:
         """Answers connections of this socket, which must listen."""
@@ -143,8 +150,17 @@ class Keeper:
         return True
 
     def left(self, link: _Link) -> None:
-        """A connection is gone; what it asked is done all the same."""
+        """A connection is gone; what it asked is done all the same. A worker that is gone has nothing under way."""
         self._links.discard(link)
+        works = self._sweeper is not None and not self._sweeper.done()
+        if works and link.holder and not any(other.holder == link.holder for other in self._links):
+            self._writing.put(_Waiting(None, 0, Sweep(gone=(link.holder,)), 0))
+
+    def _here(self) -> tuple[str, ...] | None:
+        """The gateway workers that are connected; None while some may be still to come."""
+        if self._clock.monotonic() - self._began_s < self._coming_s:
+            return None
+        return tuple({link.holder for link in self._links if link.holder})
 
     def _commit(self, batch: list[_Waiting]) -> tuple[list[Told], _Commit]:
         begun_s = self._clock.monotonic()
@@ -204,7 +220,7 @@ class Keeper:
     async def _sweep(self) -> None:
         """Sweeps, and never twice at once."""
         while True:
-            self._writing.put(_Waiting(None, 0, Sweep(), 0))
+            self._writing.put(_Waiting(None, 0, Sweep(here=self._here()), 0))
             await asyncio.sleep(self._sweep_every_s)
             await self._writing.idle.wait()
 
@@ -224,6 +240,7 @@ class _Link(asyncio.Protocol):
 
     def __init__(self, keeper: Keeper) -> None:
         self.wants_orders = False
+        self.holder = ""
         self._keeper = keeper
         self._frames = Frames()
         self._transport: asyncio.Transport | None = None
@@ -258,7 +275,7 @@ class _Link(asyncio.Protocol):
             return
         match ask:
             case Hello():
-                self.wants_orders = ask.orders
+                self.wants_orders, self.holder = ask.orders, ask.holder
                 self._say(number, Welcome())
             case Health():
                 self._say(number, self._keeper.health())

@@ -7,6 +7,7 @@ TrimtabError
    |- Halted                  paused, stopped or cancelled by somebody
    |- Divergence, Ambiguous
    |- ResultConflict, OutcomeKnown
+   |- BackgroundUnknown, TooManyWaiting, RepeatDiffers
    |- ReviewUnknown, ReviewDone, BindingChanged, NotApproved, NotForYou, EditInvalid
    `- AskInvalid
 """
@@ -94,6 +95,18 @@ class NotForYou(JournalRefusal):
 
 class EditInvalid(JournalRefusal):
     """Review {review} cannot be decided so: {detail}; mend it and send it again, nothing was decided."""
+
+
+class BackgroundUnknown(JournalRefusal):
+    """There is no background call {run!a} here that this key may see; it was never submitted, or its time is over."""
+
+
+class TooManyWaiting(JournalRefusal):
+    """The key {key!a} has {limit} background calls waiting already; wait until some of them are done."""
+
+
+class RepeatDiffers(JournalRefusal):
+    """The background call {run} was submitted as {repeat!a} with another request; send another Idempotency-Key."""
 
 
 class AskInvalid(JournalRefusal):

@@ -7,12 +7,13 @@ from typing import Final
 
 from trimtab.errors import JournalUnavailable, StorageFull, StoreError
 from trimtab.journal.asks import Ask, AskReview, Begin, Claim, Journal, Note, Open, Tell, Told
+from trimtab.journal.background import Redrive, Submit, Take
 from trimtab.journal.entries import Ended
 from trimtab.journal.frames import refusal
 from trimtab.record.disk import NO_ROOM
 from trimtab.record.room import Room
 
-BEGINNINGS: Final = (Open, Claim, Begin, AskReview, Tell)
+BEGINNINGS: Final = (Open, Claim, Begin, AskReview, Tell, Submit, Take, Redrive)
 LOWEST_BYTE: Final = 0xFF
 """The kind of an error of SQLite is in its lowest byte, what kind of it above (sqlite.org, result codes)."""
 

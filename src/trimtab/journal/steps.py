@@ -24,9 +24,11 @@ from trimtab.journal.entries import (
     State,
 )
 
-StepState = Literal["open", "ok", "error", "refused", "cancelled", "undone"]
-"""`open` has no result (yet); `undone` is one of which a person said that it did not happen."""
+StepState = Literal["open", "ok", "error", "refused", "cancelled", "abandoned", "undone"]
+"""`open` has no result (yet); `abandoned` is a call whose gateway worker died, its outcome unknown; `undone`
+is one of which a person said that it did not happen."""
 Other = Leased | State | Arrived | Ordered
+ABANDONED: Final = "abandoned"
 FAILED: Final = frozenset({"error", "refused"})
 
 
@@ -38,7 +40,10 @@ class Reviewed(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True, omit_defaults=True):
-    """A step: its intent at `seq`, its result at `result_seq`, and what was found and said of it."""
+    """A step: its intent at `seq`, its result at `result_seq`, and what was found and said of it.
+
+    `earlier` are results that another one took the place of: the step was broken off, and taken again.
+    """
 
     seq: int
     intent: Intent
@@ -48,12 +53,13 @@ class Step(Struct, frozen=True, omit_defaults=True):
     reviews: tuple[Reviewed, ...] = ()
     reconciled: Reconciled | None = None
     diverged: Diverged | None = None
+    earlier: tuple[Result, ...] = ()
 
     @property
     def state(self) -> StepState:
         """How it stands."""
         if self.result is not None:
-            return self.result.outcome
+            return "abandoned" if self.result.error == ABANDONED else self.result.outcome
         if self.reconciled is None or self.reconciled.found == "repeat":
             return "open"
         return "ok" if self.reconciled.found == "happened" else "undone"
@@ -114,9 +120,10 @@ def log_of(run: str, entries: Iterable[Logged]) -> Log:
 def _with(step: Step, seq: int, entry: Result | Checked | Asked | Decided | Reconciled | Diverged) -> Step:
     """A step with one more entry about it."""
     result, result_seq, checks, reviews = step.result, step.result_seq, step.checks, step.reviews
-    reconciled, diverged = step.reconciled, step.diverged
+    reconciled, diverged, earlier = step.reconciled, step.diverged, step.earlier
     match entry:
         case Result():
+            earlier = (*earlier, result) if result is not None else earlier
             result, result_seq = entry, seq
         case Checked():
             checks = (*checks, entry)
@@ -128,7 +135,7 @@ def _with(step: Step, seq: int, entry: Result | Checked | Asked | Decided | Reco
             reconciled = entry
         case Diverged():
             diverged = entry
-    return Step(step.seq, step.intent, result, result_seq, checks, reviews, reconciled, diverged)
+    return Step(step.seq, step.intent, result, result_seq, checks, reviews, reconciled, diverged, earlier)
 
 
 def _decided(reviewed: Reviewed, decided: Decided) -> Reviewed:

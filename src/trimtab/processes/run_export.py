@@ -15,7 +15,7 @@ from trimtab.data.drawn import MOST_CASE_BYTES
 from trimtab.data.spoken import Asked, answered, asked
 from trimtab.errors import TrimtabError
 from trimtab.journal.client import BlockingAsking
-from trimtab.journal.entries import Body, Ended, Entry, Intent, Reconciled, Result, Started, State
+from trimtab.journal.entries import bodies_of
 from trimtab.journal.reading import body_read, entries_of, log_read, row_of
 from trimtab.journal.recording import FORM
 from trimtab.journal.steps import Log, Step
@@ -92,7 +92,7 @@ def exported(journal: BlockingAsking, run: str) -> Iterator[bytes]:
     yield _line({"form": FORM, "run": run})
     told: set[str] = set()
     for logged in entries_of(journal, run):
-        for body in bodies_in(logged.entry):
+        for body in bodies_of(logged.entry):
             if body.inline is None and body.digest not in told:
                 told.add(body.digest)
                 content = body_read(journal, run, body)
@@ -139,21 +139,6 @@ def _literal(content: bytes) -> str:
     except (ValueError, RecursionError):
         return "..."
     return text if len(text) <= MOST_LITERAL else "..."
-
-
-def bodies_in(entry: Entry) -> Iterator[Body]:
-    """The bodies that an entry names."""
-    named: tuple[Body | None, ...]
-    match entry:
-        case Started() | Intent():
-            named = (entry.input,)
-        case Result() | Reconciled() | Ended():
-            named = (entry.output,)
-        case State():
-            named = (entry.value,)
-        case _:
-            named = (getattr(entry, "edited", None) or getattr(entry, "value", None),)
-    return (body for body in named if body is not None)
 
 
 def _line(value: object) -> bytes:

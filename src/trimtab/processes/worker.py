@@ -139,7 +139,7 @@ class GatewayWorker:
     async def _hear(self) -> None:
         """Stays connected to keeper, so that orders about runs are heard."""
         if self._parts.keeper is not None:
-            await self._parts.keeper.watch()
+            await self._parts.keeper.watch(self._parts.pipeline.open_runs)
 
     async def _close(self) -> None:
         parts = self._parts

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
+from trimtab.declare.checking import Check
 from trimtab.journal.entries import Effect, StepKind, body_of
 from trimtab.journal.proposals import Background
 from trimtab.journal.requests import canonical
@@ -93,6 +94,7 @@ class Declared:
     retry: tuple[type[Exception], ...] = (Exception,)
     reconcile: Callable[..., Any] | None = None
     review: Reviewed | None = None
+    checks: tuple[Check, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -253,6 +255,14 @@ def checked(declared: Declared) -> Declared:
         raise NotDeclared(name=name, detail="a write is not repeated; give it one attempt, or a key and `idempotent`")
     if declared.key is not None and declared.effect != "idempotent":
         raise NotDeclared(name=name, detail=f"only an idempotent tool has a key, and this one is {declared.effect}")
+    for check in declared.checks:
+        if bool(check.after) != (declared.kind == "child"):
+            detail = (
+                "say after which step it is made"
+                if declared.kind == "child"
+                else "it is about this step; leave `after` out"
+            )
+            raise NotDeclared(name=name, detail=f"check {check.name!a}: {detail}")
     if isinstance(declared.key, str):
         _check_key(declared, declared.key, parameters)
     if inspect.isasyncgenfunction(declared.function) or inspect.isgeneratorfunction(declared.function):

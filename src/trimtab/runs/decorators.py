@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
+from trimtab.declare.checking import Check
 from trimtab.journal.entries import Effect
 from trimtab.runs import driving, performing
 from trimtab.runs.blocking import driving as blocking_driving
@@ -42,22 +43,30 @@ def run(function: Callable[P, R], /) -> RunFunction[P, R]: ...
 
 @overload
 def run(
-    *, task: str = "", name: str = "", without: str | Sequence[str] = ()
+    *, task: str = "", name: str = "", without: str | Sequence[str] = (), checks: Sequence[Check] = ()
 ) -> Callable[[Callable[P, R]], RunFunction[P, R]]: ...
 
 
 def run(
-    function: Callable[..., Any] | None = None, /, *, task: str = "", name: str = "", without: str | Sequence[str] = ()
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    task: str = "",
+    name: str = "",
+    without: str | Sequence[str] = (),
+    checks: Sequence[Check] = (),
 ) -> Any:
     """A function whose calls are runs: durable, replayable, to be taken up where they were left.
 
-    `task` is the task that it belongs to, else its own name. Raises `NotDeclared`.
+    `task` is the task that it belongs to, else its own name; `checks` are held against the answers of its steps. Raises
+    `NotDeclared`.
     """
 
     def declare(function: Callable[..., Any]) -> Any:
         called = name or function.__name__
+        facts = {"task": task or called}
         return _run(
-            checked(Declared(function, "child", called, without=names(without), facts={"task": task or called}))
+            checked(Declared(function, "child", called, without=names(without), checks=tuple(checks), facts=facts))
         )
 
     return declare if function is None else declare(function)
@@ -74,6 +83,7 @@ def step(
     without: str | Sequence[str] = (),
     attempts: int = 1,
     retry: Sequence[type[Exception]] = (Exception,),
+    checks: Sequence[Check] = (),
 ) -> Callable[[F], F]: ...
 
 
@@ -85,22 +95,30 @@ def step(
     without: str | Sequence[str] = (),
     attempts: int = 1,
     retry: Sequence[type[Exception]] = (Exception,),
+    checks: Sequence[Check] = (),
 ) -> Any:
     """A function whose calls in a run are steps of it, which are taken again where a crash cut them off.
 
-    `without` names arguments that are not part of the request. Raises `NotDeclared`.
+    `without` names arguments that are not part of the request; `checks` are held against what it gives. Raises
+    `NotDeclared`.
     """
 
     def declare(function: Callable[..., Any]) -> Any:
         declared = Declared(
-            function, "step", name or function.__name__, without=names(without), attempts=attempts, retry=tuple(retry)
+            function,
+            "step",
+            name or function.__name__,
+            without=names(without),
+            attempts=attempts,
+            retry=tuple(retry),
+            checks=tuple(checks),
         )
         return _step(checked(declared))
 
     return declare if function is None else declare(function)
 
 
-def tool(
+def tool(  # noqa: PLR0913 - all are named, and most have defaults
     *,
     effect: Effect,
     key: str | Callable[..., str] | None = None,
@@ -110,12 +128,14 @@ def tool(
     retry: Sequence[type[Exception]] = (Exception,),
     reconcile: Callable[..., Any] | None = None,
     review: bool | Callable[..., bool] | Reviewed = False,
+    checks: Sequence[Check] = (),
 ) -> Callable[[F], F]:
     """A function that acts outside the run, and says how it may be repeated.
 
     `key` makes an idempotent call's key: a text with arguments in braces, or a function of the same arguments.
     `reconcile` takes the same arguments and tells what became of a call whose outcome is unknown. `review` puts calls
-    before a person: all of them, or those for which a function of the arguments says so. Raises `NotDeclared`.
+    before a person: all of them, or those for which a function of the arguments says so. `checks` are held against what
+    it gives. Raises `NotDeclared`.
     """
 
     def declare(function: F) -> F:
@@ -130,6 +150,7 @@ def tool(
             tuple(retry),
             reconcile,
             _reviewed(review),
+            tuple(checks),
         )
         return cast(F, _step(checked(declared)))
 

@@ -1,7 +1,7 @@
 """What the SDK raises, and how the exception of a step becomes a result and that exception again.
 
 TrimtabError
-|- StepFailed, CheckFailed, Rejected, ModelFailed
+|- StepFailed, CheckFailed (CheckBranched), Rejected, ModelFailed
 |- NotData, NoRun, NotDeclared
 |- OutcomeUnknown           raised by a tool that does not know what it did
 |- Parked, Suspended        the driver leaves the run, which goes on later
@@ -27,6 +27,10 @@ class StepFailed(TrimtabError):
 
 class CheckFailed(TrimtabError):
     """Check {check!a} failed in run {run}: {detail}; mend what made it, or let it flag instead of fail."""
+
+
+class CheckBranched(CheckFailed):
+    """Check {check!a} in run {run} says to take another way: {detail}; catch this, and take it."""
 
 
 class Rejected(TrimtabError):

@@ -15,7 +15,7 @@ from typing import Final
 
 AWAITING: Final = Path(__file__).parent
 BLOCKING: Final = AWAITING / "blocking"
-MADE: Final = ("stepping", "waiting", "performing", "driving", "asking", "handles")
+MADE: Final = ("stepping", "waiting", "answering", "checking", "performing", "driving", "asking", "handles")
 DROPPED: Final = {"async", "await"}
 HEAD: Final = "# Made from runs/{name}.py by `python -m trimtab.runs.generate`; change that one, and make this again.\n"
 

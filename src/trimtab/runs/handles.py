@@ -83,7 +83,7 @@ async def replay(run: str, function: Callable[..., Any], /, **left_out: Any) -> 
 
         return call
 
-    return declared.read_output(await replay_run(runtime, run, calling))
+    return declared.read_output(await replay_run(runtime, run, declared, calling))
 
 
 async def tell(run: str, name: str, value: object = None, *, id: str = "") -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from trimtab.errors import JournalUnavailable, TrimtabError
@@ -45,8 +45,8 @@ class Watching(Protocol):
         """What was told; raises `JournalRefusal` and `JournalUnavailable`."""
         ...
 
-    async def watch(self) -> None:
-        """Hears of orders until it is cancelled."""
+    async def watch(self, runs: Callable[[], Iterable[str]]) -> None:
+        """Hears of orders until it is cancelled, those of `runs` that were given before too."""
         ...
 
     async def close(self) -> None:
@@ -103,7 +103,7 @@ class Leases:
             if self._closing:
                 self._over.set()
         keeper = self._keeper(self._hear)
-        watching = asyncio.create_task(keeper.watch())
+        watching = asyncio.create_task(keeper.watch(self._runs))
         try:
             await self._renew_all(keeper)  # what was ordered before anybody listened
             while await self._rests():
@@ -126,6 +126,10 @@ class Leases:
                     self._thread = self._loop = None
                     return False
         return True
+
+    def _runs(self) -> tuple[str, ...]:
+        with self._guard:
+            return tuple(self._held)
 
     async def _renew_all(self, keeper: Watching) -> None:
         with self._guard:

@@ -17,16 +17,29 @@ Message = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """A call of a task: the inputs of its prompt, and messages that follow on it."""
+    """A call of a task: the inputs of its prompt, and messages that follow on it.
+
+    `prompted` says that the prompt stands before them though there are no inputs. `bare` calls have none: they are of a
+    model, with `settings` as the surface takes them and `headers` by which the gateway knows for what.
+    """
 
     task: str
     messages: tuple[Message, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    prompted: bool = False
+    bare: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_prompted(self) -> bool:
+        """Whether the task's prompt stands before the messages."""
+        return not self.bare and bool(self.prompted or self.inputs or not self.messages)
 
     def body(self) -> bytes:
         """The request as OpenAI's chat surface takes it."""
-        request: dict[str, Any] = {"model": self.task, "messages": values.to_plain(self.messages)}
-        if self.inputs or not self.messages:
+        request: dict[str, Any] = {"model": self.task, "messages": values.to_plain(self.messages), **self.settings}
+        if self.is_prompted:
             request["trimtab"] = {"inputs": values.to_plain(self.inputs)}
         return values.encode(request)
 

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from trimtab.journal.asks import Begun, Entries, Read
+from trimtab.journal.asks import Begun
 from trimtab.journal.bindings import binding
-from trimtab.journal.entries import Started
 from trimtab.runs import flow
+from trimtab.runs.checking import checked_content
 from trimtab.runs.declared import Declared, Given, Request, Reviewed
 from trimtab.runs.faults import Rejected
 from trimtab.runs.session import Act, Place, here, labelled, required
-from trimtab.runs.stepping import Found, Tries, take
+from trimtab.runs.stepping import Found, Tries, take, task_of
 from trimtab.runs.waiting import ask_person
 
 
@@ -70,7 +70,8 @@ async def perform(declared: Declared, arguments: tuple[Any, ...], named: dict[st
             found = await flow.called(declared.reconcile, (), dict(given))
         return found
 
-    return declared.read_output(await take(place, act, call, Tries(declared.attempts, declared.retry, look)))
+    content = await take(place, act, call, Tries(declared.attempts, declared.retry, look))
+    return declared.read_output(await checked_content(declared, label, act.request, content))
 
 
 async def _ruled(place: Place, declared: Declared, given: Given) -> Reviewed | None:
@@ -81,13 +82,8 @@ async def _ruled(place: Place, declared: Declared, given: Given) -> Reviewed | N
         return None
     from trimtab.declare.review_matching import rule_for  # noqa: PLC0415 - most programs have no rules
 
-    if session.for_task is None:
-        told = await flow.ask_for(session, Read(session.run, 1, 1))
-        assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
-        first = told.entries[0].entry
-        session.for_task = first.task if isinstance(first, Started) else ""
     arguments = msgspec.json.decode(declared.request(given, declared.name).content)
-    rule = rule_for(rules.get(session.for_task, ()), declared.name, declared.effect, arguments)
+    rule = rule_for(rules.get(await task_of(session), ()), declared.name, declared.effect, arguments)
     if rule is None:
         return None
     otherwise: Literal["approved", "rejected"] = "approved" if rule.otherwise == "approve" else "rejected"

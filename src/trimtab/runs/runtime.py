@@ -6,15 +6,16 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from weakref import WeakKeyDictionary
 
 from trimtab.clock import Clock, SystemClock
+from trimtab.declare.checking import Check
 from trimtab.declare.reviewing import ReviewRule
 from trimtab.ids import IdSource
 from trimtab.journal.asks import LEASE_S, Ask, Told
@@ -23,6 +24,9 @@ from trimtab.journal.requests import Path as Paths
 from trimtab.runs.gateway import GatewayModels
 from trimtab.runs.leases import Leases
 from trimtab.runs.models import Models
+
+if TYPE_CHECKING:
+    from trimtab.declare.project import Task
 
 DIRECTORY: Final = ".trimtab"
 URL: Final = "http://127.0.0.1:8400"
@@ -36,8 +40,8 @@ class Keeper(Protocol):
         """What was told; raises `JournalRefusal` and `JournalUnavailable`."""
         ...
 
-    async def watch(self) -> None:
-        """Hears of orders until it is cancelled."""
+    async def watch(self, runs: Callable[[], Iterable[str]]) -> None:
+        """Hears of orders until it is cancelled, those of `runs` that were given before too."""
         ...
 
     async def close(self) -> None:
@@ -59,6 +63,8 @@ class ThreadsKeeper(Protocol):
 
 Rules = Mapping[str, Sequence[ReviewRule]]
 """Rules of reviews by task."""
+Checks = Mapping[str, Sequence[Check]]
+"""Checks between steps by task."""
 
 
 class Runtime:
@@ -66,7 +72,8 @@ class Runtime:
 
     `keeper` makes a client of the journal for a loop; given what is to hear of orders, one that does. `lock` is the
     lock id that runs name and reviews are bound to, `volatile` gives paths in models' requests that do not count,
-    `reviews` the rules by which tools' calls are put before persons; both are asked for once.
+    `reviews` the rules by which tools' calls are put before persons, `checks` what steps' answers are held against;
+    each is asked for once.
     `lease_s` is how long a run stays held by a driver of which nothing is heard.
     """
 
@@ -81,6 +88,7 @@ class Runtime:
         lock: str = "",
         volatile: Callable[[], Sequence[Paths]] = tuple,
         reviews: Callable[[], Rules] = dict,
+        checks: Callable[[], Checks] = dict,
         lease_s: float = LEASE_S,
     ) -> None:
         self.blocking = blocking
@@ -90,6 +98,7 @@ class Runtime:
         self.lock = lock
         self._volatile = volatile
         self._reviews = reviews
+        self._checks = checks
         self.lease_s = lease_s
         self.seeds = random.Random(os.urandom(16))  # noqa: S311 - jitter, not secrecy
         self.leases = Leases(keeper, lease_s)
@@ -109,6 +118,11 @@ class Runtime:
     def reviews(self) -> Rules:
         """The rules by which tools' calls are put before persons."""
         return self._reviews()
+
+    @cached_property
+    def checks(self) -> Checks:
+        """What steps' answers are held against."""
+        return self._checks()
 
     def new_id(self) -> str:
         """A fresh id."""
@@ -173,13 +187,15 @@ def connect(
     environment = os.environ
     folder = Path(directory or environment.get("TRIMTAB_DIRECTORY") or DIRECTORY)
     place = folder / SOCKET
+    tasks = cache(lambda: _tasks(folder.parent))
     return Runtime(
         keeper=lambda hears: KeeperClient(place, hears=hears),
         blocking=BlockingKeeper(place),
         models=GatewayModels(url or environment.get("TRIMTAB_URL") or URL, key or environment.get("TRIMTAB_KEY") or ""),
         lock=environment.get("TRIMTAB_LOCK", "") if lock is None else lock,
         volatile=lambda: _declared(folder.parent),
-        reviews=lambda: _rules(folder.parent),
+        reviews=lambda: {name: task.reviews for name, task in tasks().items() if task.reviews},
+        checks=lambda: {name: task.checks for name, task in tasks().items() if task.checks},
     )
 
 
@@ -194,15 +210,15 @@ def _declared(project: Path) -> Sequence[Paths]:
     return sorted({path for paths in declared for path in paths}, key=str)
 
 
-def _rules(project: Path) -> Rules:
-    """The rules of reviews of the project in a folder, if there is one. Raises `DeclarationError` for a project with
-    mistakes: no tool acts while nothing tells whether somebody is to be asked.
+def _tasks(project: Path) -> Mapping[str, Task]:
+    """The tasks of the project in a folder, if there is one. Raises `DeclarationError` for a project with mistakes: no
+    tool acts while nothing tells whether somebody is to be asked, and no answer is taken that nothing is held against.
     """
     from trimtab.declare.load import PROJECT_FILE, load  # noqa: PLC0415 - it takes its time
 
     if not (project / PROJECT_FILE).exists():
         return {}
-    return {name: task.reviews for name, task in load(project).tasks.items() if task.reviews}
+    return load(project).tasks
 
 
 def current() -> Runtime:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
+from trimtab.declare.checking import Check
 from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Begin, Begun, Finish, Lease, Note, Release
 from trimtab.journal.entries import (
@@ -22,8 +23,10 @@ from trimtab.journal.entries import (
     Decided,
     Effect,
     Entry,
+    Intent,
     Order,
     Outcome,
+    Reconciled,
     Result,
     State,
     StepKind,
@@ -67,14 +70,35 @@ class Place:
 _here: ContextVar[Place | None] = ContextVar("trimtab_place", default=None)
 
 
+OF_CHECKS: Final = "check "
+"""How labels of steps begin that checks take."""
+
+
+@dataclass
+class Acted:
+    """A step in the log: what it was given, and what it gave once it `is_done`."""
+
+    kind: StepKind
+    label: str
+    tool: str
+    input: Body | None
+    output: Body | None = None
+    is_done: bool = False
+
+
 class Folded:
-    """What a run's log says beside its steps, in order: events and states by name, checks, decisions by review."""
+    """What a run's log says, in order: events and states by name, decisions by review, and steps by their places.
+
+    `verdicts` are those on a step by a check's name; `followed` are the steps after which the program took another one.
+    """
 
     def __init__(self) -> None:
         self.until = 0
         self.arrived: dict[str, list[Body | None]] = defaultdict(list)
         self.states: dict[str, list[str]] = defaultdict(list)
-        self.checks: Counter[str] = Counter()
+        self.verdicts: dict[tuple[int, str], list[Checked]] = defaultdict(list)
+        self.followed: set[int] = set()
+        self.acts: dict[int, Acted] = {}
         self.decided: dict[str, Decided] = {}
 
     def take(self, seq: int, entry: Entry) -> None:
@@ -86,7 +110,15 @@ class Folded:
             case State():
                 self.states[entry.name].append(entry.value.digest)
             case Checked():
-                self.checks[entry.check] += 1
+                self.verdicts[entry.of, entry.check].append(entry)
+            case Intent():
+                self.acts[seq] = Acted(entry.step, entry.label, entry.tool, entry.input)
+                if not entry.label.startswith(OF_CHECKS):
+                    self.followed.add(entry.after)
+            case Result() if entry.outcome == "ok" and entry.of in self.acts:
+                self.acts[entry.of].output, self.acts[entry.of].is_done = entry.output, True
+            case Reconciled() if entry.found == "happened" and entry.of in self.acts:
+                self.acts[entry.of].output, self.acts[entry.of].is_done = entry.output, True
             case Decided():
                 self.decided[entry.review] = entry
 
@@ -99,7 +131,8 @@ class Session:
     `busy` counts steps that are being taken, those that only wait apart. `patience_s` is how long the run may wait
     here before it is given back, until `wake_ns` if it waits for a time; None is for ever. `folded` is read from the
     log when it is first needed, at least to `head`, which is what earlier drivers wrote; `values` are the run's states
-    as far as this execution has set them. `replays` names the run of which only recorded answers are given.
+    as far as this execution has set them. `checks` are those of the run's function, and `instead` has the answers that
+    stand after checks, by the place of their step. `replays` names the run of which only recorded answers are given.
     """
 
     runtime: Runtime
@@ -117,7 +150,9 @@ class Session:
     folded: Folded = field(default_factory=Folded)
     values: dict[str, Any] = field(default_factory=dict)
     set_so_far: Counter[str] = field(default_factory=Counter)
-    checked_so_far: Counter[str] = field(default_factory=Counter)
+    checked_so_far: Counter[tuple[int, str]] = field(default_factory=Counter)
+    checks: tuple[Check, ...] = ()
+    instead: dict[int, Any] = field(default_factory=dict)
     guard: threading.RLock = field(default_factory=threading.RLock)
     gone: threading.Event = field(default_factory=threading.Event)
     wake_ns: int | None = None
@@ -264,6 +299,11 @@ def required(what: str) -> Place:
 def labelled(place: Place, name: str) -> str:
     """What a step of that name is called here."""
     return f"{name}/{place.label}" if place.label else name
+
+
+def is_of(step: str, label: str) -> bool:
+    """Whether a step of that label is called so, by itself or within `label(...)`."""
+    return label == step or label.partition("/")[0] == step
 
 
 def line_here(place: Place, act: Act) -> Line:

@@ -130,20 +130,27 @@ async def ask_person(
 
 
 async def check(name: str, passed: bool, detail: str = "", *, action: Literal["fail", "flag"] = "fail") -> None:
-    """Keeps a verdict on the step before; raises `CheckFailed` for one that did not pass, unless it only flags."""
+    """Keeps a verdict on the step before; raises `CheckFailed` for one that did not pass, unless it only flags.
+
+    In a run that is taken up again, or replayed, the recorded verdict holds.
+    """
     place = required("check(...)")
     session = place.session
     line = line_here(place, Act("check", name, Request(name, b"", name)))
-    number = session.checked_so_far[name]
-    session.checked_so_far[name] += 1
-    await _know_before(session)
+    await know_before(session)
     of = line.last or place.step
-    if session.folded.checks[name] <= number and of:
-        done: Literal["", "fail", "flag"] = "" if passed else action
-        entry = Checked(session.now_ns(), of, name, passed, detail[:1000], done)
-        await flow.ask_for(session, session.note(entry))
-    if not passed and action == "fail":
-        raise CheckFailed(check=name, run=session.run, detail=detail or "it did not pass")
+    with session.guard:
+        number = session.checked_so_far[of, name]
+        session.checked_so_far[of, name] += 1
+    earlier = session.folded.verdicts[of, name]
+    if number < len(earlier):
+        entry = earlier[number]
+    else:
+        entry = Checked(session.now_ns(), of, name, passed, detail[:1000], "" if passed else action)
+        if of:
+            await flow.ask_for(session, session.note(entry))
+    if entry.action == "fail":
+        raise CheckFailed(check=name, run=session.run, detail=entry.detail or "it did not pass")
 
 
 class StateOf(Generic[T]):
@@ -167,7 +174,7 @@ class StateOf(Generic[T]):
         number = session.set_so_far[self.name]
         session.set_so_far[self.name] += 1
         session.values[self.name] = content
-        await _know_before(session)
+        await know_before(session)
         before = session.folded.states[self.name]
         body = body_of(content)
         if number < len(before) and before[number] == body.digest:
@@ -196,7 +203,7 @@ async def catch_up(session: Session) -> None:
             return
 
 
-async def _know_before(session: Session) -> None:
+async def know_before(session: Session) -> None:
     """Reads what earlier drivers of this run wrote, once."""
     if session.folded.until < session.head:
         await catch_up(session)

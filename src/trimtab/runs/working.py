@@ -87,6 +87,7 @@ async def _drive(session: Session, declared: dict[str, Declared]) -> None:
         session.wake_ns = session.now_ns() + round(NOT_OURS_S * 1e9)
         await flow.ask(session.runtime, session.release())
         return
+    session.checks = one.checks
     content = await load(session, entry.input)
 
     def call() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -39,7 +39,7 @@ from trimtab.journal.runs.store import RunStore
 from trimtab.runs import values
 from trimtab.runs.faults import ModelFailed
 from trimtab.runs.models import Asked, Models
-from trimtab.runs.runtime import Rules, Runtime
+from trimtab.runs.runtime import Checks, Rules, Runtime
 
 Answering = str | Mapping[str, Any] | Exception | Callable[[Asked], Any]
 MOST_RUNS: Final = 1000
@@ -103,8 +103,10 @@ class LocalRuns:
         lease_s: float = LEASE_S,
         directory: Path | None = None,
         reviews: Rules | None = None,
+        checks: Checks | None = None,
     ) -> None:
         self._reviews = reviews or {}
+        self._checks = checks or {}
         self.models = ScriptedModels(models or {})
         self._models: Models = self.models
         self._clock = _Shifted(clock or SystemClock())
@@ -239,6 +241,7 @@ class LocalRuns:
             lock=self._lock,
             lease_s=self._lease_s,
             reviews=lambda: self._reviews,
+            checks=lambda: self._checks,
         )
 
 
@@ -283,7 +286,7 @@ class UnsteadyKeeper:
         """It is in reach again."""
         self._left = None
 
-    async def watch(self) -> None:
+    async def watch(self, runs: Callable[[], Iterable[str]]) -> None:
         """Orders are heard without it."""
         await asyncio.get_running_loop().create_future()
 

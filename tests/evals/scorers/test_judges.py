@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.contracts.judging import PAIRWISE, RUBRIC, SHOWN, word_of
 from trimtab.declare.evaluating import Scorer
 from trimtab.evals.asking import Wait
 from trimtab.evals.case import Case
 from trimtab.evals.sample import Answer, ToolCall
 from trimtab.evals.scorers.judges import Pairwise, Rubric
-from trimtab.evals.scorers.judging import PAIRWISE, RUBRIC, SHOWN, length_of, word_of
+from trimtab.evals.scorers.judging import length_of
 
 CASE = Case("one", {"q": "Where is it?"}, expected="Bonn")
 GOOD, BAD = Answer("good", "ok", "In Bonn."), Answer("bad", "ok", "In Rome, I think.")

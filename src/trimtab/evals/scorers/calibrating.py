@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 import msgspec
 from msgspec import Struct
 
+from trimtab.contracts.judging import PAIRWISE, RUBRIC
 from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.errors import EvaluationRefused, StoreError
 from trimtab.evals.asking import Judge, Wait
@@ -163,6 +164,6 @@ def _kept(path: Path) -> list[Said]:
 
 
 def _digest(suite: Evals, scorer: Scorer, labels: Labels, pin: str) -> str:
-    form = judging.PAIRWISE if scorer.kind == "pairwise" else judging.RUBRIC
+    form = PAIRWISE if scorer.kind == "pairwise" else RUBRIC
     parts = [scorer.name, scorer.model, pin, scorer.question, form.instruction, form.end, suite.seed, labels.digest]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()

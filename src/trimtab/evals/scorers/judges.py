@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trimtab.contracts.judging import PAIRWISE, RUBRIC
 from trimtab.declare.evaluating import Scorer
 from trimtab.evals.asking import Judge
 from trimtab.evals.case import Case
@@ -36,7 +37,7 @@ class Rubric:
             return Mark(self.name, 0.0, cut(str(wrong)))
         shown = {**judging.question_of(case), "answered": judging.shown_of(answer)}
         seed = judging.seed_of(self._seed, self.name, case.id)
-        told = judging.ask(self._judge, self._scorer, judging.RUBRIC, shown, seed)
+        told = judging.ask(self._judge, self._scorer, RUBRIC, shown, seed)
         value = None if not told.word else float(told.word == "yes")
         return Mark(self.name, value, told.why, told.call, told.cost_usd)
 
@@ -87,7 +88,7 @@ class Pairwise:
             "second": judging.shown_of(second),
         }
         seed = judging.seed_of(self._seed, self.name, case.id, order)
-        return judging.ask(self._judge, self._scorer, judging.PAIRWISE, shown, seed)
+        return judging.ask(self._judge, self._scorer, PAIRWISE, shown, seed)
 
 
 def _undelivered(answer: Answer) -> str:

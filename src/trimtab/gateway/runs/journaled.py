@@ -56,6 +56,7 @@ class Journaled(Struct, eq=False):
     state: Literal["new", "asking", "asked", "serving", "finishing", "over"] = "new"
     told: bool = False
     _seq: int = 0
+    _again: bool = False
     _failure: CallError | None = None
     _working: asyncio.Task[None] | None = None
 
@@ -108,6 +109,7 @@ class Journaled(Struct, eq=False):
             call=exchange.call,
             served=asked.replay == asked.run,
             session=asked.session,
+            holder="" if asked.epoch else self._journaling.holder,
         )
 
     def _request_body(self, body: bytes) -> Body:
@@ -140,7 +142,7 @@ class Journaled(Struct, eq=False):
             self._journaling.forget(self._place)
         match told:
             case Begun(found="go"):
-                self._seq = told.seq
+                self._seq, self._again = told.seq, told.again
                 if self.told:
                     self._finish("cancelled")
                 elif self.asked.only_recorded:
@@ -223,6 +225,8 @@ class Journaled(Struct, eq=False):
         except Exception as fault:  # noqa: BLE001  it is the call's end
             self._finished(unavailable(fault))
             return
+        if self._again:
+            result = replace(result, call=self.exchange.call)
         ask = Finish(self.asked.run, self.asked.epoch, result)
         if not kept:
             self._journaling.ask(ask, self._finished)

@@ -31,9 +31,12 @@ class Stoppable(Protocol):
 
 
 class Journaling:
-    """One worker's; all methods belong to the thread of its loop."""
+    """One worker's, which the journal knows as `holder`; all methods belong to the thread of its loop."""
 
-    def __init__(self, keeper: Asking, bodies: Bodies, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, keeper: Asking, bodies: Bodies, clock: Clock, loop: asyncio.AbstractEventLoop, holder: str
+    ) -> None:
+        self.holder = holder
         self.keeper = keeper
         self.bodies = bodies
         self.clock = clock
@@ -85,6 +88,10 @@ class Journaling:
             calls.discard(call)
             if not calls:
                 del self._open[run]
+
+    def runs(self) -> tuple[str, ...]:
+        """The runs that have calls open."""
+        return tuple(self._open)
 
     def ordered(self, runs: tuple[str, ...], order: Order, by: str) -> None:
         """An order was given: calls of runs that are to end are ended."""

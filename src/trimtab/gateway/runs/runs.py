@@ -23,7 +23,7 @@ class Runs:
     """Makes calls into steps; `over` ends a call for its client and its record."""
 
     def __init__(self, journal: Asking, parts: Parts, loop: asyncio.AbstractEventLoop, over: Over) -> None:
-        self.journaling = Journaling(journal, parts.bodies, parts.clock, loop)
+        self.journaling = Journaling(journal, parts.bodies, parts.clock, loop, parts.worker)
         self._clock = parts.clock
         self._loop = loop
         self._over = over

@@ -23,21 +23,28 @@ def copy_prefix(tx: Transaction, origin: Row, fork: Row, before: int, answer: Re
         raise AskInvalid(run=fork.run, detail=f"a fork has at most {MOST_COPIED:,} entries before it")
     for _, _, content in tx.many("copy_entries", number=origin.number, before=before):
         tx.append_content(fork, content)
-    for seq, alike, occurrence, branch, after, _, taken, result, outcome, output, call in tx.many(
+    for seq, alike, occurrence, branch, after, _, taken, result, outcome, output, call, _ in tx.many(
         "copy_steps", number=origin.number, before=before
     ):
         fork.steps += 1
         tx.write(
             "add_step", number=fork.number, seq=seq, alike=alike, occurrence=occurrence, branch=branch, after=after,
-            epoch=0, taken=taken, output=b"", call=call, binds="",
+            epoch=0, taken=taken, output=b"", call=call, binds="", holder="",
         )  # fmt: skip
         if answer is not None and answer.of == seq:
             at = tx.append(fork, answer)
             given = bytes.fromhex(answer.output.digest) if answer.output is not None else b""
-            tx.write("finish_step", number=fork.number, seq=seq, result=at, outcome=answer.outcome, output=given)
+            finished(tx, fork, seq, at, answer.outcome, given)
         elif result:
             at = result if result < before else _late(tx, origin, fork, result)
-            tx.write("finish_step", number=fork.number, seq=seq, result=at, outcome=outcome, output=output)
+            finished(tx, fork, seq, at, outcome, output)
+
+
+def finished(tx: Transaction, row: Row, seq: int, result: int, outcome: str, output: bytes) -> None:
+    """Notes in the table of steps that one has a result, and that nobody has it under way any more."""
+    tx.write(
+        "finish_step", number=row.number, seq=seq, result=result, outcome=outcome, output=output, holder=""
+    )  # fmt: skip
 
 
 def _late(tx: Transaction, origin: Row, fork: Row, seq: int) -> int:

@@ -38,7 +38,8 @@ def open_run(tx: Transaction, ask: Open) -> Lease:
     _lasting(ask.run, ask.ttl_s)
     row = tx.find(ask.run)
     if row is None:
-        return _begin(tx, ask)
+        row = begin_run(tx, ask)
+        return grant(tx, row, ask.owner, ask.ttl_s) if ask.owner else _lease(row)
     if not ask.owner:
         return _lease(row)
     _same(row, ask.started)
@@ -102,7 +103,8 @@ def wake(tx: Transaction, row: Row) -> None:
     row.woken = 1
 
 
-def _begin(tx: Transaction, ask: Open) -> Lease:
+def begin_run(tx: Transaction, ask: Open) -> Row:
+    """A run that is not there yet begins, under no lease."""
     started = ask.started
     _check_begin(ask)
     parent = tx.find(started.parent) if started.parent else None
@@ -119,12 +121,12 @@ def _begin(tx: Transaction, ask: Open) -> Lease:
     if origin is not None:
         copy_prefix(tx, origin, row, started.fork_seq, ask.answer)
     if ask.owner:
-        return _grant(tx, row, ask.owner, ask.ttl_s)
+        return row
     tx.moved(row)
     row.held_to = row.head if origin is not None else 0
-    if started.through == "sdk":
+    if started.through != "gateway":
         row.state, row.woken = "waiting", 1
-    return _lease(row)
+    return row
 
 
 def _check_begin(ask: Open) -> None:
@@ -189,6 +191,8 @@ def _same(row: Row, started: Started) -> None:
 def _take(tx: Transaction, row: Row, owner: str, ttl_s: float) -> Lease:
     if row.through == "gateway":
         raise AskInvalid(run=row.run, detail="a run of calls alone has no lease; send its calls again")
+    if row.through == "background":
+        raise AskInvalid(run=row.run, detail="a background call is made by gateways alone; wait for its answer")
     goes_on(row)
     if row.owner == owner and row.head == row.leased_seq:
         _hold(tx, row, ttl_s)
@@ -196,10 +200,11 @@ def _take(tx: Transaction, row: Row, owner: str, ttl_s: float) -> Lease:
     if row.owner and row.until_ns is not None and row.until_ns > tx.now_ns:
         left = (row.until_ns - tx.now_ns) / SECOND_NS
         raise LeaseHeld(run=row.run, owner=row.owner, left_s=f"{left:.1f}")
-    return _grant(tx, row, owner, ttl_s)
+    return grant(tx, row, owner, ttl_s)
 
 
-def _grant(tx: Transaction, row: Row, owner: str, ttl_s: float) -> Lease:
+def grant(tx: Transaction, row: Row, owner: str, ttl_s: float) -> Lease:
+    """Gives a driver the run under an epoch of its own."""
     tx.moved(row)
     row.held_to = row.head if row.head > 1 else 0
     row.epoch += 1

@@ -12,6 +12,10 @@ from trimtab.journal.runs.reviews import supersede
 from trimtab.journal.runs.steps import intent_at
 from trimtab.journal.runs.transaction import Row, Transaction
 
+FINAL: Final = {"stop": "stopped", "cancel": "cancelled"}
+"""Orders that end a run, and how it stands then."""
+INCOMPLETE: Final = "incomplete"
+"""What the end of a background call tells whose answer says so of itself."""
 LOOKED_BACK: Final = 16
 """Entries among which a note that comes again is known by its time and content."""
 
@@ -40,11 +44,21 @@ def end(tx: Transaction, row: Row, ended: Ended) -> int:
     seq = tx.append(row, ended)
     let_go(tx, row)
     row.state, row.error, row.ended_ns = ended.state, ended.error, ended.at_ns
-    row.ordered = row.ordered_by = row.ordered_why = row.waits_for = ""
+    row.ordered = row.waits_for = ""
+    if row.through == "background":
+        tx.write("background_over", number=row.number, at_ns=tx.now_ns, status=_called(ended), error=ended.error,
+                 detail=ended.detail[:500])  # fmt: skip
     parent = tx.find(row.parent) if row.parent else None
     if parent is not None:
         wake(tx, parent)
     return seq
+
+
+def end_as_ordered(tx: Transaction, row: Row) -> None:
+    """Ends a run as somebody ordered."""
+    state = "stopped" if row.ordered == "stop" else "cancelled"
+    detail = f"{row.ordered_by}: {row.ordered_why}" if row.ordered_why else row.ordered_by
+    end(tx, row, Ended(tx.now_ns, state, error="run_stopped", detail=detail))  # type: ignore[arg-type]
 
 
 def tell(tx: Transaction, ask: Tell) -> Written:
@@ -69,3 +83,10 @@ def _body(entry: Checked | State | Diverged | Ended) -> Body | None:
     if isinstance(entry, State):
         return entry.value
     return entry.output if isinstance(entry, Ended) else None
+
+
+def _called(ended: Ended) -> str:
+    """How a background call stands whose run has ended so."""
+    if ended.state == "completed":
+        return INCOMPLETE if ended.detail == INCOMPLETE else "completed"
+    return "failed" if ended.state == "failed" else "cancelled"

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.journal.asks import Direct, Directed, Reconcile, Sweep, Swept, Written
-from trimtab.journal.entries import Ended, Order, Ordered, Result
+from trimtab.journal.background import REDRIVE
+from trimtab.journal.entries import Order, Ordered, Result
 from trimtab.journal.refusals import AskInvalid, OutcomeKnown, RunEnded, StepUnknown
+from trimtab.journal.runs import background, tries
+from trimtab.journal.runs.forks import finished
 from trimtab.journal.runs.leases import wake
-from trimtab.journal.runs.notes import end
+from trimtab.journal.runs.notes import FINAL, end_as_ordered
 from trimtab.journal.runs.reviews import expire
-from trimtab.journal.runs.steps import digest_of, step_at
+from trimtab.journal.runs.steps import NO_OUTPUT, digest_of, step_at
 from trimtab.journal.runs.transaction import Row, Transaction
+from trimtab.journal.steps import ABANDONED
 
 MOST_DEPTH: Final = 100
 """Levels of sub-runs that an order goes down."""
-FINAL: Final = {"stop": "stopped", "cancel": "cancelled"}
+NOBODY_KNOWS: Final = "its gateway worker is gone, and nobody knows its outcome; sent again, it is taken again"
 
 
 def direct(tx: Transaction, ask: Direct) -> Directed:
@@ -47,9 +51,11 @@ def reconcile(tx: Transaction, ask: Reconcile) -> Written:
     if found.found == "happened":
         result = tx.append(row, Result(found.at_ns, found.of, "ok", found.output))
         output = digest_of(found.output)
-        tx.write("finish_step", number=row.number, seq=found.of, result=result, outcome="ok", output=output)
+        finished(tx, row, found.of, result, "ok", output)
     else:
-        tx.write("take_step", number=row.number, seq=found.of, taken=0, epoch=step.epoch)
+        tx.write(
+            "take_step", number=row.number, seq=found.of, taken=0, epoch=step.epoch, call=step.call, holder=step.holder
+        )
     if row.state == "parked" and row.waits_for == f"step {found.of}":
         row.state, row.waits_for = ("running" if row.owner else "waiting"), ""
     elif row.waits_for == f"step {found.of}":
@@ -61,6 +67,7 @@ def reconcile(tx: Transaction, ask: Reconcile) -> Written:
 def sweep(tx: Transaction, ask: Sweep) -> Swept:
     """Does what time alone brings."""
     limit = max(1, min(ask.limit, 10_000))
+    abandoned = _abandon(tx, ask, limit) if ask.here is not None or ask.gone else []
     expired = [tx.row(run) for (run,) in tx.many("expired", now_ns=tx.now_ns, limit=limit)]
     for row in expired:
         _expire(tx, row)
@@ -74,7 +81,36 @@ def sweep(tx: Transaction, ask: Sweep) -> Swept:
     escalated = [review for (review,) in tx.many("escalating", now_ns=tx.now_ns, limit=limit)]
     for review in escalated:
         tx.write("escalate", review=review)
-    return Swept(tuple(row.run for row in expired), tuple(row.run for row in woken), tuple(decided), tuple(escalated))
+    background.sweep(tx, limit)
+    return Swept(
+        tuple(row.run for row in expired),
+        tuple(row.run for row in woken),
+        tuple(decided),
+        tuple(escalated),
+        tuple(abandoned),
+    )
+
+
+def _abandon(tx: Transaction, ask: Sweep, limit: int) -> list[str]:
+    """Closes steps of calls whose gateway worker is gone: nobody knows whether a model was asked, and nobody will say.
+
+    The run of each; the same request that comes again is that step, taken again.
+    """
+    runs: list[str] = []
+    for (holder,) in tx.many("holders"):
+        is_here = holder not in ask.gone and (ask.here is None or holder in ask.here)
+        if is_here or len(runs) >= limit:
+            continue
+        for run, seq in tx.many("steps_held", holder=holder, limit=limit - len(runs)):
+            row, step = tx.row(run), step_at(tx, tx.row(run), seq)
+            if step is None:
+                continue
+            result = tx.append(row, Result(tx.now_ns, seq, "cancelled", error=ABANDONED, detail=NOBODY_KNOWS))
+            finished(tx, row, seq, result, "cancelled", NO_OUTPUT)
+            tx.write("take_step", number=row.number, seq=seq, taken=0, epoch=step.epoch, call=step.call, holder="")
+            tries.closed(row)
+            runs.append(run)
+    return runs
 
 
 def _family(tx: Transaction, row: Row) -> list[Row]:
@@ -102,7 +138,7 @@ def _order(tx: Transaction, row: Row, ask: Direct) -> bool:
     if order == "pause":
         row.state = "paused"
     elif not (row.owner and row.until_ns is not None and row.until_ns > tx.now_ns):
-        _end_as_ordered(tx, row)
+        end_as_ordered(tx, row)
     return True
 
 
@@ -112,11 +148,12 @@ def _resume(tx: Transaction, row: Row, ask: Direct) -> bool:
     tx.append(row, Ordered(tx.now_ns, "resume", ask.by, ask.reason))
     tx.moved(row)
     row.ordered = row.ordered_by = row.ordered_why = ""
-    if row.waits_for.startswith("step "):
+    if row.waits_for.startswith("step ") or row.waits_for == REDRIVE:
         row.state = "parked"
         return True
     held = row.owner and row.until_ns is not None and row.until_ns > tx.now_ns
     row.state = "running" if held or row.through == "gateway" else "waiting"
+    tries.rests(row)
     if not held:
         row.owner, row.until_ns = "", None
         wake(tx, row)
@@ -127,10 +164,4 @@ def _expire(tx: Transaction, row: Row) -> None:
     tx.moved(row)
     row.until_ns = None
     if row.ordered in FINAL:
-        _end_as_ordered(tx, row)
-
-
-def _end_as_ordered(tx: Transaction, row: Row) -> None:
-    state = "stopped" if row.ordered == "stop" else "cancelled"
-    detail = f"{row.ordered_by}: {row.ordered_why}" if row.ordered_why else row.ordered_by
-    end(tx, row, Ended(tx.now_ns, state, error="run_stopped", detail=detail))  # type: ignore[arg-type]
+        end_as_ordered(tx, row)

@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.journal import entries
-from trimtab.journal.asks import MOST_ENTRIES, Entries, Find, Load, Loaded, Read, RunRow, Runs
-from trimtab.journal.entries import Logged
+from trimtab.journal.asks import (
+    MOST_ENTRIES,
+    Entries,
+    Find,
+    Load,
+    Loaded,
+    Read,
+    RunRow,
+    Runs,
+)
+from trimtab.journal.entries import Logged, Order
 from trimtab.journal.refusals import BodyUnknown
+from trimtab.journal.run_counts import CountRuns, LiveRuns, RunsCounted, RunSums, Standing, StandingOrder, Stands
 from trimtab.journal.runs.transaction import Row, Transaction
 
 MOST_RUNS: Final = 1000
+ENDED_BY: Final[dict[str, Order]] = {"stopped": "stop", "cancelled": "cancel"}
 MOST_SCANNED: Final = 100_000
 """Runs that one `Find` looks at; a page that would need more ends there."""
 
@@ -33,6 +44,22 @@ def load(tx: Transaction, ask: Load) -> Loaded:
     return Loaded(content)
 
 
+def count_runs(tx: Transaction, ask: CountRuns) -> RunsCounted:
+    """Runs counted, and what they came to."""
+    live = tuple(LiveRuns(*found) for found in tx.many("tally_live"))
+    found = tx.many("tally_since", since_ns=ask.since_ns) if ask.since_ns else []
+    return RunsCounted(live, tuple(RunSums(*one) for one in found))
+
+
+def standing(tx: Transaction, ask: Standing) -> Stands:
+    """The orders that hold for some runs; of one that an order has ended, that order."""
+    rows = [row for run in ask.runs[:MOST_RUNS] if (row := tx.find(run)) is not None]
+    orders = ((row, row.order or ENDED_BY.get(row.state)) for row in rows)
+    return Stands(
+        tuple(StandingOrder(row.run, order, row.ordered_by, row.ordered_why) for row, order in orders if order)
+    )
+
+
 def find(tx: Transaction, ask: Find) -> Runs:
     """A page of runs, the latest first."""
     if ask.run:
@@ -47,6 +74,7 @@ def find(tx: Transaction, ask: Find) -> Runs:
         "fork_of": ask.fork_of,
         "conversation": ask.conversation,
         "end_user": ask.end_user,
+        "through": ask.through,
         "since_ns": ask.since_ns,
         "started_ns": started,
         "run": run,

@@ -2,7 +2,7 @@
 -- A run as it stands.
 SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, fork_of, fork_seq, conversation, end_user,
     retention, started_ns, head, digest, state, epoch, owner, leased_seq, held_to, until_ns, wake_ns, woken,
-    waits_for, ordered, ordered_by, ordered_why, steps, cost_pusd, ended_ns, error
+    waits_for, ordered, ordered_by, ordered_why, steps, cost_pusd, ended_ns, error, asked, tried, requests, tokens, open
 FROM runs WHERE run = :run;
 
 -- name: run_of_number
@@ -21,7 +21,7 @@ RETURNING number;
 -- name: advance_run
 -- What changes of a run while one driver goes on.
 UPDATE runs SET head = :head, digest = :digest, state = :state, waits_for = :waits_for, steps = :steps,
-    cost_pusd = :cost_pusd
+    cost_pusd = :cost_pusd, asked = :asked, tried = :tried, requests = :requests, tokens = :tokens, open = :open
 WHERE number = :number;
 
 -- name: save_run
@@ -29,7 +29,8 @@ WHERE number = :number;
 UPDATE runs SET head = :head, digest = :digest, state = :state, epoch = :epoch, owner = :owner,
     leased_seq = :leased_seq, held_to = :held_to, until_ns = :until_ns, wake_ns = :wake_ns, ready_ns = :ready_ns,
     woken = :woken, waits_for = :waits_for, ordered = :ordered, ordered_by = :ordered_by, ordered_why = :ordered_why,
-    steps = :steps, cost_pusd = :cost_pusd, ended_ns = :ended_ns, error = :error
+    steps = :steps, cost_pusd = :cost_pusd, ended_ns = :ended_ns, error = :error, asked = :asked, tried = :tried,
+    requests = :requests, tokens = :tokens, open = :open
 WHERE number = :number;
 
 -- name: ready
@@ -75,3 +76,14 @@ SELECT seq FROM arrived WHERE number = :number AND id = :id;
 -- name: start_of
 -- Where a run stands in the order of starts.
 SELECT started_ns FROM runs WHERE run = :run;
+
+-- name: tally_live
+-- Runs that have not ended, by task and how they stand.
+SELECT task, state, CASE WHEN substr(waits_for, 1, 7) = 'review ' THEN 'review' ELSE '' END AS waits, count(*)
+FROM runs WHERE ended_ns IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+
+-- name: tally_since
+-- What runs came to that began from a time on, by task.
+SELECT task, count(*), CAST(sum(steps) AS BIGINT), CAST(sum(asked) AS BIGINT), CAST(sum(tried) AS BIGINT),
+    CAST(sum(requests) AS BIGINT), CAST(sum(tokens) AS BIGINT), CAST(sum(cost_pusd) AS BIGINT)
+FROM runs WHERE started_ns >= :since_ns GROUP BY task ORDER BY task;

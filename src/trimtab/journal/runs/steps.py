@@ -17,6 +17,8 @@ from trimtab.journal.refusals import (
     ResultConflict,
     StepUnknown,
 )
+from trimtab.journal.runs import tries
+from trimtab.journal.runs.forks import finished
 from trimtab.journal.runs.leases import fence, goes_on
 from trimtab.journal.runs.transaction import Row, Transaction
 
@@ -25,7 +27,10 @@ NO_OUTPUT: Final = b""
 
 
 class Step(NamedTuple):
-    """A recorded step; in the order of its columns. `result` is the seq of its result, 0 where there is none."""
+    """A recorded step; in the order of its columns. `result` is the seq of its result, 0 where there is none.
+
+    `holder` is the gateway worker that has it under way, where no driver does.
+    """
 
     seq: int
     alike: int
@@ -38,6 +43,7 @@ class Step(NamedTuple):
     outcome: str
     output: bytes
     call: str
+    holder: str
 
 
 def alike_of(label: str, request: str) -> int:
@@ -63,7 +69,7 @@ def begin(tx: Transaction, ask: Begin) -> Begun:
             recorded = _unordered(tx, row, ask, alike, last)
             if recorded is not None:
                 return _meet(tx, row, ask, recorded)
-    return _write(tx, row, ask, alike, 0 if last is None else last.occurrence + 1)
+    return _write(tx, row, ask, alike, last)
 
 
 def finish(tx: Transaction, ask: Finish) -> Written:
@@ -83,8 +89,11 @@ def finish(tx: Transaction, ask: Finish) -> Written:
         fence(row, ask.epoch)
     tx.keep(row.run, result.output, ask.content)
     seq = tx.append(row, result)
-    tx.write("finish_step", number=row.number, seq=result.of, result=seq, outcome=result.outcome, output=output)
+    finished(tx, row, result.of, seq, result.outcome, output)
     row.cost_pusd += result.cost_pusd or 0
+    tries.count_finished(row, result)
+    if step.holder:
+        tries.closed(row)
     return Written(seq)
 
 
@@ -117,7 +126,18 @@ def intent_at(tx: Transaction, row: Row, seq: int) -> Intent:
 
 
 def _check(ask: Begin) -> None:
-    texts = (ask.label, ask.request, ask.branch, ask.key, ask.call, ask.tool, ask.binds, ask.lock, ask.session)
+    texts = (
+        ask.label,
+        ask.request,
+        ask.branch,
+        ask.key,
+        ask.call,
+        ask.tool,
+        ask.binds,
+        ask.lock,
+        ask.session,
+        ask.holder,
+    )
     if not ask.request or any(len(text) > MOST_NAME or "\0" in text for text in texts):
         detail = f"a step has a request's digest, and texts of at most {MOST_NAME:,} characters"
         raise AskInvalid(run=ask.run, detail=detail)
@@ -170,7 +190,7 @@ def _divergence(tx: Transaction, row: Row, ask: Begin, step: Step) -> Divergence
 
 def _unordered(tx: Transaction, row: Row, ask: Begin, alike: int, last: Step) -> Step | None:
     """The recorded step that a call which nobody orders stands for; None for one that is new."""
-    if ask.call and last.call == ask.call:
+    if (ask.call and last.call == ask.call) or (is_abandoned(last) and not ask.served):
         return last
     if not (ask.served or row.held_to):
         return None
@@ -185,6 +205,11 @@ def _unordered(tx: Transaction, row: Row, ask: Begin, alike: int, last: Step) ->
     _tell_apart(tx, row, ask, [one for one in group if _overlap(one, step)], step)
     tx.give(row.number, session, alike, step.seq, ask.call)
     return step
+
+
+def is_abandoned(step: Step) -> bool:
+    """Whether it was closed because the worker that had it under way is gone, and nobody has taken it again."""
+    return step.outcome == "cancelled" and not step.taken
 
 
 def _overlap(one: Step, other: Step) -> bool:
@@ -202,13 +227,31 @@ def _meet(tx: Transaction, row: Row, ask: Begin, step: Step) -> Begun:
     intent = intent_at(tx, row, step.seq)
     if step.epoch == row.epoch and row.epoch:
         return Begun(step.seq, step.occurrence, "go", key=intent.key)
+    if step.holder and (step.holder, step.call) == (ask.holder, ask.call):
+        return Begun(step.seq, step.occurrence, "go", key=intent.key, again=intent.call != ask.call)
     repeats = intent.effect == "read" or (intent.effect == "idempotent" and intent.key)
     if step.taken and not repeats:
         tx.moved(row)
         row.state, row.waits_for = "parked", f"step {step.seq}"
         return Begun(step.seq, step.occurrence, "unknown")
-    tx.write("take_step", number=row.number, seq=step.seq, taken=1, epoch=row.epoch)
+    _taken_again(tx, row, ask, step)
+    tries.count_begun(row, intent.step, asks=False)
     return Begun(step.seq, step.occurrence, "go", key=intent.key, again=True)
+
+
+def _taken_again(tx: Transaction, row: Row, ask: Begin, step: Step) -> None:
+    """A step that somebody left is taken by another driver, or sent again by another call."""
+    tx.moved(row)
+    call, holder = (ask.call, _holder(row, ask)) if not row.epoch else (step.call, "")
+    tx.write("take_step", number=row.number, seq=step.seq, taken=1, epoch=row.epoch, call=call, holder=holder)
+    if step.holder:
+        tries.closed(row)
+    if holder:
+        tries.opened(row)
+
+
+def _holder(row: Row, ask: Begin) -> str:
+    return ask.holder if row.through == "gateway" and not ask.epoch else ""
 
 
 def _left(tx: Transaction, row: Row, step: Step) -> bool:
@@ -220,7 +263,8 @@ def _left(tx: Transaction, row: Row, step: Step) -> bool:
     return not step.branch or not tx.rows("next_of_branch", number=row.number, branch=step.branch, after=step.seq)
 
 
-def _write(tx: Transaction, row: Row, ask: Begin, alike: int, occurrence: int) -> Begun:
+def _write(tx: Transaction, row: Row, ask: Begin, alike: int, last: Step | None) -> Begun:
+    occurrence = 0 if last is None else last.occurrence + 1
     binds = ask.binds if ask.step != "step" else ""
     if binds:
         used, approved = tx.rows("bound", number=row.number, binds=binds)[0]
@@ -234,9 +278,12 @@ def _write(tx: Transaction, row: Row, ask: Begin, alike: int, occurrence: int) -
     seq = tx.append(row, intent)
     tx.write(
         "add_step", number=row.number, seq=seq, alike=alike, occurrence=occurrence, branch=ask.branch, after=ask.after,
-        epoch=row.epoch, taken=1, output=NO_OUTPUT, call=ask.call, binds=binds,
+        epoch=row.epoch, taken=1, output=NO_OUTPUT, call=ask.call, binds=binds, holder=_holder(row, ask),
     )  # fmt: skip
     row.steps += 1
+    tries.count_begun(row, ask.step, asks=last is None or not last.result or last.outcome == "ok")
+    if _holder(row, ask):
+        tries.opened(row)
     if ask.served:
         tx.give(row.number, f"served/{ask.session}", alike, seq, ask.call)
     return Begun(seq, occurrence, "go", key=ask.key)

@@ -1,41 +1,41 @@
 -- name: add_step
 -- An intent by what it asks for.
-INSERT INTO steps (number, seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, binds)
-VALUES (:number, :seq, :alike, :occurrence, :branch, :after, :epoch, :taken, 0, '', :output, :call, :binds);
+INSERT INTO steps (number, seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, binds, holder)
+VALUES (:number, :seq, :alike, :occurrence, :branch, :after, :epoch, :taken, 0, '', :output, :call, :binds, :holder);
 
 -- name: last_alike
 -- The latest step of a run that asked for the same.
-SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call
+SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, holder
 FROM steps WHERE number = :number AND alike = :alike ORDER BY seq DESC LIMIT 1;
 
 -- name: next_of_branch
 -- The step of a branch that follows one.
-SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call
+SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, holder
 FROM steps WHERE number = :number AND branch = :branch AND branch <> '' AND seq > :after ORDER BY seq LIMIT 1;
 
 -- name: next_alike
 -- The next step that nobody orders and that asked for the same, up to a place in the log.
-SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call
+SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, holder
 FROM steps WHERE number = :number AND alike = :alike AND seq > :after AND seq <= :until AND branch = ''
 ORDER BY seq LIMIT 1;
 
 -- name: all_alike
 -- Steps of a run that asked for the same.
-SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call
+SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, holder
 FROM steps WHERE number = :number AND alike = :alike ORDER BY seq LIMIT 1000;
 
 -- name: step
 -- One step.
-SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call
+SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, holder
 FROM steps WHERE number = :number AND seq = :seq;
 
 -- name: finish_step
 -- That a step has a result.
-UPDATE steps SET result = :result, outcome = :outcome, output = :output WHERE number = :number AND seq = :seq;
+UPDATE steps SET result = :result, outcome = :outcome, output = :output, holder = :holder WHERE number = :number AND seq = :seq;
 
 -- name: take_step
 -- Whether, and by which driver, a step may have been sent.
-UPDATE steps SET taken = :taken, epoch = :epoch WHERE number = :number AND seq = :seq;
+UPDATE steps SET taken = :taken, epoch = :epoch, call = :call, holder = :holder WHERE number = :number AND seq = :seq;
 
 -- name: bound
 -- How many steps were taken under a binding, and how many reviews approved of it.
@@ -58,5 +58,14 @@ SELECT seq, version, content FROM entries WHERE number = :number AND seq > 1 AND
 
 -- name: copy_steps
 -- Steps of a run up to a place.
-SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call
+SELECT seq, alike, occurrence, branch, after, epoch, taken, result, outcome, output, call, holder
 FROM steps WHERE number = :number AND seq < :before ORDER BY seq;
+
+-- name: holders
+-- Who has steps under way that no driver takes.
+SELECT holder FROM steps WHERE holder <> '' GROUP BY holder;
+
+-- name: steps_held
+-- Steps that one of them has under way.
+SELECT r.run, s.seq FROM steps s JOIN runs r ON r.number = s.number
+WHERE s.holder = :holder AND s.holder <> '' ORDER BY s.number, s.seq LIMIT :limit;

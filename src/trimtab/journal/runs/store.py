@@ -9,10 +9,11 @@ from msgspec import MsgspecError
 
 from trimtab.clock import Clock
 from trimtab.ids import IdSource
-from trimtab.journal import asks
+from trimtab.journal import asks, run_counts
+from trimtab.journal import background as calls
 from trimtab.journal.asks import Ask, Refused, Told
 from trimtab.journal.refusals import AskInvalid, JournalRefusal
-from trimtab.journal.runs import leases, notes, orders, reading, reviews, steps
+from trimtab.journal.runs import background, leases, notes, orders, reading, reviews, steps, verify
 from trimtab.journal.runs.bodies import RunBodies
 from trimtab.journal.runs.database import Database
 from trimtab.journal.runs.transaction import Transaction
@@ -35,6 +36,17 @@ HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     asks.Read: reading.read,
     asks.Load: reading.load,
     asks.Find: reading.find,
+    calls.Submit: background.submit,
+    calls.Take: background.take,
+    calls.Settle: background.settle,
+    calls.Redrive: background.redrive,
+    calls.Poll: background.poll,
+    calls.FindBackground: background.find,
+    calls.ToldOf: background.told_of,
+    calls.CountBackground: background.count,
+    run_counts.Standing: reading.standing,
+    run_counts.CountRuns: reading.count_runs,
+    run_counts.Verify: verify.verify,
 }
 
 

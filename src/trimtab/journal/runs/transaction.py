@@ -24,6 +24,7 @@ class Row(Struct):
     """A run as it stands in this commit; in the order of the statement `run`.
 
     `held_to` is the last entry that a driver which took it up again is held against. `ordered` is the order that holds.
+    `open` counts calls under way that no driver sent.
     """
 
     number: int
@@ -60,6 +61,11 @@ class Row(Struct):
     cost_pusd: int
     ended_ns: int | None
     error: str
+    asked: int
+    tried: int
+    requests: int
+    tokens: int
+    open: int
     advanced: bool = False
     moved: bool = False
 
@@ -71,7 +77,7 @@ class Row(Struct):
     @property
     def ready_ns(self) -> int | None:
         """When anybody may claim it: None while nobody may, and while it waits for something that has no time."""
-        if self.ended or self.ordered or self.state == "parked" or self.through == "gateway":
+        if self.ended or self.ordered or self.state == "parked" or self.through != "sdk":
             return None
         if self.owner:
             return self.until_ns or 0
@@ -107,6 +113,11 @@ class Row(Struct):
             end_user=self.end_user,
             error=self.error,
             retention=self.retention,
+            asked=self.asked,
+            tried=self.tried,
+            requests=self.requests,
+            tokens=self.tokens,
+            open=self.open,
         )
 
 
@@ -251,6 +262,11 @@ def _advanced(row: Row) -> PLAIN:
         "waits_for": row.waits_for,
         "steps": row.steps,
         "cost_pusd": row.cost_pusd,
+        "asked": row.asked,
+        "tried": row.tried,
+        "requests": row.requests,
+        "tokens": row.tokens,
+        "open": row.open,
     }
 
 

@@ -1,19 +1,34 @@
-"""Whether a run's log is whole: its chain, the order of its entries, and what the tables say of them."""
+"""Whether a run's log is whole: its chain, the order of its entries, what the tables say of them, and its bodies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from trimtab.journal import entries
-from trimtab.journal.entries import Asked, Checked, Decided, Ended, Entry, Intent, Leased, Reconciled, Result, Started
+from trimtab.journal.entries import (
+    Asked,
+    Body,
+    Checked,
+    Decided,
+    Ended,
+    Entry,
+    Intent,
+    Leased,
+    Reconciled,
+    Result,
+    Started,
+    bodies_of,
+)
 from trimtab.journal.refusals import RunUnknown
-from trimtab.journal.runs.database import Database
+from trimtab.journal.run_counts import Verified, Verify
+from trimtab.journal.runs.database import Database, Rows
 from trimtab.journal.runs.steps import alike_of, digest_of
-from trimtab.journal.runs.transaction import Row
+from trimtab.journal.runs.transaction import Row, Transaction
 
 PAGE: Final = 1000
 AFTER_END: Final = (Result, Asked, Decided)
@@ -48,7 +63,7 @@ class _Log:
         if isinstance(entry, (Result, Checked, Asked, Reconciled)) and entry.of not in self.intents:
             return f"it speaks of step {entry.of}, which is not there"
         if isinstance(entry, Result):
-            if entry.of in self.results:
+            if entry.of in self.results and self.results[entry.of][1].outcome != "cancelled":
                 return f"step {entry.of} has a result already"
             self.results[entry.of] = (self.seq, entry)
         elif isinstance(entry, Intent):
@@ -64,47 +79,86 @@ class _Log:
 def verify_run(database: Database, run: str) -> Fault | None:
     """The first fault of a run's log; None where it is whole. Raises `RunUnknown`, `StoreError`."""
     with database.mapped():
-        found = database.rows("run", {"run": run})
-        if not found:
-            raise RunUnknown(run=run)
-        row, log = Row(*found[0]), _Log()
-        for seq, content, digest in _entries(database, row.number):
-            detail = _fault(log, seq, content, digest)
-            if detail:
-                return Fault(run, seq, detail)
-        if (log.seq, log.digest) != (row.head, row.digest):
-            return Fault(run, log.seq, f"the run has {row.head} entries, its log {log.seq}")
-        return _steps_fault(database, row, log)
+        return _verified(lambda name, **facts: database.rows(name, facts), run, lambda seq, entry: None)
 
 
-def _entries(database: Database, number: int) -> Iterator[tuple[int, bytes, bytes]]:
+def verify(tx: Transaction, ask: Verify) -> Verified:
+    """The first fault of a run's log, and all of its bodies; raises `RunUnknown`."""
+    bodies = _Bodies(tx.bodies.load)
+    fault = _verified(tx.rows, ask.run, bodies.take)
+    faults = ((f"entry {fault.seq}: {fault.detail}",) if fault is not None else ()) + tuple(bodies.faults)
+    return Verified(ask.run, bodies.entries, bodies.gone, faults)
+
+
+class _Bodies:
+    """The bodies that a log names, each looked at once."""
+
+    def __init__(self, load: Callable[[str], bytes | None]) -> None:
+        self.entries = self.gone = 0
+        self.faults: list[str] = []
+        self._load = load
+        self._seen: set[str] = set()
+
+    def take(self, seq: int, entry: Entry) -> None:
+        self.entries += 1
+        for body in bodies_of(entry):
+            if body.digest not in self._seen:
+                self._seen.add(body.digest)
+                self._look(seq, body)
+
+    def _look(self, seq: int, body: Body) -> None:
+        content = body.inline.encode() if body.inline is not None else self._load(body.digest)
+        if content is None:
+            self.gone += 1
+        elif sha256(content).hexdigest() != body.digest or len(content) != body.size:
+            self.faults.append(f"entry {seq}: a body of it is not what its digest says")
+
+
+def _verified(rows: Callable[..., Rows], run: str, take: Callable[[int, Entry], None]) -> Fault | None:
+    found = rows("run", run=run)
+    if not found:
+        raise RunUnknown(run=run)
+    row, log = Row(*found[0]), _Log()
+    for seq, content, digest in _entries(rows, row.number):
+        entry, detail = _read(log, seq, content, digest)
+        if entry is None or detail:
+            return Fault(run, seq, detail)
+        take(seq, entry)
+    if (log.seq, log.digest) != (row.head, row.digest):
+        return Fault(run, log.seq, f"the run has {row.head} entries, its log {log.seq}")
+    return _steps_fault(rows, row, log)
+
+
+def _entries(rows: Callable[..., Rows], number: int) -> Iterator[tuple[int, bytes | str, bytes]]:
     since = 1
-    while page := database.rows("entries", {"number": number, "since": since, "limit": PAGE}):
+    while page := rows("entries", number=number, since=since, limit=PAGE):
         yield from page
         since = page[-1][0] + 1
 
 
-def _fault(log: _Log, seq: int, content: bytes, digest: bytes) -> str:
+def _read(log: _Log, seq: int, content: bytes | str, digest: bytes) -> tuple[Entry | None, str]:
+    """The next entry, and what is wrong about it."""
     log.seq += 1
     if seq != log.seq:
-        return f"entry {log.seq} is missing"
+        return None, f"entry {log.seq} is missing"
+    content = content.encode() if isinstance(content, str) else content  # what somebody wrote by hand
     log.digest = entries.digest_of(log.digest, seq, content)
     if log.digest != digest:
-        return "its digest is not that of its content and the entry before it"
+        return None, "its digest is not that of its content and the entry before it"
     try:
-        entry = entries.decode(content)
+        entry: Entry = entries.decode(content)
     except msgspec.MsgspecError as failure:
-        return f"it cannot be read: {failure}"
-    return log.fault(entry)
+        return None, f"it cannot be read: {failure}"
+    return entry, log.fault(entry)
 
 
-def _steps_fault(database: Database, row: Row, log: _Log) -> Fault | None:
+def _steps_fault(rows: Callable[..., Rows], row: Row, log: _Log) -> Fault | None:
     """Whether the table of steps says what the log says."""
-    listed = {one[0]: one for one in database.rows("copy_steps", {"number": row.number, "before": row.head + 1})}
+    listed = {one[0]: one for one in rows("copy_steps", number=row.number, before=row.head + 1)}
     for seq in sorted(listed.keys() ^ log.intents.keys()):
         return Fault(row.run, seq, "the table of steps has another set of steps than the log")
     for seq, intent in log.intents.items():
-        _, alike, occurrence, branch, after, _, _, result, outcome, output, _ = listed[seq]
+        _, alike, occurrence, branch, after, _, _, result, outcome, output, *_ = listed[seq]
         at, said = log.results.get(seq, (0, None))
         ends = (said.outcome, digest_of(said.output)) if said is not None else ("", b"")
         told = (alike, occurrence, branch, after, result, outcome, output)

@@ -55,10 +55,12 @@ def begin(
     except RunEnded:
         return output_of(runtime, run)
     assert isinstance(lease, Lease)  # noqa: S101 - what an `Open` is told
-    return drive(session_of(runtime, lease, owner, patience_s), call)
+    session = session_of(runtime, lease, owner, patience_s)
+    session.checks = declared.checks
+    return drive(session, call)
 
 
-def replay_run(runtime: Runtime, run: str, call: Callable[[Started], Call]) -> bytes:
+def replay_run(runtime: Runtime, run: str, declared: Declared, call: Callable[[Started], Call]) -> bytes:
     """Calls a run's function over what is recorded of it, as a run of its own; gives its output as JSON.
 
     Raises `Divergence` or `ReplayDivergence` at the first step for which nothing is recorded.
@@ -76,7 +78,7 @@ def replay_run(runtime: Runtime, run: str, call: Callable[[Started], Call]) -> b
     lease = flow.ask(runtime, Open(runtime.new_id(), facts, owner, runtime.lease_s))
     assert isinstance(lease, Lease)  # noqa: S101 - what an `Open` is told
     session = session_of(runtime, lease, owner, None)
-    session.replays = run
+    session.replays, session.checks = run, declared.checks
     return drive(session, call(started))
 
 

@@ -85,7 +85,7 @@ def replay(run: str, function: Callable[..., Any], /, **left_out: Any) -> Any:
 
         return call
 
-    return declared.read_output(replay_run(runtime, run, calling))
+    return declared.read_output(replay_run(runtime, run, declared, calling))
 
 
 def tell(run: str, name: str, value: object = None, *, id: str = "") -> bool:

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from trimtab.journal.asks import Begun, Entries, Read
+from trimtab.journal.asks import Begun
 from trimtab.journal.bindings import binding
-from trimtab.journal.entries import Started
 from trimtab.runs.blocking import flow
-from trimtab.runs.blocking.stepping import Found, Tries, take
+from trimtab.runs.blocking.checking import checked_content
+from trimtab.runs.blocking.stepping import Found, Tries, take, task_of
 from trimtab.runs.blocking.waiting import ask_person
 from trimtab.runs.declared import Declared, Given, Request, Reviewed
 from trimtab.runs.faults import Rejected
@@ -71,7 +71,8 @@ def perform(declared: Declared, arguments: tuple[Any, ...], named: dict[str, Any
             found = flow.called(declared.reconcile, (), dict(given))
         return found
 
-    return declared.read_output(take(place, act, call, Tries(declared.attempts, declared.retry, look)))
+    content = take(place, act, call, Tries(declared.attempts, declared.retry, look))
+    return declared.read_output(checked_content(declared, label, act.request, content))
 
 
 def _ruled(place: Place, declared: Declared, given: Given) -> Reviewed | None:
@@ -82,13 +83,8 @@ def _ruled(place: Place, declared: Declared, given: Given) -> Reviewed | None:
         return None
     from trimtab.declare.review_matching import rule_for  # noqa: PLC0415 - most programs have no rules
 
-    if session.for_task is None:
-        told = flow.ask_for(session, Read(session.run, 1, 1))
-        assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
-        first = told.entries[0].entry
-        session.for_task = first.task if isinstance(first, Started) else ""
     arguments = msgspec.json.decode(declared.request(given, declared.name).content)
-    rule = rule_for(rules.get(session.for_task, ()), declared.name, declared.effect, arguments)
+    rule = rule_for(rules.get(task_of(session), ()), declared.name, declared.effect, arguments)
     if rule is None:
         return None
     otherwise: Literal["approved", "rejected"] = "approved" if rule.otherwise == "approve" else "rejected"

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from trimtab.journal.asks import Begin, Begun, Claim, Lease, Load, Loaded, Reconcile, Renew
-from trimtab.journal.entries import Body, Reconciled, Result, Tried, body_of
-from trimtab.journal.refusals import Divergence
+from trimtab.errors import JournalUnavailable
+from trimtab.journal.asks import Begin, Begun, Claim, Entries, Lease, Load, Loaded, Read, Reconcile, Renew
+from trimtab.journal.entries import Body, Reconciled, Result, Started, Tried, body_of
+from trimtab.journal.refusals import BodyUnknown, Divergence, JournalRefusal
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
 from trimtab.runs.declared import MOST_ATTEMPTS, Happened, NeverHappened
@@ -30,11 +31,15 @@ Found = Happened[Any] | NeverHappened | None
 
 @dataclass(frozen=True)
 class Tries:
-    """How often a step is tried, after which exceptions, and who can tell what became of one."""
+    """How often a step is tried, after which exceptions, and who can tell what became of one.
+
+    `before` are attempts that came before it, as other steps.
+    """
 
     attempts: int = 1
     retry: tuple[type[Exception], ...] = (Exception,)
     reconcile: Callable[[], Found] | None = None
+    before: tuple[Tried, ...] = ()
 
 
 ONCE: Final = Tries()
@@ -75,6 +80,29 @@ def load(session: Session, body: Body | None) -> bytes:
         return body.inline.encode()
     loaded = flow.ask_for(session, Load(session.run, body.digest))
     return loaded.content if isinstance(loaded, Loaded) else b"null"
+
+
+def kept(session: Session, body: Body | None) -> bytes | None:
+    """The same, None for bytes that are not kept; raises `Leaving`."""
+    if body is None or body.inline is not None:
+        return load(session, body)
+    try:
+        loaded = flow.settled(flow.ask(session.runtime, Load(session.run, body.digest)))
+    except BodyUnknown:
+        return None
+    except (JournalRefusal, JournalUnavailable) as refusal:
+        raise session.leave(refusal) from refusal
+    return loaded.content if isinstance(loaded, Loaded) else None
+
+
+def task_of(session: Session) -> str:
+    """The task that a run belongs to."""
+    if session.for_task is None:
+        told = flow.ask_for(session, Read(session.run, 1, 1))
+        assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
+        first = told.entries[0].entry
+        session.for_task = first.task if isinstance(first, Started) else ""
+    return session.for_task
 
 
 def _begun(session: Session, act: Act, question: Begin) -> Begun:
@@ -141,7 +169,7 @@ def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Begun, ca
             if flow.stopped(failure) and session.left is None:
                 _give_up(session, act, begun, began_s)
             raise
-    flow.ask_for(session, session.finish(begun.seq, "ok", content, began_s, tried))
+    flow.ask_for(session, session.finish(begun.seq, "ok", content, began_s, (*tries.before, *tried)))
     return content
 
 

@@ -1,0 +1,55 @@
+"""Models' answers: asked of whoever answers for them, inside a run as its steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trimtab.journal.asks import Begun
+from trimtab.runs import flow
+from trimtab.runs.declared import Request
+from trimtab.runs.faults import Leaving, NotData
+from trimtab.runs.models import Asked, Reply, reply_of
+from trimtab.runs.runtime import current
+from trimtab.runs.session import Act, Place, here, labelled, moved_on
+from trimtab.runs.stamping import line_of, step_headers
+from trimtab.runs.stepping import take
+
+
+async def answer(asked: Asked, name: str = "") -> Reply:
+    """What a model answers; in a run a step of that name, or of the task's. Raises `ModelFailed`."""
+    place = here()
+    if place is None:
+        body, _ = await flow.asked_model(current(), asked, dict(asked.headers))
+        return reply_of(asked.task, body)
+    label = labelled(place, name or asked.task)
+    if place.session.runtime.models.journaled:
+        return await _through_gateway(place, asked, label)
+    request = Request.of("model", asked.task, label, {"messages": asked.messages, "inputs": asked.inputs})
+
+    async def call(begun: Begun) -> Any:
+        body, _ = await flow.asked_model(place.session.runtime, asked, {})
+        return msgspec.json.decode(body)
+
+    return reply_of(asked.task, await take(place, Act("model", label, request), call))
+
+
+async def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:
+    """The gateway journals the step; it is told where it lies, and says which it was."""
+    session = place.session
+    try:
+        body = asked.body()
+    except (TypeError, ValueError, RecursionError) as unfit:
+        raise NotData(what="what is asked", label=label, detail=str(unfit)) from unfit
+    line = line_of(place, body)
+    headers = step_headers(session, line, label) | dict(asked.headers)
+    try:
+        with session.working():
+            body, seq = await flow.asked_model(session.runtime, asked, headers)
+        line.last = seq or line.last
+    except Leaving as leaving:
+        raise session.leave(leaving.why) from leaving
+    finally:
+        moved_on(place, line)
+    return reply_of(asked.task, body)
