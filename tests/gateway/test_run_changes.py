@@ -53,10 +53,10 @@ def sent(upstream: ScriptedUpstream) -> list[dict[str, Any]]:
     return [msgspec.json.decode(one.body) for one in upstream.requests]
 
 
-async def recorded(gateway: RunningGateway, *words: str, run: str = "r", **more: Any) -> Log:
+async def recorded(gateway: RunningGateway, *words: str, run: str = "r", body: Any = None) -> Log:
     """Calls of a run, one after the other, and its log."""
     for word in words:
-        await gateway.post(asked(word, **more), x_trimtab_run=run)
+        await gateway.post(asked(word, **(body or {})), x_trimtab_run=run)
     log: Log = gateway.journal.log(run)
     return log
 
@@ -67,9 +67,9 @@ async def test_changes_take_effect_behind_the_fork_alone(tmp_path: Path) -> None
     async with ScriptedUpstream() as upstream:
         upstream.always(chat_json())
         async with opened(tmp_path, upstream.url) as gateway:
-            origin = await recorded(gateway, "one", "two", **inputs)
+            origin = await recorded(gateway, "one", "two", body=inputs)
             await forked(gateway, origin.steps[1].seq, LARGE, COLD, PROMPT)
-            fork = await recorded(gateway, "one", "two", run="f", **inputs)
+            fork = await recorded(gateway, "one", "two", run="f", body=inputs)
             answer = await gateway.post(asked("three", **inputs), x_trimtab_run="f")
             settled = (await gateway.events()).settled
     bodies = sent(upstream)
