@@ -131,13 +131,13 @@ def test_fork_and_tree(say: Say, project: Path) -> None:
     """A fork is made with another answer, listed below its origin, and differs in that answer alone."""
     (project / "answer").write_text("order 12 is lost")
     status, text = say(
-        "fork", "r1", "--at", "3", "--id", "f1", "--answer", str(project / "answer"), "--with", "why=try"
+        "fork", "r1", "--at", "3", "--id", "f1", "--answer", str(project / "answer"), "--with", "code=try"
     )
     assert (status, "trimtab runs diff r1 f1" in text) == (0, True)
     _, text = say("tree", "r1")
     assert "fork before entry 4: f1 waiting refund" in text
     _, text = say("diff", "r1", "f1")
-    assert "forked with another why: try" in text
+    assert "forked with another code: try" in text
     assert say("fork", "r1", "--id", "f1")[0] == 1
     assert say("fork", "r1", "--with", "novalue")[0] == 2
 

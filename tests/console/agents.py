@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from tests.console.seeding import HOSTILE
 from trimtab.clock import Clock
 from trimtab.console.run_desk import Wanted
+from trimtab.declare.load import load
 from trimtab.journal.asks import Ask, AskReview, Begin, Begun, Claim, Finish, Lease, Note, Open
 from trimtab.journal.client import BlockingAsking, BlockingLocalKeeper
 from trimtab.journal.entries import Asked, Body, Checked, Ended, Result, Started, State, Tried, body_of
@@ -112,7 +114,7 @@ def runs(store: RunStore, now_ns: int, *, steps: int = 0) -> None:
     _failed(store, now_ns - 3000 * SECOND)
     child = Agent(store, CHILD, now_ns - 2900 * SECOND, task="refund", parent=FAILED, parent_seq=5)
     child.step("tool", "look up", {"order": 12}, "order 12 is open")
-    forked(keeper, Wanted(FAILED, FORK, 5, b'"order 12 is closed"', {"model": "large"}), now_ns - 2000 * SECOND)
+    forked(keeper, Wanted(FAILED, FORK, 5, b'"order 12 is closed"', {"code": "large"}), now_ns - 2000 * SECOND)
     calls = Agent(store, CALLS, now_ns - 1000 * SECOND, task="route", through="gateway", conversation="support/42")
     for number in range(3):
         calls.step("model", "route", {**ASKED, "seed": number}, _said("parcels"), cost_pusd=10**9)
@@ -191,7 +193,17 @@ def room(path: Path, clock: Clock, *, steps: int = 0) -> RunRoom:
     """A journal of these runs as control has it; nobody else has it open."""
     bodies = written(path, clock, steps=steps)
     store = RunStore(open_runs(path), bodies, clock)
-    return RunRoom(lambda: RunReader(open_runs_to_read(path), Held(bodies)), BlockingLocalKeeper(store), clock)
+    keeper, reads = BlockingLocalKeeper(store), partial(load, declared(path.parent))
+    return RunRoom(lambda: RunReader(open_runs_to_read(path), Held(bodies)), keeper, clock, reads)
+
+
+def declared(folder: Path) -> Path:
+    """A project with the models `small` and `large`."""
+    root = folder / "declared"
+    root.mkdir(exist_ok=True)
+    model = 'wire = "openai"\nmodel = "m"\nreplicas = ["http://127.0.0.1:9"]\n'
+    (root / "trimtab.toml").write_text(f"[models.small]\n{model}[models.large]\n{model}")
+    return root
 
 
 def written(path: Path, clock: Clock, *, steps: int = 0) -> MemoryBodies:

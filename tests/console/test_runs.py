@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.console import agents
 from tests.console.agents import ASKS, CALLS, CHILD, FAILED, FORK, HARM, LONG, PARKED
 from tests.console.asking import data, get, post
 from tests.console.conftest import Scene
+from trimtab.declare.project import Model
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ async def test_two_runs(ran: Scene) -> None:
     """The first difference that matters is named and shown word by word; so is what a fork was asked for."""
     found = await data(ran, f"/runs/compare?left={FAILED}&right={FORK}")
     assert found["first"]["told"].startswith("step 5 (tool look up) was answered otherwise")
-    assert found["overrides"] == {"model": "large", "answer": "of step 5"}
+    assert found["overrides"] == {"code": "large", "answer": "of step 5"}
     assert (found["same"], found["of"]) == (1, 3)
     page = (await get(ran, f"/runs/compare?left={FAILED}&right={FORK}&all=true")).text
     assert "only on the left" in page
@@ -153,16 +155,27 @@ async def test_orders(ran: Scene) -> None:
 async def test_fork_and_take_up_again(ran: Scene) -> None:
     """The forms of a run make a fork with another answer, and take up what failed."""
     cookie = ran.session("operator")
-    fields = {"run": FAILED, "at": "5", "with": "model = large", "answer": '"lost"'}
+    changed = {"model": "large", "sampling.temperature": " 0.25 ", "sampling.seed": "", "with": "code = v2\n"}
+    fields = {"run": FAILED, "at": "5", "answer": '"lost"', **changed}
     made = (await post(ran, "/runs/fork", cookie, fields)).headers["location"]
     found = await data(ran, made, cookie)
     assert found["run"]["fork_of"] == FAILED
-    assert found["overrides"] == {"model": "large", "answer": "of step 5"}
+    changed = {"model": "large", "sampling.temperature": "0.25", "code": "v2"}
+    assert found["overrides"] == {**changed, "answer": "of step 5"}
+    ran.policy = structs.replace(ran.policy, models={"small": Model("small", "m", ())})
+    page = (await get(ran, made, cookie)).text
+    assert "model <strong>large</strong> (at no step so far)" in page
+    assert "<option>small</option>" in page
     again = await post(ran, "/runs/redrive", cookie, {"run": FAILED})
     assert again.headers["location"] == f"/runs/{FAILED}.again1"
     assert (await post(ran, "/runs/redrive", cookie, {"run": CALLS})).status_code == 400
     assert (await post(ran, "/runs/fork", cookie, {"run": FAILED, "at": "99"})).status_code == 400
     assert (await post(ran, "/runs/fork", cookie, {"run": FAILED, "with": "model"})).status_code == 400
+    wrong = await post(ran, "/runs/fork", cookie, {"run": FAILED, "at": "7", "model": "larg"})
+    assert (wrong.status_code, "did you mean large" in wrong.text) == (400, True)
+    named = {"run": FAILED, "at": "7", "model": "small", "label": "answer"}
+    found = await data(ran, (await post(ran, "/runs/fork", cookie, named)).headers["location"], cookie)
+    assert found["overrides"] == {"answer.model": "small"}
 
 
 async def test_what_can_be_taken_along(ran: Scene) -> None:

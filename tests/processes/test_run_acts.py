@@ -20,8 +20,9 @@ from trimtab.journal.refusals import AskInvalid, Halted, RunExists, RunUnknown
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
-from trimtab.processes.run_acts import NoFork, again_id, dead, forked, ordered, reconciled, redriven
+from trimtab.processes.run_acts import again_id, dead, forked, ordered, reconciled, redriven
 from trimtab.processes.run_book import compared, tree_of
+from trimtab.processes.run_changes import NoFork
 from trimtab.testing import JumpingClock
 
 NOW = BEGAN + 1000 * SECOND
@@ -95,13 +96,13 @@ def test_a_fork_has_what_came_before(journal: BlockingLocalKeeper) -> None:
     first = Driver(journal, "r1")
     seqs = [first.step(name) for name in ("a", "b", "c")]
     first.end()
-    row = forked(journal, Wanted("r1", "r2", seqs[1], overrides={"model": "large"}), NOW)
+    row = forked(journal, Wanted("r1", "r2", seqs[1], overrides={"code": "v2"}), NOW)
     assert (row.fork_of, row.fork_seq, row.task, row.steps) == ("r1", seqs[1], "refund", 1)
     second = Driver.of(journal, "r2")
     assert second.begin("a").found == "recorded"
     assert second.begin("b").found == "go"
     found = compared(journal, "r1", "r2")
-    assert found.overrides == {"model": "large"}
+    assert found.overrides == {"code": "v2"}
     assert [pair.how for pair in found.alignment.pairs] == ["same", "outcome", "left"]
     assert [fork.run for fork in tree_of(journal, "r1").forks] == ["r2"]
 

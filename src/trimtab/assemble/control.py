@@ -145,7 +145,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
     )
     parts = _with_rollouts(_with_keeper(parts, directory), in_force, directory, noted)
-    runs = run_room(directory, orders.data.journal, clock)
+    runs = run_room(directory, orders.data.journal, clock, Path(orders.root))
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
         with_pages = _with_pages(parts, orders, directory, state, runs)

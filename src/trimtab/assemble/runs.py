@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 from trimtab.assemble.journal import has_journal, open_journal_to_read
 from trimtab.assemble.keeper import FoundBodies
 from trimtab.clock import Clock
+from trimtab.declare.load import load
 from trimtab.declare.project import Secret
 from trimtab.journal.client import BlockingKeeper
 from trimtab.journal.runs.reader import RunReader
@@ -17,10 +21,10 @@ def run_reader(directory: DataDirectory, url: Secret | None) -> RunReader:
     return RunReader(open_journal_to_read(directory, url), FoundBodies(directory.bodies))
 
 
-def run_room(directory: DataDirectory, url: Secret | None, clock: Clock) -> RunRoom:
-    """The journal as control has it."""
+def run_room(directory: DataDirectory, url: Secret | None, clock: Clock, root: Path) -> RunRoom:
+    """The journal as control has it; `root` is the project's folder."""
 
     def opened() -> RunReader | None:
         return run_reader(directory, url) if has_journal(directory, url) else None
 
-    return RunRoom(opened, BlockingKeeper(directory.keeper_socket, clock=clock), clock)
+    return RunRoom(opened, BlockingKeeper(directory.keeper_socket, clock=clock), clock, partial(load, root))

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -21,6 +22,7 @@ from trimtab.cli.runs_client import runs_here
 from trimtab.cli.runs_text import listed_text
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, plain, say, say_json
 from trimtab.console.run_desk import Redriven, Wanted
+from trimtab.declare.load import load
 from trimtab.ids import IdSource
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Order, Reconciliation
@@ -79,7 +81,9 @@ def _override(context: click.Context, option: click.Parameter, given: tuple[str,
     help="The answer of that step, instead of taking it; - is standard input.",
 )
 @click.option("--with", "overrides", multiple=True, callback=_override, metavar="NAME=VALUE",
-              help="What is changed, such as model=large or prompt=HEAD~1; several times.")  # fmt: skip
+              help="What is changed: model, prompt (a revision or a file), sampling.temperature ...; several times. "
+                   "triage.model is of the steps of triage alone, code names a revision, an empty value takes one "
+                   "back.")  # fmt: skip
 @JSON
 def fork(
     run: str,
@@ -95,7 +99,7 @@ def fork(
     content = answer.read() if answer is not None else None
     wanted = Wanted(run, fork or IdSource().new(now_ns), at, content, overrides)
     with runs_here(project) as here:
-        made = forked(here.writes, wanted, now_ns)
+        made = forked(here.writes, wanted, now_ns, partial(load, project))
     if as_json:
         say_json(msgspec.json.encode(made))
         return

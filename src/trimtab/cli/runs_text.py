@@ -15,7 +15,7 @@ from trimtab.console.run_desk import Branch, Compared
 from trimtab.journal.alignment import Pair
 from trimtab.journal.asks import RunRow
 from trimtab.journal.entries import Arrived, Leased, Ordered, State
-from trimtab.journal.steps import Log, Step
+from trimtab.journal.steps import Log, Step, change_told, changed_words, changes_used
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.numbers import NONE, milliseconds, usd, whole
 from trimtab.reports.window import clock_text
@@ -90,7 +90,9 @@ def run_text(row: RunRow, log: Log, steps: Sequence[Step], left_out: int) -> Ren
     }
     lines.append(_facts(named))
     if log.started is not None and log.started.overrides:
-        lines.append(_facts({f"with {name}": value for name, value in log.started.overrides.items()}))
+        used = {name: f" ({change_told(*what)})" for name, what in changes_used(log).items()}
+        told = {f"with {name}": value + used.get(name, "") for name, value in log.started.overrides.items()}
+        lines += [_facts({name: value}) for name, value in told.items()]
     parts: list[RenderableType] = [Text("\n").join(line for line in lines if line.plain), Text()]
     parts.append(_steps(log, steps))
     parts += [Text(f"{whole(left_out)} steps more; --from SEQ and --limit show them", QUIET)] if left_out else []
@@ -126,6 +128,7 @@ def _found(step: Step) -> str:
     told += [
         f"review {one.decided.verdict} by {one.decided.by}" if one.decided else "review waits" for one in step.reviews
     ]
+    told += changed_words(step)
     if step.result is not None and step.result.tried:
         told.append(f"{len(step.result.tried)} tries")
     if step.result is not None and step.result.error:
@@ -227,7 +230,8 @@ def compared_text(found: Compared, *, every: bool) -> RenderableType:
     for one in found.otherwise:
         lines.append(plain_text(f"begun with another {one.fact}: {one.left or NONE}, {one.right or NONE}", 300))
     for name, value in found.overrides.items():
-        lines.append(plain_text(f"forked with another {name}: {value}", 300))
+        became = f" ({found.changes[name]})" if name in found.changes else ""
+        lines.append(plain_text(f"forked with another {name}: {value}{became}", 400))
     pairs = [pair for pair in found.alignment.pairs if every or pair.how != "same"]
     shown = pairs if every else pairs[:MOST_CHANGES]
     lines.append(Text(f"{whole(found.alignment.same)} of {whole(found.alignment.of)} steps are the same"))

@@ -23,7 +23,7 @@ class Otherwise(Struct, frozen=True):
 
 class Compared(Struct, frozen=True):
     """Two runs side by side. `otherwise` names what they were begun with that differs, `overrides` what the right one,
-    as a fork, was asked to do otherwise.
+    as a fork, was asked to do otherwise, `changes` what became of those that its calls were to be made with.
     """
 
     left: RunRow
@@ -31,6 +31,7 @@ class Compared(Struct, frozen=True):
     otherwise: tuple[Otherwise, ...]
     overrides: dict[str, str]
     alignment: Alignment
+    changes: dict[str, str] = {}
 
 
 class Branch(Struct, frozen=True):

@@ -14,7 +14,7 @@ from trimtab.console.run_desk import RunDesk
 from trimtab.console.said import pretty
 from trimtab.errors import InvalidRequest
 from trimtab.journal.entries import Body as Named
-from trimtab.journal.steps import Log, Step
+from trimtab.journal.steps import Log, Step, changed_words
 
 AT_ONCE: Final = 100
 """Steps of a page."""
@@ -135,6 +135,7 @@ def line_of(step: Step, began_ns: int) -> StepLine:
 def found_of(step: Step) -> str:
     """What went wrong with a step, and what checks and people said of it."""
     told = [step.result.error] if step.result is not None and step.result.error else []
+    told += changed_words(step)
     told += [f"{one.check} {'passed' if one.passed else 'failed'}" for one in step.checks]
     told += [f"{one.decided.verdict} by {one.decided.by}" if one.decided else "review waits" for one in step.reviews]
     if step.reconciled is not None:

@@ -63,6 +63,9 @@ RULE_MEANINGS: Final = (
 )
 PYTHON_DEFAULT: Final = "what .python-version says"
 VOLATILE_MEANING: Final = "what of a request does not make a step of a run another one"
+EXPERIMENTS_MEANING: Final = (
+    "whether forks with another model, sampling or prompt are served where only what is locked is"
+)
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
 ENVIRONMENT_MEANING: Final = (
@@ -168,6 +171,7 @@ PROJECT_KEYS: Final = (
     Key("retrieval.<name>.embedding_model", "text", "empty", "how it was embedded, with the revision"),
     Key("retrieval.<name>.index.<setting>", "text, number, true, false", "empty", "settings of the index"),
     Key("runs.volatile", "list of paths", "empty", f"{VOLATILE_MEANING}, of all tasks and of none"),
+    Key("runs.experiments", "true, false", "false", EXPERIMENTS_MEANING),
     Key("alerts.defaults", "true, false", "true", "whether the rules of docs/alerts.md hold without being written"),
     Key("alerts.receivers", "list of names", "empty", "who is told of alerts whose owner has no receivers"),
     Key("alerts.silent_after", "duration", "15m", "so long without records while calls are open is an alert"),

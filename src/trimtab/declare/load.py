@@ -131,6 +131,7 @@ def _project(
         control=control,
         data=read_data(top.table("data"), root),
         defaults=defaults,
+        experiments=top.table("runs").get("experiments", values.truth, False),
         models={name: read_model(name, table, root) for name, table in models.items()},
         tasks=read,
         retrieval={name: read_retrieval(name, table) for name, table in _named(top, "retrieval").items()},

@@ -473,7 +473,10 @@ class Defaults(Struct, frozen=True):
 
 
 class Project(Struct, frozen=True):
-    """A whole declaration that was found free of mistakes; whether its `schemas` compile, `policy.compile` says."""
+    """A whole declaration that was found free of mistakes; whether its `schemas` compile, `policy.compile` says.
+
+    `experiments` lets forks ask otherwise than their tasks declare where only what is locked is served.
+    """
 
     root: str
     environment: Environment
@@ -487,4 +490,5 @@ class Project(Struct, frozen=True):
     retrieval: dict[str, Retrieval] = {}
     data_sets: dict[str, DataSet] = {}
     lock: LockSettings = LockSettings()
+    experiments: bool = False
     alerting: Alerting = Alerting()

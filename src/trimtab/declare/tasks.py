@@ -64,7 +64,7 @@ def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> 
         task_class=table.get("class", values.choice("interactive", "background"), "interactive"),
         fallback=table.each("fallback", values.name),
         match=_read_match(table.table("match")),
-        sampling=_read_sampling(table.table("sampling")),
+        sampling=read_sampling(table.table("sampling")),
         deadline=read_deadlines(table.table("deadline"), defaults.deadline),
         objective=read_objective(table.table("objective")),
         retry=read_retry(table.table("retry"), defaults.retry),
@@ -126,7 +126,8 @@ def _read_match(table: Table) -> Match:
     )
 
 
-def _read_sampling(table: Table) -> Sampling:
+def read_sampling(table: Table) -> Sampling:
+    """A `sampling` table."""
     return Sampling(
         temperature=table.get("temperature", values.number(0, 2), None),
         top_p=table.get("top_p", values.number(0, 1, above=True), None),

@@ -10,7 +10,7 @@ from trimtab.contracts.classify import classify
 from trimtab.declare.project import Engine, Model
 from trimtab.gateway import enforce, replies
 from trimtab.gateway.admission import Admission, FindKey
-from trimtab.gateway.context.windows import ContextMemory, windows
+from trimtab.gateway.context.windows import ContextMemory, TaskWindow, window_of, windows
 from trimtab.gateway.contract import UNDECLARED_CONTRACT, Contract, contracts
 from trimtab.gateway.routing import Choice, Router
 from trimtab.gateway.runs.recorded_runs import Asking
@@ -77,6 +77,7 @@ class Serving:
         self._contracts = contracts(snapshot)
         models = (*snapshot.models.values(), *(also.models.values() if also is not None else ()))
         parts.context.tokenizers.serve(models)
+        self._context = parts.context
         self.windows = windows(snapshot, self._contracts, parts.context)
         self._forms = {
             (task.name, name): form
@@ -98,7 +99,14 @@ class Serving:
 
     def schema_form(self, task: TaskPolicy, choice: Choice) -> SchemaForm | None:
         """How the engine of the chosen model is told of the task's schema; None where it would refuse it."""
-        return self._forms.get((task.name, choice.model))
+        declared = self.snapshot.tasks.get(task.name)
+        if declared is None or choice.model in declared.models:
+            return self._forms.get((task.name, choice.model))
+        return form_at(self.contract(task.name), self.snapshot.models[choice.model])
+
+    def window(self, task: TaskPolicy) -> TaskWindow:
+        """The window of a task that was changed for a call."""
+        return window_of(task, self.snapshot, self.contract(task.name), self._context)
 
     def target(self, choice: Choice) -> enforce.Target:
         """The chosen replica; one that came with a later snapshot is made as it is needed."""

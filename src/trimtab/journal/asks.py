@@ -46,7 +46,7 @@ class Open(Struct, frozen=True, tag_field="ask", tag="open"):
     `started.input` is not inline.
 
     `answer` gives a fork another result of the step whose intent is the last entry that it has of its origin;
-    `answered` are its output's bytes.
+    `answered` are its output's bytes. `changed` are the bytes of `started.changes` where it is not inline.
     """
 
     run: str
@@ -56,6 +56,7 @@ class Open(Struct, frozen=True, tag_field="ask", tag="open"):
     content: bytes = b""
     answer: Result | None = None
     answered: bytes = b""
+    changed: bytes = b""
 
 
 class Claim(Struct, frozen=True, tag_field="ask", tag="claim"):
@@ -299,7 +300,8 @@ class Begun(Struct, frozen=True, omit_defaults=True, tag_field="told", tag="begu
     """What to do about a step: `go` now that its intent is written; or what is `recorded` for it; or an effect whose
     outcome is `unknown` and that only a person or a hook can tell of, which parks the run.
 
-    `again` says that an intent of an earlier driver stands and the step may be sent again under `key`.
+    `again` says that an intent of an earlier driver stands and the step may be sent again under `key`. `changes` are
+    those that a step of a fork is to be taken with (`Started.changes`).
     """
 
     seq: int
@@ -308,6 +310,7 @@ class Begun(Struct, frozen=True, omit_defaults=True, tag_field="told", tag="begu
     key: str = ""
     again: bool = False
     result: Result | None = None
+    changes: Body | None = None
 
 
 class Written(Struct, frozen=True, tag_field="told", tag="written"):

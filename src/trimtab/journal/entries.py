@@ -55,7 +55,8 @@ class Started(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="st
 
     `parent` and `parent_seq` name the intent of the run that began it. `through` is `sdk` where a driver holds leases,
     `gateway` where calls alone make it up, `background` where it is one call that a client submitted. `overrides` says
-    what a fork was asked to do otherwise.
+    what a fork was asked to do otherwise, by name; `changes` are those of them that its calls are made with (JSON, as
+    whoever makes the calls reads it). Runs that such a fork begins have them too.
     """
 
     at_ns: int
@@ -72,6 +73,7 @@ class Started(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="st
     fork_of: str = ""
     fork_seq: int = 0
     overrides: dict[str, str] = {}
+    changes: Body | None = None
     conversation: str = ""
     end_user: str = ""
     retention: str = ""
@@ -115,8 +117,9 @@ class Intent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="int
 class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="result"):
     """What became of the intent at `of`. `chunk_delays_us` and `chunk_lengths` (base64) are a streamed answer's.
 
-    `headers` are lines of the answer's head, as far as they are not made anew when it is given again. Money in 1e-12 US
-    dollars, times in seconds. `call` is the gateway's where another one took the step again.
+    `headers` are lines of the answer's head, as far as they are not made anew when it is given again. `call` is the
+    gateway's where another one took the step again. `overrides` are those of its fork that the call was made with,
+    `passed_over` those that were meant for it and could not be, with why. Money in 1e-12 US dollars, times in seconds.
     """
 
     at_ns: int
@@ -136,6 +139,8 @@ class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="res
     content_type: str = ""
     headers: str = ""
     call: str = ""
+    overrides: dict[str, str] = {}
+    passed_over: dict[str, str] = {}
 
 
 class Checked(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="checked"):
@@ -255,7 +260,9 @@ def bodies_of(entry: Entry) -> Iterator[Body]:
     """The bodies that an entry names."""
     named: tuple[Body | None, ...]
     match entry:
-        case Started() | Intent():
+        case Started():
+            named = (entry.input, entry.changes)
+        case Intent():
             named = (entry.input,)
         case Result() | Reconciled() | Ended():
             named = (entry.output,)

@@ -136,7 +136,8 @@ class _Putting:
 
     def all(self) -> None:
         started = replace(self._recording.started, parent="", parent_seq=0, fork_of="", fork_seq=0, through="sdk")
-        lease = self._do(Open(self._run, started, OWNER, content=self._bytes(started.input)))
+        content, changed = self._bytes(started.input), self._bytes(started.changes)
+        lease = self._do(Open(self._run, started, OWNER, content=content, changed=changed))
         self._epoch = lease.epoch if isinstance(lease, Lease) else 0
         for logged in self._recording.entries:
             self._entry(logged.seq, logged.entry)

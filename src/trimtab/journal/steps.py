@@ -30,6 +30,8 @@ is one of which a person said that it did not happen."""
 Other = Leased | State | Arrived | Ordered
 ABANDONED: Final = "abandoned"
 FAILED: Final = frozenset({"error", "refused"})
+NOTED: Final = frozenset({"answer", "code", "redrive"})
+"""What a fork was asked to do otherwise that no call is made with."""
 
 
 class Reviewed(Struct, frozen=True):
@@ -90,6 +92,45 @@ class Log(Struct, frozen=True):
     def step(self, seq: int) -> Step | None:
         """The step whose intent or result is at `seq`."""
         return next((one for one in self.steps if seq in (one.seq, one.result_seq)), None)
+
+
+def changed_words(step: Step) -> tuple[str, ...]:
+    """What a step of a fork was taken with otherwise, and what could not be."""
+    result = step.result
+    if result is None:
+        return ()
+    told = tuple(f"with {name} {value}" for name, value in result.overrides.items())
+    return told + tuple(f"not with {name}: {why}" for name, why in result.passed_over.items())
+
+
+def changes_used(log: Log) -> dict[str, tuple[tuple[int, ...], dict[int, str]]]:
+    """What became of each change that a fork was to be taken with: the steps that were, and those that could not be
+    with why; both are empty while no step was meant.
+    """
+    started = log.started
+    if started is None or started.changes is None:
+        return {}
+    results = [(step.seq, step.result) for step in log.steps if step.result is not None]
+    return {
+        name: (
+            tuple(seq for seq, result in results if name in result.overrides),
+            {seq: result.passed_over[name] for seq, result in results if name in result.passed_over},
+        )
+        for name in started.overrides
+        if name not in NOTED
+    }
+
+
+def change_told(used: tuple[int, ...], passed_over: dict[int, str]) -> str:
+    """What became of a change in words."""
+    if used:
+        told = f"at {len(used)} steps from {used[0]} on" if len(used) > 1 else f"at step {used[0]}"
+    else:
+        told = "at no step so far"
+    if passed_over:
+        seq, why = next(iter(passed_over.items()))
+        told += f"; not at {len(passed_over)}, first at step {seq}: {why}"
+    return told
 
 
 def log_of(run: str, entries: Iterable[Logged]) -> Log:

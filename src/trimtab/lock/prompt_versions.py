@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from trimtab.declare.mistakes import Mistakes
 from trimtab.declare.parts import DEEPEST, FOLDER, Parts, names_in
-from trimtab.declare.project import Turn
+from trimtab.declare.project import Prompt, Turn
 from trimtab.declare.prompts import read_prompt
 from trimtab.declare.source import MAX_FILE_BYTES, read_toml
 from trimtab.declare.table import Table
@@ -28,13 +28,18 @@ Reads = Callable[[Iterable[str]], Mapping[str, bytes]]
 class State(Struct, frozen=True):
     """The prompt at one time: its texts by their files, its digest, and why it could not be read, if that is empty.
 
-    `turns` have the shared parts put in.
+    `prompt` is None where it could not be read; its turns have the shared parts put in.
     """
 
     texts: dict[str, str]
     digest: str
     fault: str = ""
-    turns: tuple[Turn, ...] = ()
+    prompt: Prompt | None = None
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Its turns."""
+        return self.prompt.turns if self.prompt is not None else ()
 
 
 class FileChange(Struct, frozen=True):
@@ -102,6 +107,11 @@ def state_in(root: Path, task: str) -> State | None:
 
     [found] = _states_of([reads], task)
     return found
+
+
+def state_at(repository: Repository, commit: str, task: str) -> State | None:
+    """The prompt as it was in a commit; None where there was none. Raises `GitFailed`."""
+    return _states(repository, [commit], task)[commit]
 
 
 def _file(path: Path) -> bytes | None:
@@ -181,7 +191,7 @@ def _state(files: Mapping[str, bytes], task: str) -> State | None:
     if prompt is None:
         return State(texts, "", str(next(iter(mistakes), "it cannot be read")))
     used = {prompt_file, *(file.path for file in prompt.includes)}
-    return State({path: text for path, text in texts.items() if path in used}, prompt.digest, turns=prompt.turns)
+    return State({path: text for path, text in texts.items() if path in used}, prompt.digest, prompt=prompt)
 
 
 def _key(state: State) -> tuple[str, dict[str, str]]:

@@ -14,8 +14,6 @@ from trimtab.lock.diff import differences
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.resolve import resolve
 
-PRODUCTION: Final = "production"
-"""The environment that serves only what is locked."""
 SHOWN: Final = 20
 """How many differences are told in words; how many there are is told besides."""
 NO_LOCK: Final = f"there is no {lockfile.FILE}"

@@ -60,6 +60,7 @@ def compile(project: Project, lock: Lock | None = None, *, agrees: bool = True) 
         task_of_system_prompt={digest: name for name, task in tasks for digest in task.match.system_prompt},
         keys_required=project.gateway.keys == "required",
         requested={name: project.models[name].served_name for name in resolved},
+        experiments=project.experiments,
     )
     return msgspec.structs.replace(snapshot, digest=digest(snapshot))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from msgspec import Struct
 
@@ -28,6 +30,8 @@ UNDECLARED = "(undeclared)"
 PROBE = "(probe)"
 """The task that our own questions to a model are recorded under; no client's call has it."""
 FORMAT_VERSION = 2
+PRODUCTION: Final = "production"
+"""The environment that serves only what is locked."""
 
 
 class TaskPolicy(Struct, frozen=True):
@@ -62,7 +66,8 @@ class Snapshot(Struct, frozen=True):
     """One frozen whole. `digest` is the sha256 of the rest in canonical form.
 
     `lock_id` is that of the lock which says the same as this snapshot, and empty where none does. `requested` tells,
-    for each model that the lock resolved to another name, the name that was declared.
+    for each model that the lock resolved to another name, the name that was declared. `experiments` lets forks ask
+    otherwise than their tasks declare where only what is locked is served.
     """
 
     digest: str
@@ -78,6 +83,7 @@ class Snapshot(Struct, frozen=True):
     task_of_system_prompt: dict[str, str]
     keys_required: bool
     requested: dict[str, str] = {}
+    experiments: bool = False
     version: int = FORMAT_VERSION
 
     def undeclared(self, model: str) -> TaskPolicy:

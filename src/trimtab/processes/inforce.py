@@ -17,10 +17,10 @@ from trimtab.gateway.upstreams.auth import missing_extras
 from trimtab.lock import lockfile
 from trimtab.lock.diff import differences
 from trimtab.lock.lockfile import Lock
-from trimtab.policy.agreement import PRODUCTION, SHOWN, Agreement, agreement_on_disk, told
+from trimtab.policy.agreement import SHOWN, Agreement, agreement_on_disk, told
 from trimtab.policy.compile import compile as compile_policy
 from trimtab.policy.publish import publish, publish_watch
-from trimtab.policy.snapshot import Snapshot
+from trimtab.policy.snapshot import PRODUCTION, Snapshot
 from trimtab.policy.watch import Watch, watch_of
 from trimtab.processes.roster import write_json
 

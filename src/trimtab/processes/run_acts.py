@@ -7,13 +7,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from trimtab.console.run_desk import Redriven, Wanted
-from trimtab.errors import TrimtabError
+from trimtab.declare.changed import encode
 from trimtab.journal.asks import Direct, Directed, Find, Open, Reconcile, RunRow
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Order, Reconciled, Reconciliation, Result, Started, body_of
 from trimtab.journal.reading import log_read, row_of, rows_of
 from trimtab.journal.refusals import JournalRefusal, RunExists, RunUnknown
 from trimtab.journal.steps import Log, Step
+from trimtab.processes.run_changes import Load, NoFork, otherwise
 
 DEAD: Final = ("failed", "parked")
 """How a run stands that goes on only when a person does something."""
@@ -21,14 +22,11 @@ MOST_AT_ONCE: Final = 1000
 AGAIN: Final = ".again"
 
 
-class NoFork(TrimtabError):
-    """Run {run} cannot be forked so: {detail}; `trimtab runs show {run}` lists its steps."""
-
-
-def forked(journal: BlockingAsking, wanted: Wanted, now_ns: int) -> RunRow:
+def forked(journal: BlockingAsking, wanted: Wanted, now_ns: int, load: Load | None = None) -> RunRow:
     """Makes a run that has what came before a step as its own, and goes on from there.
 
-    Raises `RunUnknown`, `RunExists` for an id that is taken, `NoFork`.
+    `load` reads the declaration that changes are held against. Raises `RunUnknown`, `RunExists` for an id that is
+    taken, `NoFork`, `DeclarationError`.
     """
     log = log_read(journal, wanted.run)
     if log.started is None:
@@ -36,16 +34,21 @@ def forked(journal: BlockingAsking, wanted: Wanted, now_ns: int) -> RunRow:
     if _is_there(journal, wanted.id):
         raise RunExists(run=wanted.id, detail="it is there already")
     seq, step = place_of(log, wanted.at)
-    overrides, answer, content = dict(wanted.overrides), None, b""
+    asked, answer, content = dict(wanted.overrides), None, b""
     if wanted.answer is not None:
         if step is None:
             raise NoFork(run=wanted.run, detail="another answer needs a step to be the answer of")
         answer, content = _answer(step, wanted.answer, now_ns)
-        overrides.setdefault("answer", f"of step {step.seq}")
+        asked["answer"] = f"of step {step.seq}"
         seq = step.seq + 1
-    started = _started(log, log.started, now_ns)
-    started = replace(started, fork_of=wanted.run, fork_seq=seq, overrides=overrides)
-    journal.do(Open(wanted.id, started, answer=answer, answered=content))
+    found = otherwise(journal, log, seq, asked, load)
+    started, changed = _started(log, log.started, now_ns), b""
+    started = replace(started, fork_of=wanted.run, fork_seq=seq, overrides=found.overrides, changes=None)
+    if found.changes:
+        changed = encode(found.changes)
+        started = replace(started, changes=body_of(changed))
+    long = started.changes is not None and started.changes.inline is None
+    journal.do(Open(wanted.id, started, answer=answer, answered=content, changed=changed if long else b""))
     return row_of(journal, wanted.id)
 
 

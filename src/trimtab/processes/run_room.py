@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from trimtab.clock import Clock
 from trimtab.console.run_desk import Branch, Compared, Redriven, Wanted
-from trimtab.errors import InvalidRequest
+from trimtab.errors import DeclarationError, InvalidRequest
 from trimtab.journal.asks import Ask, Find, FindReviews, Reviews, RunRow, Runs, Told
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Logged, Order, Reconciliation
@@ -22,8 +22,9 @@ from trimtab.journal.refusals import JournalRefusal, ReviewUnknown, RunUnknown
 from trimtab.journal.runs.divided import Divided
 from trimtab.journal.runs.reader import READS
 from trimtab.journal.steps import Log, log_of
-from trimtab.processes.run_acts import NoFork, dead, forked, ordered, reconciled, redriven
+from trimtab.processes.run_acts import dead, forked, ordered, reconciled, redriven
 from trimtab.processes.run_book import compared, tree_of
+from trimtab.processes.run_changes import Load, NoFork
 from trimtab.processes.run_export import NoCase, case_line, exported
 
 T = TypeVar("T")
@@ -43,14 +44,21 @@ class RunRoom:
     """Reads in one thread, writes in another: an answer that keeper owes holds up no page.
 
     `open_reader` is called in the thread that will use it, again and again while it raises `StoreError`, or gives None
-    where no run was ever kept.
+    where no run was ever kept. `load` reads the declaration, which what a fork changes is held against.
     """
 
-    def __init__(self, open_reader: Callable[[], ReadingFace | None], keeper: BlockingAsking, clock: Clock) -> None:
+    def __init__(
+        self,
+        open_reader: Callable[[], ReadingFace | None],
+        keeper: BlockingAsking,
+        clock: Clock,
+        load: Load | None = None,
+    ) -> None:
         self._readers = _Thread(open_reader, "runs-read")
         self._writers = _Thread(open_reader, "runs-write")
         self._keeper = keeper
         self._clock = clock
+        self._load = load
         self._logs: OrderedDict[str, tuple[list[Logged], Log]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -102,7 +110,7 @@ class RunRoom:
     async def fork(self, wanted: Wanted) -> RunRow:
         """Makes a fork."""
         now_ns = self._clock.wall_ns()
-        return await self._write(lambda journal: forked(journal, wanted, now_ns))
+        return await self._write(lambda journal: forked(journal, wanted, now_ns, self._load))
 
     async def reconcile(
         self, run: str, of: int, found: Reconciliation, by: str, reason: str, output: bytes | None
@@ -185,7 +193,7 @@ def _mapped() -> Iterator[None]:
         yield
     except RunUnknown as unknown:
         raise HTTPException(404, str(unknown)) from unknown
-    except (JournalRefusal, NoFork, NoCase) as refused:
+    except (JournalRefusal, NoFork, NoCase, DeclarationError) as refused:
         raise InvalidRequest(detail=str(refused)) from refused
 
 

@@ -14,6 +14,8 @@ SHADOW: Final = "shadow"
 """Copies of users' calls, whose answers nobody gets."""
 REPLAY: Final = "replay"
 """Calls of runs that got a recorded answer, for which no model was asked."""
+FORK: Final = "fork"
+"""Calls of forks that were made with another model, sampling or prompt than their task declares."""
 UNDECLARED_TASK: Final = "(undeclared)"
 
 

@@ -22,12 +22,14 @@ from trimtab.console.run_drawn import bar, end_of, overview, span_of
 from trimtab.console.run_steps import AT_ONCE, ONLY, OneStep, Part, StepLine, line_of, number_of, one_step, part_of
 from trimtab.console.tables import Column, Table
 from trimtab.console.text import short, shown
+from trimtab.declare.changed import SAMPLING_KINDS
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import ENDED, Arrived, Leased, Logged, Ordered, State
-from trimtab.journal.steps import Log
+from trimtab.journal.steps import Log, change_told, changed_words, changes_used
 
 MOST_OTHERS: Final = 50
 MOST_RELATED: Final = 20
+MOST_LABELS: Final = 50
 KINDS: Final[dict[str, Kind]] = {"ok": "good", "error": "bad", "refused": "bad", "open": "ask", "undone": "warn"}
 STEP_KINDS: Final = ("model", "tool", "step", "check", "timer", "event", "child")
 WORDS: Final = {"model": "stream", "tool": "wait", "step": "first", "check": "connect"}
@@ -95,6 +97,8 @@ async def build(asked: Asked, parts: Parts) -> Built[RunPage]:
         "step_place": {"before": _step_place(asked, one.before), "after": _step_place(asked, one.after)} if one else {},
         "closed": asked.here(step=None),
         "acts": acts_of(asked, row),
+        "forks": fork_choices(parts, log),
+        "changes": {name: change_told(*what) for name, what in changes_used(log).items()},
     }
     tables = (
         steps_table(asked, part, lines),
@@ -121,6 +125,16 @@ def acts_of(asked: Asked, row: RunRow) -> dict[str, Any]:
         "reconcile": parked,
         "redrive": row.state == "failed" and row.through == "sdk",
         "fork": True,
+    }
+
+
+def fork_choices(parts: Parts, log: Log) -> dict[str, Any]:
+    """What the form of a fork offers: the models, sampling as tasks declare it, and the labels of steps."""
+    labels = dict.fromkeys(step.intent.label for step in log.steps if step.intent.step == "model")
+    return {
+        "models": tuple(parts.policy().models),
+        "sampling": [(kind, kind.partition(".")[2].replace("_", " ")) for kind in SAMPLING_KINDS],
+        "labels": tuple(labels)[:MOST_LABELS],
     }
 
 
@@ -190,6 +204,7 @@ def facts_of(asked: Asked, one: OneStep) -> tuple[Fact, ...]:
         Fact("tokens out", _exact(result.output_tokens if result is not None else None)),
         Fact("branch", short(intent.branch, 80)),
         Fact("request", written.digest(intent.request)),
+        *(Fact("fork", short(words, 200)) for words in changed_words(one.step)),
         Fact("same before it", str(intent.occurrence) if intent.occurrence else ""),
         Fact("call", "its record" if intent.call else "", call_place(asked, intent.call) if intent.call else ""),
     ]

@@ -13,6 +13,7 @@ from trimtab.console.pages.run import no_run
 from trimtab.console.pages.runs import desk_of, run_place
 from trimtab.console.parts import Parts
 from trimtab.console.run_desk import RunDesk, Wanted
+from trimtab.declare.changed import KINDS
 from trimtab.errors import InvalidRequest
 from trimtab.ids import IdSource
 from trimtab.journal.asks import Find
@@ -43,12 +44,10 @@ async def order(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
 
 async def fork(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
     """Makes a fork of a run, and leads to it."""
-    run, at, changed = form.get("run", ""), form.get("at", "").strip(), form.get("with", "").strip()
+    run, at = form.get("run", ""), form.get("at", "").strip()
     if at and not (at.isascii() and at.isdecimal() and len(at) < 12):
         raise InvalidRequest(detail=f"at={at[:40]} is no place in a log")
-    name, mark, value = changed.partition("=")
-    if changed and not (mark and name.strip()):
-        raise InvalidRequest(detail=f"with={changed[:80]} is no NAME=VALUE")
+    changes = _changes(form)
     desk = await _seen(asked, parts, run)
     answer = form.get("answer", "")
     wanted = Wanted(
@@ -56,9 +55,24 @@ async def fork(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
         IdSource().new(asked.now_ns),
         int(at or 0),
         answer.encode() if answer else None,
-        {name.strip(): value.strip()} if changed else {},
+        changes,
     )
     return run_place(asked, (await desk.fork(wanted)).run)
+
+
+def _changes(form: Mapping[str, str]) -> dict[str, str]:
+    """What a fork is to do otherwise, by name: the fields that are filled in, and NAME=VALUE a line. Raises
+    `InvalidRequest`.
+    """
+    label = form.get("label", "").strip()
+    before = f"{label}." if label else ""
+    found = {f"{before}{kind}": value for kind in KINDS if (value := form.get(kind, "").strip())}
+    for line in filter(None, map(str.strip, form.get("with", "").splitlines())):
+        name, mark, value = line.partition("=")
+        if not mark or not name.strip():
+            raise InvalidRequest(detail=f"with={line[:80]} is no NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
 
 
 async def redrive(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:

@@ -58,6 +58,7 @@ class RunsCompared(Struct, frozen=True):
     first: Found | None
     otherwise: tuple[Otherwise, ...]
     overrides: dict[str, str]
+    changes: dict[str, str]
     number: int
     pairs: tuple[Pair, ...]
 
@@ -86,6 +87,7 @@ async def build(asked: Asked, parts: Parts) -> Built[RunsCompared]:
         first,
         found.otherwise,
         found.overrides,
+        found.changes,
         begin,
         part,
     )

@@ -68,6 +68,10 @@ class InContext(Struct, eq=False):
         except Exception as fault:  # noqa: BLE001  it is the call's end
             self._end(fault)
 
+    def renew(self) -> None:
+        """The call's task is another one than it was made for: its messages are counted as that one's model does."""
+        self._window = self._serving.window(self.exchange.task)
+
     def leave(self) -> None:
         """The client has gone, so the call ends here, and with it what is under way for it."""
         self._part()

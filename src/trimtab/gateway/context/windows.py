@@ -41,13 +41,14 @@ class TaskWindow(Struct, frozen=True, eq=False):
 def windows(snapshot: Snapshot, contracts: Mapping[str, Contract], memory: ContextMemory) -> dict[str, TaskWindow]:
     """The windows of the tasks that have a context strategy or a limit, by the tasks' names."""
     return {
-        task.name: _window(task, snapshot, contracts[task.name], memory)
+        task.name: window_of(task, snapshot, contracts[task.name], memory)
         for task in snapshot.tasks.values()
         if task.context.strategy != "full" or task.context.max_input_tokens is not None
     }
 
 
-def _window(task: TaskPolicy, snapshot: Snapshot, contract: Contract, memory: ContextMemory) -> TaskWindow:
+def window_of(task: TaskPolicy, snapshot: Snapshot, contract: Contract, memory: ContextMemory) -> TaskWindow:
+    """The window of one task."""
     counter = partial(memory.tokenizers.counter, snapshot.models[task.models[0]])
     tools = [
         Raw(msgspec.json.encode({"name": tool.name, "description": tool.description, "parameters": tool.schema}))

@@ -23,6 +23,7 @@ from trimtab.gateway.attempts import Attempts
 from trimtab.gateway.context.in_context import InContext
 from trimtab.gateway.exchange import LATER, Exchange
 from trimtab.gateway.failures import from_fault
+from trimtab.gateway.runs.changed import Changed, change
 from trimtab.gateway.runs.headers import RunHeaders
 from trimtab.gateway.runs.held import HeldAnswer
 from trimtab.gateway.runs.journaling import Journaling
@@ -53,12 +54,13 @@ class Journaled(Struct, eq=False):
     _journaling: Journaling
     _over: Over
     inner: Attempts | InContext = LATER
-    state: Literal["new", "asking", "asked", "serving", "finishing", "over"] = "new"
+    state: Literal["new", "asking", "changing", "asked", "serving", "finishing", "over"] = "new"
     told: bool = False
     _seq: int = 0
     _again: bool = False
     _failure: CallError | None = None
     _working: asyncio.Task[None] | None = None
+    _changed: Changed = Changed()
 
     def __repr__(self) -> str:
         return f"Journaled({self.exchange!r} of run {self.asked.run}, {self.state})"
@@ -147,6 +149,8 @@ class Journaled(Struct, eq=False):
                     self._finish("cancelled")
                 elif self.asked.only_recorded:
                     self._work(self._nothing_recorded())
+                elif told.changes is not None:
+                    self._work(self._change(told.changes))
                 else:
                     self._go()
             case _ if self.told:
@@ -164,14 +168,34 @@ class Journaled(Struct, eq=False):
             case _:
                 self._end(self._as_error(TypeError(f"the journal answers a step with {type(told).__name__}")))
 
+    async def _change(self, body: Body) -> None:
+        """Takes the step as its fork asks for it."""
+        self.state = "changing"
+        failure = None
+        try:
+            changes = await self._journaling.recorded.changes(self.asked.run, body)
+            self._changed = change(self.exchange, changes, self._label, self.asked.run)
+            if self._changed.overrides and isinstance(self.inner, InContext):
+                self.inner.renew()
+        except Exception as fault:  # noqa: BLE001  it is the call's end
+            failure = self._as_error(fault)
+        if failure is None:
+            self._go()
+        else:
+            self._hold()
+            self.over(self.exchange, failure)
+
     def _go(self) -> None:
+        self._hold()
+        self.exchange.answer.on_gone = self.inner.leave
+        self.inner.begin()
+
+    def _hold(self) -> None:
         bodies, redaction = self._journaling.bodies, self.exchange.task.redaction
         attempts = self.inner if isinstance(self.inner, Attempts) else self.inner.attempts
         self.state = "asked"
         self.held.seq = self._seq
         self.held.hold(bodies.capture("full" if redaction == "full" else "digest"), lambda: attempts.ending)
-        self.exchange.answer.on_gone = self.inner.leave
-        self.inner.begin()
 
     def over(self, exchange: Exchange, failure: CallError | None) -> None:
         """The attempts are over: the answer's end, or the error, waits for the journal."""
@@ -198,13 +222,16 @@ class Journaled(Struct, eq=False):
         """Ends the call in this, unless its answer has ended."""
         if self.state == "asked":
             self.inner.stop(failure)
-        elif self.state in {"asking", "serving"}:
+        elif self.state in {"asking", "changing", "serving"}:
             self._leave(failure)
 
     def _leave(self, failure: CallError | None) -> None:
         if self._working is not None:
             self._working.cancel()
+        changing = self.state == "changing"
         self._end(failure)
+        if changing:
+            self._finish("cancelled")
 
     def _end(self, failure: CallError | None) -> None:
         self._journaling.closed(self.asked.run, self)
@@ -222,6 +249,9 @@ class Journaled(Struct, eq=False):
         self.state = "finishing"
         try:
             result, kept = result_of(self.exchange, self.held, self._seq, outcome, self._failure, self._journaling)
+            if self._changed != Changed():
+                changed = self._changed
+                result = replace(result, overrides=changed.overrides, passed_over=changed.passed_over)
         except Exception as fault:  # noqa: BLE001  it is the call's end
             self._finished(unavailable(fault))
             return

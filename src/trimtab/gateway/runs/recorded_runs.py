@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from trimtab.declare.changed import Change
+from trimtab.declare.changed import decode as decode_changes
 from trimtab.errors import ReplayDivergence
 from trimtab.gateway.runs.served import Load, bytes_of
 from trimtab.journal import requests
 from trimtab.journal.asks import Ask, Entries, Loaded, Read, Told
 from trimtab.journal.asks import Load as LoadBody
 from trimtab.journal.difference import first_difference
-from trimtab.journal.entries import Intent
+from trimtab.journal.entries import Body, Intent
 from trimtab.journal.recorded import RecordedSteps, Request, Step, nearest
 from trimtab.journal.refusals import BodyUnknown, RunUnknown
 
@@ -37,6 +39,7 @@ class RecordedRuns:
     def __init__(self, keeper: Asking) -> None:
         self._keeper = keeper
         self._runs: dict[str, RecordedSteps] = {}
+        self._changes: dict[str, tuple[Change, ...]] = {}
 
     def __repr__(self) -> str:
         return f"RecordedRuns({len(self._runs)} runs)"
@@ -55,6 +58,16 @@ class RecordedRuns:
             known.take(told.entries)
             last = told.last
         return known
+
+    async def changes(self, run: str, body: Body) -> tuple[Change, ...]:
+        """What the steps of a fork are taken with. Raises `BodyUnknown` and `JournalUnavailable`."""
+        found = self._changes.get(body.digest)
+        if found is None:
+            found = decode_changes(await bytes_of(body, self.loader(run)))
+            if len(self._changes) >= MOST_RUNS:
+                del self._changes[next(iter(self._changes))]
+            self._changes[body.digest] = found
+        return found
 
     def loader(self, run: str) -> Load:
         """Loads bodies of a run."""

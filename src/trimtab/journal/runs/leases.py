@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from msgspec import structs
+
+from trimtab.journal import entries
 from trimtab.journal.asks import Claim, Lease, Nothing, Open, Release, Renew, Written
 from trimtab.journal.entries import ROOT, Leased, Started
 from trimtab.journal.refusals import AskInvalid, Halted, LeaseHeld, LeaseLost, RunEnded, RunExists, RunUnknown
@@ -116,8 +119,9 @@ def begin_run(tx: Transaction, ask: Open) -> Row:
     if ask.answer is not None:
         _check_answer(tx, ask, origin)
     tx.keep(ask.run, started.input, ask.content)
+    tx.keep(ask.run, started.changes, ask.changed)
     row = tx.add(_facts(ask))
-    tx.append(row, started)
+    tx.append(row, _as_its_parent(tx, parent, started))
     if origin is not None:
         copy_prefix(tx, origin, row, started.fork_seq, ask.answer)
     if ask.owner:
@@ -127,6 +131,17 @@ def begin_run(tx: Transaction, ask: Open) -> Row:
     if started.through != "gateway":
         row.state, row.woken = "waiting", 1
     return row
+
+
+def _as_its_parent(tx: Transaction, parent: Row | None, started: Started) -> Started:
+    """A run that a changed fork begins goes with the same changes."""
+    if parent is None or started.changes is not None:
+        return started
+    content = tx.rows("entry", number=parent.number, seq=1)
+    outer = entries.decode(content[0][0]) if content else None
+    if not isinstance(outer, Started) or outer.changes is None:
+        return started
+    return structs.replace(started, changes=outer.changes, overrides=outer.overrides | started.overrides)
 
 
 def _check_begin(ask: Open) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from trimtab.errors import StoreError
 from trimtab.journal import entries
 from trimtab.journal.asks import Begin, Begun, Finish, Written
-from trimtab.journal.entries import Body, Intent, Result
+from trimtab.journal.entries import Body, Intent, Result, Started
 from trimtab.journal.refusals import (
     Ambiguous,
     AskInvalid,
@@ -52,7 +54,17 @@ def alike_of(label: str, request: str) -> int:
 
 
 def begin(tx: Transaction, ask: Begin) -> Begun:
-    """Says what is recorded for a step, or writes its intent."""
+    """Says what is recorded for a step, or writes its intent; one that is taken is told what its fork changes."""
+    begun = _begin(tx, ask)
+    row = tx.row(ask.run)
+    if begun.found != "go" or ask.step != "model" or not (row.fork_of or row.parent):
+        return begun
+    started = read_entry(tx, row, 1)
+    changes = started.changes if isinstance(started, Started) else None
+    return begun if changes is None else structs.replace(begun, changes=changes)
+
+
+def _begin(tx: Transaction, ask: Begin) -> Begun:
     row = tx.row(ask.run)
     fence(row, ask.epoch)
     goes_on(row)
