@@ -35,6 +35,7 @@ PROSE = {
     "every tool that does not only read", "never", "the same",
     "the task itself", "quoted and bracketed text", "CheckBranched is raised",
     "evals.margin", "the task's cases.jsonl", "each case by itself", "not held",
+    "as long as records", "what the project says",
 }  # fmt: skip
 """Defaults that are not values."""
 AWS = 'auth.kind = "aws"\nauth.region = "eu-central-1"\n'

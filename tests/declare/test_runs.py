@@ -10,6 +10,7 @@ from tests.declare.projects import MODEL, TASK, marked, write
 from trimtab.declare.load import load, read
 from trimtab.journal.requests import EVERY, canonical
 from trimtab.policy import compile
+from trimtab.policy.watch import watch_of
 
 OF_PROJECT = f'{MODEL}[runs]\nvolatile = ["metadata.id"]\n'
 
@@ -41,3 +42,20 @@ def test_what_is_no_path_is_a_mistake(tmp_path: Path, path: str) -> None:
     [mistake] = read(write(tmp_path, triage=text)).mistakes
     assert mistake.line == marked(text)
     assert "metadata.request_id" in mistake.instead
+
+
+def test_how_long_runs_are_kept_is_declared_by_outcome_and_class(tmp_path: Path) -> None:
+    """Of all tasks and of one; it reaches control beside the snapshot, so that no lock changes with it."""
+    keep = '[runs.keep]\ncompleted = "14d"\nmine = "400d"\n'
+    project = load(write(tmp_path, f"{MODEL}{keep}", triage=f'{TASK}[runs.keep]\nfailed = "2h"\n'))
+    assert project.keep == {"completed": 14 * 86_400.0, "mine": 400 * 86_400.0}
+    assert project.tasks["triage"].keep == {"failed": 7200.0}
+    watch = watch_of(project)
+    assert (watch.keep, watch.tasks["triage"].keep, watch.kept_s) == (project.keep, {"failed": 7200.0}, 30 * 86_400.0)
+
+
+@pytest.mark.parametrize("line", ['completed = "5m"', "completed = 5", '"A b" = "5d"'])
+def test_what_is_no_time_to_keep_is_a_mistake(tmp_path: Path, line: str) -> None:
+    """It is told with its line: less than an hour, no duration, no name."""
+    text = f"{MODEL}[runs.keep]\n{line} #!"
+    assert [mistake.line for mistake in read(write(tmp_path, text)).mistakes] == [marked(text)]

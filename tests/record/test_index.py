@@ -184,7 +184,7 @@ def test_what_is_no_pack_is_left_alone(tmp_path):
     index = BodyIndex(tmp_path / "bodies")
     index.update()
     assert index.read(digests[0]) == BODIES[0]
-    assert retention.delete_packs(tmp_path / "bodies", 2**62) == 1
+    assert retention.retain(tmp_path / "bodies", 2**62).deleted == 1
     assert (tmp_path / "bodies" / EPOCH / "notes.pack").exists()
 
 

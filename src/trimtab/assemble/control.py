@@ -22,7 +22,7 @@ from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
 from trimtab.assemble.reviews import review_book, review_watch
-from trimtab.assemble.runs import run_room
+from trimtab.assemble.runs import run_retention, run_room
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -164,7 +164,9 @@ def _with_keeper(parts: ControlParts, directory: DataDirectory) -> ControlParts:
     """The parts with what looks how the journal of runs is doing."""
     watch = KeeperWatch(KeeperClient(directory.keeper_socket, patience_s=KEEPER_PATIENCE_S), parts.clock)
     reviews = review_watch(directory, parts.watch, parts.clock)
-    return replace(parts, works=(*parts.works, watch.run, reviews.run), keeper=lambda: watch.view)
+    retention = run_retention(directory, parts.watch, parts.clock)
+    works = (*parts.works, watch.run, reviews.run, retention.run)
+    return replace(parts, works=works, keeper=lambda: watch.view)
 
 
 def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirectory, noted: Changes) -> ControlParts:

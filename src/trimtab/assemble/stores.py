@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trimtab.assemble.judgements import JudgementWorks
+from trimtab.assemble.runs import named_by_runs
 from trimtab.clock import Clock
 from trimtab.database.migrate import open_state
 from trimtab.declare.project import Data
@@ -63,7 +64,9 @@ def open_stores(
         observers=observers,
         keepers=keepers,
     )
-    upkeep = chores(telemetry, places.bodies, data.retention_s, clock, letters, ingest.discard)
+    upkeep = chores(
+        telemetry, places.bodies, data.retention_s, clock, letters, ingest.discard, named_by_runs(places, data.journal)
+    )
     if works is None:
         return Stores(telemetry, ingest, bodies, upkeep, letters, shapes)
     upkeep = (*upkeep, *works.chores)

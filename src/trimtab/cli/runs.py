@@ -187,7 +187,8 @@ def verify(context: click.Context, /, runs: Sequence[str], project: Path, as_jso
         say_json(msgspec.json.encode(found))
     else:
         for one in found:
-            say(Text(f"{one.run} {'whole' if not one.faults else '! ' + '; '.join(one.faults)}"))
+            gone = f", of its bodies {one.gone} are not kept" if one.gone else ""
+            say(Text(f"{one.run} {'whole' if not one.faults else '! ' + '; '.join(one.faults)}{gone}"))
         say(Text(f"{sum(not one.faults for one in found)} of {len(found)} whole."))
         next_verb("trimtab runs list")
     if any(one.faults for one in found):

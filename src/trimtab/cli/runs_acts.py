@@ -19,6 +19,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from trimtab.cli.runs_client import runs_here
+from trimtab.cli.runs_keep import keep
 from trimtab.cli.runs_text import listed_text
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, plain, say, say_json
 from trimtab.console.run_desk import Redriven, Wanted
@@ -26,6 +27,7 @@ from trimtab.declare.load import load
 from trimtab.ids import IdSource
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Order, Reconciliation
+from trimtab.journal.keeping import Hold
 from trimtab.journal.recording import Recording
 from trimtab.processes.run_acts import MOST_AT_ONCE, dead, forked, ordered, reconciled, redriven
 from trimtab.processes.run_export import case_line, exported, pytest_text
@@ -309,6 +311,7 @@ def export(run: str, project: Path, form: str, at: int, output: Path | None, cal
     with runs_here(project) as here:
         if form == "case":
             _write(output, [f"{case_line(here.reads, run, at)}\n".encode()], "ab")
+            here.writes.do(Hold(run, "exported", _who("")))
         else:
             _write(output, exported(here.reads, run), "wb")
     if output is not None:
@@ -334,6 +337,7 @@ def _export_test(project: Path, run: str, call: str, output: Path | None) -> lis
     with runs_here(project) as here:
         _write(recording, exported(here.reads, run), "wb")
         output.write_text(pytest_text(here.reads, run, call, recording.name), "utf-8")
+        here.writes.do(Hold(run, "exported", _who("")))
     return [output, recording]
 
 
@@ -361,4 +365,5 @@ ACTS: Final[tuple[click.Command, ...]] = (
     redrive,
     replay,
     export,
+    keep,
 )

@@ -66,6 +66,7 @@ VOLATILE_MEANING: Final = "what of a request does not make a step of a run anoth
 EXPERIMENTS_MEANING: Final = (
     "whether forks with another model, sampling or prompt are served where only what is locked is"
 )
+KEEP_MEANING: Final = "how long runs that ended so are kept, or those of this class"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
 ENVIRONMENT_MEANING: Final = (
@@ -172,6 +173,7 @@ PROJECT_KEYS: Final = (
     Key("retrieval.<name>.index.<setting>", "text, number, true, false", "empty", "settings of the index"),
     Key("runs.volatile", "list of paths", "empty", f"{VOLATILE_MEANING}, of all tasks and of none"),
     Key("runs.experiments", "true, false", "false", EXPERIMENTS_MEANING),
+    Key("runs.keep.<name>", "duration", "as long as records", f"{KEEP_MEANING}, of all tasks and of none"),
     Key("alerts.defaults", "true, false", "true", "whether the rules of docs/alerts.md hold without being written"),
     Key("alerts.receivers", "list of names", "empty", "who is told of alerts whose owner has no receivers"),
     Key("alerts.silent_after", "duration", "15m", "so long without records while calls are open is an alert"),
@@ -308,6 +310,7 @@ TASK_KEYS: Final = (
     Key("context.summary_tokens", "1..100000", "512", "most tokens of a summary"),
     Key("retrieval", "list of names", "empty", "what the task retrieves from, of [retrieval]"),
     Key("runs.volatile", "list of paths", "empty", VOLATILE_MEANING),
+    Key("runs.keep.<name>", "duration", "what the project says", KEEP_MEANING),
     *(Key(f"alerts.<name>.{name}", *about) for name, *about in RULE_MEANINGS),
     Key("completion.rule", "condition", "none", "what holds of the last call of a run whose work is done"),
     Key("completion.feedback", "text", "none", "the score of feedback that tells whether the work is done"),

@@ -25,7 +25,7 @@ from trimtab.declare.names import check_data_sets, check_retrieval
 from trimtab.declare.project import Project, SchemaSource
 from trimtab.declare.references import check_confidence, check_matches, check_models_of, check_names, check_passthrough
 from trimtab.declare.review_rules import check_review_receivers
-from trimtab.declare.runs import read_volatile
+from trimtab.declare.runs import read_keep, read_volatile
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.surroundings import read_lock, read_retrieval
 from trimtab.declare.table import Table
@@ -136,6 +136,7 @@ def _project(
         tasks=read,
         retrieval={name: read_retrieval(name, table) for name, table in _named(top, "retrieval").items()},
         alerting=read_alerting(top, root, read, tasks),
+        keep=read_keep(top.table("runs")),
     )
 
 

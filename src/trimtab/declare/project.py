@@ -460,6 +460,7 @@ class Task(Struct, frozen=True):
     reviews: tuple[ReviewRule, ...] = ()
     review_sample: ReviewSample | None = None
     checks: tuple[Check, ...] = ()
+    keep: dict[str, float] = {}
 
 
 class Defaults(Struct, frozen=True):
@@ -492,3 +493,4 @@ class Project(Struct, frozen=True):
     lock: LockSettings = LockSettings()
     experiments: bool = False
     alerting: Alerting = Alerting()
+    keep: dict[str, float] = {}

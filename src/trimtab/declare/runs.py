@@ -1,14 +1,18 @@
-"""The `runs` table, of a project and of a task: what of a request does not make a step of a run another one."""
+"""The `runs` table, of a project and of a task: what of a request does not make a step another one, and for how long
+runs are kept.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from trimtab.declare import paths
+from trimtab.declare import paths, values
 from trimtab.declare.table import Table
 from trimtab.declare.values import Wrong, show
 
 MOST_VOLATILE: Final = 64
+MOST_CLASSES: Final = 64
+KEPT: Final = values.duration(3600)
 EVERY: Final = -1
 """Stands for each item of a list."""
 EACH: Final = "[*]"
@@ -36,3 +40,17 @@ def read_volatile(table: Table, usual: tuple[VolatilePath, ...] = ()) -> tuple[V
     if len(found) > MOST_VOLATILE:
         table.wrong("volatile", f"there are {len(found)} paths", f"list at most {MOST_VOLATILE}")
     return (*usual, *(path for path in found[:MOST_VOLATILE] if path not in usual))
+
+
+def read_keep(table: Table) -> dict[str, float]:
+    """For how many seconds runs are kept after their end, by how they ended or by a class that runs name."""
+    keep = table.table("keep")
+    names = tuple(keep)
+    if len(names) > MOST_CLASSES:
+        keep.wrong("", f"there are {len(names)} classes of runs", f"declare at most {MOST_CLASSES}")
+    found = {}
+    for name in names[:MOST_CLASSES]:
+        kept_s = keep.get(name, KEPT, None)
+        if kept_s is not None:
+            found[name] = kept_s
+    return found

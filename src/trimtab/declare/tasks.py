@@ -17,7 +17,7 @@ from trimtab.declare.names import data_set_name
 from trimtab.declare.project import Defaults, InputType, Match, Prompt, Sampling, Task
 from trimtab.declare.prompts import read_prompt
 from trimtab.declare.review_rules import read_review_sample, read_reviews
-from trimtab.declare.runs import read_volatile
+from trimtab.declare.runs import read_keep, read_volatile
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.table import Table
 
@@ -77,6 +77,7 @@ def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> 
         context=read_context(table.table("context")),
         retrieval=table.each("retrieval", values.name),
         volatile=read_volatile(table.table("runs"), defaults.volatile),
+        keep=read_keep(table.table("runs")),
         completion=read_completion(table.table("completion")) if "completion" in table else None,
         reviews=read_reviews(table, (tool.name for tool in tools)),
         review_sample=read_review_sample(sample) if "review_sample" in table else None,

@@ -32,6 +32,7 @@ from trimtab.journal.entries import (
     StepKind,
     Through,
 )
+from trimtab.journal.keeping import FindHolds, Hold, Holds, Retire, Retired
 from trimtab.journal.run_counts import CountRuns, RunsCounted, Standing, Stands, Verified, Verify
 
 LEASE_S: Final = 30.0
@@ -278,6 +279,9 @@ Ask = (
     | CountRuns
     | Standing
     | Verify
+    | Retire
+    | Hold
+    | FindHolds
 )
 
 
@@ -454,6 +458,8 @@ Told = (
     | RunsCounted
     | Stands
     | Verified
+    | Retired
+    | Holds
     | Refused
     | BackgroundTold
 )

@@ -58,12 +58,14 @@ class TaskWatch(Struct, frozen=True):
     evals: Evals | None = None
     reviews: tuple[ReviewRule, ...] = ()
     review_sample: ReviewSample | None = None
+    keep: dict[str, float] = {}
 
 
 class Watch(Struct, frozen=True):
     """One frozen whole; `digest` is the sha256 (hexadecimal) of the rest. Models without scraping are left out.
 
-    `events` are the rules on what belongs to no one task: replicas, models, tools, records.
+    `events` are the rules on what belongs to no one task: replicas, models, tools, records. `keep` says for how many
+    seconds runs are kept, by how they ended or by their class; those it does not name as long as records, `kept_s`.
     """
 
     digest: str = ""
@@ -72,6 +74,8 @@ class Watch(Struct, frozen=True):
     tasks: dict[str, TaskWatch] = {}
     events: tuple[AlertRule, ...] = ()
     scrapes: dict[str, Scrape] = {}
+    keep: dict[str, float] = {}
+    kept_s: float = 30 * 86_400.0
     version: int = FORMAT_VERSION
 
 
@@ -83,6 +87,8 @@ def watch_of(project: Project) -> Watch:
         tasks={name: _task(task, project.alerting) for name, task in sorted(project.tasks.items())},
         events=tuple(rule for rule in _rules(project.alerting, ()) if rule.comparison == EVENT),
         scrapes={name: model.scrape for name, model in sorted(project.models.items()) if model.scrape is not None},
+        keep=project.keep,
+        kept_s=project.data.retention_s,
     )
     canonical = msgspec.msgpack.Encoder(order="sorted").encode(watch)
     return msgspec.structs.replace(watch, digest=hashlib.sha256(canonical).hexdigest())
@@ -108,6 +114,7 @@ def _task(task: Task, alerting: Alerting) -> TaskWatch:
         evals=task.evals if task.evals is not None and (task.evals.schedule or task.evals.online) else None,
         reviews=task.reviews,
         review_sample=task.review_sample,
+        keep=task.keep,
     )
 
 

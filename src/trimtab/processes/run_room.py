@@ -6,17 +6,18 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, Protocol, TypeVar
 
 from starlette.exceptions import HTTPException
 
 from trimtab.clock import Clock
 from trimtab.console.run_desk import Branch, Compared, Redriven, Wanted
-from trimtab.errors import DeclarationError, InvalidRequest
+from trimtab.errors import DeclarationError, InvalidRequest, JournalUnavailable
 from trimtab.journal.asks import Ask, Find, FindReviews, Reviews, RunRow, Runs, Told
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Logged, Order, Reconciliation
+from trimtab.journal.keeping import FindHolds, Hold, Holds
 from trimtab.journal.reading import body_read, entries_of, row_of, rows_of
 from trimtab.journal.refusals import JournalRefusal, ReviewUnknown, RunUnknown
 from trimtab.journal.runs.divided import Divided
@@ -96,8 +97,11 @@ class RunRoom:
         return await self._read(lambda journal: dead(journal, wanted))
 
     async def case(self, run: str, at: int) -> str:
-        """A step as a case, a line of JSON."""
-        return await self._read(lambda journal: case_line(journal, run, at))
+        """A step as a case, a line of JSON; its run is kept as long as what was exported is."""
+        line = await self._read(lambda journal: case_line(journal, run, at))
+        with suppress(JournalUnavailable):
+            await self._write(lambda journal: journal.do(Hold(run, "exported", "console")))
+        return line
 
     async def export(self, run: str) -> bytes:
         """A run whole, as lines of JSON; raises `InvalidRequest` for one over 256 MiB."""
@@ -183,6 +187,8 @@ class _NoRuns:
         review: str = getattr(ask, "review", "")
         if review:
             raise ReviewUnknown(review=review)
+        if isinstance(ask, FindHolds):
+            return Holds(())
         return Reviews(()) if isinstance(ask, FindReviews) else Runs(())
 
 

@@ -14,10 +14,14 @@ from trimtab.database.connection import connect, connect_read_only, mapped, path
 from trimtab.database.migrate import Migration, migrate
 from trimtab.database.statements import statements
 
-SQL_FILES: Final = ("runs.sql", "find.sql", "steps.sql", "reviews.sql", "background.sql")
-MIGRATIONS: Final = ("0001_runs.sql", "0002_background.sql", "0003_tries.sql")
+SQL_FILES: Final = ("runs.sql", "find.sql", "steps.sql", "reviews.sql", "background.sql", "retention.sql")
+MIGRATIONS: Final = ("0001_runs.sql", "0002_background.sql", "0003_tries.sql", "0004_retention.sql")
 CHECKPOINT_PAGES: Final = 4000
 """Pages of the write-ahead log after which SQLite moves them into the database."""
+SHRUNK_PAGES: Final = 1024
+VACUUMED_BYTES: Final = 256 << 20
+"""A larger journal of an earlier release keeps its size; the room of what is deleted is used again."""
+INCREMENTAL: Final = 2
 NO_FACTS: Final[Mapping[str, Any]] = {}
 Rows = list[tuple[Any, ...]]
 
@@ -50,6 +54,10 @@ class Database(Protocol):
 
     def rollback(self) -> None:
         """Nothing was written. Does nothing where no transaction is open."""
+        ...
+
+    def shrink(self) -> None:
+        """Gives room that deleted rows have left back to the disk, a portion at a time, where the database can."""
         ...
 
     def mapped(self) -> AbstractContextManager[None]:
@@ -118,6 +126,10 @@ class SqliteDatabase:
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
+    def shrink(self) -> None:
+        """Gives free pages back to the disk, 4 MiB of them at the most."""
+        self._connection.executescript(f"PRAGMA incremental_vacuum({SHRUNK_PAGES})")  # `execute` ends after one page
+
     def mapped(self) -> AbstractContextManager[None]:
         """Errors of SQLite inside become `StoreError`."""
         return mapped(self._path)
@@ -131,8 +143,11 @@ def open_runs(path: Path) -> SqliteDatabase:
     """Opens the journal of runs for its one writer, made and brought to the newest schema; raises `StoreError`."""
     connection = connect(path)
     try:
+        with mapped(path):
+            _shrinking(connection)
         migrate(connection, path, migrations())
         with mapped(path):
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES:d}")
         return SqliteDatabase(connection)
     except BaseException:
@@ -143,3 +158,13 @@ def open_runs(path: Path) -> SqliteDatabase:
 def open_runs_to_read(path: Path) -> SqliteDatabase:
     """Opens it beside its writer, for reading; raises `StoreError`, also when there is none."""
     return SqliteDatabase(connect_read_only(path))
+
+
+def _shrinking(connection: sqlite3.Connection) -> None:
+    """Has the database give room back; one that was made without is written anew for it, unless it is large."""
+    if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL:
+        return
+    (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+    if pages * size <= VACUUMED_BYTES:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")

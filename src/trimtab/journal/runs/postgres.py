@@ -97,6 +97,9 @@ class PostgresDatabase:
         except psycopg.Error:
             self._connection.close()
 
+    def shrink(self) -> None:
+        """PostgreSQL's own vacuum makes the room free again."""
+
     def mapped(self) -> AbstractContextManager[None]:
         """Errors of PostgreSQL inside become `StoreError`."""
         return _mapped()

@@ -9,11 +9,11 @@ from msgspec import MsgspecError
 
 from trimtab.clock import Clock
 from trimtab.ids import IdSource
-from trimtab.journal import asks, run_counts
+from trimtab.journal import asks, keeping, run_counts
 from trimtab.journal import background as calls
 from trimtab.journal.asks import Ask, Refused, Told
 from trimtab.journal.refusals import AskInvalid, JournalRefusal
-from trimtab.journal.runs import background, leases, notes, orders, reading, reviews, steps, verify
+from trimtab.journal.runs import background, leases, notes, orders, reading, retention, reviews, steps, verify
 from trimtab.journal.runs.bodies import RunBodies
 from trimtab.journal.runs.database import Database
 from trimtab.journal.runs.transaction import Transaction
@@ -47,6 +47,9 @@ HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     run_counts.Standing: reading.standing,
     run_counts.CountRuns: reading.count_runs,
     run_counts.Verify: verify.verify,
+    keeping.Retire: retention.retire,
+    keeping.Hold: retention.hold,
+    keeping.FindHolds: retention.find_holds,
 }
 
 
@@ -87,6 +90,8 @@ class RunStore:
             except BaseException:
                 database.rollback()
                 raise
+            if any(isinstance(one, keeping.Retired) and one.rows for one in told):
+                database.shrink()
         return told
 
     def close(self) -> None:

@@ -172,6 +172,11 @@ class Transaction:
             raise RunUnknown(run=run)
         return row
 
+    def drop(self, run: str) -> None:
+        """Knows a run no more, which is gone."""
+        self.written += 1
+        self._rows.pop(run, None)
+
     def add(self, facts: PLAIN) -> Row:
         """A run that begins, without entries."""
         self.written += 1
