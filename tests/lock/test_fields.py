@@ -14,6 +14,7 @@ from msgspec import Struct
 from tests.lock import governed
 from tests.lock.governed import with_change
 from trimtab.declare.alerting import Alerting, AlertRule, Completion
+from trimtab.declare.checking import Check
 from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.declare.project import (
     Adapter,
@@ -123,6 +124,7 @@ PINNED: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("tasks", "triage", "context", "model"), "large"),
     (("tasks", "triage", "context", "summary_tokens"), 1),
     (("tasks", "triage", "retrieval"), ()),
+    (("tasks", "triage", "checks"), (Check(name="right", task="triage", rule="answer"),)),
     (("defaults", "deadline", "gap_s"), 9.0),
     (("defaults", "redaction"), "none"),
     (("defaults", "undeclared_redaction"), "none"),

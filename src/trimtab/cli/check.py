@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from rich.table import Table
 from trimtab.cli.check_production import Lack, lacking, show_lacks
 from trimtab.cli.check_schemas import SchemaFacts, schema_facts, show, write_rewritten
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
+from trimtab.declare.check_rules import unknown_steps
 from trimtab.declare.load import read
 from trimtab.declare.mistakes import Mistake
 from trimtab.declare.project import Context, Model, Project, Secret, Task
@@ -157,6 +159,7 @@ def _task(task: Task) -> TaskFacts:
         "objectives": bool(task.objective.goals) or task.objective.success is not None,
         f"keys {', '.join(task.match.keys)}": bool(task.match.keys),
         "system prompt": bool(task.match.system_prompt),
+        f"{len(task.checks)} checks between steps": bool(task.checks),
         "suite": task.evals is not None,
         f"redaction {task.redaction}": task.redaction != "full",
     }
@@ -173,7 +176,8 @@ def _notes(project: Project) -> tuple[str, ...]:
     places.append(("data.telemetry_password", project.data.telemetry_password))
     places.append(("data.journal", project.data.journal))
     unreadable = tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
-    return (*unreadable, *missing_extras(project.models), *_unusable(root, project), *_not_redrivable(project))
+    notes = (*_not_redrivable(project), *_of_checks(project))
+    return (*unreadable, *missing_extras(project.models), *_unusable(root, project), *notes)
 
 
 def _unusable(root: Path, project: Project) -> tuple[str, ...]:
@@ -194,6 +198,23 @@ def _not_redrivable(project: Project) -> tuple[str, ...]:
     if not names or not project.data.dead_letters:
         return ()
     return (f"dead letters cannot be re-driven where redaction keeps no whole request: {', '.join(names)}",)
+
+
+def _of_checks(project: Project) -> Iterator[str]:
+    """Where checks between steps hold, and the steps that they name and nothing here declares."""
+    names = [name for name, task in project.tasks.items() if task.checks]
+    if names:
+        yield (
+            f"checks of {', '.join(names)} are made in the SDK; calls that only bear x-trimtab-run are held to the "
+            "contract (schema, tool calls) of their task alone"
+        )
+    for task in project.tasks.values():
+        for one in task.checks:
+            for step in unknown_steps(one, task.name, project.tasks, (tool.name for tool in task.tools)):
+                yield (
+                    f"tasks/{task.name}: check {one.name} is about the step {step}, which is neither a task nor a tool "
+                    "of it; is that what the program calls it?"
+                )
 
 
 def _secret_note(secrets: Secrets, key: str, secret: Secret) -> str:

@@ -19,7 +19,8 @@ from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
 from trimtab.record.bodies import RequestRefs
 from trimtab.record.events import JUDGE_TASK, Admitted
-from trimtab.record.purposes import EVALUATION, REPLAY, apart
+from trimtab.record.purposes import CHECK, EVALUATION, REPLAY, apart
+from trimtab.record.purposes import served as served_task
 
 MAX_LABEL = 200
 MAX_OUTPUT_TOKENS = 2**31 - 1
@@ -31,6 +32,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 OPERATOR_KEY = b"tt_operator_"
 """How the key begins with which dead letters are sent again and evaluations ask; no client has one."""
 EVALUATION_HEADER = b"x-trimtab-evaluation"
+CHECK_HEADER = b"x-trimtab-check"
 """Bears the id of the evaluation that a call is made for."""
 
 
@@ -116,7 +118,7 @@ class Admission:
         """Sets the exchange's task: by header, model, system prompt, key, or as undeclared."""
         self._hold_to_lock(exchange)
         task = self._task(exchange)
-        if key is not None and key.tasks and task.name not in key.tasks:
+        if key is not None and key.tasks and served_task(task.name) not in key.tasks:
             raise Forbidden(key=key.name, what=f"task {task.name}")
         exchange.task = task
         _hold_to_prompt(exchange)
@@ -159,7 +161,8 @@ class Admission:
         if named is not None:
             name = named.decode("latin-1")
             if name in snapshot.tasks:
-                return snapshot.tasks[name]
+                task = snapshot.tasks[name]
+                return self._judging(task, asked.model) if CHECK_HEADER in exchange.request.headers else task
             if name == UNDECLARED and exchange.redrive_of:
                 return self._undeclared_model(asked.model)
             if name == JUDGE_TASK == exchange.key:
@@ -172,6 +175,23 @@ class Admission:
         if mapped is not None:
             return snapshot.tasks[mapped]
         return self._undeclared_model(asked.model)
+
+    def _judging(self, task: TaskPolicy, model: str) -> TaskPolicy:
+        """The policy of a call by which a check has an answer of the task judged: one of its judges, kept as it is."""
+        if model not in task.judges:
+            known = ", ".join(task.judges) or "none"
+            raise InvalidRequest(
+                detail=f"no check of task {task.name} asks the model {model[:64]}; its judges are {known}: declare it "
+                f"as judge under [[check]] in tasks/{task.name}/task.toml"
+            )
+        return replace(
+            self._undeclared[model],
+            name=apart(CHECK, task.name),
+            owner=task.owner,
+            deadline=task.deadline,
+            redaction=task.redaction,
+            retry=task.retry,
+        )
 
     def _undeclared_model(self, asked: str) -> TaskPolicy:
         """The policy of a call that belongs to no task; `asked` is a model of ours, or what its server calls it."""

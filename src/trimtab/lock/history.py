@@ -14,7 +14,7 @@ from trimtab.lock.lockfile import FILE, Entry, Lock, Section, decode, decode_com
 MAX_LOCKS: Final = 200
 """How many commits of the lock are looked at."""
 AT_ONCE: Final = 4
-OF_TASKS: Final[frozenset[Section]] = frozenset({"prompts", "sampling", "context", "schemas", "policies"})
+OF_TASKS: Final[frozenset[Section]] = frozenset({"prompts", "sampling", "context", "schemas", "policies", "checks"})
 
 
 class Step(Struct, frozen=True):
@@ -73,7 +73,9 @@ def dependents(lock: Lock, one: Entry) -> tuple[str, ...]:
 def _models(lock: Lock, task: str, policy: Mapping[str, Any]) -> set[str]:
     context = lock.get("context", task)
     summarises = context.pinned.get("model") if context else None
-    return {policy["model"], *policy.get("fallback", ()), *([summarises] if summarises else [])}
+    checks = lock.get("checks", task)
+    judges = [one["judge"]["model"] for one in checks.pinned["made"].values() if one.get("judge")] if checks else []
+    return {policy["model"], *policy.get("fallback", ()), *([summarises] if summarises else []), *judges}
 
 
 def _tools(lock: Lock, task: str, policy: Mapping[str, Any]) -> set[str]:

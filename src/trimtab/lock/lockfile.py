@@ -22,8 +22,9 @@ from trimtab.errors import LockInvalid, LockNewer
 FORMAT_VERSION: Final = 1
 FILE: Final = "trimtab.lock"
 Section = Literal[
-    "context", "data", "models", "packages", "policies", "prompts", "retrieval", "sampling", "schemas", "tools"
-]
+    "checks", "context", "data", "models", "packages", "policies", "prompts", "retrieval", "sampling", "schemas",
+    "tools",
+]  # fmt: skip
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
 MAX_BYTES: Final = 64 << 20
 MAX_DEPTH: Final = 100

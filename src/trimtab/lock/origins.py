@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from trimtab.declare.project import DataSet, Project, Schema, Task, Tool
 Keys = tuple[str, ...]
 PROJECT_FILE = "trimtab.toml"
 DEFAULTS = "(defaults)"
-OF_OTHERS = ("context", "inputs", "prompt", "sampling")
+OF_OTHERS = ("check", "context", "inputs", "prompt", "sampling")
 """Tables of a task that stand in entries of their own."""
 
 
@@ -74,6 +75,10 @@ def _of_task(task: Task, schemas: Mapping[str, list[str]]) -> dict[str, tuple[Or
             Origin(file, only=(("inputs",), ("prompt",))),
             *includes,
         )
+    if task.checks:
+        named = (Schema(one.schema, sha256(one.schema.encode()).hexdigest()) for one in task.checks if one.schema)
+        files = (origin for schema in named for origin in _of_schema(schema, schemas, folder))
+        found[f"checks/{task.name}"] = (Origin(file, only=(("check",),)), *dict.fromkeys(files))
     if task.output is not None:
         models = dict.fromkeys((task.model, *task.fallback))
         engines = tuple(("models", model, key) for model in models for key in ("wire", "engine", "grammar"))

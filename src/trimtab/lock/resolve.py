@@ -20,7 +20,7 @@ from trimtab.lock.lockfile import lock as locked
 from trimtab.lock.plain import plain
 from trimtab.lock.resolve_library import pinned_data, pinned_packages, pinned_retrieval, pinned_tool
 from trimtab.lock.resolve_models import pinned_model
-from trimtab.lock.resolve_tasks import pinned_defaults, pinned_output, pinned_policy, pinned_prompt
+from trimtab.lock.resolve_tasks import pinned_checks, pinned_defaults, pinned_output, pinned_policy, pinned_prompt
 from trimtab.lock.retirement import Warned, warn
 
 DEFAULTS: Final = "(defaults)"
@@ -122,6 +122,8 @@ def _pins(
         yield "sampling", name, plain(task.sampling)
         yield "context", name, plain(task.context)
         yield "policies", name, pinned_policy(task)
+        if task.checks:
+            yield "checks", name, pinned_checks(task)
     yield "policies", DEFAULTS, pinned_defaults(project.defaults)
     for name, model in project.models.items():
         yield "models", name, pinned_model(model, project, earlier("models", name))
@@ -183,7 +185,8 @@ def _unknown_models(project: Project, task: str) -> Iterator[str]:
     named = project.tasks[task]
     if not named.model:
         yield f"the task names no model; write model = ... in tasks/{task}/task.toml"
-    for name in dict.fromkeys((named.model, *named.fallback, named.context.model)):
+    judges = (one.judge.model for one in named.checks if one.judge is not None)
+    for name in dict.fromkeys((named.model, *named.fallback, named.context.model, *judges)):
         if name and name not in project.models:
             yield f'there is no model "{name}"; declare [models.{name}], or name another one'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,16 @@ def pinned_policy(task: Task) -> dict[str, Any]:
         "repetition": task.repetition,
         "retrieval": list(task.retrieval),
     }
+
+
+def pinned_checks(task: Task) -> dict[str, Any]:
+    """What answers of steps are held against, by the names of the checks, and the order in which they are made."""
+    made = {}
+    for one in task.checks:
+        made[one.name] = plain(one)
+        del made[one.name]["name"], made[one.name]["task"]
+        made[one.name]["schema"] = plain(json.loads(one.schema)) if one.schema else None
+    return {"order": [one.name for one in task.checks], "made": made}
 
 
 def _objective(objective: Objective) -> dict[str, Any]:

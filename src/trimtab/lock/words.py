@@ -61,6 +61,14 @@ _NOUNS: Final[dict[Section, dict[str, str]]] = {
         "support.*.class": "its class at model {} (support.class)",
         "support.*.findings.*": "what the engine of model {} does with it (support.findings)",
     },
+    "checks": {
+        "order": "the order of the checks (order)",
+        "made.*": 'the check "{}"',
+        "made.*.rule": 'the rule of the check "{}" (rule)',
+        "made.*.on_failure": 'what becomes of an answer that the check "{}" does not pass (on_failure)',
+        "made.*.judge.model": 'the judge of the check "{}" (judge.model)',
+        "made.*.judge.question": 'the question of the check "{}" (judge.question)',
+    },
     "packages": {
         "python": "the interpreter (python)",
         "dependencies.*": "the package lock {} (dependencies)",

@@ -133,6 +133,7 @@ def _task(task: Task) -> TaskPolicy:
         context_digest=entry_digest("context", plain(task.context)),
         retrieval=task.retrieval,
         volatile=task.volatile,
+        judges=tuple(sorted({one.judge.model for one in task.checks if one.judge is not None})),
     )
 
 

@@ -39,7 +39,7 @@ class TaskPolicy(Struct, frozen=True):
 
     `models` holds the task's model and then its fallbacks, in the order they are tried. `context_digest` is that of the
     lock's entry of the task's context strategy (sha256, hexadecimal). `volatile` are paths in requests that do not make
-    a step of a run another one (`journal.requests.Path`).
+    a step of a run another one (`journal.requests.Path`). `judges` are the models that its checks between steps ask.
     """
 
     name: str
@@ -60,6 +60,7 @@ class TaskPolicy(Struct, frozen=True):
     context_digest: str = ""
     retrieval: tuple[str, ...] = ()
     volatile: tuple[tuple[str | int, ...], ...] = ()
+    judges: tuple[str, ...] = ()
 
 
 class Snapshot(Struct, frozen=True):

@@ -16,6 +16,8 @@ REPLAY: Final = "replay"
 """Calls of runs that got a recorded answer, for which no model was asked."""
 FORK: Final = "fork"
 """Calls of forks that were made with another model, sampling or prompt than their task declares."""
+CHECK: Final = "check"
+"""Calls by which checks between steps have an answer of a task judged."""
 UNDECLARED_TASK: Final = "(undeclared)"
 
 
