@@ -72,9 +72,11 @@ async def test_a_step_with_its_bodies(ran: Scene) -> None:
     page = (await get(ran, f"/runs/{FAILED}?step=7")).text
     assert "Where is order 12?" in page
     assert "refunded" in page
-    assert "2 tries" in page
+    assert ">upstream_error<" in page
     assert "over 100 USD" in page
     assert f"/runs/{FAILED}?step=5#one" in page
+    tried = (await data(ran, f"/runs/{FAILED}?step=7"))["one"]["tries"]
+    assert [(one["cause"], one["where"]) for one in tried] == [("upstream_error", "http://a"), ("ok", "http://b")]
     found = await data(ran, f"/runs/{FAILED}?step=5")
     assert json.loads(found["one"]["answered"]["text"]) == "order 12 is open"
     assert (await get(ran, f"/runs/{FAILED}?step=2")).status_code == 404
@@ -139,7 +141,7 @@ async def test_texts_that_mean_harm_are_shown(ran: Scene) -> None:
 async def test_orders(ran: Scene) -> None:
     """An operator pauses, resumes and stops a run; a viewer may not, and an unknown order is refused."""
     cookie = ran.session("operator")
-    for order, state in (("pause", "paused"), ("resume", "running"), ("stop", "stopped")):
+    for order, state in (("pause", "paused"), ("resume", "waiting"), ("stop", "stopped")):
         answer = await post(ran, "/runs/order", cookie, {"run": CALLS, "order": order})
         assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/{CALLS}")
         assert (await data(ran, f"/runs/{CALLS}", cookie))["run"]["state"] == state
@@ -192,3 +194,14 @@ async def test_what_can_be_taken_along(ran: Scene) -> None:
 async def test_a_console_without_a_journal_says_so(scene: Scene) -> None:
     """Where there is no journal of runs, the pages say what to do."""
     assert "trimtab up" in (await get(scene, "/runs")).text
+
+
+async def test_runs_that_need_somebody_stand_on_the_overview(ran: Scene) -> None:
+    """A parked run and one that waits for a person are told with links to just these, whenever they began."""
+    page = (await get(ran, "/?range=15m")).text
+    assert "1 run is parked: somebody must say what became of a step" in page
+    assert "1 run waits for a person" in page
+    assert 'href="/runs?range=15m&amp;state=parked"' in page
+    assert [one["run"] for one in (await data(ran, "/runs?range=15m&state=parked"))["runs"]] == [PARKED]
+    assert [one["run"] for one in (await data(ran, "/runs?range=15m&waits=review"))["runs"]] == [ASKS]
+    assert (await get(ran, "/runs?waits=godot")).status_code == 400

@@ -16,6 +16,7 @@ from tests.store.samples import attempt, call
 from trimtab.declare.project import Goal, Objective
 from trimtab.journal.dead_letters import Tally
 from trimtab.journal.frames import Healthy
+from trimtab.journal.run_counts import LiveRuns, RunsCounted, RunSums
 from trimtab.lock.identity import Standing
 from trimtab.processes.catalogue import (
     CATALOGUE,
@@ -63,6 +64,11 @@ CREW = (
     Member("control", 0, 10, "c0-0123456789ab", 500.0, 0, "ready"),
 )
 
+RUNS = RunsCounted(
+    (LiveRuns("refund", "waiting", "review", 2), LiveRuns("refund", "waiting", "", 3)),
+    (RunSums("refund", 2, 50, 40, 60, 50, 8000, 0), RunSums("idle", 1, 0, 0, 0, 0, 0, 0)),
+)
+
 
 class Scraped:
     """Metrics as Prometheus reads them."""
@@ -79,7 +85,7 @@ class Scraped:
         self.identity = Figures(tested, ((("small", "http://b"), "hit", 2), (("small", "http://c"), "untested", 7)))
         self.engines = [VIEW]
         said = Healthy(0, 2, 3, 100, 7, 40, 0.125, 0.01, unavailable=2, expired=5)
-        self.keeper: KeeperView | None = KeeperView(True, 1, "", said)
+        self.keeper: KeeperView | None = KeeperView(True, 1, "", said, RUNS)
         self.watched = Watched({("open", "page"): 2}, {("route", "ttft_p95"): 0.75}, 61.5)
         self.metrics = Metrics(
             self.recorded,
@@ -387,6 +393,11 @@ def test_the_journal_of_runs(scraped: Scraped) -> None:
     assert scraped.value("trimtab_journal_commit_seconds_sum") == 0.125
     assert (scraped.value("trimtab_journal_waiting"), scraped.value("trimtab_runs_expired_total")) == (3, 5)
     assert scraped.value("trimtab_keeper_up") == 1
+    assert scraped.value("trimtab_runs", task="refund", state="waiting") == 5
+    assert scraped.value("trimtab_run_amplification", task="refund") == 1.5
+    assert scraped.value("trimtab_run_step_requests", task="refund") == 1.25
+    assert scraped.value("trimtab_run_step_tokens", task="refund") == 200
+    assert len([one for one in scraped.samples() if one.name == "trimtab_run_step_tokens"]) == 1
     scraped.keeper = KeeperView(False, 2, "gone", scraped.keeper.health if scraped.keeper else None)
     assert scraped.value("trimtab_keeper_up") == 0
     assert scraped.value("trimtab_journal_commit_seconds_count") == 40

@@ -354,7 +354,7 @@ def test_default_rules_are_rules(tmp_path: Path) -> None:
         is_event = each.comparison == "happens"
         lines, table = (toml, f"alerts.rules.{each.name}") if is_event else (task, f"alerts.{each.name}")
         lines += [f"[{table}]", f'signal = "{each.signal}"', f'severity = "{each.severity}"']
-        lines += [written[each.comparison]] if not is_event else []
+        lines += [written.get(each.comparison, f"{each.comparison} = {each.limit}")] if not is_event else []
     project = load(write(tmp_path, "\n".join(toml), triage="\n".join(task)))
     read = (*project.tasks["triage"].alerts, *project.alerting.rules)
     assert sorted(read, key=lambda each: each.name) == sorted(DEFAULTS, key=lambda each: each.name)

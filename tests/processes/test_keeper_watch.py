@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from trimtab.journal.asks import Find
+from trimtab.journal.asks import Begin, Find, Open
 from trimtab.journal.client import KeeperClient
+from trimtab.journal.entries import Started
 from trimtab.journal.keeper import Keeper
+from trimtab.journal.run_counts import RunSums
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
@@ -26,17 +28,21 @@ async def test_keeper_is_up_and_then_gone(tmp_path: Path) -> None:
     assert watch.view is None
     await keeper.start(listener)
     await client.do(Find())
+    await client.do(Open("r", Started(clock.wall_ns(), "refund", through="gateway")))
+    await client.do(Begin("r", 0, "model", "answer", "aa"))
     await watch.look()
     assert watch.view is not None
     assert watch.view.up
     assert watch.view.health is not None
-    assert (watch.view.health.asks, watch.view.health.connections) == (1, 1)
+    assert (watch.view.health.asks, watch.view.health.connections) == (3, 1)
     await keeper.stop()
     await watch.look()
     assert not watch.view.up
     assert "keeper.sock" in watch.view.detail
+    assert watch.view.runs is not None
+    assert watch.view.runs.sums == (RunSums("refund", 1, 1, 1, 1, 1, 0, 0),)
     assert watch.view.health is not None
-    assert watch.view.health.asks == 1
+    assert watch.view.health.asks == 3
     await client.close()
 
 

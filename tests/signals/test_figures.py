@@ -123,6 +123,8 @@ def test_amounts() -> None:
     assert one_of("request_rate", one).value == 0.5
     per_call = one_of("cost_per_call", one)
     assert (per_call.value, per_call.n) == (pytest.approx(0.05), 80)
+    amplified = one_of("amplification", Slice("route", NOON_NS, calls=100, attempts=130))
+    assert (amplified.value, amplified.n) == (pytest.approx(1.3), 100)
 
 
 @pytest.mark.parametrize(("source", "value"), [("rule", 0.5), ("judge", 0.125)])

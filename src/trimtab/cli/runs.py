@@ -18,7 +18,8 @@ from trimtab.cli.runs_text import Said, compared_text, listed_text, run_text, st
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, say, say_json
 from trimtab.console.run_desk import Compared
 from trimtab.journal.asks import Find, RunRow
-from trimtab.journal.entries import Body, RunState
+from trimtab.journal.entries import Body, RunState, Tried
+from trimtab.journal.ledger import ledgers
 from trimtab.journal.reading import body_read, log_read, row_of, rows_of
 from trimtab.journal.refusals import StepUnknown
 from trimtab.journal.run_counts import Verified, Verify
@@ -41,12 +42,13 @@ class Shown(Struct, frozen=True):
 
 
 class ShownStep(Struct, frozen=True):
-    """What `runs show --step --json` tells; bodies are None where they are not kept."""
+    """What `runs show --step --json` tells; bodies are None where they are not kept. `tries` is the attempt ledger."""
 
     run: str
     step: Step
     asked: str | None
     answered: str | None
+    tries: tuple[Tried, ...] = ()
 
 
 class Listed(Struct, frozen=True):
@@ -116,10 +118,11 @@ def _show_step(here: RunsHere, log: Log, seq: int, *, whole: bool, as_json: bool
     if step is None:
         raise StepUnknown(run=log.run, seq=seq)
     said = Said(_text(here, log.run, step.intent.input), _text(here, log.run, output_of(step)))
+    tries = ledgers(log)[step.seq]
     if as_json:
-        say_json(msgspec.json.encode(ShownStep(log.run, step, *said)))
+        say_json(msgspec.json.encode(ShownStep(log.run, step, *said, tries)))
         return
-    say(step_text(step, said, to_the_end=whole))
+    say(step_text(step, said, tries, to_the_end=whole))
     next_verb(f"trimtab runs fork {log.run} --at {step.seq}")
 
 

@@ -14,7 +14,7 @@ from rich.tree import Tree
 from trimtab.console.run_desk import Branch, Compared
 from trimtab.journal.alignment import Pair
 from trimtab.journal.asks import RunRow
-from trimtab.journal.entries import Arrived, Leased, Ordered, State
+from trimtab.journal.entries import Arrived, Leased, Ordered, State, Tried
 from trimtab.journal.steps import Log, Step, change_told, changed_words, changes_used
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.numbers import NONE, milliseconds, usd, whole
@@ -77,6 +77,7 @@ def run_text(row: RunRow, log: Log, steps: Sequence[Step], left_out: int) -> Ren
     lines.append(
         Text(f"started {clock_text(row.started_ns)}{ended}   {whole(row.steps)} steps   {usd(row.cost_pusd)} USD")
     )
+    lines += [amplified(row)] if row.asked else []
     named = {
         "task": row.task,
         "name": row.name,
@@ -98,6 +99,13 @@ def run_text(row: RunRow, log: Log, steps: Sequence[Step], left_out: int) -> Ren
     parts += [Text(f"{whole(left_out)} steps more; --from SEQ and --limit show them", QUIET)] if left_out else []
     parts += [Text(line) for line in _others(log)]
     return Group(*parts)
+
+
+def amplified(row: RunRow) -> Text:
+    """How often what was asked was tried, and what models' servers got of it."""
+    told = f"asked {whole(row.asked)}   tried {whole(row.tried)}   {row.tried / row.asked:.2f} tries each"
+    more = f"{whole(row.requests)} requests to models   {row.tokens / row.asked:,.0f} tokens a step"
+    return Text(f"{told}   {more}", WARN if row.tried >= 2 * row.asked else "")
 
 
 def _steps(log: Log, steps: Sequence[Step]) -> Table:
@@ -153,7 +161,7 @@ def _others(log: Log) -> Iterator[str]:
             yield f"event {one.entry.name} on {clock_text(one.entry.at_ns)}"
 
 
-def step_text(step: Step, said: Said, *, to_the_end: bool) -> RenderableType:
+def step_text(step: Step, said: Said, tries: Sequence[Tried], *, to_the_end: bool) -> RenderableType:
     """One step with what it asked and answered."""
     intent, result = step.intent, step.result
     head = Text.assemble((f"step {step.seq} ", "bold"), (step.state, STYLES.get(step.state, "")))
@@ -179,7 +187,28 @@ def step_text(step: Step, said: Said, *, to_the_end: bool) -> RenderableType:
     if step.diverged is not None:
         lines.append(plain_text(f"diverged: {step.diverged.difference}", 400))
     parts = [_body("asked", said.asked, to_the_end), _body("answered", said.answered, to_the_end)]
-    return Group(Text("\n").join(lines), *parts)
+    return Group(Text("\n").join(lines), _tries(tries), *parts)
+
+
+def _tries(tries: Sequence[Tried]) -> RenderableType:
+    """The attempt ledger."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name, right in (("try", True), ("by", False), ("ended", False), ("took ms", True), ("cost USD", True)):
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for name, right in (("tokens", True), ("where", False)):
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for number, one in enumerate(tries, 1):
+        tokens = (one.input_tokens or 0) + (one.output_tokens or 0)
+        table.add_row(
+            Text(str(number)),
+            Text(one.layer),
+            plain_text(one.cause or "under way", 40),
+            Text(milliseconds(one.took_s)),
+            Text(usd(one.cost_pusd) if one.cost_pusd is not None else NONE),
+            Text(whole(tokens) if tokens else NONE),
+            plain_text(one.where or (f"step {one.step}" if one.step else NONE), 60),
+        )
+    return Group(Text(), table)
 
 
 def _body(name: str, text: str | None, to_the_end: bool) -> Text:

@@ -1,4 +1,4 @@
-"""What needs a person: alerts that are not over, dead letters that wait, answers to be labelled."""
+"""What needs a person: alerts that are not over, dead letters, reviews and runs that wait, answers to be labelled."""
 
 from __future__ import annotations
 
@@ -60,7 +60,27 @@ async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], tas
                 task,
             )
         )
-    return (*found, *_label_needs(asked, parts, task))
+    return (*found, *await _run_needs(asked, parts, task), *_label_needs(asked, parts, task))
+
+
+async def _run_needs(asked: Asked, parts: Parts, task: str) -> tuple[Need, ...]:
+    """How many runs are parked, and how many wait for somebody's decision; none where the journal does not answer."""
+    try:
+        live = await parts.runs.live() if parts.runs is not None else ()
+    except (JournalUnavailable, StoreError):
+        return ()
+    seen = [one for one in live if _is_seen(asked, one.task) and task in ("", one.task)]
+    parked = sum(one.runs for one in seen if one.state == "parked")
+    waiting = sum(one.runs for one in seen if one.state == "waiting" and one.waits == "review")
+    found = []
+    if parked:
+        words = "run is parked: somebody must say" if parked == 1 else "runs are parked: somebody must say"
+        place = asked.to("/runs", state="parked", task=task)
+        found.append(Need("?", f"{exact(parked)} {words} what became of a step", place, task))
+    if waiting:
+        words = "run waits for a person" if waiting == 1 else "runs wait for a person"
+        found.append(Need("?", f"{exact(waiting)} {words}", asked.to("/runs", waits="review", task=task), task))
+    return tuple(found)
 
 
 def _label_needs(asked: Asked, parts: Parts, task: str) -> tuple[Need, ...]:

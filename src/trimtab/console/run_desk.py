@@ -10,6 +10,7 @@ from msgspec import Struct
 from trimtab.journal.alignment import Alignment
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Body, Order, Reconciliation
+from trimtab.journal.run_counts import LiveRuns
 from trimtab.journal.steps import Log
 
 
@@ -73,6 +74,9 @@ class RunDesk(Protocol):
 
     async def find(self, wanted: Find) -> tuple[RunRow, ...]:
         """Runs, the latest first."""
+
+    async def live(self) -> tuple[LiveRuns, ...]:
+        """How many runs have not ended, by task, state and whom they wait for."""
 
     async def log(self, run: str) -> tuple[RunRow, Log]:
         """A run with its log."""

@@ -14,6 +14,8 @@ from trimtab.console.run_desk import RunDesk
 from trimtab.console.said import pretty
 from trimtab.errors import InvalidRequest
 from trimtab.journal.entries import Body as Named
+from trimtab.journal.entries import Tried
+from trimtab.journal.ledger import ledgers
 from trimtab.journal.steps import Log, Step, changed_words
 
 AT_ONCE: Final = 100
@@ -66,13 +68,14 @@ class Content(Struct, frozen=True):
 
 
 class OneStep(Struct, frozen=True):
-    """A step with what it asked and answered, and its neighbours."""
+    """A step with what it asked and answered, its attempt ledger, and its neighbours."""
 
     step: Step
     asked: Content
     answered: Content
     before: int
     after: int
+    tries: tuple[Tried, ...] = ()
 
 
 def part_of(log: Log, asked: Asked) -> Part:
@@ -111,7 +114,7 @@ def _is_like(step: Step, kind: str, label: str, only: str) -> bool:
             return True
 
 
-def line_of(step: Step, began_ns: int) -> StepLine:
+def line_of(step: Step, began_ns: int, tries: Sequence[Tried] = ()) -> StepLine:
     """A step in a line."""
     intent, result = step.intent, step.result
     return StepLine(
@@ -126,7 +129,7 @@ def line_of(step: Step, began_ns: int) -> StepLine:
         result.input_tokens if result is not None else None,
         result.output_tokens if result is not None else None,
         intent.branch,
-        len(result.tried) if result is not None else 0,
+        len(tries) if len(tries) > 1 else 0,
         found_of(step),
         intent.call,
     )
@@ -161,7 +164,7 @@ async def one_step(desk: RunDesk, log: Log, seq: int) -> OneStep | None:
     is_model = step.intent.step == "model"
     asked = content_of(step.intent.input, found, side="request" if is_model else "")
     answered = content_of(output, found, side="answer" if is_model else "")
-    return OneStep(step, asked, answered, before, after)
+    return OneStep(step, asked, answered, before, after, ledgers(log)[step.seq])
 
 
 def content_of(named: Named | None, found: Mapping[str, bytes | None], *, side: str = "") -> Content:

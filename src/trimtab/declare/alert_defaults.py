@@ -10,6 +10,8 @@ from typing import Final
 from trimtab.declare.alerting import AlertRule
 
 PERCENTILE: Final = 0.95
+AMPLIFIED: Final = 1.5
+"""Attempts a call from which on somebody is told: models get half as much again as was asked."""
 DEFAULTS: Final[tuple[AlertRule, ...]] = (
     AlertRule("parse_rate_falls", "parse_rate", "falls", severity="page"),
     AlertRule("tool_validity_falls", "tool_validity", "falls", severity="page"),
@@ -34,6 +36,7 @@ DEFAULTS: Final[tuple[AlertRule, ...]] = (
     AlertRule("tpot_rises", "tpot", "rises", quantile=PERCENTILE),
     AlertRule("retries_rise", "retry_share", "rises"),
     AlertRule("fallbacks_rise", "fallback_share", "rises"),
+    AlertRule("amplification_high", "amplification", "above", AMPLIFIED),
     AlertRule("cost_rises", "cost_per_call", "rises"),
     AlertRule("dead_letters_rise", "dead_letters", "rises"),
     AlertRule("records_silent", "records_silent", "happens", severity="page"),

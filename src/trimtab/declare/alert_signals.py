@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 Form = Literal["ratio", "spread", "shares", "amount", "fields", "event"]
 """ratio: how many of how many; spread: a distribution of numbers; shares: one of categories; amount: a mean for each
 call or second; fields: what was read of bodies, by field; event: something that is so or is not."""
-Unit = Literal["share", "s", "tokens", "bytes", "USD", "calls/s", ""]
+Unit = Literal["share", "s", "tokens", "bytes", "USD", "calls/s", "attempts", ""]
 
 
 class Known(NamedTuple):
@@ -69,6 +69,7 @@ SIGNALS: Final[dict[str, Known]] = {
     "total": Known("spread", "s", "total"),
     "retry_share": SHARE,
     "fallback_share": SHARE,
+    "amplification": Known("amount", "attempts"),
     "cost_per_call": Known("amount", "USD"),
     "cache_hit_share": SHARE,
     "dead_letters": SHARE,

@@ -224,6 +224,7 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
     run: str = ""
     task: str = ""
     states: tuple[RunState, ...] = ()
+    waits: Literal["", "review"] = ""
     parent: str = ""
     fork_of: str = ""
     conversation: str = ""

@@ -27,6 +27,9 @@ RunState = Literal["running", "waiting", "paused", "parked", "completed", "faile
 """`waiting` for a review, a timer or an event; `parked` for a person, who must say what became of an effect."""
 ENDED: Final[frozenset[str]] = frozenset({"completed", "failed", "stopped", "cancelled"})
 Through = Literal["sdk", "gateway", "background"]
+Layer = Literal["transport", "fallback", "repair", "tool", "engine", "driver", "gateway", "client"]
+"""Who tried again: a gateway at a replica, at another model, or for a valid answer; a step's own retries; a model's
+server by itself; another driver of the run; a gateway whose worker had died; the client, by the same request."""
 Outcome = Literal["ok", "error", "refused", "cancelled"]
 ReviewVerdict = Literal["approved", "edited", "rejected", "expired", "superseded"]
 Reconciliation = Literal["happened", "did_not_happen", "repeat"]
@@ -42,12 +45,21 @@ class Body(Struct, frozen=True, omit_defaults=True):
 
 
 class Tried(Struct, frozen=True, omit_defaults=True):
-    """One line of a step's attempt ledger: `layer` says who tried again, `cause` how the try ended (`ok` or a code)."""
+    """One line of a step's attempt ledger: `layer` says who tried (again), `cause` how the try ended (`ok` or a code).
 
-    layer: Literal["transport", "fallback", "repair", "tool", "engine", "driver"]
+    `where` is the model's server, or whoever was asked; money in 1e-12 US dollars. `step` names an earlier step whose
+    try it is, where a client made the same request again.
+    """
+
+    layer: Layer
     cause: str
     at_ns: int
     where: str = ""
+    took_s: float | None = None
+    cost_pusd: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    step: int = 0
 
 
 class Started(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="started"):

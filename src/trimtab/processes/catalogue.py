@@ -171,6 +171,9 @@ ERROR_BUDGET = Metric(
 RETRIED = Metric(
     "trimtab_retried_calls_total", "counter", "Calls that took more than one attempt.", ("task",), most=TASKS
 )
+CALL_ATTEMPTS = Metric(
+    "trimtab_call_attempts_total", "counter", "Attempts at replicas that calls took.", ("task",), most=TASKS
+)
 FALLBACKS = Metric(
     "trimtab_fallback_calls_total",
     "counter",
@@ -288,6 +291,28 @@ JOURNAL_ASKS = Metric(
 )
 JOURNAL_COMMITS = Metric("trimtab_journal_commit_seconds", "summary", "Commits of the journal of runs, and their time.")
 RUNS_EXPIRED = Metric("trimtab_runs_expired_total", "counter", "Runs whose driver was not heard of for its lease.")
+RUNS = Metric("trimtab_runs", "gauge", "Runs that have not ended.", ("task", "state"), most=4 * TASKS, folds=("state",))
+RUN_AMPLIFICATION = Metric(
+    "trimtab_run_amplification",
+    "gauge",
+    "Tries of all layers for each thing that steps asked, in runs that began within a day.",
+    ("task",),
+    most=TASKS,
+)
+RUN_STEP_REQUESTS = Metric(
+    "trimtab_run_step_requests",
+    "gauge",
+    "Requests that models got for each thing that steps asked, in runs that began within a day.",
+    ("task",),
+    most=TASKS,
+)
+RUN_STEP_TOKENS = Metric(
+    "trimtab_run_step_tokens",
+    "gauge",
+    "Tokens in and out for each thing that steps asked, in runs that began within a day.",
+    ("task",),
+    most=TASKS,
+)
 LAG_BYTES = Metric("trimtab_spool_lag_bytes", "gauge", "Bytes of the spool that telemetry does not hold yet.")
 LAG_SECONDS = Metric("trimtab_spool_lag_seconds", "gauge", "Age of the oldest record telemetry could not take yet.")
 SET_ASIDE = Metric("trimtab_spool_segments_set_aside", "gauge", "Damaged segments that wait for a person.")
@@ -382,7 +407,7 @@ RECORDED = (
     *BY_MODEL,
     *(CALL_SECONDS, TTFT_SECONDS, TPOT_SECONDS, LONGEST_GAP_SECONDS, OUTPUT_TOKENS),
     *(CALLS, ATTEMPTS, TOKENS, COST, CONTRACT_ANSWERS, REPAIRS, TOOL_CALLS, TOOL_RESULTS, REPETITION, RESUMED),
-    *(OBJECTIVE_MISSED, RETRIED, FALLBACKS, FINISH_REASONS, SCORES, INGESTED),
+    *(OBJECTIVE_MISSED, RETRIED, CALL_ATTEMPTS, FALLBACKS, FINISH_REASONS, SCORES, INGESTED),
 )
 """What records bring."""
 CATALOGUE = (
@@ -392,6 +417,7 @@ CATALOGUE = (
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
     *(PROCESS_START, PROCESS_RESTARTS),
     *(KEEPER_UP, JOURNAL_WAITING, JOURNAL_ASKS, JOURNAL_COMMITS, RUNS_EXPIRED),
+    *(RUNS, RUN_AMPLIFICATION, RUN_STEP_REQUESTS, RUN_STEP_TOKENS),
     *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED, TOOL_DRIFT),
     *(SCRAPED, SCRAPE_FAILURES, RESTARTS, *ENGINE.values(), *ENGINE_TIMES.values()),
 )

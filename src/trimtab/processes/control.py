@@ -194,7 +194,9 @@ async def serve_control(
     further += taking.endpoints() if taking is not None else ()
 
     def said() -> tuple[Gauge, ...]:
-        return gauges(desk.dead, parts.board(), parts.identity(), desk.lag, parts.engines())
+        view = parts.keeper()
+        sums = view.runs.sums if view is not None and view.runs is not None else ()
+        return gauges(desk.dead, parts.board(), parts.identity(), desk.lag, parts.engines(), sums)
 
     own = (
         *dead_endpoints(undertaker, parts.clock),

@@ -7,6 +7,7 @@ from typing import Final
 
 from trimtab.gateway.board_view import BoardView
 from trimtab.journal.dead_letters import Tally
+from trimtab.journal.run_counts import RunSums
 from trimtab.policy.snapshot import TaskPolicy
 from trimtab.processes.identity import Figures
 from trimtab.signals.engine.view import EngineView
@@ -18,7 +19,12 @@ VALUES: Final = ("queue_depth", "running", "kv_cache_usage", "gpu_utilisation")
 
 
 def gauges(
-    dead: Iterable[Tally], board: BoardView | None, identity: Figures, lag: Lag, engines: Iterable[EngineView]
+    dead: Iterable[Tally],
+    board: BoardView | None,
+    identity: Figures,
+    lag: Lag,
+    engines: Iterable[EngineView],
+    runs: Iterable[RunSums] = (),
 ) -> tuple[Gauge, ...]:
     """All of them; those of a replica are of no task and name model and replica."""
     found = [Gauge("dead_letters", one.task, one.cause, float(one.letters)) for one in dead]
@@ -31,7 +37,15 @@ def gauges(
     found.append(Gauge("telemetry_lag", "", "", lag.age_s))
     for view in engines:
         found += _of_engine(view)
+    for sums in runs:
+        found += [Gauge(signal, sums.task, "", value) for signal, value in per_step(sums).items() if sums.task]
     return tuple(found)
+
+
+def per_step(sums: RunSums) -> dict[str, float]:
+    """What each thing that steps of a task's runs asked came to, by signal; nothing where nothing was asked."""
+    found = {"run_amplification": sums.tried, "requests_per_step": sums.requests, "tokens_per_step": sums.tokens}
+    return {signal: count / sums.asked for signal, count in found.items()} if sums.asked else {}
 
 
 def _of_engine(view: EngineView) -> Iterator[Gauge]:

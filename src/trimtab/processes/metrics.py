@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.core import Metric as Family
@@ -15,6 +15,7 @@ from trimtab.gateway.board_view import BoardView
 from trimtab.journal.dead_letters import Tally
 from trimtab.processes import catalogue as metric
 from trimtab.processes.catalogue import Metric
+from trimtab.processes.gauges import per_step
 from trimtab.processes.identity import Figures
 from trimtab.processes.keeper_watch import KeeperView, no_keeper
 from trimtab.processes.recorded import Recorded
@@ -228,6 +229,13 @@ def _process_families(members: Sequence[Member]) -> Iterator[Family]:
     yield _counter(metric.PROCESS_RESTARTS, {place: one.restarts for place, one in latest.items()})
 
 
+RUN_FIGURES: Final = {
+    "run_amplification": metric.RUN_AMPLIFICATION,
+    "requests_per_step": metric.RUN_STEP_REQUESTS,
+    "tokens_per_step": metric.RUN_STEP_TOKENS,
+}
+
+
 def keeper_families(view: KeeperView | None) -> Iterator[Family]:
     """How the journal of runs is doing; nothing where keeper was never reached."""
     if view is None:
@@ -242,6 +250,14 @@ def keeper_families(view: KeeperView | None) -> Iterator[Family]:
         commits = metric.JOURNAL_COMMITS
         yield SummaryMetricFamily(commits.name, commits.says, count_value=told.commits, sum_value=told.commit_s)
         yield _counter(metric.RUNS_EXPIRED, {(): told.expired})
+    if view.runs is not None:
+        live: dict[tuple[str, ...], int] = {}
+        for one in view.runs.live:
+            live[one.task, one.state] = live.get((one.task, one.state), 0) + one.runs
+        yield _gauge(metric.RUNS, live)
+        for signal, of in RUN_FIGURES.items():
+            found = {(one.task,): per_step(one) for one in view.runs.sums}
+            yield _gauge(of, {task: figures[signal] for task, figures in found.items() if figures})
 
 
 def _by_slot(of: Metric, found: Iterable[tuple[int, int]]) -> GaugeMetricFamily:

@@ -140,6 +140,7 @@ class Recorded:
         self._calls = Counter(metric.CALLS)
         self._attempts = Counter(metric.ATTEMPTS)
         self._retried = Counter(metric.RETRIED)
+        self._of_calls = Counter(metric.CALL_ATTEMPTS)
         self._fallbacks = Counter(metric.FALLBACKS)
         self._tokens = Counter(metric.TOKENS)
         self._cost_pusd = Counter(metric.COST, divisor=10**12)
@@ -166,7 +167,15 @@ class Recorded:
         """All of them as they stand."""
         with self._lock:
             histograms = (self._token_usage, self._operation, self._request, self._ttft, self._tpot)
-            counters = (self._calls, self._attempts, self._retried, self._fallbacks, self._tokens, self._cost_pusd)
+            counters = (
+                self._calls,
+                self._attempts,
+                self._retried,
+                self._of_calls,
+                self._fallbacks,
+                self._tokens,
+                self._cost_pusd,
+            )
             more = (*self._contracts.counters(), self._latencies.missed, self._scores, self._rows)
             return [
                 *(one.family() for one in (*histograms, *self._latencies.histograms)),
@@ -183,6 +192,8 @@ class Recorded:
     def _count(self, call: Settled) -> None:
         task = call.admitted.task
         self._calls.series(task, call.outcome).value += 1
+        if call.attempts:
+            self._of_calls.series(task).value += call.attempts
         if call.attempts > 1:
             self._retried.series(task).value += 1
         if call.first_model:

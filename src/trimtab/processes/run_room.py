@@ -20,6 +20,7 @@ from trimtab.journal.entries import Body, Logged, Order, Reconciliation
 from trimtab.journal.keeping import FindHolds, Hold, Holds
 from trimtab.journal.reading import body_read, entries_of, row_of, rows_of
 from trimtab.journal.refusals import JournalRefusal, ReviewUnknown, RunUnknown
+from trimtab.journal.run_counts import CountRuns, LiveRuns, RunsCounted
 from trimtab.journal.runs.divided import Divided
 from trimtab.journal.runs.reader import READS
 from trimtab.journal.steps import Log, log_of
@@ -75,6 +76,11 @@ class RunRoom:
     async def find(self, wanted: Find) -> tuple[RunRow, ...]:
         """Runs, the latest first."""
         return await self._read(lambda journal: rows_of(journal, wanted))
+
+    async def live(self) -> tuple[LiveRuns, ...]:
+        """How many runs have not ended, by task, state and whom they wait for."""
+        told = await self._read(lambda journal: journal.do(CountRuns()))
+        return told.live if isinstance(told, RunsCounted) else ()
 
     async def log(self, run: str) -> tuple[RunRow, Log]:
         """A run with its log."""
@@ -189,6 +195,8 @@ class _NoRuns:
             raise ReviewUnknown(review=review)
         if isinstance(ask, FindHolds):
             return Holds(())
+        if isinstance(ask, CountRuns):
+            return RunsCounted(())
         return Reviews(()) if isinstance(ask, FindReviews) else Runs(())
 
 

@@ -198,8 +198,22 @@ FALLBACK_SHARE: Final = Signal(
     series=Series("trimtab_fallback_calls_total", CALLS),
     facts=("tries",),
 )
+AMPLIFICATION: Final = Signal(
+    name="amplification",
+    family="infrastructure",
+    unit="attempts",
+    better="lower",
+    says="Attempts at replicas for each call: retries, fallbacks and repairs multiply what is asked of models.",
+    means="Above 1 by as much as models get more than was asked: under load, retries make an outage worse.",
+    amount=lambda one: float(one.attempts),
+    per="call",
+    of="attempts of all calls",
+    among="calls",
+    series=Series("trimtab_call_attempts_total", CALLS),
+    facts=("tries",),
+)
 SIGNALS: Final[tuple[Signal, ...]] = (
     *(REQUEST_RATE, AVAILABILITY, ERROR_RATE, OUTCOMES, CANCELLED_SHARE, DEADLINE_SHARE),
     *(_deadline(outcome, what) for outcome, what in CLOCKS.items()),
-    *(TTFT, TPOT, LONGEST_GAP, TOTAL, RETRY_SHARE, FALLBACK_SHARE),
+    *(TTFT, TPOT, LONGEST_GAP, TOTAL, RETRY_SHARE, FALLBACK_SHARE, AMPLIFICATION),
 )

@@ -24,13 +24,14 @@ from trimtab.console.tables import Column, Table
 from trimtab.console.text import short, shown
 from trimtab.declare.changed import SAMPLING_KINDS
 from trimtab.journal.asks import Find, RunRow
-from trimtab.journal.entries import ENDED, Arrived, Leased, Logged, Ordered, State
+from trimtab.journal.entries import ENDED, Arrived, Leased, Logged, Ordered, State, Tried
+from trimtab.journal.ledger import ledgers
 from trimtab.journal.steps import Log, change_told, changed_words, changes_used
 
 MOST_OTHERS: Final = 50
 MOST_RELATED: Final = 20
 MOST_LABELS: Final = 50
-KINDS: Final[dict[str, Kind]] = {"ok": "good", "error": "bad", "refused": "bad", "open": "ask", "undone": "warn"}
+KINDS: Final[dict[str, Kind]] = {"ok": "good", "error": "bad", "refused": "bad", "open": "ask", "abandoned": "ask"}
 STEP_KINDS: Final = ("model", "tool", "step", "check", "timer", "event", "child")
 WORDS: Final = {"model": "stream", "tool": "wait", "step": "first", "check": "connect"}
 """Steps that have a colour of their own in the picture."""
@@ -73,7 +74,8 @@ async def build(asked: Asked, parts: Parts) -> Built[RunPage]:
         raise HTTPException(404, f"run {name[:80]} has no step at {seq}; its page lists them")
     part = part_of(log, asked)
     began = span_of(log, asked.now_ns)[0]
-    lines = tuple(line_of(step, began) for step in part.steps)
+    tried = ledgers(log)
+    lines = tuple(line_of(step, began, tried[step.seq]) for step in part.steps)
     others = tuple(other_of(logged) for logged in log.others[-MOST_OTHERS:])
     started = log.started
     data = RunPage(
@@ -105,6 +107,7 @@ async def build(asked: Asked, parts: Parts) -> Built[RunPage]:
         table_of(asked, "children", "Runs that it began", children, "It began none."),
         table_of(asked, "forks", "Forks", forks, "None was forked off it."),
         others_table(asked, others),
+        tries_table(one.tries if one is not None else ()),
     )
     return Built(data, tables, title=f"Run {short(name, 40)}", extra=extra)
 
@@ -166,6 +169,12 @@ def summary(asked: Asked, row: RunRow, log: Log) -> tuple[Fact, ...]:
     ]
     if row.task:
         found.insert(0, Fact("task", short(row.task, 60), asked.task(row.task)))
+    if row.asked:
+        found += [
+            Fact("tries a step", f"{row.tried / row.asked:.2f}"),
+            Fact("requests to models", written.exact(row.requests)),
+            Fact("tokens a step", written.exact(round(row.tokens / row.asked))),
+        ]
     if row.waits_for:
         found.append(Fact("waits for", short(row.waits_for, 80)))
     if row.owner:
@@ -248,6 +257,26 @@ NO_STEP: Final = "No step is like that. Take a filter out, or wait: a run that h
 
 def _usd(line: StepLine) -> float | None:
     return line.cost_pusd / 1e12 if line.cost_pusd is not None else None
+
+
+def tries_table(tries: Sequence[Tried]) -> Table[Tried]:
+    """The attempt ledger of the step that is shown."""
+
+    def tokens(line: Tried) -> int | None:
+        return (line.input_tokens or 0) + (line.output_tokens or 0) or None
+
+    def where(line: Tried) -> str:
+        return line.where or (f"step {line.step}" if line.step else "")
+
+    columns: tuple[Column[Tried], ...] = (
+        Column("layer", "by", lambda line: line.layer),
+        Column("cause", "ended", lambda line: line.cause or "under way", lambda line: shown(short(line.cause, 80))),
+        Column("took", "took", lambda line: line.took_s, lambda line: written.duration(line.took_s), numeric=True),
+        Column("cost", "cost", lambda line: line.cost_pusd, lambda line: written.money(line.cost_pusd), numeric=True),
+        Column("tokens", "tokens", tokens, numeric=True),
+        Column("where", "where", where, lambda line: shown(short(where(line), 80))),
+    )
+    return Table("tries", "Tries", tuple(replace(one, sortable=False) for one in columns), tries, "It was not tried.")
 
 
 def others_table(asked: Asked, others: Sequence[Other]) -> Table[Other]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -28,6 +28,8 @@ PLACE: Final = "/runs"
 AT_ONCE: Final = 50
 STATES: Final[tuple[RunState, ...]] = get_args(RunState)
 LIVE: Final[tuple[RunState, ...]] = ("running", "waiting", "paused", "parked")
+WAITS: Final = ("", "review")
+"""Whom a run may wait for."""
 KINDS: Final[dict[str, Kind]] = {
     "running": "idle",
     "waiting": "idle",
@@ -62,8 +64,8 @@ async def build(asked: Asked, parts: Parts) -> Built[Runs]:
     """The page."""
     desk, wanted = desk_of(parts), find_of(asked)
     rows = await found(asked, desk, wanted)
-    is_narrowed = any(asked.query.get(name) for name in ("task", "state", *NAMES))
-    is_first = not wanted.before and not asked.query.get("state")
+    is_narrowed = any(asked.query.get(name) for name in ("task", "state", "waits", *NAMES))
+    is_first = not wanted.before and not any(asked.query.get(name) for name in ("state", "waits"))
     live = await found(asked, desk, replace(wanted, states=LIVE, since_ns=0, until_ns=0)) if is_first else ()
     live = tuple(sorted(live, key=lambda row: (row.state != "parked", row.state != "paused")))
     after = rows[-1].run if len(rows) == wanted.limit else ""
@@ -73,7 +75,7 @@ async def build(asked: Asked, parts: Parts) -> Built[Runs]:
         table_of(asked, "runs", "Runs", rows, NONE_LIKE_IT if is_narrowed else NONE),
     )
     extra = {
-        "chosen": {name: asked.query.get(name, "") for name in ("task", "state", *NAMES)},
+        "chosen": {name: asked.query.get(name, "") for name in ("task", "state", "waits", *NAMES)},
         "tasks": known_tasks(parts.policy(), asked.visitor),
         "states": STATES,
         "next": asked.here(before=after, sort=None) if after else "",
@@ -90,15 +92,19 @@ def desk_of(parts: Parts) -> RunDesk:
 
 
 def find_of(asked: Asked) -> Find:
-    """What the address asks for."""
+    """What the address asks for. Runs that have not ended are shown whenever they began."""
     query = asked.query
     state = query.get("state", "")
     if state and state not in STATES:
         raise InvalidRequest(detail=f"?state={state[:40]} is none of {', '.join(STATES)}")
     names = {name: query.get(name, "") for name in ("task", "before", *NAMES)}
-    states = (state,) if state else ()
-    window = asked.window
-    return Find(**names, states=states, since_ns=window.since_ns, until_ns=window.until_ns, limit=AT_ONCE)
+    waits = query.get("waits", "")
+    if waits not in WAITS:
+        raise InvalidRequest(detail=f"?waits={waits[:40]} is none of {', '.join(one for one in WAITS if one)}")
+    states: tuple[RunState, ...] = (state,) if state else (("waiting",) if waits else ())
+    since_ns, until_ns = (0, 0) if states and states[0] in LIVE else (asked.window.since_ns, asked.window.until_ns)
+    whom: Literal["", "review"] = "review" if waits else ""
+    return Find(**names, states=states, waits=whom, since_ns=since_ns, until_ns=until_ns, limit=AT_ONCE)
 
 
 async def found(asked: Asked, desk: RunDesk, wanted: Find) -> tuple[RunRow, ...]:
@@ -181,6 +187,7 @@ PAGE: Final = Page(
     (
         Query("task", "only this task"),
         Query("state", f"only in this state: {', '.join(STATES)}"),
+        Query("waits", "review: only those that wait for a person's decision"),
         Query("conversation", "only of this conversation"),
         Query("end_user", "only of this end user"),
         Query("parent", "only runs that this one began"),

@@ -56,6 +56,8 @@ RATES: Final[dict[str, dict[str, str | bool]]] = {
     "cache_hit_share": {},
 }
 """Rates, and what leads to the calls that count against them."""
+DEAREST: Final[dict[str, str | bool]] = {"order": "dearest"}
+BEHIND: Final[dict[str, dict[str, str | bool]]] = {"amplification": {"retried": True}}
 MOST_PARTS: Final = 12
 FILTER_OF: Final = {"outcomes": "outcome", "finish_reasons": "finish_reason", "tools_chosen": "tool"}
 NO_GOALS: Final = Markup(
@@ -159,7 +161,7 @@ def outcomes(asked: Asked, task: str, cell: Cell | None) -> Table[PartRow]:
 
 def money(asked: Asked, task: str, cell: Cell | None) -> Table[FigureRow]:
     """What it costs."""
-    names = ("cost", "cost_per_call", "cost_per_completed", "tokens", "input_length", "output_length")
+    names = ("cost", "cost_per_call", "cost_per_completed", "tokens", "input_length", "output_length", "amplification")
     rows = [
         FigureRow(figure, BY_NAME[name].says)
         for name in names
@@ -171,7 +173,7 @@ def money(asked: Asked, task: str, cell: Cell | None) -> Table[FigureRow]:
             "what",
             lambda row: row.figure.signal.replace("_", " "),
             _titled,
-            lambda row: asked.calls(task=task, order="dearest"),
+            lambda row: asked.calls(task=task, **BEHIND.get(row.figure.signal, DEAREST)),
             sortable=False,
         ),
         Column("value", "figure", _with_ends, lambda row: told(row.figure), numeric=True, sortable=False),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Final, Literal
+from typing import Final
 
 from trimtab.errors import CallError
 from trimtab.gateway.exchange import Exchange
 from trimtab.gateway.runs.held import HeldAnswer, told_lines
 from trimtab.gateway.runs.journaling import Journaling
-from trimtab.journal.entries import INLINE_BYTES, Body, Outcome, Result, Tried, body_of
-from trimtab.record.events import OK
+from trimtab.journal.entries import INLINE_BYTES, Body, Layer, Outcome, Result, Tried, body_of
+from trimtab.record.events import OK, Attempt
 
 MAX_DETAIL: Final = 500
 REPAIRED: Final = frozenset({"output_invalid", "tool_call_invalid"})
@@ -69,10 +69,24 @@ def tried(exchange: Exchange) -> tuple[Tried, ...]:
         return ()
     found: list[Tried] = []
     for number, attempt in enumerate(attempts):
-        layer: Literal["repair", "fallback", "transport"] = "transport"
+        layer: Layer = "transport"
         if number and attempts[number - 1].cause in REPAIRED:
             layer = "repair"
         elif attempt.model != attempts[0].model:
             layer = "fallback"
-        found.append(Tried(layer, attempt.cause, attempt.at_ns, attempt.model))
+        found.append(_line(layer, attempt))
     return tuple(found)
+
+
+def _line(layer: Layer, attempt: Attempt) -> Tried:
+    usage = attempt.usage
+    return Tried(
+        layer,
+        attempt.cause,
+        attempt.at_ns,
+        f"{attempt.model} at {attempt.replica}" if attempt.replica else attempt.model,
+        round(attempt.duration_s, 6),
+        attempt.cost_pusd,
+        usage.input + usage.cache_read + usage.cache_write if usage is not None else None,
+        usage.output if usage is not None else None,
+    )

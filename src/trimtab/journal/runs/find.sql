@@ -8,6 +8,7 @@ FROM runs WHERE (started_ns < :started_ns OR (started_ns = :started_ns AND run <
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_task
@@ -20,6 +21,7 @@ FROM runs WHERE task = :task AND (started_ns < :started_ns OR (started_ns = :sta
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_parent
@@ -32,6 +34,7 @@ FROM runs WHERE parent = :parent AND parent <> '' AND (started_ns < :started_ns 
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_fork_of
@@ -44,6 +47,7 @@ FROM runs WHERE fork_of = :fork_of AND fork_of <> '' AND (started_ns < :started_
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_conversation
@@ -56,6 +60,7 @@ FROM runs WHERE conversation = :conversation AND conversation <> '' AND (started
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_end_user
@@ -68,4 +73,18 @@ FROM runs WHERE end_user = :end_user AND end_user <> '' AND (started_ns < :start
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
+
+-- name: find_live
+-- A page of runs that have not ended, the latest first; read by the index of those.
+SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, fork_of, fork_seq, conversation, end_user,
+    retention, started_ns, head, digest, state, epoch, owner, leased_seq, held_to, until_ns, wake_ns, woken,
+    waits_for, ordered, ordered_by, ordered_why, steps, cost_pusd, ended_ns, error, asked, tried, requests, tokens, open
+FROM runs WHERE ended_ns IS NULL AND (+started_ns < :started_ns OR (+started_ns = :started_ns AND run < :run))
+    AND +started_ns >= :since_ns AND (:task = '' OR task = :task) AND (:parent = '' OR parent = :parent)
+    AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
+    AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
+    AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+ORDER BY +started_ns DESC, run DESC LIMIT :limit;

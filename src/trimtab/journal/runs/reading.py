@@ -15,7 +15,7 @@ from trimtab.journal.asks import (
     RunRow,
     Runs,
 )
-from trimtab.journal.entries import Logged, Order
+from trimtab.journal.entries import ENDED, Logged, Order
 from trimtab.journal.refusals import BodyUnknown
 from trimtab.journal.run_counts import CountRuns, LiveRuns, RunsCounted, RunSums, Standing, StandingOrder, Stands
 from trimtab.journal.runs.transaction import Row, Transaction
@@ -78,6 +78,7 @@ def find(tx: Transaction, ask: Find) -> Runs:
         "since_ns": ask.since_ns,
         "started_ns": started,
         "run": run,
+        "waits": f"{ask.waits} " if ask.waits else "",
         "states": "," + ",".join(ask.states) + "," if ask.states else "",
         "limit": limit,
     }
@@ -88,7 +89,7 @@ def _statement(ask: Find) -> str:
     for name in ("parent", "fork_of", "conversation", "end_user", "task"):
         if getattr(ask, name):
             return f"find_by_{name}"
-    return "find"
+    return "find_live" if ask.states and not ENDED.intersection(ask.states) else "find"
 
 
 def _told(found: tuple[object, ...]) -> RunRow:

@@ -153,13 +153,14 @@ def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Begun, ca
                 break
             if found is None or len(tried) >= MOST_ATTEMPTS:
                 raise _park(session, act, question, begun) from unsure
-            tried.append(Tried("tool", "unknown", session.now_ns()))
+            tried.append(_failed(session, "unknown", tried, began_s))
         except Exception as failure:
             if len(tried) + 1 < tries.attempts and isinstance(failure, tries.retry):
-                _pause(session, tried, failure)
+                _pause(session, tried, failure, began_s)
                 continue
             error, detail = told(failure)
-            ask = session.finish(begun.seq, "error", None, began_s, tried, error=error, detail=detail)
+            ask = session.finish(begun.seq, "error", None, began_s, _all(session, tried, error, began_s), error=error,
+                                 detail=detail)  # fmt: skip
             flow.ask_for(session, ask)
             made = again(error, detail, run=session.run, label=act.label)
             if type(made) is type(failure):
@@ -169,13 +170,27 @@ def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Begun, ca
             if flow.stopped(failure) and session.left is None:
                 _give_up(session, act, begun, began_s)
             raise
-    flow.ask_for(session, session.finish(begun.seq, "ok", content, began_s, (*tries.before, *tried)))
+    flow.ask_for(
+        session,
+        session.finish(begun.seq, "ok", content, began_s, (*tries.before, *_all(session, tried, "ok", began_s))),
+    )
     return content
 
 
-def _pause(session: Session, tried: list[Tried], failure: Exception) -> None:
+def _failed(session: Session, cause: str, tried: list[Tried], began_s: float) -> Tried:
+    """How the latest try ended. It began when the one before it was over, rests among it."""
+    took_s = session.runtime.clock.monotonic() - began_s - sum(one.took_s or 0.0 for one in tried)
+    return Tried("tool", cause, session.now_ns(), took_s=round(took_s, 6))
+
+
+def _all(session: Session, tried: list[Tried], cause: str, began_s: float) -> tuple[Tried, ...]:
+    """The ledger with its last try; empty where there was but one."""
+    return (*tried, _failed(session, cause, tried, began_s)) if tried else ()
+
+
+def _pause(session: Session, tried: list[Tried], failure: Exception, began_s: float) -> None:
     seconds = min(FIRST_REST_S * 2 ** len(tried), LONGEST_REST_S) * session.runtime.seeds.uniform(0.75, 1.0)
-    tried.append(Tried("tool", type(failure).__name__, session.now_ns()))
+    tried.append(_failed(session, type(failure).__name__, tried, began_s))
     flow.rest(session, seconds)
 
 

@@ -260,6 +260,7 @@ def _narrowed(rule: AlertRule, what: str) -> Mapping[str, object]:
         "outcomes": {"outcomes": (what,)},
         "retry_share": {"retried": True},
         "fallback_share": {"retried": True},
+        "amplification": {"retried": True},
         "ttft": {"order": "slowest_first_token"},
         "tpot": {"order": "slowest"},
         "longest_gap": {"order": "slowest"},
