@@ -18,6 +18,7 @@ from trimtab.journal.proposals import Background, context_of
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
+from trimtab.lock import lockfile
 from trimtab.processes.directory import DataDirectory
 
 SCHEMA = '{"type":"object","properties":{"amount_usd":{"type":"number"}}}'
@@ -71,3 +72,20 @@ def test_a_review_that_is_not_there(project: Path, capsys: pytest.CaptureFixture
     """It is told what is."""
     assert run(["reviews", "approve", "v9", "--project", str(project)]) == 1
     assert "trimtab reviews list" in capsys.readouterr().err
+
+
+def test_another_lock_is_in_force(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A review that was asked under another lock than the project's says so in the list, when shown and approved."""
+    with closing(open_runs(DataDirectory(project / ".trimtab").journal)) as database:
+        database._connection.execute("UPDATE reviews SET lock = ?", ("a" * 64,))
+    empty = lockfile.lock(())
+    (project / "trimtab.lock").write_bytes(lockfile.encode(empty))
+    where = ["--project", str(project)]
+    assert run(["reviews", "list", *where, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reviews"][0]["lock_now"] == empty.lock_id
+    assert run(["reviews", "show", "v1", *where]) == 0
+    assert f"It was asked under lock {'a' * 12}" in capsys.readouterr().out.replace("\n", " ")
+    assert run(["reviews", "approve", "v1", *where]) == 0
+    assert "asks again" in capsys.readouterr().out
+    assert run(["reviews", "list", "--all", *where, "--json"]) == 0
+    assert "lock_now" not in json.loads(capsys.readouterr().out)["reviews"][0]

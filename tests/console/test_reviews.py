@@ -156,8 +156,23 @@ async def test_a_lock_that_changed_is_said(desk: Desk) -> None:
     """Where another lock is in force than the one that was asked under, the page says what an approval is worth."""
     review = desk.ask("r1")
     assert "is in force now" in (await get(desk.scene, f"{PLACE}/{review.review}")).text
+    assert "waits, asked under another lock" in (await get(desk.scene, PLACE)).text
+    assert (await data(desk.scene, PLACE))["waiting"][0]["lock_now"] == "b" * 64
     desk.lock = "a" * 64
     assert "is in force now" not in (await get(desk.scene, f"{PLACE}/{review.review}")).text
+    assert "asked under another lock" not in (await get(desk.scene, PLACE)).text
+
+
+async def test_an_approval_under_another_lock_says_so(desk: Desk) -> None:
+    """Whoever approves is told that a run under the lock in force asks again; whoever rejects is not."""
+    cookie = desk.scene.session("operator")
+    for run, choice, says in (("r1", "approve", True), ("r2", "reject", False)):
+        review = desk.ask(run)
+        said = {"choice": choice, "binds": review.binds, "reason": "checked"}
+        answer = await post(desk.scene, f"{PLACE}/{review.review}/decided", cookie, said)
+        assert answer.status_code == 303
+        assert ("other_lock=true" in answer.headers["location"]) == says
+    assert "it asks again" in (await get(desk.scene, f"{PLACE}?decided=v&other_lock=true")).text
 
 
 async def test_hostile_texts_stay_texts(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,7 +18,8 @@ from rich.text import Text
 
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.console.review_desk import ReviewShown
-from trimtab.errors import TrimtabError
+from trimtab.declare.project import Project
+from trimtab.errors import LockInvalid, TrimtabError
 from trimtab.journal.asks import Ask, Review, Told
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.deciding import USUAL_ROLES, Choice, Said
@@ -78,7 +80,7 @@ def list_reviews(project: Path, task: str, run: str, everything: bool, as_json: 
             else "waits, escalated"
             if one.escalated
             else "waits"
-        )
+        ) + (", asked under another lock" if one.lock_now and one.verdict is None else "")
         roles = " or ".join(one.roles or USUAL_ROLES)
         cells = (one.task, one.tool, one.reason, roles, decided)
         table.add_row(one.review, *(plain_text(cell, 60) for cell in cells))
@@ -173,6 +175,9 @@ def _decide(
     if as_json:
         say_json(msgspec.json.encode(decided))
         return
+    if decided.lock_now and choice != "reject":
+        locks = f"lock {decided.lock[:12]}, and {decided.lock_now[:12]} is in force"
+        say(plain_text(f"It was asked under {locks}: a run that goes on under that asks again."))
     say(plain_text(f"{decided.tool} is {decided.verdict}; run {decided.run} goes on when its driver takes it up."))
     next_verb("trimtab reviews list")
 
@@ -192,8 +197,22 @@ def _with(project: Path, work: Callable[[ReviewBook], Awaitable[T]]) -> T:
     async def doing(book: ReviewBook) -> T:
         return await work(book)
 
+    lock = _lock_in_force(project, declared)
     with runs_here(project) as journal:
-        return asyncio.run(doing(ReviewBook(_Awaited(journal.writes), schemas, str, SystemClock())))
+        return asyncio.run(doing(ReviewBook(_Awaited(journal.writes), schemas, lambda: lock, SystemClock())))
+
+
+def _lock_in_force(root: Path, declared: Project | None) -> str:
+    """The id of the lock that was in force last, or of the project's; empty where neither can be read."""
+    from trimtab.lock import lockfile  # noqa: PLC0415 - brings what is pinned
+    from trimtab.processes.directory import DataDirectory  # noqa: PLC0415
+
+    if declared is None:
+        return ""
+    for place in (DataDirectory(root / declared.data.directory).run / lockfile.FILE, root / lockfile.FILE):
+        with suppress(OSError, LockInvalid):
+            return lockfile.decode(place.read_bytes()).lock_id
+    return ""
 
 
 def _who(given: str) -> str:
@@ -220,6 +239,8 @@ def _say(shown: ReviewShown) -> None:
     for name, value in facts.items():
         if value:
             say(plain_text(f"{name:>10}  {value}", MOST_SHOWN))
+    if shown.changed:
+        say(plain_text(shown.changed))
     for head, text in (("What will happen", shown.proposed), ("What took its place", shown.edited)):
         if text:
             say(Text(head, style="bold"))

@@ -393,7 +393,11 @@ class Runs(Struct, frozen=True, tag_field="told", tag="runs"):
 
 
 class Review(Struct, frozen=True, omit_defaults=True):
-    """A review as lists show it; `edited` is what took the place of `proposed`."""
+    """A review as lists show it; `edited` is what took the place of `proposed`.
+
+    `lock_now` is the lock in force where it is another one than the one that was asked under: whoever shows reviews
+    knows it, not the journal.
+    """
 
     review: str
     run: str
@@ -418,6 +422,7 @@ class Review(Struct, frozen=True, omit_defaults=True):
     decided_ns: int | None = None
     edited: Body | None = None
     lock: str = ""
+    lock_now: str = ""
 
 
 class Reviews(Struct, frozen=True, tag_field="told", tag="reviews"):

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from trimtab.clock import Clock
 from trimtab.console.review_desk import Held, ReviewShown, SampledAgreement
 from trimtab.evals.agreeing import agreement_of
@@ -64,13 +66,13 @@ class ReviewBook:
         )
 
     async def decide(self, review: str, said: Said) -> Review:
-        """Writes a decision; the review as it stands then."""
+        """Writes a decision; the review as it stands then, with the lock in force where it waited under another."""
         one = await self._one(review)
         if one.sampled:
             await self._by_themselves(one, said)
         ask = decision(one, said, await self._all_schemas(one) if said.choice == "edit" else (), self._clock.wall_ns())
         await self._journal.do(ask)
-        return await self._one(review)
+        return replace(await self._one(review), lock_now=one.lock_now)
 
     async def agreement(self, task: str) -> SampledAgreement:
         """How well those agree who looked at sampled runs, and how checks of these stand against them."""
@@ -117,12 +119,12 @@ class ReviewBook:
         return tuple(dict.fromkeys(schema for schema in (then, now) if schema))
 
     def _changed(self, one: Review) -> str:
-        now = self._lock()
-        if one.verdict is not None or not one.lock or not now or one.lock == now:
+        """That it was asked under another lock than the one in force."""
+        if not one.lock_now:
             return ""
         return (
-            f"It was asked under lock {one.lock[:12]}, and {now[:12]} is in force now. What you approve holds under "
-            "the first alone: a run that goes on under another lock asks again."
+            f"It was asked under lock {one.lock[:12]}, and {one.lock_now[:12]} is in force now. What you approve holds "
+            "under the first alone: a run that goes on under another lock asks again."
         )
 
     async def _one(self, review: str) -> Review:
@@ -130,7 +132,8 @@ class ReviewBook:
 
     async def _found(self, ask: FindReviews) -> tuple[Review, ...]:
         told = await self._journal.do(ask)
-        return told.reviews if isinstance(told, Reviews) else ()
+        now = self._lock()
+        return tuple(_under(one, now) for one in told.reviews) if isinstance(told, Reviews) else ()
 
     async def _body(self, run: str, body: Body | None) -> bytes | None:
         if body is None:
@@ -142,6 +145,12 @@ class ReviewBook:
         except BodyUnknown:
             return None
         return told.content if isinstance(told, Loaded) else None
+
+
+def _under(one: Review, now: str) -> Review:
+    """A review that waits with the lock in force, where that is another one."""
+    matters = one.verdict is None and not one.sampled
+    return replace(one, lock_now=now) if matters and one.lock and now and one.lock != now else one
 
 
 def _told(found: tuple[Review, ...], mine: set[tuple[str, int]]) -> list[Review]:

@@ -77,14 +77,15 @@ async def decide(asked: Asked, parts: Parts, form: Mapping[str, str]) -> str:
         choice, visitor.name, visitor.role, form.get("binds", ""), form.get("reason", ""), form.get("arguments", "")
     )
     try:
-        await desk.decide(review, said)
+        decided = await desk.decide(review, said)
     except (ReviewDone, BindingChanged):
         return asked.to(f"/reviews/{quote(review, safe='')}", stale=True)
     except NotForYou as refused:
         raise Forbidden(key=visitor.name, what=f"this decision: it is for {refused.facts['roles']}") from refused
     except JournalRefusal as refused:
         raise InvalidRequest(detail=str(refused)) from refused
-    return f"{asked.to('/reviews', decided=review)}#open"
+    other = bool(decided.lock_now) and choice != "reject"
+    return f"{asked.to('/reviews', decided=review, other_lock=other or None)}#open"
 
 
 def facts_of(asked: Asked, one: ReviewShown) -> dict[str, object]:
@@ -128,7 +129,8 @@ def table_of(asked: Asked, name: str, title: str, rows: Sequence[Review], empty:
 
 def _verdict(one: Review) -> str:
     if one.verdict is None:
-        return "waits, escalated" if one.escalated else "waits"
+        waits = "waits, escalated" if one.escalated else "waits"
+        return f"{waits}, asked under another lock" if one.lock_now else waits
     return short(f"{one.verdict} by {one.by}", 60)
 
 
@@ -145,6 +147,7 @@ def _built(
         "facts": facts_of(asked, one) if one is not None else {},
         "stale": query.get("stale") == "true",
         "just": query.get("decided", ""),
+        "other_lock": query.get("other_lock") == "true",
     }
     title = f"Review: {short(one.review.tool, 40)}" if one is not None and "review" in asked.path else ""
     return Built(ReviewsPage(waiting, decided, one), tables, title=title, extra=extra)
@@ -175,7 +178,11 @@ PAGE: Final = Page(
     build,
     "Reviews",
     "w",
-    query=(Query("task", "a task"), Query("decided", "the review that was decided a moment ago")),
+    query=(
+        Query("task", "a task"),
+        Query("decided", "the review that was decided a moment ago"),
+        Query("other_lock", "true says that it was approved under another lock than the one in force", bool),
+    ),
 )
 DETAIL: Final = Page(
     "review",
