@@ -13,6 +13,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from trimtab.cli.runs_acts import ACTS
+from trimtab.cli.runs_bisect import bisect
 from trimtab.cli.runs_client import RunsHere, runs_here
 from trimtab.cli.runs_text import Said, compared_text, listed_text, run_text, step_text, tree_text
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, say, say_json
@@ -205,5 +206,5 @@ def _all(here: RunsHere) -> list[str]:
     return found
 
 
-for act in ACTS:
+for act in (*ACTS, bisect):
     command.add_command(act)
