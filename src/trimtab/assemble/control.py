@@ -19,6 +19,7 @@ from trimtab.access.keys import KeyDirectory, KeyStore
 from trimtab.access.sessions import SessionStore
 from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
+from trimtab.assemble.erasure import with_erasure
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
 from trimtab.assemble.reviews import review_book, review_watch
@@ -148,7 +149,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     runs = run_room(directory, orders.data.journal, clock, Path(orders.root))
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
-        with_pages = _with_pages(parts, orders, directory, state, runs)
+        with_pages = with_erasure(_with_pages(parts, orders, directory, state, runs), orders, directory, runs, noted)
         await serve_control(settings, with_pages, stop, lambda: tell_ready(channel, in_force))
     finally:
         obeying.cancel()

@@ -43,6 +43,7 @@ VERBS: Final = {
     "alerts": Verb("trimtab.cli.alerts", "Show what is wrong and what is watched, and see to it."),
     "dead": Verb("trimtab.cli.dead", "Show, re-drive or drop what failed for good."),
     "data": Verb("trimtab.cli.data", "Keep data sets: add, show, check, split, draw cases from calls."),
+    "erase": Verb("trimtab.cli.erase", "Take out everything of one end user."),
     "report": Verb("trimtab.cli.report", "Show latency, errors, tokens and cost of each task."),
     "adopt": Verb("trimtab.cli.adopt", "Show calls that belong to no task, and make one of them."),
     "eval": Verb("trimtab.cli.eval", "Ask the suites of tasks, and compare versions."),

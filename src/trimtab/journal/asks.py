@@ -32,6 +32,7 @@ from trimtab.journal.entries import (
     StepKind,
     Through,
 )
+from trimtab.journal.erasing import Erase, FindShreds, RunErased, Shred, Shreds
 from trimtab.journal.keeping import FindHolds, Hold, Holds, Retire, Retired
 from trimtab.journal.run_counts import CountRuns, RunsCounted, Standing, Stands, Verified, Verify
 
@@ -283,6 +284,9 @@ Ask = (
     | Retire
     | Hold
     | FindHolds
+    | Erase
+    | Shred
+    | FindShreds
 )
 
 
@@ -466,6 +470,8 @@ Told = (
     | Verified
     | Retired
     | Holds
+    | RunErased
+    | Shreds
     | Refused
     | BackgroundTold
 )

@@ -248,6 +248,16 @@ class Ended(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="ende
     detail: str = ""
 
 
+class Erased(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="erased"):
+    """What the first `entries` of this log said of a person was taken out; `seal` is over what is left of them."""
+
+    at_ns: int
+    erasure: str
+    entries: int
+    seal: str
+    by: str = ""
+
+
 Entry = (
     Started
     | Leased
@@ -262,6 +272,7 @@ Entry = (
     | Ordered
     | Diverged
     | Ended
+    | Erased
 )
 
 encode = msgspec.json.Encoder(order="deterministic").encode

@@ -32,6 +32,7 @@ from trimtab.journal.asks import (
     Told,
 )
 from trimtab.journal.counts import Counts
+from trimtab.journal.erasing import FindShreds
 from trimtab.journal.frames import (
     PUSHED,
     Frames,
@@ -55,7 +56,7 @@ from trimtab.journal.run_counts import CountRuns, Standing, Verify
 MOST_TOGETHER: Final = 512
 """Asks in one commit; the rest take the next one."""
 MOST_READ_TOGETHER: Final = 16
-READS: Final = (Read, Load, Find, FindReviews, FindHolds, CountRuns, Standing, Verify, *background.READS)
+READS: Final = (Read, Load, Find, FindReviews, FindHolds, FindShreds, CountRuns, Standing, Verify, *background.READS)
 MOST_OPEN: Final = 1024
 MOST_OPEN_BYTES: Final = 64 << 20
 """Of one connection; it is not read further until some of them are answered."""

@@ -14,6 +14,7 @@ from trimtab.journal.entries import (
     Decided,
     Diverged,
     Ended,
+    Erased,
     Intent,
     Leased,
     Logged,
@@ -147,7 +148,7 @@ def log_of(run: str, entries: Iterable[Logged]) -> Log:
             ended = entry
         elif isinstance(entry, Intent):
             steps[logged.seq] = Step(logged.seq, entry)
-        elif isinstance(entry, (Leased, State, Arrived, Ordered)):
+        elif isinstance(entry, (Leased, State, Arrived, Ordered, Erased)):
             others.append(logged)
         else:
             of = reviews.get(entry.review, 0) if isinstance(entry, Decided) else entry.of

@@ -94,6 +94,11 @@ class DataDirectory:
         return self.root / "bodies"
 
     @property
+    def erasure_key(self) -> Path:
+        """The key under which records of erasures name end users."""
+        return self.root / "erasure.key"
+
+    @property
     def identity(self) -> Path:
         """What was found of the models behind replicas."""
         return self.root / "identity.json"

@@ -17,6 +17,7 @@ from trimtab.errors import DeclarationError, InvalidRequest, JournalUnavailable
 from trimtab.journal.asks import Ask, Find, FindReviews, Reviews, RunRow, Runs, Told
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body, Logged, Order, Reconciliation
+from trimtab.journal.erasing import FindShreds, Shreds
 from trimtab.journal.keeping import FindHolds, Hold, Holds
 from trimtab.journal.reading import body_read, entries_of, row_of, rows_of
 from trimtab.journal.refusals import JournalRefusal, ReviewUnknown, RunUnknown
@@ -197,6 +198,8 @@ class _NoRuns:
             return Holds(())
         if isinstance(ask, CountRuns):
             return RunsCounted(())
+        if isinstance(ask, FindShreds):
+            return Shreds(())
         return Reviews(()) if isinstance(ask, FindReviews) else Runs(())
 
 

@@ -23,6 +23,7 @@ from clickhouse_connect.driver.query import QueryResult
 from trimtab.errors import StoreError
 from trimtab.record.events import Change, Settled
 from trimtab.store import filling, rows, statements
+from trimtab.store.clickhouse_erasing import Eraser
 from trimtab.store.clickhouse_figures import FigureReader
 from trimtab.store.clickhouse_searching import SearchReader
 from trimtab.store.engine_samples import EngineSample
@@ -119,7 +120,7 @@ def open_server(url: str, password: str = "") -> ClickHouseTelemetry:
     return ClickHouseTelemetry(client, parts.path.strip("/") or DATABASE, where)
 
 
-class ClickHouseTelemetry(SearchReader, FigureReader):
+class ClickHouseTelemetry(SearchReader, FigureReader, Eraser):
     """The contract `Telemetry` over one clickhouse-connect client."""
 
     def __init__(self, client: Client, database: str, where: str, inserts: Path | None = None) -> None:
@@ -269,6 +270,10 @@ class ClickHouseTelemetry(SearchReader, FigureReader):
     def _ask(self, text: str, **parameters: Any) -> QueryResult:
         with _mapped(self._where):
             return self._client.query(text, parameters, column_formats=BINARY)
+
+    def _tell(self, text: str, **parameters: Any) -> None:
+        with _mapped(self._where):
+            self._client.command(text, parameters)
 
     def _insert(self, table: str, events: Sequence[Any], columns_of: Callable[[Any], rows.Columns], token: str) -> None:
         """One insert for each day: a part lies in one day, and one part is stored whole or not at all."""

@@ -22,6 +22,7 @@ from trimtab.store.contract_figures import (
     tool_of,
 )
 from trimtab.store.lock_figures import MAX_KINDS, CallKind, CallKinds, LockUse, PromptUse
+from trimtab.store.memory_erasing import ErasingLists
 from trimtab.store.memory_searching import SearchLists
 from trimtab.store.telemetry import (
     DAY_NS,
@@ -115,7 +116,7 @@ class ContractCell:
         self.counts.update(other.counts)
 
 
-class MemoryTelemetry(SearchLists):
+class MemoryTelemetry(ErasingLists, SearchLists):
     """The contract `Telemetry` over lists."""
 
     def __init__(self) -> None:

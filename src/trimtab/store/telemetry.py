@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from trimtab.record.events import Admitted, Attempt, Change, CostLabel, Event, Score, Settled
 from trimtab.store import sums
 from trimtab.store.contract_figures import AnswerResult, ContractFigures
+from trimtab.store.erasing import Erasing
 from trimtab.store.lock_figures import CallKinds, LockUse, PromptUse
 from trimtab.store.readings import Reading
 from trimtab.store.searching import Searching
@@ -203,7 +204,7 @@ class PromptFigures:
     last_ns: int = 0
 
 
-class Telemetry(Searching, Signalling, Protocol):
+class Telemetry(Searching, Signalling, Erasing, Protocol):
     """The analytical store."""
 
     def migrate(self) -> None:

@@ -14,8 +14,11 @@ from trimtab.database.connection import connect, connect_read_only, mapped, path
 from trimtab.database.migrate import Migration, migrate
 from trimtab.database.statements import statements
 
-SQL_FILES: Final = ("runs.sql", "find.sql", "steps.sql", "reviews.sql", "background.sql", "retention.sql")
-MIGRATIONS: Final = ("0001_runs.sql", "0002_background.sql", "0003_tries.sql", "0004_retention.sql")
+SQL_FILES: Final = (
+    *("runs.sql", "find.sql", "steps.sql", "reviews.sql", "background.sql"),
+    *("retention.sql", "erasure.sql"),
+)
+MIGRATIONS: Final = ("0001_runs.sql", "0002_background.sql", "0003_tries.sql", "0004_retention.sql", "0005_erasure.sql")
 CHECKPOINT_PAGES: Final = 4000
 """Pages of the write-ahead log after which SQLite moves them into the database."""
 SHRUNK_PAGES: Final = 1024

@@ -114,6 +114,8 @@ def begin_run(tx: Transaction, ask: Open) -> Row:
     if started.parent and parent is None:
         raise RunUnknown(run=started.parent)
     origin = tx.row(started.fork_of) if started.fork_of else None
+    if origin is not None and origin.input == "(erased)":
+        raise AskInvalid(run=ask.run, detail=f"what run {origin.run} said was erased, and nothing can be forked off it")
     if origin is not None and not 1 <= started.fork_seq <= origin.head + 1:
         raise AskInvalid(run=ask.run, detail=f"run {origin.run} has entries 1 to {origin.head}; fork it at one of them")
     if ask.answer is not None:

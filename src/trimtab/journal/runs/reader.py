@@ -6,6 +6,7 @@ from typing import Final
 
 from trimtab.journal import background
 from trimtab.journal.asks import Ask, Find, FindReviews, Load, Read, Told
+from trimtab.journal.erasing import FindShreds
 from trimtab.journal.keeping import FindHolds
 from trimtab.journal.refusals import AskInvalid
 from trimtab.journal.run_counts import CountRuns, Standing, Verify
@@ -14,7 +15,7 @@ from trimtab.journal.runs.database import Database
 from trimtab.journal.runs.store import HANDLERS
 from trimtab.journal.runs.transaction import Transaction, internal
 
-READS: Final = (Read, Load, Find, FindReviews, FindHolds, CountRuns, Standing, Verify, *background.READS)
+READS: Final = (Read, Load, Find, FindReviews, FindHolds, FindShreds, CountRuns, Standing, Verify, *background.READS)
 """What a reader can be asked."""
 
 

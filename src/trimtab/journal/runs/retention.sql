@@ -85,3 +85,7 @@ SELECT number FROM runs WHERE number > :after AND (started_ns < :before_ns OR fo
 -- name: naming_reviews
 -- What the reviews of a run name.
 SELECT proposed, context, edited FROM reviews WHERE number = :number;
+
+-- name: reviews_counted
+-- How many reviews a run has.
+SELECT count(*) FROM reviews WHERE number = :number;

@@ -9,11 +9,11 @@ from msgspec import MsgspecError
 
 from trimtab.clock import Clock
 from trimtab.ids import IdSource
-from trimtab.journal import asks, keeping, run_counts
+from trimtab.journal import asks, erasing, keeping, run_counts
 from trimtab.journal import background as calls
 from trimtab.journal.asks import Ask, Refused, Told
 from trimtab.journal.refusals import AskInvalid, JournalRefusal
-from trimtab.journal.runs import background, leases, notes, orders, reading, retention, reviews, steps, verify
+from trimtab.journal.runs import background, erasure, leases, notes, orders, reading, retention, reviews, steps, verify
 from trimtab.journal.runs.bodies import RunBodies
 from trimtab.journal.runs.database import Database
 from trimtab.journal.runs.transaction import Transaction
@@ -50,6 +50,9 @@ HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     keeping.Retire: retention.retire,
     keeping.Hold: retention.hold,
     keeping.FindHolds: retention.find_holds,
+    erasing.Erase: erasure.erase,
+    erasing.Shred: erasure.shred,
+    erasing.FindShreds: erasure.find_shreds,
 }
 
 

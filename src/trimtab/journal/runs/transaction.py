@@ -172,6 +172,11 @@ class Transaction:
             raise RunUnknown(run=run)
         return row
 
+    def forget(self) -> None:
+        """Reads the rows of runs anew from here on; what was changed of them is written."""
+        self.flush()
+        self._rows.clear()
+
     def drop(self, run: str) -> None:
         """Knows a run no more, which is gone."""
         self.written += 1

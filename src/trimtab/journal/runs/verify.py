@@ -17,6 +17,7 @@ from trimtab.journal.entries import (
     Decided,
     Ended,
     Entry,
+    Erased,
     Intent,
     Leased,
     Reconciled,
@@ -27,11 +28,12 @@ from trimtab.journal.entries import (
 from trimtab.journal.refusals import RunUnknown
 from trimtab.journal.run_counts import Verified, Verify
 from trimtab.journal.runs.database import Database, Rows
+from trimtab.journal.runs.erasure import sealed
 from trimtab.journal.runs.steps import alike_of, digest_of
 from trimtab.journal.runs.transaction import Row, Transaction
 
 PAGE: Final = 1000
-AFTER_END: Final = (Result, Asked, Decided)
+AFTER_END: Final = (Result, Asked, Decided, Erased)
 """What may follow the end of a run: what had begun before it, and samples that are looked at later."""
 
 
@@ -51,6 +53,9 @@ class _Log:
         self.seq = 0
         self.epoch = 0
         self.ended = False
+        self.erased = False
+        self.altered: list[Fault] = []
+        self.seal = sha256()
         self.intents: dict[int, Intent] = {}
         self.results: dict[int, tuple[int, Result]] = {}
 
@@ -120,13 +125,15 @@ def _verified(rows: Callable[..., Rows], run: str, take: Callable[[int, Entry], 
         raise RunUnknown(run=run)
     row, log = Row(*found[0]), _Log()
     for seq, content, digest in _entries(rows, row.number):
-        entry, detail = _read(log, seq, content, digest)
+        entry, detail = _read(log, run, seq, content, digest)
         if entry is None or detail:
-            return Fault(run, seq, detail)
+            return log.altered[0] if log.altered else Fault(run, seq, detail)
         take(seq, entry)
+    if log.altered:
+        return log.altered[0]
     if (log.seq, log.digest) != (row.head, row.digest):
         return Fault(run, log.seq, f"the run has {row.head} entries, its log {log.seq}")
-    return _steps_fault(rows, row, log)
+    return None if log.erased else _steps_fault(rows, row, log)
 
 
 def _entries(rows: Callable[..., Rows], number: int) -> Iterator[tuple[int, bytes | str, bytes]]:
@@ -136,19 +143,24 @@ def _entries(rows: Callable[..., Rows], number: int) -> Iterator[tuple[int, byte
         since = page[-1][0] + 1
 
 
-def _read(log: _Log, seq: int, content: bytes | str, digest: bytes) -> tuple[Entry | None, str]:
+def _read(log: _Log, run: str, seq: int, content: bytes | str, digest: bytes) -> tuple[Entry | None, str]:
     """The next entry, and what is wrong about it."""
     log.seq += 1
     if seq != log.seq:
         return None, f"entry {log.seq} is missing"
     content = content.encode() if isinstance(content, str) else content  # what somebody wrote by hand
-    log.digest = entries.digest_of(log.digest, seq, content)
-    if log.digest != digest:
-        return None, "its digest is not that of its content and the entry before it"
+    is_as_written = entries.digest_of(log.digest, seq, content) == digest
+    if not is_as_written:
+        log.altered.append(Fault(run, seq, "its digest is not that of its content and the entry before it"))
+    log.digest = bytes(digest)
     try:
         entry: Entry = entries.decode(content)
     except msgspec.MsgspecError as failure:
         return None, f"it cannot be read: {failure}"
+    if isinstance(entry, Erased) and is_as_written and (entry.entries, entry.seal) == (seq - 1, log.seal.hexdigest()):
+        log.altered.clear()
+        log.erased = True
+    log.seal.update(sealed(seq, digest, content))
     return entry, log.fault(entry)
 
 
