@@ -203,3 +203,30 @@ def test_an_unknown_outcome_is_said(journal: BlockingLocalKeeper, clock: Jumping
     assert begun.found == "recorded"
     assert begun.result is not None
     assert begun.result.output == body_of(b'"paid"')
+
+
+def test_the_dead_behind_those_that_go_on_again_are_found(journal: BlockingLocalKeeper) -> None:
+    """Runs that were taken up again do not stand before the others: a limit holds for those that are left."""
+    for number in range(6):
+        first = Driver(journal, f"r{number}")
+        first.begin("a")
+        first.end("failed", "check_failed" if number % 2 else "timed_out")
+    for _ in range(3):
+        rows = dead(journal, Find(limit=2))
+        assert [redriven(journal, row, NOW).ok for row in rows] == [True, True]
+    assert dead(journal, Find(limit=2)) == ()
+
+
+def test_the_dead_of_one_error(journal: BlockingLocalKeeper) -> None:
+    """The error is looked for among all of them, not among the latest alone."""
+    for number in range(4):
+        first = Driver(journal, f"r{number}")
+        first.end("failed", "timed_out" if number == 0 else "check_failed")
+    assert [row.run for row in dead(journal, Find(error="timed_out", limit=1))] == ["r0"]
+
+
+def test_a_run_that_did_not_fail_is_not_taken_up_again(journal: BlockingLocalKeeper) -> None:
+    """It is told how the run stands."""
+    Driver(journal, "r1").end()
+    told = redriven(journal, row_of(journal, "r1"), NOW)
+    assert (told.ok, told.detail) == (False, "it is completed: only runs that failed are taken up again")

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, cast
 import click
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.text import Text
 
 from trimtab.cli.runs_client import runs_here
@@ -26,7 +27,7 @@ from trimtab.console.run_desk import Redriven, Wanted
 from trimtab.declare.load import load
 from trimtab.ids import IdSource
 from trimtab.journal.asks import Find, RunRow
-from trimtab.journal.entries import Order, Reconciliation
+from trimtab.journal.entries import Order, Reconciliation, RunState
 from trimtab.journal.keeping import Hold
 from trimtab.journal.recording import Recording
 from trimtab.processes.run_acts import MOST_AT_ONCE, dead, forked, ordered, reconciled, redriven
@@ -196,24 +197,34 @@ def redrive(
 ) -> None:
     """List the runs that failed or are parked; named, or with --all, take them up again at the step that went wrong.
 
-    Each goes on as a fork, RUN.again1, that whatever works off its task takes up.
+    Each goes on as a fork, RUN.again1, that whatever works off its task takes up; a thousand at most at once, the
+    latest of them, so that the next time takes up the next thousand.
     """
     if runs and (every or task or error or since):
         raise click.UsageError("name runs, or narrow --all with --task, --error and --since")
     now_ns = time.time_ns()
-    wanted = Find(task=task, since_ns=since_ns(since, now_ns) if since else 0, limit=MOST_AT_ONCE)
+    states: tuple[RunState, ...] = ("failed",) if every else ()
+    wanted = Find(
+        task=task,
+        error=error,
+        states=states,
+        through="sdk" if every else "",
+        since_ns=since_ns(since, now_ns) if since else 0,
+        limit=MOST_AT_ONCE,
+    )
     with runs_here(project) as here:
         rows = [row for name in runs for row in dead(here.reads, Find(run=name))]
-        rows = rows if runs else [row for row in dead(here.reads, wanted) if error in ("", row.error)]
+        rows = rows if runs else list(dead(here.reads, wanted))
         if not runs and not every:
             _list(rows, now_ns, as_json=as_json)
             return
         done = [redriven(here.writes, row, now_ns) for row in reversed(rows)]
+        more = len(rows) == MOST_AT_ONCE and bool(dead(here.reads, replace(wanted, before=rows[-1].run, limit=1)))
     for one in done:
         click.echo(plain(one)) if as_json else say(_redriven_text(one))
     if not as_json:
         say(Text(f"{sum(one.ok for one in done)} of {len(done)} taken up again."))
-        next_verb("trimtab runs list")
+        next_verb("trimtab runs redrive --all" if more else "trimtab runs list")
     if not all(one.ok for one in done) or len(done) < len(runs):
         context.exit(FAILED)
 

@@ -226,6 +226,8 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
     task: str = ""
     states: tuple[RunState, ...] = ()
     waits: Literal["", "review"] = ""
+    error: str = ""
+    unforked: bool = False
     parent: str = ""
     fork_of: str = ""
     conversation: str = ""

@@ -116,12 +116,16 @@ def reconciled(
 
 def dead(journal: BlockingAsking, wanted: Find) -> tuple[RunRow, ...]:
     """Runs that failed or wait for a person to say what became of a step, but those that were forked since."""
-    rows = rows_of(journal, replace(wanted, states=wanted.states or DEAD))
+    if not wanted.run:
+        return rows_of(journal, replace(wanted, states=wanted.states or DEAD, unforked=True))
+    rows = rows_of(journal, wanted)
     return tuple(row for row in rows if not rows_of(journal, Find(fork_of=row.run, limit=1)))
 
 
 def redriven(journal: BlockingAsking, row: RunRow, now_ns: int) -> Redriven:
     """Takes up a run that failed in a fork of it, from its first step that went wrong; a driver goes on with it."""
+    if row.state not in DEAD:
+        return Redriven(row.run, ok=False, detail=f"it is {row.state}: only runs that failed are taken up again")
     if row.state != "failed":
         detail = "it is parked: say what became of its step with `trimtab runs reconcile`"
         return Redriven(row.run, ok=False, detail=detail)

@@ -8,7 +8,8 @@ FROM runs WHERE (started_ns < :started_ns OR (started_ns = :started_ns AND run <
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
-    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits) AND (:error = '' OR error = :error)
+    AND (:unforked = 0 OR NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = runs.run AND f.fork_of <> ''))
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_task
@@ -21,7 +22,8 @@ FROM runs WHERE task = :task AND (started_ns < :started_ns OR (started_ns = :sta
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
-    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits) AND (:error = '' OR error = :error)
+    AND (:unforked = 0 OR NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = runs.run AND f.fork_of <> ''))
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_parent
@@ -34,7 +36,8 @@ FROM runs WHERE parent = :parent AND parent <> '' AND (started_ns < :started_ns 
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
-    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits) AND (:error = '' OR error = :error)
+    AND (:unforked = 0 OR NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = runs.run AND f.fork_of <> ''))
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_fork_of
@@ -47,7 +50,8 @@ FROM runs WHERE fork_of = :fork_of AND fork_of <> '' AND (started_ns < :started_
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
-    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits) AND (:error = '' OR error = :error)
+    AND (:unforked = 0 OR NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = runs.run AND f.fork_of <> ''))
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_conversation
@@ -60,7 +64,8 @@ FROM runs WHERE conversation = :conversation AND conversation <> '' AND (started
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
-    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits) AND (:error = '' OR error = :error)
+    AND (:unforked = 0 OR NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = runs.run AND f.fork_of <> ''))
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_by_end_user
@@ -73,7 +78,8 @@ FROM runs WHERE end_user = :end_user AND end_user <> '' AND (started_ns < :start
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
-    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits) AND (:error = '' OR error = :error)
+    AND (:unforked = 0 OR NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = runs.run AND f.fork_of <> ''))
 ORDER BY started_ns DESC, run DESC LIMIT :limit;
 
 -- name: find_live
@@ -86,5 +92,6 @@ FROM runs WHERE ended_ns IS NULL AND (+started_ns < :started_ns OR (+started_ns 
     AND (:fork_of = '' OR fork_of = :fork_of) AND (:conversation = '' OR conversation = :conversation)
     AND (:end_user = '' OR end_user = :end_user) AND (:through = '' OR through = :through)
     AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
-    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits)
+    AND (:waits = '' OR substr(waits_for, 1, 7) = :waits) AND (:error = '' OR error = :error)
+    AND (:unforked = 0 OR NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = runs.run AND f.fork_of <> ''))
 ORDER BY +started_ns DESC, run DESC LIMIT :limit;

@@ -78,6 +78,8 @@ def find(tx: Transaction, ask: Find) -> Runs:
         "since_ns": ask.since_ns,
         "started_ns": started,
         "run": run,
+        "error": ask.error,
+        "unforked": int(ask.unforked),
         "waits": f"{ask.waits} " if ask.waits else "",
         "states": "," + ",".join(ask.states) + "," if ask.states else "",
         "limit": limit,

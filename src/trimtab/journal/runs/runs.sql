@@ -50,8 +50,8 @@ SELECT run FROM runs WHERE wake_ns <= :now_ns ORDER BY wake_ns LIMIT :limit;
 SELECT run FROM runs WHERE parent = :run AND ended_ns IS NULL ORDER BY number;
 
 -- name: live
--- Runs of a task, or all runs, that have not ended.
-SELECT run FROM runs WHERE ended_ns IS NULL AND (:task = '' OR task = :task) ORDER BY number;
+-- Runs of a task, or all runs, that have not ended; read by the index of those.
+SELECT run FROM runs WHERE ended_ns IS NULL AND (:task = '' OR task = :task) ORDER BY +number;
 
 -- name: add_entry
 -- An entry of a log.
