@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -97,7 +97,7 @@ def find_of(asked: Asked) -> Find:
     state = query.get("state", "")
     if state and state not in STATES:
         raise InvalidRequest(detail=f"?state={state[:40]} is none of {', '.join(STATES)}")
-    names = {name: query.get(name, "") for name in ("task", "before", *NAMES)}
+    names: dict[str, Any] = {name: query.get(name, "") for name in ("task", "before", *NAMES)}
     waits = query.get("waits", "")
     if waits not in WAITS:
         raise InvalidRequest(detail=f"?waits={waits[:40]} is none of {', '.join(one for one in WAITS if one)}")
