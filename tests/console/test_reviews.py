@@ -82,6 +82,27 @@ async def test_what_waits_stands_open_with_its_keys(desk: Desk) -> None:
     assert re.findall(r'data-press="(\w)"', html) == ["a", "e", "r"]
 
 
+async def test_what_led_to_it_stands_below(desk: Desk) -> None:
+    """What the run was begun with, and its steps before with what they gave, a model's in its words."""
+    desk.epochs["r1"] = desk.world.open("r1", task="extract", input=body_of(b'{"ticket":"where is it?"}')).epoch
+    answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": f"lost {TEXT}"}}]}
+    first = desk.world.step("triage", "a1", json.dumps(answer).encode(), run="r1", step="model")
+    failed = desk.world.begin("look up", "a2", run="r1", after=first).seq
+    desk.world.finish(failed, None, "r1", outcome="error", error="TimeoutError", detail="nobody there", cost_pusd=7)
+    desk.step = desk.world.begin("review refund", "cc", run="r1", step="step", tool="refund", after=failed).seq
+    review = desk.ask("r1")
+    html = (await get(desk.scene, PLACE, desk.scene.session("operator"))).text
+    below = html.partition("What led here")[2]
+    for words in ("begun with", "where is it?", "triage", "lost ", "look up", "TimeoutError: nobody there"):
+        assert words in below
+    assert TEXT not in html
+    shown = await desk.scene.reviews.shown(review.review)  # type: ignore[union-attr]
+    assert [(one.kind, one.label, one.state) for one in shown.before] == [
+        ("model", "triage", "ok"),
+        ("tool", "look up", "error"),
+    ]
+
+
 async def test_overview_says_how_many_wait(desk: Desk) -> None:
     """The overview counts those of tasks that the visitor may see, and leads to them."""
     for run in ("r1", "r2", "r3"):

@@ -232,6 +232,7 @@ def _say(shown: ReviewShown) -> None:
         "effect": about.effect,
         "task": one.task,
         "run": f"{one.run}, step {one.of}",
+        "spent": f"{about.cost_usd:.7f} USD so far" if about.cost_usd is not None else "",
         "for": " or ".join(one.roles or USUAL_ROLES),
         "decided": f"{one.verdict} by {one.by}" if one.verdict is not None else "",
         "they said": one.said,
@@ -247,3 +248,10 @@ def _say(shown: ReviewShown) -> None:
             say(Text("\n").join(plain_text(line, MOST_SHOWN) for line in text[:MOST_SHOWN].split("\n")))
     for line in about.evidence[:20]:
         say(plain_text(f"  - {line}", 300))
+    if shown.given or shown.before:
+        say(Text("What led here", style="bold"))
+        if shown.given:
+            say(plain_text(f"  begun with  {' '.join(shown.given.split())}", 300))
+        for step in shown.before:
+            gave = f"  {' '.join(step.gave.split())}" if step.gave else ""
+            say(plain_text(f"  {step.seq:>4} {step.kind} {step.label}  {step.state}{gave}", 300))

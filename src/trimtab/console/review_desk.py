@@ -26,10 +26,21 @@ class Held(Struct, frozen=True):
     missed: int
 
 
+class Before(Struct, frozen=True):
+    """A step that was over before a review was asked for: its place, what it was, how it ended, and what it gave."""
+
+    seq: int
+    kind: str
+    label: str
+    state: str
+    gave: str = ""
+
+
 class ReviewShown(Struct, frozen=True):
     """A review as whoever decides sees it: what is proposed as text, what is known about it, and what took its place.
 
     `changed` says in words what is not any more as it was when it was asked, empty where nothing is known to be.
+    `given` is what the run was begun with, as text, and `before` are its latest steps that were over.
     """
 
     review: Review
@@ -37,6 +48,8 @@ class ReviewShown(Struct, frozen=True):
     background: Background
     edited: str = ""
     changed: str = ""
+    given: str = ""
+    before: tuple[Before, ...] = ()
 
 
 class SampledAgreement(Struct, frozen=True):

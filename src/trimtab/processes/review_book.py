@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from trimtab.clock import Clock
 from trimtab.console.review_desk import Held, ReviewShown, SampledAgreement
 from trimtab.evals.agreeing import agreement_of
-from trimtab.journal.asks import Entries, FindReviews, Load, Loaded, Read, Review, Reviews
+from trimtab.journal.asks import Entries, FindReviews, Read, Review, Reviews
 from trimtab.journal.client import Asking
 from trimtab.journal.deciding import Said, decision
 from trimtab.journal.entries import Body, Checked
 from trimtab.journal.proposals import background_of
-from trimtab.journal.refusals import BodyUnknown, NotForYou
+from trimtab.journal.refusals import NotForYou
+from trimtab.processes.review_context import cost_usd, given, loaded, steps_before
 
 MOST_FOUND: Final = 200
 MOST_COUNTED: Final = 1000
@@ -56,13 +57,17 @@ class ReviewBook:
     async def shown(self, review: str) -> ReviewShown:
         """One of them with what it is about."""
         one = await self._one(review)
-        context = await self._body(one.run, one.context)
+        background = background_of(await self._body(one.run, one.context))
+        if background.cost_usd is None:
+            background = replace(background, cost_usd=await cost_usd(self._journal, one.run))
         return ReviewShown(
             one,
             _text(await self._body(one.run, one.proposed)),
-            background_of(context),
+            background,
             _text(await self._body(one.run, one.edited)) if one.edited is not None else "",
             self._changed(one),
+            _text(await given(self._journal, one.run)),
+            await steps_before(self._journal, one.run, one.of),
         )
 
     async def decide(self, review: str, said: Said) -> Review:
@@ -136,15 +141,7 @@ class ReviewBook:
         return tuple(_under(one, now) for one in told.reviews) if isinstance(told, Reviews) else ()
 
     async def _body(self, run: str, body: Body | None) -> bytes | None:
-        if body is None:
-            return None
-        if body.inline is not None:
-            return body.inline.encode()
-        try:
-            told = await self._journal.do(Load(run, body.digest))
-        except BodyUnknown:
-            return None
-        return told.content if isinstance(told, Loaded) else None
+        return await loaded(self._journal, run, body)
 
 
 def _under(one: Review, now: str) -> Review:
