@@ -271,6 +271,11 @@ class Pipeline:
         """The runs that have calls open here."""
         return self._runs.journaling.runs() if self._runs is not None else ()
 
+    async def hold_runs(self) -> None:
+        """Tells the journal which calls of runs are open here."""
+        if self._runs is not None:
+            await self._runs.journaling.hold()
+
     def _let_in(self, waiting: Sequence[Waiting]) -> int:
         """Records calls as admitted and begins them, as many as there is room for; refuses all if there is none."""
         try:

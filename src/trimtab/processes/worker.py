@@ -53,6 +53,8 @@ from trimtab.record.recorder import Recorder
 log = logging.getLogger("trimtab.gateway")
 
 BEAT_S = 0.25
+HOLD_S = 30.0
+"""How often the journal is told which calls of runs are open."""
 ALONE_MARGIN_S = 15
 """Beyond the drain, how long a worker may go on after the supervisor died; then SIGALRM ends it."""
 
@@ -117,6 +119,7 @@ class GatewayWorker:
                     self._parts.enforcement.run(),
                     self._hear(),
                     self._make_background_calls(),
+                    self._hold(),
                 )
             ]
             await self._drain(await self._leaving)
@@ -154,6 +157,12 @@ class GatewayWorker:
     async def _give_background_calls_back(self, limit_s: float) -> None:
         if self._parts.background is not None:
             await self._parts.background.drain(limit_s)
+
+    async def _hold(self) -> None:
+        """Keeps the journal told of what is open here."""
+        while True:
+            await asyncio.sleep(HOLD_S)
+            await self._parts.pipeline.hold_runs()
 
     async def _close(self) -> None:
         parts = self._parts
