@@ -16,6 +16,7 @@ from typing import Final
 
 from bench import intervals, native, rounds
 from bench.arm import STUB_MODEL, Arm, Target
+from bench.forked_runs import forked_everywhere
 from bench.gateway import GENEROUS, Task, gateway
 from bench.options import Options
 from bench.replayed_runs import TASK, agent, ask, modelled
@@ -35,6 +36,7 @@ STEP_LIMIT_MS: Final = 2.0
 KINDS: Final = ("own", "pydantic-ai", "langgraph", "openai-agents")
 MUTATIONS: Final = 5000
 LOCATED: Final = 0.999
+FORKED, FORKED_TURNS = 100, 4
 MUTATED_RUNS, MUTATED_TURNS = 10, 12
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789 .,"
 NAMED: Final = re.compile(r"step ([0-9]+) ")
@@ -44,7 +46,7 @@ def run(options: Options, result: Result) -> None:
     """Each part by itself."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="replay-", dir=FOLDER) as folder:
-        for arm, measure in {"raw": replays, "agents": agents, "mutations": mutations}.items():
+        for arm, measure in {"raw": replays, "agents": agents, "forks": forks, "mutations": mutations}.items():
             if options.wants(arm):
                 place = Path(folder) / arm
                 place.mkdir()
@@ -97,6 +99,16 @@ async def agents(folder: Path, options: Options, result: Result) -> None:
     result.equal("agents whose replay ended otherwise", other, 0, n=len(first))
     result.equal("agents whose replay asked for something else", unlike, 0, n=len(first))
     result.equal("calls of models and tools in replays", world.asked() - asked + (called != CALLED), 0, n=len(first))
+
+
+async def forks(folder: Path, options: Options, result: Result) -> None:
+    """Each run is forked at each of its steps, without a change, and done again there."""
+    count = 3 if options.quick else FORKED
+    options.tell(f"replay: {count} runs are recorded and forked at every step")
+    seen = await forked_everywhere(folder, options.seed, count, FORKED_TURNS)
+    result.equal("entries before a fork that are not those of its origin", seen.other, 0, n=seen.entries)
+    result.equal("calls of models before the fork", seen.live_before, 0, n=seen.forks)
+    result.equal("calls that were neither given again nor made", seen.unserved, 0, n=seen.forks)
 
 
 async def mutations(folder: Path, options: Options, result: Result) -> None:

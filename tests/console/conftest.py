@@ -38,6 +38,7 @@ from trimtab.journal.saved_views import SavedViews
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.adoption_api import Adopting
 from trimtab.signals.alerts.shown import AlertShown
+from trimtab.signals.figure import Gauge
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.store.telemetry import Batch
 from trimtab.testing import JumpingClock
@@ -97,6 +98,7 @@ class Scene:
     reviews: ReviewDesk | None = None
     drifting: Sequence[ToolDrift] = ()
     runs: RunDesk | None = None
+    gauges: tuple[Gauge, ...] = ()
     judged: list[tuple[str, Any]] = field(default_factory=list)
     """The judgements that came, each with who sent it."""
 
@@ -131,6 +133,7 @@ class Scene:
             reviews=self.reviews,
             drifting=lambda: self.drifting,
             runs=self.runs,
+            gauges=lambda: self.gauges,
             undeclared=Adopting(self.desk, lambda: self.policy),  # type: ignore[arg-type]  # asks at once
         )
 

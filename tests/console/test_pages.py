@@ -219,6 +219,18 @@ async def test_how_many_calls_wait(scene: Scene) -> None:
     assert queues(replace(scene.parts, gauges=lambda: said)) == dict.fromkeys(("route", "extract", "refund", "idle"), 4)
 
 
+async def test_what_runs_of_a_task_came_to(seeded: Scene) -> None:
+    """A task's page tells how much its runs multiply what they ask, beside attempts a call; no other task's."""
+    seeded.gauges = (Gauge("run_amplification", "route", "", 1.75), Gauge("run_amplification", "refund", "", 9.5))
+    data = await told(seeded, "/tasks/route", TaskPage)
+    assert [(one.signal, one.value) for one in data.runs] == [("run_amplification", 1.75)]
+    text = text_of(await seen(seeded, "/tasks/route"))
+    assert "run amplification" in text
+    assert "1.75" in text
+    assert data.cells[0].figure("amplification") is not None
+    assert "run amplification" not in text_of(await seen(seeded, "/tasks/extract"))
+
+
 async def test_tasks_and_their_objectives(seeded: Scene) -> None:
     """Each task has its owner, its models, its figures, and how its goals stand; one that is not declared says so."""
     data = await told(seeded, "/tasks?range=6h", Tasks)

@@ -40,14 +40,15 @@ class Desk:
         """The cookie of somebody by that name, a viewer."""
         return f"{COOKIE}={self.scene.gate.sign_in(self.scene.keys.new(name, (), 'viewer')[0])}"
 
-    def ask(self, run: str, *, sampled: bool = False, binds: str = "b1", **facts: object) -> Review:
+    def ask(self, run: str, *, sampled: bool = False, drawn: float = 0.1, binds: str = "b1", **facts: object) -> Review:
         """A run of the task `extract` asks a person."""
         if run not in self.epochs:
             self.epochs[run] = self.world.open(run, task="extract", lock="a" * 64).epoch
             self.step = self.world.begin("review refund", "cc", run=run, step="step", branch="main", tool="refund").seq
         asked = Asked(self.world.now, "", self.step, binds, "over 100 USD", sampled)
         proposed = body_of(b'{"amount_usd":900}')
-        ask = AskReview(run, self.epochs[run], asked, proposed, context_of(BACKGROUND), **facts)  # type: ignore[arg-type]
+        about = context_of(Background(drawn=drawn) if sampled else BACKGROUND)
+        ask = AskReview(run, self.epochs[run], asked, proposed, about, **facts)  # type: ignore[arg-type]
         told: Reviews = self.world.told(ask, Reviews)
         return told.reviews[0]
 
@@ -222,4 +223,38 @@ async def test_two_look_at_a_sample_by_themselves(desk: Desk) -> None:
     assert await decide(desk, second, ben, "reject", reason="the wrong order") == 303
     found = await book.agreement("extract")
     assert (found.reviewers.rows, found.reviewers.same) == (1, 0.0)
-    assert [(one.check, one.runs, one.wrong, one.missed) for one in found.checks] == [("judge", 1, 1, 1)]
+    assert (found.runs, found.undecided, found.checks) == (1, 1, ())
+
+
+async def test_checks_are_held_against_what_people_say(desk: Desk) -> None:
+    """False alarms in runs that people find right, misses in wrong ones, weighed by what they were drawn from; what
+    changed a run, and a run of unknown share, tell nothing. Only who sees the task is told.
+    """
+    ana, book = desk.signed_in("ana"), desk.scene.reviews
+    assert book is not None
+    looked = (
+        ("r1", "approve", 0.1, True, ""),
+        ("r2", "approve", 0.5, False, "flag"),
+        ("r3", "reject", 0.1, True, ""),
+        ("r4", "reject", 0.1, False, "flag"),
+        ("r5", "approve", 0.1, False, "fail"),
+        ("r6", "approve", 0.0, False, "flag"),
+    )
+    for run, choice, drawn, passed, action in looked:
+        one = desk.ask(run, sampled=True, drawn=drawn, roles=("viewer",), binds=f"of {run}")
+        verdict = Checked(desk.world.now, one.of, "in range", passed, "", action)  # type: ignore[arg-type]
+        desk.world.told(Note(run, desk.epochs[run], verdict), object)
+        assert await decide(desk, one, ana, choice, reason="so") == 303
+    found = await book.agreement("extract")
+    [check] = found.checks
+    assert (found.runs, found.unknown, check.runs, check.changed) == (6, 1, 4, 1)
+    assert (check.false_alarms.errors, check.false_alarms.runs) == (1, 2)
+    assert check.false_alarms.share == pytest.approx(2 / 12)
+    assert (check.misses.errors, check.misses.runs, check.misses.share) == (1, 2, 0.5)
+    assert check.misses.low == pytest.approx(0.012579, abs=1e-6)
+    assert check.misses.high == pytest.approx(0.987421, abs=1e-6)
+    html = (await get(desk.scene, "/review-agreement?task=extract", ana)).text
+    assert "1 of 2 (16.7 %" in html
+    assert "of 1 it is not known" in html
+    narrow = desk.scene.session("viewer", "triage")
+    assert (await get(desk.scene, "/review-agreement?task=extract", narrow)).status_code == 404

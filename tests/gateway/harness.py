@@ -17,6 +17,7 @@ from trimtab.clock import Clock, SystemClock
 from trimtab.cost.prices import Rate
 from trimtab.declare.project import Deadlines, Defaults, Gateway, Listen, Model, Objective, Retry, Route, Sampling
 from trimtab.gateway import replies
+from trimtab.gateway.background.parts import BackgroundParts
 from trimtab.gateway.board import Board
 from trimtab.gateway.context.tokens import Tokenizers
 from trimtab.gateway.context.windows import ContextMemory
@@ -126,6 +127,7 @@ class RunningGateway:
         self.keys: dict[bytes, ClientKey] = {KEY: ClientKey()}
         self.operator_key = b""
         self.journal: Any = None
+        self.background = BackgroundParts()
         self.tokenizers = Tokenizers(directory, partial(ThreadPoolExecutor, 1))
 
     async def __aenter__(self) -> RunningGateway:
@@ -154,6 +156,8 @@ class RunningGateway:
             context=ContextMemory(self.tokenizers),
             operator_key=self.operator_key,
             journal=self.journal,
+            key_named=lambda name: next((key for key in self.keys.values() if key.name == name), None),
+            background=self.background,
         )
         self.pipeline = Pipeline(parts, self.policy)
         self.server = Server(self.pipeline.handle, self.policy.gateway.limits, clock, replies.protocol_error)

@@ -68,6 +68,24 @@ async def test_an_answer_does_not_end_before_its_result_is_kept(tmp_path: Path, 
         assert (answer.status, answer.json()["error"]["code"]) == (503, "journal_unavailable")
 
 
+async def test_a_call_whose_end_was_lost_is_closed(tmp_path: Path) -> None:
+    """The worker says what it has open: the step whose result nobody could write is abandoned, and taken again."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with opened(tmp_path, upstream.url) as gateway:
+            gateway.journal.broken_at = Finish
+            await gateway.post(HELLO, x_trimtab_run="r-1")
+            gateway.journal.broken_at = None
+            await gateway.pipeline.hold_runs()
+            (young,) = gateway.journal.log("r-1").steps
+            gateway.journal.clock.ahead_s = 60
+            await gateway.pipeline.hold_runs()
+            (lost,) = gateway.journal.log("r-1").steps
+            await gateway.post(HELLO, x_trimtab_run="r-1")
+            (again,) = gateway.journal.log("r-1").steps
+    assert [one.state for one in (young, lost, again)] == ["open", "abandoned", "ok"]
+
+
 async def test_the_bytes_are_on_the_disk_before_the_result_names_them(tmp_path: Path) -> None:
     """A pack that cannot be synced is told as the journal's failure, and no result is written."""
     async with ScriptedUpstream() as upstream:

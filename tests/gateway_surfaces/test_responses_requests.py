@@ -115,7 +115,6 @@ def test_only_functions_are_offered() -> None:
         b'{"model":"a","instructions":["x"]}',
         b'{"model":"a","trimtab":{"inputs":[]}}',
         b'{"model":"\xff"}',
-        b'{"model":"a","input":"x","background":true}',
     ],
 )
 def test_bad_requests_are_refused_in_words(body: bytes) -> None:

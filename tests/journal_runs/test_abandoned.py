@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.journal_runs.world import World, finishing
-from trimtab.journal.asks import Begin, Begun, Find, Sweep, Swept
+from trimtab.journal.asks import Begin, Begun, Find, Holding, Sweep, Swept
 from trimtab.journal.entries import Result, Tried
 from trimtab.journal.run_counts import CountRuns, LiveRuns, RunsCounted, RunSums
 
@@ -148,3 +148,17 @@ def test_runs_are_counted_by_how_they_stand(world: World) -> None:
     assert world.told(CountRuns(1), RunsCounted).sums[0] == RunSums("t", 2, 2, 2, 2, 0, 0, 0)
     assert world.found(states=("waiting",)) == ["a"]
     assert Find().states == ()
+
+
+def test_an_end_that_was_lost_is_made(world: World) -> None:
+    """A worker says what it has open: what it does not know is closed once a minute old, what it has is not."""
+    world.calls("g")
+    lost = call(world)
+    call(world, "c2", request="bb")
+    call(world, "c3", "g1-1", "cc")
+    assert world.told(Holding("g0-1", ("c2",)), Swept).abandoned == ()
+    world.clock.advance(60)
+    assert world.told(Holding("g0-1", ("c2",)), Swept).abandoned == ("g",)
+    results = [one for one in world.entries("g") if isinstance(one, Result)]
+    assert [(one.of, one.error) for one in results] == [(lost.seq, "abandoned")]
+    assert world.row("g").open == 2

@@ -131,6 +131,10 @@ class KeyDirectory:
         """The live key of this id, as of the latest refresh."""
         return self._by_id.get(key)
 
+    def named(self, name: str) -> Key | None:
+        """The live key of this name, as of the latest refresh."""
+        return next((key for key in self._by_id.values() if key.name == name), None)
+
     def refresh(self) -> bool:
         """Reads the keys again if the database has changed; returns whether it has. Cheap enough for every 250 ms.
 

@@ -22,7 +22,7 @@ from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.erasure import with_erasure
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
-from trimtab.assemble.reviews import review_book, review_watch
+from trimtab.assemble.reviews import background_watch, review_book, review_watch
 from trimtab.assemble.runs import run_retention, run_room
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
@@ -59,7 +59,7 @@ from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.judge import Judge
-from trimtab.processes.keeper_watch import KeeperWatch
+from trimtab.processes.keeper_watch import KeeperView, KeeperWatch
 from trimtab.processes.label_book import LabelBook
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.obeying import LastTold, obey, tell_ready
@@ -162,12 +162,17 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
 
 
 def _with_keeper(parts: ControlParts, directory: DataDirectory) -> ControlParts:
-    """The parts with what looks how the journal of runs is doing."""
+    """The parts with what looks how the journal of runs is doing, and tells of what waits and ends in it."""
     watch = KeeperWatch(KeeperClient(directory.keeper_socket, patience_s=KEEPER_PATIENCE_S), parts.clock)
     reviews = review_watch(directory, parts.watch, parts.clock)
     retention = run_retention(directory, parts.watch, parts.clock)
-    works = (*parts.works, watch.run, reviews.run, retention.run)
-    return replace(parts, works=works, keeper=lambda: watch.view)
+    calls = background_watch(directory, parts.watch, parts.clock)
+
+    def view() -> KeeperView | None:
+        return None if watch.view is None else msgspec.structs.replace(watch.view, background=calls.counts)
+
+    works = (*parts.works, watch.run, reviews.run, retention.run, calls.run)
+    return replace(parts, works=works, keeper=view)
 
 
 def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirectory, noted: Changes) -> ControlParts:

@@ -6,7 +6,9 @@ import gc
 import os
 import random
 import socket
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +17,16 @@ import msgspec
 from trimtab.access.keys import FreshKeys, KeyDirectory
 from trimtab.assemble import loop
 from trimtab.clock import Clock, SystemClock
+from trimtab.errors import StoreError
 from trimtab.gateway import replies
+from trimtab.gateway.background.parts import BackgroundParts
+from trimtab.gateway.background.working import BackgroundWork, Making
 from trimtab.gateway.board import Board
 from trimtab.gateway.context.tokens import Tokenizers
 from trimtab.gateway.context.windows import ContextMemory
 from trimtab.gateway.enforcement import Enforcement
 from trimtab.gateway.health import Health
-from trimtab.gateway.pipeline import Pipeline
+from trimtab.gateway.pipeline import SURFACES, Pipeline
 from trimtab.gateway.routing import Router
 from trimtab.gateway.server import Server
 from trimtab.gateway.serving import Parts
@@ -37,6 +42,7 @@ from trimtab.processes.directory import DataDirectory
 from trimtab.processes.orders import GatewayOrders
 from trimtab.processes.probe import Probe
 from trimtab.processes.rollout_follower import RolloutFollower
+from trimtab.processes.watched import WatchInForce
 from trimtab.processes.worker import GatewayWorker, WorkerParts
 from trimtab.record.bodies import PACK_AGE_S, PACK_BYTES, Bodies
 from trimtab.record.disk import Disk
@@ -64,10 +70,8 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     directory = DataDirectory(Path(orders.data.directory))
     recorder, bodies = records(directory, orders, clock)
     board = Board.open(directory.board, orders.slot, orders.epoch)
-    pool = Pool(clock)
-    keys = KeyDirectory(directory.state)
-    routers = Routers(board)
-    signers = Signers(Secrets().read, clock)
+    pool, keys = Pool(clock), KeyDirectory(directory.state)
+    routers, signers = Routers(board), Signers(Secrets().read, clock)
     keeper = KeeperClient(directory.keeper_socket, hears=lambda given: heard(pipeline, given), holder=orders.epoch)
     tokenizers = Tokenizers(Path(orders.root), partial(ThreadPoolExecutor, 1, "tokens"))
     parts = Parts(
@@ -85,6 +89,8 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         operator_key=operator_key(directory.operator_key),
         beside=routers.beside,
         journal=keeper if orders.journaled else None,
+        key_named=keys.named,
+        background=BackgroundParts(orders.background, Receivers(directory.run).names),
     )
     pipeline = Pipeline(parts, snapshot)
     await signers.ready()
@@ -108,6 +114,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
             enforcement,
             RolloutFollower(directory.run),
             keeper if orders.journaled else None,
+            background_work(pipeline, parts, orders),
         ),
         snapshot,
         socket.socket(fileno=orders.listener),
@@ -117,6 +124,37 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     await worker.run()
+
+
+def background_work(pipeline: Pipeline, parts: Parts, orders: GatewayOrders) -> BackgroundWork | None:
+    """What makes background calls in this worker; None without a journal."""
+    keeper = parts.journal
+    if keeper is None:
+        return None
+    paths = {surface.name: surface.path for surface in SURFACES}
+    settings, clock = orders.background, parts.clock
+    return pipeline.background(
+        lambda handle, busy: BackgroundWork(
+            Making(keeper, handle, busy, paths, settings, clock, parts.random, orders.epoch)
+        )
+    )
+
+
+class Receivers:
+    """The names of the receivers that are declared; those known last while what was published cannot be read."""
+
+    def __init__(self, run: Path) -> None:
+        self._watch = WatchInForce(run)
+        self._known: Collection[str] = ()
+
+    def names(self) -> Collection[str]:
+        """The names."""
+        with suppress(StoreError):
+            self._known = self._watch.read().alerting.receivers
+        return self._known
+
+    def __repr__(self) -> str:
+        return f"Receivers({', '.join(self._known)})"
 
 
 def heard(pipeline: Pipeline, given: Given) -> None:

@@ -1,4 +1,4 @@
-"""Reviews as control has them: asked of the journal, held against the tools and the lock in force."""
+"""Reviews and background calls as control has them: asked of the journal, held against what is in force."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trimtab.journal.client import Asking, KeeperClient
 from trimtab.journal.outbox import Outbox
 from trimtab.policy.snapshot import Snapshot
 from trimtab.policy.watch import Watch
+from trimtab.processes.background_watch import BackgroundWatch
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.review_book import ReviewBook
 from trimtab.processes.review_watch import ReviewWatch
@@ -28,6 +29,12 @@ def review_watch(directory: DataDirectory, watch: Callable[[], Watch], clock: Cl
     """What tells of reviews and samples runs; its outbox is used from the running loop's thread."""
     keeper = KeeperClient(directory.keeper_socket, patience_s=PATIENCE_S, clock=clock)
     return ReviewWatch(keeper, Outbox(open_state(directory.state)), watch, clock)
+
+
+def background_watch(directory: DataDirectory, watch: Callable[[], Watch], clock: Clock) -> BackgroundWatch:
+    """What tells of background calls that are over; its outbox is used from the running loop's thread."""
+    keeper = KeeperClient(directory.keeper_socket, patience_s=PATIENCE_S, clock=clock)
+    return BackgroundWatch(keeper, Outbox(open_state(directory.state)), watch)
 
 
 def schemas_of(snapshot: Snapshot, task: str) -> Mapping[str, str]:

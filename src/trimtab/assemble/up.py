@@ -177,7 +177,7 @@ class House:
         def command(launch: Launch) -> Sequence[str]:
             orders = GatewayOrders(
                 launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), root, data,
-                journaled=True,
+                journaled=True, background=self.project.background,
             )  # fmt: skip
             return python_in("gateway", orders)
 

@@ -152,15 +152,15 @@ def reject(review: str, reason: str, by: str, project: Path, as_json: bool) -> N
 def agreement(task: str, project: Path, as_json: bool) -> None:
     """How well people agree who looked at sampled runs, and how checks stand against them."""
     from trimtab.console.pages.labelling import agreement_text  # noqa: PLC0415 - brings the pages
+    from trimtab.console.pages.review_agreement import checks_text  # noqa: PLC0415
 
     found = _with(project, lambda book: book.agreement(task))
     if as_json:
         say_json(msgspec.json.encode(found))
         return
     say(Text(agreement_text(found.reviewers)))
-    for one in found.checks:
-        alarms = f"{one.false_alarms} false alarms in {one.right} right runs"
-        say(plain_text(f"  check {one.check}: {alarms}, {one.missed} of {one.wrong} wrong runs missed"))
+    for line in checks_text(found):
+        say(plain_text(f"  {line}", MOST_SHOWN))
     next_verb("trimtab reviews list")
 
 

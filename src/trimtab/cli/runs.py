@@ -13,6 +13,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from trimtab.cli.runs_acts import ACTS
+from trimtab.cli.runs_background import calls_listed
 from trimtab.cli.runs_bisect import bisect
 from trimtab.cli.runs_client import RunsHere, runs_here
 from trimtab.cli.runs_text import Said, compared_text, listed_text, run_text, step_text, tree_text
@@ -74,13 +75,18 @@ def command() -> None:
 @click.option("--since", default="", metavar="TIME", callback=SINCE, help="1h, 7d, 2026-11-01.")
 @click.option("--before", default="", metavar="RUN", help="Only those that began before this one: the next page.")
 @click.option("--limit", default=20, type=click.IntRange(1, 1000), show_default=True, help="How many runs.")
+@click.option("--background", is_flag=True, help="Only background calls, with their tries and ages.")
 @JSON
-def list_runs(project: Path, since: str, limit: int, as_json: bool, **asked: Any) -> None:
+def list_runs(project: Path, since: str, limit: int, background: bool, as_json: bool, **asked: Any) -> None:
     """The runs, those that began last first."""
     now_ns = time.time_ns()
-    wanted = Find(**asked, since_ns=since_ns(since, now_ns) if since else 0, limit=limit)
+    since_when = since_ns(since, now_ns) if since else 0
+    wanted = Find(**asked, through="background" if background else "", since_ns=since_when, limit=limit)
     with runs_here(project) as here:
         rows = rows_of(here.reads, wanted)
+        if background:
+            calls_listed(here, rows, now_ns, as_json=as_json)
+            return
     if as_json:
         say_json(msgspec.json.encode(Listed(rows)))
         return

@@ -199,6 +199,8 @@ def redrive(
 
     Each goes on as a fork, RUN.again1, that whatever works off its task takes up; a thousand at most at once, the
     latest of them, so that the next time takes up the next thousand.
+
+    A background call is made again as itself.
     """
     if runs and (every or task or error or since):
         raise click.UsageError("name runs, or narrow --all with --task, --error and --since")
@@ -240,7 +242,7 @@ def _list(rows: list[RunRow], now_ns: int, *, as_json: bool) -> None:
 
 def _redriven_text(done: Redriven) -> Text:
     if done.ok:
-        return Text(f"{done.run} goes on as {done.fork}")
+        return Text(f"{done.run} is made again" if done.fork == done.run else f"{done.run} goes on as {done.fork}")
     return Text.assemble(f"{done.run} ", ("! ", "red"), plain_text(done.detail, 400))
 
 

@@ -239,8 +239,8 @@ def _gauges(found: Iterable[Gauge], task: str) -> Iterator[Text]:
     for one in found:
         if one.task in ("", task):
             signal = BY_NAME[one.signal]
-            words = f"{signal.name.replace('_', ' ')} {one.of}: {number(signal, one.value)}"
-            yield plain_text(words)
+            name = f"{signal.name.replace('_', ' ')} {one.of}".strip()
+            yield plain_text(f"{name}: {number(signal, one.value)}")
 
 
 def _foot() -> str:

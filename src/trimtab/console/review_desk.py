@@ -8,22 +8,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from trimtab.evals.agreeing import SetAgreement
+from trimtab.evals.checked import CheckErrors
 from trimtab.journal.asks import Review
 from trimtab.journal.deciding import Said
 from trimtab.journal.proposals import Background
-
-
-class Held(Struct, frozen=True):
-    """A check of runs held against what people said of them: runs of which both say something, and how often it fails
-    those that people find right (`false_alarms` of `right`) and passes those that they do not (`missed` of `wrong`).
-    """
-
-    check: str
-    runs: int
-    right: int
-    false_alarms: int
-    wrong: int
-    missed: int
 
 
 class Before(Struct, frozen=True):
@@ -53,10 +41,17 @@ class ReviewShown(Struct, frozen=True):
 
 
 class SampledAgreement(Struct, frozen=True):
-    """How well people agree who looked at the same runs by themselves, and how checks stand against them."""
+    """How well people agree who looked at the same runs by themselves, and how checks stand against them.
+
+    Of `runs` that were looked at, checks are held against those that most found right or wrong: not against those on
+    which as many say the one as the other (`undecided`), and those of which it is not known how they were drawn.
+    """
 
     reviewers: SetAgreement
-    checks: tuple[Held, ...]
+    checks: tuple[CheckErrors, ...]
+    runs: int = 0
+    undecided: int = 0
+    unknown: int = 0
 
 
 class ReviewDesk(Protocol):

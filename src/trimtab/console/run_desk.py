@@ -57,7 +57,8 @@ class Wanted(Struct, frozen=True):
 
 
 class Redriven(Struct, frozen=True):
-    """What became of a run that failed: `fork` is the run that goes on in its place."""
+    """What became of a run that failed: `fork` is the run that goes on in its place, itself of a
+    background call."""
 
     run: str
     ok: bool

@@ -18,6 +18,8 @@ SAMPLING: Final = tuple(field.name for field in structs.fields(Sampling))
 SAMPLING_KINDS: Final = tuple(f"sampling.{name}" for name in SAMPLING)
 KINDS: Final = ("model", "prompt", *SAMPLING_KINDS)
 """What can be changed of a call."""
+JUDGES: Final = "judge "
+"""How the label of a judge's step begins: it is pinned by its check, so what is changed for all steps is not for it."""
 NOTED: Final = ("code",)
 """What is written down alone: whoever drives the run has it."""
 
@@ -45,6 +47,8 @@ class Change(Struct, frozen=True, omit_defaults=True):
 
     def is_for(self, label: str, task: str) -> bool:
         """Whether a step of that label and task is meant; a label within a name, `triage/second`, is that name's."""
+        if label.startswith(JUDGES):
+            return self.label == label
         return self.label in ("", label, task) or label.startswith(f"{self.label}/")
 
 

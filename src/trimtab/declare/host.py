@@ -1,4 +1,4 @@
-"""What `trimtab.toml` says of the host: `environment`, `[gateway]`, `[control]` and `[data]`."""
+"""What `trimtab.toml` says of the host: `environment`, `[gateway]`, `[control]`, `[data]` and `[background]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.declare import values
+from trimtab.declare.background import Background
 from trimtab.declare.project import Control, Data, Gateway, Limits, Listen, Secret, Tls
 from trimtab.declare.table import Table
 
@@ -17,6 +18,8 @@ TIB: Final = 1 << 40
 DEFAULT_WORKERS: Final = 2
 MAX_WORKERS: Final = 64
 MAX_DEAD_LETTERS: Final = 1_000_000
+MAX_WAITING: Final = 1_000_000
+WEEK_S: Final = 7 * 86_400.0
 GATEWAY_LISTEN: Final = Listen("127.0.0.1", 8400)
 CONTROL_LISTEN: Final = Listen("127.0.0.1", 8401)
 DATA_DIRECTORY: Final = ".trimtab"
@@ -58,6 +61,27 @@ def read_data(table: Table, root: Path) -> Data:
         dead_letters=table.get("dead_letters", values.whole(0, MAX_DEAD_LETTERS), 10_000),
         journal=placed(table.get("journal", values.secret, None), root),
     )
+
+
+def read_background(table: Table, data: Data, gateway: Gateway) -> Background:
+    """The `[background]` table: answers cannot be kept longer than bodies, nor requests be larger than any."""
+    usual = Background()
+    read = Background(
+        waiting=table.get("waiting", values.whole(1, MAX_WAITING), usual.waiting),
+        attempts=table.get("attempts", values.whole(1, 20), usual.attempts),
+        deadline_s=table.get("deadline", values.duration(1, WEEK_S), usual.deadline_s),
+        keep_s=table.get("keep", values.duration(60), min(usual.keep_s, data.retention_s)),
+        concurrency=table.get("concurrency", values.whole(0, 1024), usual.concurrency),
+        busy=table.get("busy", values.whole(1, MAX_WAITING), usual.busy),
+        max_request=table.get("max_request", values.size(KIB, GIB), min(usual.max_request, gateway.limits.max_body)),
+    )
+    if read.keep_s > data.retention_s:
+        table.wrong("keep", "background.keep is longer than data.retention, after which bodies go", "write less")
+    if read.max_request > gateway.limits.max_body:
+        table.wrong(
+            "max_request", "background.max_request is over gateway.max_body, which holds for every call", "write less"
+        )
+    return read
 
 
 def check_listeners(gateway_table: Table, control_table: Table, gateway: Gateway, control: Control) -> None:

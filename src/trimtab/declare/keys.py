@@ -106,6 +106,13 @@ PROJECT_KEYS: Final = (
     Key("data.telemetry_password", "secret", "none", "password of the ClickHouse server's user"),
     Key("data.dead_letters", "0..1000000", "10000", "how many calls that failed for good are kept to be sent again"),
     Key("data.journal", "secret", "none", "address of the PostgreSQL that runs are kept in; SQLite without it"),
+    Key("background.waiting", "1..1000000", "1000", "background calls of one key that may wait; more are refused"),
+    Key("background.attempts", "1..20", "5", "tries of a background call that fails before it is a dead letter"),
+    Key("background.deadline", "duration", "24h", "from the submission of a background call to its answer; at most 7d"),
+    Key("background.keep", "duration", "7d, or data.retention if less", "how long the answer of one is kept"),
+    Key("background.concurrency", "0..1024", "8", "background calls that one worker makes at a time"),
+    Key("background.busy", "1..1000000", "32", "calls at each replica of a model from which on none is sent there"),
+    Key("background.max_request", "size", "8MiB, or gateway.max_body if less", "largest body of a background call"),
     *(
         Key(f"defaults.deadline.{name}", form, default, meaning)
         for (name, form, meaning), default in zip(DEADLINE_MEANINGS, DEADLINE_DEFAULTS, strict=True)

@@ -16,7 +16,7 @@ from trimtab.declare.context import check_context_models
 from trimtab.declare.data_sets import manifests, read_data_sets
 from trimtab.declare.evaluations import check_judging_models, check_suite_data, read_evals
 from trimtab.declare.governance import read_defaults
-from trimtab.declare.host import check_listeners, read_control, read_data, read_gateway
+from trimtab.declare.host import check_listeners, read_background, read_control, read_data, read_gateway
 from trimtab.declare.keys import PROJECT_KEYS, PROJECT_PLANNED, TASK_KEYS, TASK_PLANNED
 from trimtab.declare.library import Library
 from trimtab.declare.mistakes import Mistake, Mistakes
@@ -124,12 +124,13 @@ def _project(
         )
         for name, task in read.items()
     }
+    data = read_data(top.table("data"), root)
     return Project(
         root=str(root),
         environment=top.get("environment", values.name, ENVIRONMENT),
         gateway=gateway,
         control=control,
-        data=read_data(top.table("data"), root),
+        data=data,
         defaults=defaults,
         experiments=top.table("runs").get("experiments", values.truth, False),
         models={name: read_model(name, table, root) for name, table in models.items()},
@@ -137,6 +138,7 @@ def _project(
         retrieval={name: read_retrieval(name, table) for name, table in _named(top, "retrieval").items()},
         alerting=read_alerting(top, root, read, tasks),
         keep=read_keep(top.table("runs")),
+        background=read_background(top.table("background"), data, gateway),
     )
 
 

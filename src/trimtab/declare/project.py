@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 
 from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
+from trimtab.declare.background import Background
 from trimtab.declare.checking import Check
 from trimtab.declare.evaluating import Evals
 from trimtab.declare.reviewing import ReviewRule, ReviewSample
@@ -494,3 +495,4 @@ class Project(Struct, frozen=True):
     experiments: bool = False
     alerting: Alerting = Alerting()
     keep: dict[str, float] = {}
+    background: Background = Background()

@@ -28,6 +28,7 @@ MAX_OUTPUT_TOKENS = 2**31 - 1
 LOCK_ID = re.compile(rb"(?:sha256:)?([0-9a-f]{12,64})")
 """A lock id, or its beginning as answers bear it."""
 CLIENT = "client"
+ADMIN = "admin"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 OPERATOR_KEY = b"tt_operator_"
 """How the key begins with which dead letters are sent again and evaluations ask; no client has one."""
@@ -53,14 +54,24 @@ class KnownKey(Protocol):
 
 
 FindKey = Callable[[bytes], KnownKey | None]
+KeyNamed = Callable[[str], KnownKey | None]
+"""The live key of a name."""
 
 
 class Admission:
     """Lets calls in under one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, find_key: FindKey, worker: str, operator_key: bytes = b"") -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        find_key: FindKey,
+        worker: str,
+        operator_key: bytes = b"",
+        key_named: KeyNamed | None = None,
+    ) -> None:
         self._snapshot = snapshot
         self._find_key = find_key
+        self._key_named = key_named
         self._worker = worker
         self._operator_key = operator_key
         self._model_of_served_name = _unique_served_names(snapshot)
@@ -76,11 +87,9 @@ class Admission:
 
         Raises `Unauthorized` without a good one, unless the snapshot asks for none; `Forbidden` for a person's key.
         """
-        get = exchange.request.headers.get
-        scheme, _, secret = (get(b"authorization") or b"").partition(b" ")
-        if scheme.lower() != b"bearer":
-            secret = get(b"x-api-key") or b""
-        secret = secret.strip()
+        if exchange.request.sent_for is not None:
+            return self._sent_for(exchange, exchange.request.sent_for)
+        secret = _secret(exchange)
         if secret.startswith(OPERATOR_KEY):
             self._operate(exchange, secret)
             return None
@@ -91,6 +100,27 @@ class Admission:
             exchange.key, exchange.key_tasks = found.name, found.tasks
         elif self._snapshot.keys_required:
             raise Unauthorized
+        return found
+
+    def poller(self, exchange: Exchange) -> bool:
+        """Sets the exchange's key, by which it may see background calls; whether it may see those of anybody, as an
+        admin does. Raises what `identify` does.
+        """
+        found = self._find_key(secret) if (secret := _secret(exchange)) else None
+        if found is not None and found.role == ADMIN:
+            exchange.key = found.name
+            return True
+        self.identify(exchange)
+        return False
+
+    def _sent_for(self, exchange: Exchange, name: str) -> KnownKey | None:
+        """A background call is made under the key that it was submitted with, as far as that is still good."""
+        found = self._key_named(name) if name and self._key_named is not None else None
+        if found is not None and found.role == CLIENT:
+            exchange.key_tasks = found.tasks
+        elif self._snapshot.keys_required:
+            raise Unauthorized
+        exchange.key = name
         return found
 
     def _operate(self, exchange: Exchange, secret: bytes) -> None:
@@ -262,9 +292,18 @@ class Admission:
             end_user=label(exchange, b"x-trimtab-user"),
             retrieval_ids=asked.retrieval_ids,
             schema=task.output.schema.digest if task.output is not None else "",
-            redrive_of=exchange.redrive_of,
+            redrive_of=exchange.redrive_of or (exchange.run if exchange.request.sent_for is not None else ""),
             tools=self._tool_sets.digest(exchange.surface, asked) if task.name == UNDECLARED else "",
         )
+
+
+def _secret(exchange: Exchange) -> bytes:
+    """The key that a request bears, as a bearer token or as clients of Anthropic send it."""
+    get = exchange.request.headers.get
+    scheme, _, secret = (get(b"authorization") or b"").partition(b" ")
+    if scheme.lower() != b"bearer":
+        secret = get(b"x-api-key") or b""
+    return secret.strip()
 
 
 def _hold_to_prompt(exchange: Exchange) -> None:

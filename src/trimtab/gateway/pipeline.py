@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,10 @@ from trimtab.errors import (
 )
 from trimtab.gateway import enforce, replies, settlement
 from trimtab.gateway.attempts import Attempts
+from trimtab.gateway.background.asking import without_background
+from trimtab.gateway.background.calls import BackgroundCalls
+from trimtab.gateway.background.polling import polling_of
+from trimtab.gateway.background.working import BackgroundWork
 from trimtab.gateway.candidate import Candidate
 from trimtab.gateway.checks import checks_for
 from trimtab.gateway.context.in_context import InContext
@@ -76,6 +80,8 @@ SURFACES: tuple[Surface, ...] = (
     CountTokens(),
 )
 PASSTHROUGH = Passthrough()
+Handler = Callable[["Request", "Answer"], None]
+Busy = Callable[[int], Sequence[str]]
 
 
 class Pipeline:
@@ -91,6 +97,9 @@ class Pipeline:
         self._surfaces = {surface.path: surface for surface in SURFACES}
         self._own_calls = OwnCalls(parts, self._loop, self._timers, self._opened, self._end)
         self._runs = None if parts.journal is None else Runs(parts.journal, parts, self._loop, self._end)
+        self._background = None
+        if parts.journal is not None:
+            self._background = BackgroundCalls(parts.journal, parts.background, self._loop, self._end)
         self._serving = Serving(snapshot, parts)
         self._candidate: Candidate | None = None
         self._shadows = Shadows(Paths(parts, self._loop, self._timers, self._own_calls, self._opened, self._end))
@@ -156,7 +165,11 @@ class Pipeline:
         serving = self._serving
         exchange = Exchange(request, answer, serving.snapshot, self._parts.ids.new(at_ns), at_ns, request.received_at)
         try:
+            if self._polls(exchange, serving):
+                return None
             if self._route(exchange, serving):
+                if self._submits(exchange):
+                    return None
                 if self._candidate is not None:
                     exchange, serving = self._beside(exchange, serving, self._candidate)
                 return self._made(exchange, serving), self._admitted(exchange, serving)
@@ -167,6 +180,24 @@ class Pipeline:
         else:
             self._end(exchange, None)
         return None
+
+    def _polls(self, exchange: Exchange, serving: Serving) -> bool:
+        """Whether it is a poll of a background call, which is answered when the journal has told."""
+        asked = polling_of(exchange.request.path) if self._background is not None else None
+        if asked is None or self._background is None:
+            return False
+        exchange.surface = PASSTHROUGH
+        self._background.poll(exchange, asked, anybody=serving.admission.poller(exchange))
+        return True
+
+    def _submits(self, exchange: Exchange) -> bool:
+        """Whether the call is to be made later, and was handed on for that."""
+        if exchange.surface is PASSTHROUGH:
+            return False
+        if self._background is None:
+            without_background(exchange)
+            return False
+        return self._background.takes(exchange, draining=self.draining)
 
     def _beside(self, exchange: Exchange, serving: Serving, candidate: Candidate) -> tuple[Exchange, Serving]:
         """The call under the candidate, if it is one of its own; else as it was. A candidate that cannot take it is
@@ -220,6 +251,17 @@ class Pipeline:
         step.inner = call
         return step
 
+    def background(self, making: Callable[[Handler, Busy], BackgroundWork]) -> BackgroundWork:
+        """What makes background calls here, told at once of those that are submitted here."""
+        work = making(self.handle, self._busy)
+        if self._background is not None:
+            self._background.nudge = work.nudge
+        return work
+
+    def _busy(self, most: int) -> Sequence[str]:
+        """Models with so much to do, under the snapshot in force."""
+        return self._serving.router.busy(most)
+
     def ordered(self, runs: tuple[str, ...], order: Order, by: str) -> None:
         """Somebody ordered what becomes of runs: open calls of those that are to end are ended."""
         if self._runs is not None:
@@ -228,6 +270,11 @@ class Pipeline:
     def open_runs(self) -> tuple[str, ...]:
         """The runs that have calls open here."""
         return self._runs.journaling.runs() if self._runs is not None else ()
+
+    async def hold_runs(self) -> None:
+        """Tells the journal which calls of runs are open here."""
+        if self._runs is not None:
+            await self._runs.journaling.hold()
 
     def _let_in(self, waiting: Sequence[Waiting]) -> int:
         """Records calls as admitted and begins them, as many as there is room for; refuses all if there is none."""

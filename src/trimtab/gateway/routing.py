@@ -77,6 +77,15 @@ class Router:
             if choice.column not in asked
         )
 
+    def busy(self, most: int) -> list[str]:
+        """The models each of whose replicas has that many calls, of all workers."""
+        in_flight = self._board.in_flight
+        return [
+            model
+            for model, choices in self._replicas.items()
+            if all(in_flight(choice.column) >= most for choice in choices)
+        ]
+
     def started(self, choice: Choice, tokens: int) -> int:
         """An attempt of about `tokens` tokens goes to the chosen replica; how many all workers have there with it."""
         self._board.acquire(choice.column, tokens)

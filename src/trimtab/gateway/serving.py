@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.clock import Clock
 from trimtab.contracts.classify import classify
 from trimtab.declare.project import Engine, Model
 from trimtab.gateway import enforce, replies
-from trimtab.gateway.admission import Admission, FindKey
+from trimtab.gateway.admission import Admission, FindKey, KeyNamed
+from trimtab.gateway.background.parts import BackgroundParts
 from trimtab.gateway.context.windows import ContextMemory, TaskWindow, window_of, windows
 from trimtab.gateway.contract import UNDECLARED_CONTRACT, Contract, contracts
 from trimtab.gateway.routing import Choice, Router
@@ -51,6 +52,8 @@ class Parts:
     operator_key: bytes = b""
     beside: Callable[[Snapshot], Router] | None = None
     journal: Asking | None = None
+    key_named: KeyNamed | None = None
+    background: BackgroundParts = field(default_factory=BackgroundParts)
 
     def router_beside(self, snapshot: Snapshot) -> Router:
         """A router that health checks do not follow."""
@@ -72,7 +75,7 @@ class Serving:
 
     def __init__(self, snapshot: Snapshot, parts: Parts, also: Snapshot | None = None) -> None:
         self.snapshot = snapshot
-        self.admission = Admission(snapshot, parts.find_key, parts.worker, parts.operator_key)
+        self.admission = Admission(snapshot, parts.find_key, parts.worker, parts.operator_key, parts.key_named)
         self.router = parts.router(snapshot) if also is None else parts.router_beside(snapshot)
         self._contracts = contracts(snapshot)
         models = (*snapshot.models.values(), *(also.models.values() if also is not None else ()))

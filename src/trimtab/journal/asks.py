@@ -261,6 +261,15 @@ class Sweep(Struct, frozen=True, tag_field="ask", tag="sweep"):
     gone: tuple[str, ...] = ()
 
 
+class Holding(Struct, frozen=True, tag_field="ask", tag="holding"):
+    """The calls of runs that a gateway worker has under way: others that began under its name a minute ago or more have
+    lost their end (the journal was away when it was to be written), and are closed. Told is `Swept`.
+    """
+
+    holder: str
+    calls: tuple[str, ...]
+
+
 Ask = (
     Open
     | Claim
@@ -279,6 +288,7 @@ Ask = (
     | Find
     | FindReviews
     | Sweep
+    | Holding
     | BackgroundAsk
     | CountRuns
     | Standing

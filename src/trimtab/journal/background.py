@@ -74,9 +74,10 @@ class Take(Struct, frozen=True, tag_field="ask", tag="take"):
 class Settle(Struct, frozen=True, tag_field="ask", tag="settle"):
     """What became of a try; the lease is given back. `of` is the seq of its step, 0 where it came to none.
 
-    `done`: its result is the answer, which is `incomplete` where it says so. `again`: it is tried again at `due_ns`,
-    and counts as a try if it is `counted`. `dead`: it failed for good. `back`: it was not made, somebody else is to. An
-    order that ends the run stands above all of them. `told` is the body of an error that came to no step.
+    `done`: its result is the answer, which is `incomplete` where it says so. `again`: it is tried again after
+    `delay_s`, and counts as a try if it is `counted`. `dead`: it failed for good. `back`: it was not made, somebody
+    else is to. An order that ends the run stands above all of them. `told` is the body of an error that came to no
+    step.
     """
 
     run: str
@@ -85,7 +86,7 @@ class Settle(Struct, frozen=True, tag_field="ask", tag="settle"):
     of: int = 0
     incomplete: bool = False
     counted: bool = True
-    due_ns: int = 0
+    delay_s: float = 0.0
     status: int = 0
     error: str = ""
     detail: str = ""

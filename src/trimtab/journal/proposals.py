@@ -21,7 +21,8 @@ class Background(Struct, frozen=True, omit_defaults=True):
     """`what` will happen in words, what it `touches`, and the `evidence` for it, a line each.
 
     `schema` is the JSON Schema of the arguments as text, which edited ones are held against, and `effect` what
-    repeating the action would do. `cost_usd` is what the run has cost so far.
+    repeating the action would do. `cost_usd` is what the run has cost so far. `drawn` is the share of runs that a
+    sample is one of, 0 where it is none.
     """
 
     what: str = ""
@@ -30,6 +31,7 @@ class Background(Struct, frozen=True, omit_defaults=True):
     schema: str = ""
     effect: str = ""
     cost_usd: float | None = None
+    drawn: float = 0.0
 
 
 def context_of(background: Background) -> Body:

@@ -313,6 +313,13 @@ RUN_STEP_TOKENS = Metric(
     ("task",),
     most=TASKS,
 )
+BACKGROUND_CALLS = Metric(
+    "trimtab_background_calls",
+    "gauge",
+    "Background calls that are not over, and those that failed for good.",
+    ("state",),
+)
+BACKGROUND_OLDEST = Metric("trimtab_background_oldest_seconds", "gauge", "Age of the oldest one that is not over.")
 LAG_BYTES = Metric("trimtab_spool_lag_bytes", "gauge", "Bytes of the spool that telemetry does not hold yet.")
 LAG_SECONDS = Metric("trimtab_spool_lag_seconds", "gauge", "Age of the oldest record telemetry could not take yet.")
 SET_ASIDE = Metric("trimtab_spool_segments_set_aside", "gauge", "Damaged segments that wait for a person.")

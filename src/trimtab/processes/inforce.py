@@ -271,6 +271,7 @@ def restart_needed(before: Project, after: Project) -> tuple[str, ...]:
         ("[gateway] keys", before.gateway.keys, after.gateway.keys),
         ("[control]", before.control, after.control),
         ("[data]", before.data, after.data),
+        ("[background]", before.background, after.background),
     ]
     return tuple(f"{name}: {_differing(old, new)}" for name, old, new in pairs if old != new)
 

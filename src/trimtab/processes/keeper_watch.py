@@ -10,6 +10,7 @@ from msgspec import Struct
 from trimtab.clock import Clock
 from trimtab.errors import JournalUnavailable
 from trimtab.journal.asks import Ask, Told
+from trimtab.journal.background import BackgroundCounts
 from trimtab.journal.frames import Healthy
 from trimtab.journal.run_counts import CountRuns, RunsCounted
 
@@ -20,13 +21,16 @@ COUNTED_S: Final = 86_400
 
 
 class KeeperView(Struct, frozen=True):
-    """Whether keeper answered at `at_ns`, why not, and what it said of itself and counted of runs then or before."""
+    """Whether keeper answered at `at_ns`, why not, and what it said of itself and counted of runs then or before;
+    `background` counts background calls.
+    """
 
     up: bool
     at_ns: int
     detail: str = ""
     health: Healthy | None = None
     runs: RunsCounted | None = None
+    background: BackgroundCounts | None = None
 
 
 def no_keeper() -> KeeperView | None:

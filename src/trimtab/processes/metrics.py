@@ -258,6 +258,17 @@ def keeper_families(view: KeeperView | None) -> Iterator[Family]:
         for signal, of in RUN_FIGURES.items():
             found = {(one.task,): per_step(one) for one in view.runs.sums}
             yield _gauge(of, {task: figures[signal] for task, figures in found.items() if figures})
+    yield from _background_families(view)
+
+
+def _background_families(view: KeeperView) -> Iterator[Family]:
+    counts = view.background
+    if counts is None:
+        return
+    found = {"queued": counts.queued, "in_progress": counts.in_progress, "dead": counts.dead}
+    yield _gauge(metric.BACKGROUND_CALLS, {(state,): count for state, count in found.items()})
+    oldest_s = 0.0 if counts.oldest_ns is None else max(0.0, (view.at_ns - counts.oldest_ns) / 1e9)
+    yield _gauge(metric.BACKGROUND_OLDEST, {(): oldest_s})
 
 
 def _by_slot(of: Metric, found: Iterable[tuple[int, int]]) -> GaugeMetricFamily:

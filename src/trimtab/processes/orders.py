@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from trimtab.declare.background import Background
 from trimtab.declare.project import Control, Data
 
 
@@ -22,6 +23,7 @@ class GatewayOrders(Struct, frozen=True):
     root: str
     data: Data
     journaled: bool = False
+    background: Background = Background()
 
 
 class KeeperOrders(Struct, frozen=True):

@@ -10,14 +10,16 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from trimtab.clock import Clock
-from trimtab.console.review_desk import Held, ReviewShown, SampledAgreement
+from trimtab.console.review_desk import ReviewShown, SampledAgreement
 from trimtab.evals.agreeing import agreement_of
+from trimtab.evals.checked import Looked, check_errors
 from trimtab.journal.asks import Entries, FindReviews, Read, Review, Reviews
 from trimtab.journal.client import Asking
 from trimtab.journal.deciding import Said, decision
-from trimtab.journal.entries import Body, Checked
+from trimtab.journal.entries import Body, Entry
 from trimtab.journal.proposals import background_of
 from trimtab.journal.refusals import NotForYou
+from trimtab.journal.standing import standing
 from trimtab.processes.review_context import cost_usd, given, loaded, steps_before
 
 MOST_FOUND: Final = 200
@@ -83,32 +85,35 @@ class ReviewBook:
         """How well those agree who looked at sampled runs, and how checks of these stand against them."""
         found = await self._found(FindReviews(task=task, waiting=False, limit=MOST_COUNTED))
         said: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+        drawn: dict[tuple[str, int], float] = {}
         for one in found:
             if one.sampled and one.verdict in VALUES:
                 said[one.run, one.of][one.by] = VALUES[one.verdict]
-        checks: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
-        for (run, _), values in said.items():
-            is_right = sum(values.values()) * 2 > len(values)
-            for check, passed in (await self._checks(run)).items():
-                checks[check].append((is_right, passed))
-        return SampledAgreement(
-            agreement_of(list(said.values()), "nominal"),
-            tuple(_held(check, pairs) for check, pairs in sorted(checks.items())),
-        )
+                drawn[one.run, one.of] = background_of(await self._body(one.run, one.context)).drawn
+        looked: list[Looked] = []
+        undecided = unknown = 0
+        for (run, of), values in said.items():
+            votes = sum(values.values()) * 2 - len(values)
+            if votes == 0:
+                undecided += 1
+            elif not drawn[run, of]:
+                unknown += 1
+            else:
+                found_there = standing(await self._log(run))
+                checks = {name: (one.passed, one.changed) for name, one in found_there.items()}
+                looked.append(Looked(votes > 0, drawn[run, of], checks))
+        reviewers = agreement_of(list(said.values()), "nominal")
+        return SampledAgreement(reviewers, check_errors(looked), len(said), undecided, unknown)
 
-    async def _checks(self, run: str) -> dict[str, bool]:
-        """Each check of a run, and whether it passed every time."""
-        found: dict[str, bool] = {}
-        since = 1
+    async def _log(self, run: str) -> list[Entry]:
+        """All entries of a run."""
+        found: list[Entry] = []
         while True:
-            told = await self._journal.do(Read(run, since))
+            told = await self._journal.do(Read(run, len(found) + 1))
             if not isinstance(told, Entries) or not told.entries:
                 return found
-            for logged in told.entries:
-                if isinstance(logged.entry, Checked):
-                    found[logged.entry.check] = found.get(logged.entry.check, True) and logged.entry.passed
-            since = told.entries[-1].seq + 1
-            if since > told.last:
+            found += [logged.entry for logged in told.entries]
+            if len(found) >= told.last:
                 return found
 
     async def _by_themselves(self, one: Review, said: Said) -> None:
@@ -172,9 +177,3 @@ def _text(content: bytes | None) -> str:
     except (ValueError, RecursionError):
         return text
     return json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def _held(check: str, pairs: list[tuple[bool, bool]]) -> Held:
-    right = [passed for is_right, passed in pairs if is_right]
-    wrong = [passed for is_right, passed in pairs if not is_right]
-    return Held(check, len(pairs), len(right), right.count(False), len(wrong), wrong.count(True))

@@ -18,6 +18,7 @@ from trimtab.journal.asks import AskReview, Entries, Find, FindReviews, Read, Re
 from trimtab.journal.client import Asking
 from trimtab.journal.entries import Asked, Body, Ended, Intent, Result, body_of
 from trimtab.journal.outbox import Letter
+from trimtab.journal.proposals import Background, context_of
 from trimtab.journal.refusals import JournalRefusal
 from trimtab.policy.watch import TaskWatch, Watch
 from trimtab.processes.deliver import Ready, written
@@ -124,8 +125,9 @@ class ReviewWatch:
         for seat in range(sample.reviewers if of else 0):
             binds = sha256(f"sample\n{row.run}\n{of}\n{seat}".encode()).hexdigest()
             asked = Asked(self._clock.wall_ns(), "", of, binds, sample.question, sampled=True)
+            about = context_of(Background(drawn=sample.share))
             try:
-                await self._journal.do(AskReview(row.run, 0, asked, did or body_of(b"null")))
+                await self._journal.do(AskReview(row.run, 0, asked, did or body_of(b"null"), about))
             except JournalRefusal as refused:
                 event(log, logging.WARNING, "run_not_sampled", run=row.run, detail=str(refused))
                 return

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from trimtab.console.run_desk import Redriven, Wanted
 from trimtab.declare.changed import encode
 from trimtab.journal.asks import Direct, Directed, Find, Open, Reconcile, RunRow
+from trimtab.journal.background import REDRIVE, Redrive
 from trimtab.journal.client import BlockingAsking
-from trimtab.journal.entries import Body, Order, Reconciled, Reconciliation, Result, Started, body_of
+from trimtab.journal.entries import Body, Order, Reconciled, Reconciliation, Result, Started, Through, body_of
 from trimtab.journal.reading import log_read, row_of, rows_of
 from trimtab.journal.refusals import JournalRefusal, RunExists, RunUnknown
 from trimtab.journal.steps import Log, Step
@@ -69,8 +70,12 @@ def _after_all(log: Log) -> int:
 
 
 def _started(log: Log, started: Started, now_ns: int) -> Started:
-    """The beginning of a run that does the same; it belongs to no other run, and has no key."""
-    return replace(started, at_ns=now_ns, key="", parent="", parent_seq=0)
+    """The beginning of a run that does the same; it belongs to no other run, and has no key.
+
+    That of a background call is of calls alone.
+    """
+    through: Through = "gateway" if started.through == "background" else started.through
+    return replace(started, at_ns=now_ns, key="", parent="", parent_seq=0, through=through)
 
 
 def _answer(step: Step, content: bytes, now_ns: int) -> tuple[Result, bytes]:
@@ -124,6 +129,8 @@ def dead(journal: BlockingAsking, wanted: Find) -> tuple[RunRow, ...]:
 
 def redriven(journal: BlockingAsking, row: RunRow, now_ns: int) -> Redriven:
     """Takes up a run that failed in a fork of it, from its first step that went wrong; a driver goes on with it."""
+    if row.through == "background":
+        return _made_again(journal, row)
     if row.state not in DEAD:
         return Redriven(row.run, ok=False, detail=f"it is {row.state}: only runs that failed are taken up again")
     if row.state != "failed":
@@ -139,6 +146,17 @@ def redriven(journal: BlockingAsking, row: RunRow, now_ns: int) -> Redriven:
     except (JournalRefusal, NoFork) as refused:
         return Redriven(row.run, ok=False, detail=str(refused))
     return Redriven(row.run, ok=True, fork=fork.run)
+
+
+def _made_again(journal: BlockingAsking, row: RunRow) -> Redriven:
+    """A background call goes again as itself, as long as it is kept."""
+    if row.waits_for != REDRIVE:
+        return Redriven(row.run, ok=False, detail="it is over, and not kept to be made again: submit it anew")
+    try:
+        journal.do(Redrive(row.run, "re-drive"))
+    except JournalRefusal as refused:
+        return Redriven(row.run, ok=False, detail=str(refused))
+    return Redriven(row.run, ok=True, fork=row.run)
 
 
 def again_id(run: str) -> str:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 Search = Callable[[Find], Awaitable[Sequence[RunRow]]]
 MOST_BODY: Final = 4 << 20
 STATES: Final[tuple[RunState, ...]] = get_args(RunState)
-NAMES: Final = ("task", "parent", "fork_of", "conversation", "end_user", "before")
+NAMES: Final = ("task", "parent", "fork_of", "conversation", "end_user", "through", "before")
 LIST: Final = (
     Query("task", "a task"),
     Query("state", f"one of {', '.join(STATES)}"),
@@ -36,6 +36,7 @@ LIST: Final = (
     Query("fork_of", "the run it was forked off"),
     Query("conversation", "a conversation"),
     Query("end_user", "an end user"),
+    Query("through", "sdk, gateway or background: what it is made of"),
     Query("since", "an age (30m, 1h, 7d) or a time"),
     Query("before", "the last run of the page before"),
     Query("limit", f"how many at most, 1 to {MOST_AT_ONCE}", int),
@@ -108,7 +109,7 @@ def run_endpoints(desk: RunDesk, clock: Clock) -> tuple[Endpoint, ...]:
 
 def _listing(desk: RunDesk, clock: Clock) -> tuple[Endpoint, ...]:
     async def listed(request: Request) -> Response:
-        """Runs: ?task=&state=&parent=&fork_of=&conversation=&end_user=&since=&before=&limit=."""
+        """Runs: ?task=&state=&parent=&fork_of=&conversation=&end_user=&through=&since=&before=&limit=."""
         return json_answer(Runs(await _found(desk.find, request, clock)))
 
     async def dead(request: Request) -> Response:

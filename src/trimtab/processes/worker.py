@@ -5,6 +5,7 @@ sync      every fsync interval: what waits is written, then brought to the disk 
 obey      directives of the supervisor; the end of the channel means that it died, and is a drain
 health    checks of replicas (one worker of the host does them)
 hear      orders about runs, from keeper
+make      background calls, when there is room; what is not done when the worker drains is given back
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from trimtab.access.keys import KeyDirectory
 from trimtab.clock import Clock
 from trimtab.declare.project import Tls
 from trimtab.errors import StoreError
+from trimtab.gateway.background.working import BackgroundWork
 from trimtab.gateway.board import Board
 from trimtab.gateway.enforcement import Enforcement
 from trimtab.gateway.health import Health
@@ -51,6 +53,8 @@ from trimtab.record.recorder import Recorder
 log = logging.getLogger("trimtab.gateway")
 
 BEAT_S = 0.25
+HOLD_S = 30.0
+"""How often the journal is told which calls of runs are open."""
 ALONE_MARGIN_S = 15
 """Beyond the drain, how long a worker may go on after the supervisor died; then SIGALRM ends it."""
 
@@ -70,6 +74,7 @@ class WorkerParts:
     enforcement: Enforcement
     rollouts: RolloutFollower
     keeper: KeeperClient | None = None
+    background: BackgroundWork | None = None
 
 
 class GatewayWorker:
@@ -113,6 +118,8 @@ class GatewayWorker:
                     self._parts.health.run(),
                     self._parts.enforcement.run(),
                     self._hear(),
+                    self._make_background_calls(),
+                    self._hold(),
                 )
             ]
             await self._drain(await self._leaving)
@@ -132,7 +139,8 @@ class GatewayWorker:
         parts.pipeline.draining = reason == "stop"
         parts.server.stop_accepting()
         self._listener.close()
-        cut = await parts.server.drain(self.snapshot.gateway.limits.drain_s)
+        limit_s = self.snapshot.gateway.limits.drain_s
+        cut, _ = await asyncio.gather(parts.server.drain(limit_s), self._give_background_calls_back(limit_s))
         event(log, logging.WARNING if cut else logging.INFO, "drained", reason=reason, calls_cut=cut)
         self._channel.send(Drained(cut))
 
@@ -140,6 +148,21 @@ class GatewayWorker:
         """Stays connected to keeper, so that orders about runs are heard."""
         if self._parts.keeper is not None:
             await self._parts.keeper.watch(self._parts.pipeline.open_runs)
+
+    async def _make_background_calls(self) -> None:
+        """Makes calls that clients submitted, when there is room."""
+        if self._parts.background is not None:
+            await self._parts.background.run()
+
+    async def _give_background_calls_back(self, limit_s: float) -> None:
+        if self._parts.background is not None:
+            await self._parts.background.drain(limit_s)
+
+    async def _hold(self) -> None:
+        """Keeps the journal told of what is open here."""
+        while True:
+            await asyncio.sleep(HOLD_S)
+            await self._parts.pipeline.hold_runs()
 
     async def _close(self) -> None:
         parts = self._parts

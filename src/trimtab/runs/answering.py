@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from trimtab.declare.changed import decode, for_step
 from trimtab.journal.asks import Begun
 from trimtab.runs import flow
 from trimtab.runs.declared import Request
 from trimtab.runs.faults import Leaving, NotData
 from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.runtime import current
-from trimtab.runs.session import Act, Place, here, labelled, moved_on
+from trimtab.runs.session import Act, Place, Session, here, labelled, moved_on
 from trimtab.runs.stamping import line_of, step_headers
-from trimtab.runs.stepping import take
+from trimtab.runs.stepping import load, take
 
 
 async def answer(asked: Asked, name: str = "") -> Reply:
@@ -29,10 +31,22 @@ async def answer(asked: Asked, name: str = "") -> Reply:
     request = Request.of("model", asked.task, label, {"messages": asked.messages, "inputs": asked.inputs})
 
     async def call(begun: Begun) -> Any:
-        body, _ = await flow.asked_model(place.session.runtime, asked, {})
+        changed = await changed_for(place.session, begun, label, asked)
+        body, _ = await flow.asked_model(place.session.runtime, changed, {})
         return msgspec.json.decode(body)
 
     return reply_of(asked.task, await take(place, Act("model", label, request), call))
+
+
+async def changed_for(session: Session, begun: Begun, label: str, asked: Asked) -> Asked:
+    """What is asked, with what a fork changes of it; the step's result will tell."""
+    if begun.changes is None:
+        return asked
+    meant = for_step(decode(await load(session, begun.changes)), label, asked.task)
+    whole = {one.name: "its messages came whole" for one in meant if one.kind == "prompt" and not asked.is_prompted}
+    changes = {one.name: one.value for one in meant if one.name not in whole}
+    session.changed[begun.seq] = (changes, whole)
+    return replace(asked, changes=changes)
 
 
 async def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:

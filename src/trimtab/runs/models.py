@@ -20,7 +20,8 @@ class Asked:
     """A call of a task: the inputs of its prompt, and messages that follow on it.
 
     `prompted` says that the prompt stands before them though there are no inputs. `bare` calls have none: they are of a
-    model, with `settings` as the surface takes them and `headers` by which the gateway knows for what.
+    model, with `settings` as the surface takes them and `headers` by which the gateway knows for what. `changes` are
+    those of the fork that asks, where no gateway puts them in.
     """
 
     task: str
@@ -30,6 +31,7 @@ class Asked:
     bare: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_prompted(self) -> bool:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
+from msgspec import structs
+
 from trimtab.declare.checking import Check
 from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Begin, Begun, Finish, Lease, Note, Release
@@ -133,6 +135,7 @@ class Session:
     log when it is first needed, at least to `head`, which is what earlier drivers wrote; `values` are the run's states
     as far as this execution has set them. `checks` are those of the run's function, and `instead` has the answers that
     stand after checks, by the place of their step. `replays` names the run of which only recorded answers are given.
+    `changed` has what steps under way are taken with as their fork asks, and what they could not be, with why.
     """
 
     runtime: Runtime
@@ -153,6 +156,7 @@ class Session:
     checked_so_far: Counter[tuple[int, str]] = field(default_factory=Counter)
     checks: tuple[Check, ...] = ()
     instead: dict[int, Any] = field(default_factory=dict)
+    changed: dict[int, tuple[dict[str, str], dict[str, str]]] = field(default_factory=dict)
     guard: threading.RLock = field(default_factory=threading.RLock)
     gone: threading.Event = field(default_factory=threading.Event)
     wake_ns: int | None = None
@@ -245,6 +249,9 @@ class Session:
         body = None if content is None else body_of(content)
         took_s = round(self.runtime.clock.monotonic() - began_s, 6)
         result = Result(self.now_ns(), of, outcome, body, took_s=took_s, tried=tuple(tried), **told)  # type: ignore[arg-type]
+        if of in self.changed:
+            overrides, passed_over = self.changed.pop(of)
+            result = structs.replace(result, overrides=overrides, passed_over=passed_over)
         return Finish(self.run, self.epoch, result, content_of(body, content))
 
     def note(self, entry: Any, content: bytes = b"") -> Note:

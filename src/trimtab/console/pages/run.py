@@ -24,6 +24,7 @@ from trimtab.console.tables import Column, Table
 from trimtab.console.text import short, shown
 from trimtab.declare.changed import SAMPLING_KINDS
 from trimtab.journal.asks import Find, RunRow
+from trimtab.journal.background import REDRIVE
 from trimtab.journal.entries import ENDED, Arrived, Leased, Logged, Ordered, State, Tried
 from trimtab.journal.ledger import ledgers
 from trimtab.journal.steps import Log, change_told, changed_words, changes_used
@@ -32,6 +33,11 @@ MOST_OTHERS: Final = 50
 MOST_RELATED: Final = 20
 MOST_LABELS: Final = 50
 KINDS: Final[dict[str, Kind]] = {"ok": "good", "error": "bad", "refused": "bad", "open": "ask", "abandoned": "ask"}
+MADE_OF: Final = {
+    "sdk": "a driver's steps",
+    "gateway": "calls through the gateway",
+    "background": "one call, made in the background",
+}
 STEP_KINDS: Final = ("model", "tool", "step", "check", "timer", "event", "child")
 WORDS: Final = {"model": "stream", "tool": "wait", "step": "first", "check": "connect"}
 """Steps that have a colour of their own in the picture."""
@@ -121,12 +127,12 @@ def acts_of(asked: Asked, row: RunRow) -> dict[str, Any]:
     """What the visitor may do with the run as it stands."""
     if not asked.visitor.may("operator"):
         return {}
-    parked = row.waits_for.removeprefix("step ") if row.state == "parked" else ""
+    parked = row.waits_for.removeprefix("step ") if row.state == "parked" and row.waits_for != REDRIVE else ""
     orders = [] if row.state in ENDED else (["resume"] if row.state == "paused" else ["pause"]) + ["stop", "cancel"]
     return {
         "orders": orders,
         "reconcile": parked,
-        "redrive": row.state == "failed" and row.through == "sdk",
+        "redrive": row.waits_for == REDRIVE or (row.state == "failed" and row.through == "sdk"),
         "fork": True,
     }
 
@@ -187,7 +193,7 @@ def belongings(asked: Asked, row: RunRow) -> tuple[Fact, ...]:
     talk = f"/conversations/{quote(row.conversation, safe='/', errors='replace')}"
     found = [
         Fact("name", row.name),
-        Fact("made of", "calls through the gateway" if row.through == "gateway" else "a driver's steps"),
+        Fact("made of", MADE_OF[row.through]),
         Fact("begun by", row.parent, run_place(asked, row.parent)),
         Fact("fork of", row.fork_of and f"{row.fork_of} before entry {row.fork_seq}", run_place(asked, row.fork_of)),
         Fact("conversation", row.conversation, asked.to(talk)),

@@ -25,7 +25,7 @@ from trimtab.policy.snapshot import Snapshot, TaskPolicy
 from trimtab.record.events import Change
 from trimtab.signals.calibration import ReliabilityShown, reliability_of
 from trimtab.signals.catalogue import SIGNALS
-from trimtab.signals.figure import Cell
+from trimtab.signals.figure import Cell, Gauge
 from trimtab.signals.figures import FigureQuery, figures
 from trimtab.signals.objectives import ObjectiveFigure, objectives
 from trimtab.store.slices import Dimension
@@ -61,6 +61,7 @@ class TaskPage(Struct, frozen=True):
     objectives: tuple[ObjectiveFigure, ...]
     changes: tuple[Happening, ...]
     reliability: tuple[ReliabilityShown, ...] = ()
+    runs: tuple[Gauge, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ async def build(asked: Asked, parts: Parts) -> Built[TaskPage]:
         found.goals,
         tuple(Happening(mark.at_ns, mark.kind, mark.words) for mark in marks),
         found.reliability,
+        tuple(one for one in parts.gauges() if one.task == name and one.signal in task_tables.OF_RUNS),
     )
     tabs = [(word, asked.here(by=value, sort=None), value == view) for value, word in VIEWS.items()]
     said = task_tables.said(found.cells[0]) if view == "answers" and found.cells else []
@@ -157,6 +159,7 @@ def tables_of(asked: Asked, data: TaskPage, task: TaskPolicy | None) -> tuple[Ta
             task_tables.rates(asked, data.task, cell),
             task_tables.outcomes(asked, data.task, cell),
             task_tables.money(asked, data.task, cell),
+            task_tables.of_runs(asked, data.task, data.runs),
         )
     return cast(tuple[Table[object], ...], tuple(tables))
 

@@ -25,7 +25,7 @@ from trimtab.console.figured import (
 from trimtab.console.page import Asked
 from trimtab.console.tables import Column, Table, Value
 from trimtab.signals.catalogue import BY_NAME
-from trimtab.signals.figure import Cell, Figure, Part, Quantile
+from trimtab.signals.figure import Cell, Figure, Gauge, Part, Quantile
 from trimtab.signals.objectives import ObjectiveFigure
 
 VERSION: Final = (
@@ -59,6 +59,7 @@ RATES: Final[dict[str, dict[str, str | bool]]] = {
 DEAREST: Final[dict[str, str | bool]] = {"order": "dearest"}
 BEHIND: Final[dict[str, dict[str, str | bool]]] = {"amplification": {"retried": True}}
 MOST_PARTS: Final = 12
+OF_RUNS: Final = ("run_amplification", "requests_per_step", "tokens_per_step")
 FILTER_OF: Final = {"outcomes": "outcome", "finish_reasons": "finish_reason", "tools_chosen": "tool"}
 NO_GOALS: Final = Markup(
     'This task promises nothing. <code>objective = { ttft_p95 = "800ms", success = 0.99 }</code> in its task.toml does.'
@@ -181,6 +182,22 @@ def money(asked: Asked, task: str, cell: Cell | None) -> Table[FigureRow]:
         _change("against before"),
     )
     return Table("money", "Cost and tokens", columns, rows, NO_CALLS)
+
+
+def of_runs(asked: Asked, task: str, found: Sequence[Gauge]) -> Table[Gauge]:
+    """What each thing that steps of its runs asked came to, of the runs that began within a day."""
+    columns: tuple[Column[Gauge], ...] = (
+        Column(
+            "signal",
+            "what",
+            lambda one: one.signal.replace("_", " "),
+            href=lambda one: asked.to("/runs", task=task),
+            sortable=False,
+        ),
+        Column("value", "figure", lambda one: one.value, lambda one: written.number(one.value), numeric=True,
+               sortable=False),
+    )  # fmt: skip
+    return Table("of_runs", "Runs of the last day", columns, found, "No run of this task began within a day.")
 
 
 def goals(asked: Asked, task: str, found: Sequence[ObjectiveFigure]) -> Table[ObjectiveFigure]:

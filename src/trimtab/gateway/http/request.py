@@ -26,7 +26,8 @@ class Request(Struct, frozen=True, eq=False):
 
     `target` is as sent; `path` is its path, neither percent-decoded nor normalised. `received_at` is monotonic seconds
     at its last byte; of a pipelined request, when the answer before it ended, if that is later. `peer` is the client's
-    address without its port, `version` "1.1" or "1.0".
+    address without its port, `version` "1.1" or "1.0". `sent_for` is the name of the key that a background call was
+    submitted with, which is made now; of a client's request it is None.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Request(Struct, frozen=True, eq=False):
     received_at: float
     peer: str
     version: str
+    sent_for: str | None = None
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.path} HTTP/{self.version}, {len(self.body)} bytes from {self.peer})"

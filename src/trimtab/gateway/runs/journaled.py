@@ -65,6 +65,11 @@ class Journaled(Struct, eq=False):
     def __repr__(self) -> str:
         return f"Journaled({self.exchange!r} of run {self.asked.run}, {self.state})"
 
+    @property
+    def call(self) -> str:
+        """The call's id."""
+        return self.exchange.call
+
     def begin(self) -> None:
         """Asks the journal for the step; the rest follows by itself."""
         exchange, asked, journaling = self.exchange, self.asked, self._journaling

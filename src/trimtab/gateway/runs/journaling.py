@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
@@ -10,8 +11,9 @@ from typing import Final, Protocol
 from trimtab.clock import Clock
 from trimtab.errors import CallError, JournalUnavailable, RunStopped, StoreError
 from trimtab.gateway.runs.recorded_runs import Asking, RecordedRuns
-from trimtab.journal.asks import Ask, Told
+from trimtab.journal.asks import Ask, Holding, Told
 from trimtab.journal.entries import Order
+from trimtab.journal.refusals import JournalRefusal
 from trimtab.record.bodies import Bodies
 
 MOST_KNOWN: Final = 4096
@@ -24,7 +26,12 @@ Synced = Callable[[BaseException | None], None]
 
 
 class Stoppable(Protocol):
-    """A call that an order can end."""
+    """A call that an order can end; `call` is its id."""
+
+    @property
+    def call(self) -> str:
+        """Its id."""
+        ...
 
     def stop(self, failure: CallError) -> None:
         """Ends the call in this."""
@@ -88,6 +95,14 @@ class Journaling:
             calls.discard(call)
             if not calls:
                 del self._open[run]
+
+    async def hold(self) -> None:
+        """Tells the journal which calls are open here, so that none whose end was lost stays under way for ever."""
+        if not self._begun:
+            return
+        calls = tuple(call.call for calls in self._open.values() for call in calls)
+        with contextlib.suppress(JournalUnavailable, JournalRefusal):
+            await self.keeper.do(Holding(self.holder, calls))
 
     def runs(self) -> tuple[str, ...]:
         """The runs that have calls open."""

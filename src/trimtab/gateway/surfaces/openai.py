@@ -314,6 +314,11 @@ def error_body(failure: CallError) -> bytes:
     return msgspec.json.encode({"error": {"message": str(failure), "type": kind, "param": None, "code": failure.code}})
 
 
+def told_error(code: str, message: str) -> bytes:
+    """The same of an error that was told of before."""
+    return msgspec.json.encode({"error": {"message": message, "type": "api_error", "param": None, "code": code}})
+
+
 def error_event(failure: CallError) -> bytes:
     """The error as a server-sent event."""
     return b"data: " + error_body(failure) + b"\n\n"

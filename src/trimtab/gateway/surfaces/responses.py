@@ -105,8 +105,7 @@ def _asked(body: bytes, said: Said) -> Asked:
     if said.model is None:
         raise InvalidRequest(detail="`model` is missing: name a task or a model")
     asked = Asked(body, _fields.decode(body), said.model, stream=bool(said.stream), wants_usage=True)
-    if said.background and not said.stream:
-        raise InvalidRequest(detail="`background` without `stream` needs GET /v1/responses/{id}, which is not served")
+    asked.background = bool(said.background)
     items = _input.decode(said.input) if said.input is not ABSENT else None
     if isinstance(items, tuple):
         asked.messages = items

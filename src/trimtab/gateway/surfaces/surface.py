@@ -39,6 +39,8 @@ class Asked(Struct):
     tools: tuple[Raw, ...] = ()
     choices: int = 1
     logprobs: bool = False
+    background: bool = False
+    """Whether the client is to come back for the answer."""
 
 
 SchemaForm = Literal["response_format", "structured_outputs", "output_config"]

@@ -180,18 +180,18 @@ def settle(tx: Transaction, ask: Settle) -> Written:
     elif ask.how == "back":
         waiting.tries -= 1
         _return(tx, row, waiting, tx.now_ns)
-    elif _goes_again(waiting, ask):
+    elif _goes_again(waiting, ask, tx.now_ns):
         waiting.tries -= not ask.counted
         waiting.after = ask.of or waiting.after
         waiting.error, waiting.detail, waiting.status_code = ask.error, ask.detail[:MOST_DETAIL], ask.status
-        _return(tx, row, waiting, ask.due_ns)
+        _return(tx, row, waiting, tx.now_ns + _ns(ask.delay_s))
     else:
         _bury(tx, row, waiting, ask)
     return Written(row.head)
 
 
-def _goes_again(waiting: Waiting, ask: Settle) -> bool:
-    if ask.how != "again" or ask.due_ns >= waiting.deadline_ns:
+def _goes_again(waiting: Waiting, ask: Settle, now_ns: int) -> bool:
+    if ask.how != "again" or now_ns + _ns(ask.delay_s) >= waiting.deadline_ns:
         return False
     return not ask.counted or waiting.tries < waiting.most_tries
 
@@ -209,7 +209,7 @@ def _complete(tx: Transaction, row: Row, waiting: Waiting, ask: Settle) -> None:
 
 def _return(tx: Transaction, row: Row, waiting: Waiting, due_ns: int) -> None:
     """Nobody makes the call until then."""
-    waiting.due_ns = max(due_ns, tx.now_ns)
+    waiting.due_ns = due_ns
     _save(tx, waiting)
     let_go(tx, row)
     if row.state == "running":

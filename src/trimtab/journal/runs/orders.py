@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimtab.journal.asks import Direct, Directed, Reconcile, Sweep, Swept, Written
+from trimtab.journal.asks import Direct, Directed, Holding, Reconcile, Sweep, Swept, Written
 from trimtab.journal.background import REDRIVE
 from trimtab.journal.entries import Order, Ordered, Result
 from trimtab.journal.refusals import AskInvalid, OutcomeKnown, RunEnded, StepUnknown
@@ -13,13 +13,16 @@ from trimtab.journal.runs.forks import finished
 from trimtab.journal.runs.leases import wake
 from trimtab.journal.runs.notes import FINAL, end_as_ordered
 from trimtab.journal.runs.reviews import expire
-from trimtab.journal.runs.steps import NO_OUTPUT, digest_of, step_at
+from trimtab.journal.runs.steps import NO_OUTPUT, digest_of, intent_at, step_at
 from trimtab.journal.runs.transaction import Row, Transaction
 from trimtab.journal.steps import ABANDONED
 
 MOST_DEPTH: Final = 100
 """Levels of sub-runs that an order goes down."""
-NOBODY_KNOWS: Final = "its gateway worker is gone, and nobody knows its outcome; sent again, it is taken again"
+SETTLES_NS: Final = 60 * 10**9
+"""How old a step is before its worker, which does not know it, may be taken at its word."""
+MOST_HELD: Final = 100_000
+NOBODY_KNOWS: Final = "its gateway worker lost it, and nobody knows its outcome; sent again, it is taken again"
 
 
 def direct(tx: Transaction, ask: Direct) -> Directed:
@@ -102,15 +105,32 @@ def _abandon(tx: Transaction, ask: Sweep, limit: int) -> list[str]:
         if is_here or len(runs) >= limit:
             continue
         for run, seq in tx.many("steps_held", holder=holder, limit=limit - len(runs)):
-            row, step = tx.row(run), step_at(tx, tx.row(run), seq)
-            if step is None:
-                continue
-            result = tx.append(row, Result(tx.now_ns, seq, "cancelled", error=ABANDONED, detail=NOBODY_KNOWS))
-            finished(tx, row, seq, result, "cancelled", NO_OUTPUT)
-            tx.write("take_step", number=row.number, seq=seq, taken=0, epoch=step.epoch, call=step.call, holder="")
-            tries.closed(row)
-            runs.append(run)
+            runs += _close(tx, tx.row(run), seq)
     return runs
+
+
+def _close(tx: Transaction, row: Row, seq: int) -> list[str]:
+    step = step_at(tx, row, seq)
+    if step is None:
+        return []
+    result = tx.append(row, Result(tx.now_ns, seq, "cancelled", error=ABANDONED, detail=NOBODY_KNOWS))
+    finished(tx, row, seq, result, "cancelled", NO_OUTPUT)
+    tx.write("take_step", number=row.number, seq=seq, taken=0, epoch=step.epoch, call=step.call, holder="")
+    tries.closed(row)
+    return [row.run]
+
+
+def hold(tx: Transaction, ask: Holding) -> Swept:
+    """Closes what a gateway worker does not know any more of what it had under way."""
+    calls, runs = set(ask.calls), list[str]()
+    for run, seq in tx.many("steps_held", holder=ask.holder, limit=MOST_HELD):
+        row = tx.row(run)
+        step = step_at(tx, row, seq)
+        if step is None or step.call in calls:
+            continue
+        if intent_at(tx, row, seq).at_ns <= tx.now_ns - SETTLES_NS:
+            runs += _close(tx, row, seq)
+    return Swept(abandoned=tuple(runs))
 
 
 def _family(tx: Transaction, row: Row) -> list[Row]:

@@ -32,6 +32,7 @@ HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     asks.Reconcile: orders.reconcile,
     asks.Direct: orders.direct,
     asks.Sweep: orders.sweep,
+    asks.Holding: orders.hold,
     asks.FindReviews: reviews.find_reviews,
     asks.Read: reading.read,
     asks.Load: reading.load,

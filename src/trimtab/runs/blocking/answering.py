@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from trimtab.declare.changed import decode, for_step
 from trimtab.journal.asks import Begun
 from trimtab.runs.blocking import flow
-from trimtab.runs.blocking.stepping import take
+from trimtab.runs.blocking.stepping import load, take
 from trimtab.runs.declared import Request
 from trimtab.runs.faults import Leaving, NotData
 from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.runtime import current
-from trimtab.runs.session import Act, Place, here, labelled, moved_on
+from trimtab.runs.session import Act, Place, Session, here, labelled, moved_on
 from trimtab.runs.stamping import line_of, step_headers
 
 
@@ -30,10 +32,22 @@ def answer(asked: Asked, name: str = "") -> Reply:
     request = Request.of("model", asked.task, label, {"messages": asked.messages, "inputs": asked.inputs})
 
     def call(begun: Begun) -> Any:
-        body, _ = flow.asked_model(place.session.runtime, asked, {})
+        changed = changed_for(place.session, begun, label, asked)
+        body, _ = flow.asked_model(place.session.runtime, changed, {})
         return msgspec.json.decode(body)
 
     return reply_of(asked.task, take(place, Act("model", label, request), call))
+
+
+def changed_for(session: Session, begun: Begun, label: str, asked: Asked) -> Asked:
+    """What is asked, with what a fork changes of it; the step's result will tell."""
+    if begun.changes is None:
+        return asked
+    meant = for_step(decode(load(session, begun.changes)), label, asked.task)
+    whole = {one.name: "its messages came whole" for one in meant if one.kind == "prompt" and not asked.is_prompted}
+    changes = {one.name: one.value for one in meant if one.name not in whole}
+    session.changed[begun.seq] = (changes, whole)
+    return replace(asked, changes=changes)
 
 
 def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:

@@ -18,7 +18,7 @@ import msgspec
 
 from trimtab.signals.alerts.telling import REMIND_NS
 from trimtab.signals.alerts.words import clock
-from trimtab.signals.notify.message import REVIEW, Message
+from trimtab.signals.notify.message import BACKGROUND, REVIEW, Message
 
 PAGERDUTY_SUMMARY: Final = 1024
 """Characters that PagerDuty takes of a summary."""
@@ -165,7 +165,7 @@ def email(message: Message, sender: str, to: tuple[str, ...], now_s: float) -> E
 
 
 def _thing(message: Message) -> str:
-    return "review" if message.signal == REVIEW else "alert"
+    return {REVIEW: "review", BACKGROUND: "run"}.get(message.signal, "alert")
 
 
 def _plain(text: str) -> dict[str, str]:

@@ -17,6 +17,8 @@ LEAD: Final = {"resolved": "Resolved: ", "reminder": "Still open: ", "escalated"
 
 REVIEW: Final = "review"
 """In place of a signal, where it is a review that is told of."""
+BACKGROUND: Final = "background"
+"""The same of a background call."""
 
 
 class Message(Struct, frozen=True):
@@ -25,7 +27,8 @@ class Message(Struct, frozen=True):
     `severity` is that which people are told of, and `task`, `owner` and `signal` are those of the alert that leads the
     group: the same in all tellings, but for one that escalates. Times are ns since 1970, `ended_ns` 0 while it goes on.
     `calls` are the ids of the worst calls; `link` is empty where the address of the console is not declared.
-    Of a review `group` is its id, and `signal` is `REVIEW`.
+    Of a review `group` is its id, and `signal` is `REVIEW`; of a background call that is over they are its id and
+    `BACKGROUND`, and `kind` is its status.
     """
 
     id: str
