@@ -24,7 +24,8 @@ from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
-from trimtab.console.review_desk import ReviewDesk
+from trimtab.console.review_desk import LinkDesk, ReviewDesk
+from trimtab.console.review_link import link_endpoints
 from trimtab.console.run_desk import RunDesk
 from trimtab.console.serving import on_network, serving
 from trimtab.console.signin import signin_endpoints
@@ -96,6 +97,7 @@ class Scene:
     evaluations: EvaluationDesk | None = None
     labels: LabelDesk | None = None
     reviews: ReviewDesk | None = None
+    links: LinkDesk | None = None
     drifting: Sequence[ToolDrift] = ()
     runs: RunDesk | None = None
     gauges: tuple[Gauge, ...] = ()
@@ -131,6 +133,7 @@ class Scene:
             evaluations=self.evaluations,
             labels=self.labels,
             reviews=self.reviews,
+            links=self.links,
             drifting=lambda: self.drifting,
             runs=self.runs,
             gauges=lambda: self.gauges,
@@ -142,7 +145,8 @@ class Scene:
         chosen = gate or self.gate
         console = Console(PAGES, ACTIONS, self.parts, statics(), chosen, secure=False, downloads=DOWNLOADS)
         signing = signin_endpoints(console, chosen) if isinstance(chosen, KeyGate) else ()
-        return serving(on_network((*more, *signing, *console.table())), chosen, shown=console.problem)
+        linking = link_endpoints(console, self.links) if self.links is not None else ()
+        return serving(on_network((*more, *signing, *linking, *console.table())), chosen, shown=console.problem)
 
     @property
     def open(self) -> Any:

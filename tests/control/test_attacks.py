@@ -20,6 +20,8 @@ from tests.control.test_every_route import DESCRIBED, FORM, Answer, Doors, Route
 from trimtab.access.sessions import form_token
 
 PARAMETER = re.compile(r"\{\w+\}")
+BY_ITS_OWN_RIGHT = ("/signin", "/decide/{token}")
+"""What no session is needed for: a key that is entered, and a link that holds the right to decide."""
 JSON = {"content-type": "application/json"}
 TO_FILES = (
     "../../../../etc/passwd",
@@ -72,7 +74,7 @@ def test_no_other_site_acts_for_somebody_who_is_signed_in(doors: Doors, cookies:
         {"x-trimtab-form": token(mine), "origin": "http://evil.example"},
         {"x-trimtab-form": token(mine), "origin": "null"},
     )
-    routes = [route for route in acting(doors) if route.path != "/signin"]
+    routes = [route for route in acting(doors) if route.path not in BY_ITS_OWN_RIGHT]
     assert len(routes) >= 20
     for route in routes:
         for headers in tries:
@@ -105,6 +107,23 @@ def test_no_path_leads_to_a_file(doors: Doors) -> None:
                 assert answer.status < 500 or answer.status == 503, (route, name, answer.body[:300])
                 assert b"root:" not in answer.body, (route, name)
     assert tried >= 200
+
+
+def test_a_link_that_nobody_signed_decides_nothing_and_no_other_site_sends_its_form(doors: Doors) -> None:
+    """Whatever stands in the place of a link is answered alike; a form of another site is refused before it is read."""
+    door = next(route for route in doors.routes if (route.method, route.path) == ("POST", "/decide/{token}"))
+    opened = next(route for route in doors.routes if (route.method, route.path) == ("GET", "/decide/{token}"))
+    body = urlencode({"choice": "approve", "form": "x"}).encode()
+    unsigned = "WyJyIiwicyIsOTk5OTk5OTk5OV0." + "A" * 43  # ["r","s",9999999999]
+    for forged in ("nothing", "a.b", "eyJ9.AAAA", ".", "W10.AAAA", "%00.%00", unsigned):
+        target = f"/decide/{forged}"
+        answers = [doors.ask(one._replace(target=target), "", FORM, body) for one in (door, opened)]
+        assert [answer.status for answer in answers] == [404, 404], forged
+        assert all(forged.encode() not in answer.body for answer in answers if len(forged) > 8)
+        assert {answer.headers["referrer-policy"] for answer in answers} == {"same-origin"}
+    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
+        answer = doors.ask(door._replace(target="/decide/a.b"), "", {**FORM, **headers}, body)
+        assert answer.status == 403, headers
 
 
 def test_no_request_makes_control_ask_an_address(doors: Doors) -> None:

@@ -68,6 +68,7 @@ WITH = {
     ),
     "review.roles": 'review.tools = ["refund"]\n',
     "review.otherwise": 'review.expires = "1h"\n',
+    "review.links": 'review.tools = ["refund"]\n',
     **dict.fromkeys(
         [f"review_sample.{key}" for key in ("reviewers", "runs_a_day", "question")], "review_sample.share = 0.5\n"
     ),

@@ -23,7 +23,8 @@ from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
 from trimtab.processes.changes import Changes
 from trimtab.processes.desk import Desk, Stores
-from trimtab.processes.erasure import ErasedPortion, Erasure, Shredder, digest_of, keep_key
+from trimtab.processes.erasure import ErasedPortion, Erasure, Shredder, digest_of
+from trimtab.processes.installed_key import keep_key
 from trimtab.record.index import BodyIndex
 from trimtab.store.ingest import Ingest
 from trimtab.store.memory import MemoryTelemetry

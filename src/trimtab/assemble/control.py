@@ -22,7 +22,7 @@ from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.erasure import with_erasure
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
-from trimtab.assemble.reviews import background_watch, review_book, review_watch
+from trimtab.assemble.reviews import background_watch, linker, review_book, review_links, review_watch
 from trimtab.assemble.runs import run_retention, run_room
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
@@ -186,13 +186,15 @@ def _with_pages(
 ) -> ControlParts:
     """The parts with what pages and their routes ask."""
     root = Path(orders.root)
+    reviews = review_book(runs, parts.snapshot, parts.clock)
     return replace(
         parts,
         views=SavedViews(state),
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
         runs=runs,
-        reviews=review_book(runs, parts.snapshot, parts.clock),
+        reviews=reviews,
+        links=review_links(directory, reviews, parts.watch, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 
@@ -284,7 +286,8 @@ def _delivery(directory: DataDirectory, watched: Callable[[], Watch]) -> Deliver
     secrets = Secrets()
     carrier = Post(lambda address: revealed(address, secrets), lambda: clock.wall_ns() / 1e9)
     outbox = Outbox(open_state(directory.state))
-    return Delivery(outbox, carrier, watched, clock, random.Random())  # noqa: S311 - when to try again, not secrecy
+    draw = random.Random()  # noqa: S311 - when to try again, not secrecy
+    return Delivery(outbox, carrier, watched, clock, draw, linker=linker(directory, watched))
 
 
 def _tool_watch(

@@ -18,11 +18,13 @@ from rich.text import Text
 
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.console.review_desk import ReviewShown
+from trimtab.declare.load import load
 from trimtab.declare.project import Project
 from trimtab.errors import LockInvalid, TrimtabError
 from trimtab.journal.asks import Ask, Review, Told
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.deciding import USUAL_ROLES, Choice, Said
+from trimtab.processes.directory import DataDirectory
 from trimtab.processes.review_book import ReviewBook
 from trimtab.reports.foreign import plain_text
 
@@ -255,3 +257,18 @@ def _say(shown: ReviewShown) -> None:
         for step in shown.before:
             gave = f"  {' '.join(step.gave.split())}" if step.gave else ""
             say(plain_text(f"  {step.seq:>4} {step.kind} {step.label}  {step.state}{gave}", 300))
+
+
+@command.command("revoke-links", epilog=EXIT)
+@PROJECT
+@JSON
+def revoke_links(project: Path, as_json: bool) -> None:
+    """Let no signed link that was sent so far decide anything any more; those sent from now on do."""
+    from trimtab.processes.installed_key import renew_key  # noqa: PLC0415 - only this verb needs it
+
+    renew_key(DataDirectory.of(load(project)).link_key)
+    if as_json:
+        say_json(msgspec.json.encode({"revoked": True}))
+        return
+    say(Text("No link that was sent so far decides anything any more."))
+    next_verb("trimtab reviews list")

@@ -15,7 +15,7 @@ from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.history_desk import HistoryDesk, ToolDrift
 from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
-from trimtab.console.review_desk import ReviewDesk
+from trimtab.console.review_desk import LinkDesk, ReviewDesk
 from trimtab.console.run_desk import RunDesk
 from trimtab.console.undeclared_desk import UndeclaredDesk
 from trimtab.journal.dead_letters import DeadLetters, Tally
@@ -169,3 +169,4 @@ class Parts:
     rollout: Callable[[], str] = str
     runs: RunDesk | None = None
     reviews: ReviewDesk | None = None
+    links: LinkDesk | None = None

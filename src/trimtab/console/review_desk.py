@@ -7,10 +7,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from trimtab.errors import TrimtabError
 from trimtab.evals.agreeing import SetAgreement
 from trimtab.evals.checked import CheckErrors
 from trimtab.journal.asks import Review
-from trimtab.journal.deciding import Said
+from trimtab.journal.deciding import Choice, Said
 from trimtab.journal.proposals import Background
 
 
@@ -52,6 +53,30 @@ class SampledAgreement(Struct, frozen=True):
     runs: int = 0
     undecided: int = 0
     unknown: int = 0
+
+
+class LinkRefused(TrimtabError):
+    """This link decides nothing: it is not whole, its time is over, it was revoked, or its rule takes links no more.
+    Sign in to the console to see what waits.
+    """
+
+
+class Linked(Struct, frozen=True):
+    """What a signed link leads to: a review, whom the link was sent to, and what a form of its page brings along."""
+
+    shown: ReviewShown
+    receiver: str
+    form: str
+
+
+class LinkDesk(Protocol):
+    """Links that decide. Both raise `LinkRefused` for a link that does not hold."""
+
+    async def opened(self, token: str) -> Linked:
+        """What it leads to."""
+
+    async def decide(self, token: str, choice: Choice, reason: str, form: str) -> Linked:
+        """Decides unless that was done; what is decided then. Raises `JournalRefusal`."""
 
 
 class ReviewDesk(Protocol):

@@ -231,6 +231,7 @@ REVIEW_MEANINGS: Final = (
     ("otherwise", "reject, approve", "reject", "what holds where nobody has decided by then"),
     ("escalate.after", "duration", REQUIRED, "how long it may wait until somebody else is told"),
     ("escalate.to", "name", "the same", "the receiver who is told then"),
+    ("links", "true, false", "false", "whether whoever is told may decide by a signed link, without signing in"),
 )
 CHECK_MEANINGS: Final = (
     ("name", "text", REQUIRED, "what its verdicts are called"),

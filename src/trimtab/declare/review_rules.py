@@ -76,6 +76,7 @@ def _read_rule(table: Table, known: tuple[str, ...]) -> ReviewRule:
         otherwise=table.get("otherwise", OTHERWISE, usual.otherwise),
         escalate_s=escalate_s,
         escalate_to=escalate.get("to", values.name, usual.escalate_to),
+        links=table.get("links", values.truth, default=False),
     )
 
 

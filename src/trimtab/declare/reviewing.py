@@ -21,7 +21,8 @@ class ReviewRule(Struct, frozen=True):
 
     Without `tools` it is about every tool that does not only read. `roles` are roles of keys, or names of keys, of
     which one is enough. `receivers` are told when somebody is asked; none means those of the task's owner. Of what
-    nobody has decided `escalate_s` later, the receiver `escalate_to` is told; `expires_s` later `otherwise` holds.
+    nobody has decided `escalate_s` later, the receiver `escalate_to` is told; `expires_s` later `otherwise` holds. With
+    `links` whoever is told may decide by a signed link, without signing in.
     """
 
     tools: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class ReviewRule(Struct, frozen=True):
     otherwise: Otherwise = "reject"
     escalate_s: float | None = None
     escalate_to: str = ""
+    links: bool = False
 
 
 class ReviewSample(Struct, frozen=True):

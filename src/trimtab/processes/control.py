@@ -25,6 +25,7 @@ from trimtab.console.history_desk import HistoryDesk
 from trimtab.console.letter_desk import Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Parts, Standings, Views, no_alerts
+from trimtab.console.review_desk import LinkDesk
 from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen, StoreError
 from trimtab.gateway.board_view import BoardView
@@ -145,6 +146,7 @@ class ControlParts:
     keeper: Callable[[], KeeperView | None] = no_keeper
     runs: RunRoom | None = None
     reviews: ReviewBook | None = None
+    links: LinkDesk | None = None
 
     def rollout(self) -> RolloutShown | None:
         """The latest rollout."""
@@ -311,6 +313,7 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         labels=parts.labels,
         runs=parts.runs,
         reviews=parts.reviews,
+        links=parts.links,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
         rollout=lambda: shown.words if (shown := parts.rollout()) is not None else "",

@@ -23,6 +23,7 @@ from trimtab.journal.outbox import Letter
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.watch import Address, Receiver, Watch
 from trimtab.processes.logs import event
+from trimtab.processes.review_links import LinkTo
 from trimtab.signals.alerts.shown import Sent
 from trimtab.signals.notify.message import Message, message_of
 from trimtab.signals.notify.post import Undelivered
@@ -42,6 +43,8 @@ KEPT_NS: Final = 400 * 86_400 * NS
 log = logging.getLogger("trimtab.control")
 
 T = TypeVar("T")
+Linker = Callable[[LinkTo, str], str]
+"""Makes the address of a link for a receiver."""
 
 
 class Letters(Protocol):
@@ -81,7 +84,9 @@ class Delivery:
         clock: Clock,
         draw: random.Random,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        linker: Linker | None = None,
     ) -> None:
+        self._linker = linker
         self._letters = letters
         self._carrier = carrier
         self._watch = watch
@@ -154,7 +159,7 @@ class Delivery:
         if receiver is None:
             return Undelivered("the receiver is not declared any more", is_final=True)
         try:
-            message = read(letter)
+            message = read(letter, self._linker)
         except (msgspec.MsgspecError, ValueError):
             return Undelivered("what was to be told cannot be read", is_final=True)
         work = asyncio.get_running_loop().run_in_executor(self._carriers, self._carrier.deliver, message, receiver)
@@ -195,6 +200,7 @@ class Ready(Struct, frozen=True):
     """A letter that says itself what is told."""
 
     message: Message
+    link: LinkTo | None = None
 
 
 def written(ready: Ready) -> bytes:
@@ -202,10 +208,16 @@ def written(ready: Ready) -> bytes:
     return msgspec.json.encode(ready)
 
 
-def read(letter: Letter) -> Message:
-    """What a letter tells; raises `msgspec.MsgspecError` and `ValueError` for what tells nothing."""
+def read(letter: Letter, linker: Linker | None = None) -> Message:
+    """What a letter tells; `linker` makes the link that decides, which lies in no outbox.
+
+    Raises `msgspec.MsgspecError` and `ValueError` for what tells nothing.
+    """
     if letter.body.startswith(READY):
-        return msgspec.json.decode(letter.body, type=Ready).message
+        ready = msgspec.json.decode(letter.body, type=Ready)
+        if ready.link is None or linker is None:
+            return ready.message
+        return msgspec.structs.replace(ready.message, link=linker(ready.link, letter.receiver) or ready.message.link)
     return message_of(letter.id, msgspec.json.decode(letter.body, type=Sent))
 
 

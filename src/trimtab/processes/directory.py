@@ -94,6 +94,11 @@ class DataDirectory:
         return self.root / "bodies"
 
     @property
+    def link_key(self) -> Path:
+        """The key under which links that decide reviews are signed."""
+        return self.root / "links.key"
+
+    @property
     def erasure_key(self) -> Path:
         """The key under which records of erasures name end users."""
         return self.root / "erasure.key"

@@ -10,8 +10,6 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import os
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Final, Protocol
@@ -26,6 +24,7 @@ from trimtab.journal.erasing import Erase, FindShreds, RunErased, Shred, Shreds
 from trimtab.journal.refusals import JournalRefusal
 from trimtab.processes.changes import Changes
 from trimtab.processes.desk import Desk, Stores
+from trimtab.processes.installed_key import keep_key
 from trimtab.processes.logs import event
 from trimtab.record.shredding import shred
 from trimtab.store.erasing import UserCall
@@ -35,8 +34,6 @@ CALLS_AT_ONCE: Final = 2000
 EVERY_S: Final = 60.0
 MOST_FILE: Final = 64 << 20
 MOST_FILES: Final = 10_000
-OWNER_ONLY: Final = 0o600
-KEY_BYTES: Final = 32
 
 log = logging.getLogger("trimtab.control")
 Named = Callable[[Set[bytes], int], Set[bytes]]
@@ -174,30 +171,6 @@ class Shredder:
 def digest_of(key: bytes, end_user: str) -> str:
     """What stands for an end user in records of an erasure."""
     return hmac.new(key, b"trimtab/erasure\n" + end_user.encode(), hashlib.sha256).hexdigest()
-
-
-def keep_key(path: Path) -> bytes:
-    """The key of this installation at a path; it is made, readable by its owner alone, where there is none."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        pass
-    except OSError as failure:
-        raise StoreError(store=str(path), detail=str(failure)) from failure
-    fresh = path.with_suffix(f".{os.getpid()}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OWNER_ONLY), "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    except OSError as failure:
-        raise StoreError(store=str(path), detail=str(failure)) from failure
-    finally:
-        fresh.unlink(missing_ok=True)
-    return path.read_bytes()
 
 
 def naming(places: Iterable[Path], words: Sequence[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from trimtab.journal.refusals import JournalRefusal
 from trimtab.policy.watch import TaskWatch, Watch
 from trimtab.processes.deliver import Ready, written
 from trimtab.processes.logs import event
+from trimtab.processes.review_links import allowed, link_to
 from trimtab.signals.alerts.alert import Severity
 from trimtab.signals.alerts.telling import receiving
 from trimtab.signals.notify.message import REVIEW, Message
@@ -171,8 +172,10 @@ def _letter(review: Review, kind: str, severity: Severity, receiver: str, owner:
         link=f"{url}/reviews/{review.review}" if url else "",
         began_ns=review.asked_ns,
     )
+    link = link_to(review) if url and allowed(watch, review.task, review.tool) else None
     at_ns = review.asked_ns if kind == "opened" else review.escalates_ns or review.asked_ns
-    return Letter(identity, review.review, kind, receiver, written(Ready(message)), at_ns, at_ns, 0, "waiting", "")  # type: ignore[arg-type]
+    body = written(Ready(message, link))
+    return Letter(identity, review.review, kind, receiver, body, at_ns, at_ns, 0, "waiting", "")  # type: ignore[arg-type]
 
 
 def _expiry(review: Review) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from trimtab.console.live import Live
 from trimtab.console.openapi import PATH, openapi
 from trimtab.console.parts import Parts
 from trimtab.console.problems import json_answer
+from trimtab.console.review_link import link_endpoints
 from trimtab.console.serving import on_network, on_socket, serving
 from trimtab.console.signin import signin_endpoints
 from trimtab.console.site import ACTIONS, DOWNLOADS, PAGES
@@ -61,6 +62,7 @@ def site(
         Endpoint("GET", PATH, "viewer", described, "all routes, as OpenAPI 3.1", query=()),
         live.endpoint(lambda request: _may_still(gate, request)),
         *(signin_endpoints(console, gate) if isinstance(gate, KeyGate) else ()),
+        *(link_endpoints(console, parts.links) if parts.links is not None else ()),
         *console.table(),
     )
     return Site(table, console, gate, hosts)
