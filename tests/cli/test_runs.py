@@ -142,6 +142,31 @@ def test_fork_and_tree(say: Say, project: Path) -> None:
     assert say("fork", "r1", "--with", "novalue")[0] == 2
 
 
+def test_a_fork_with_another_model(say: Say) -> None:
+    """The model is one of the declaration, and the run and its difference tell that no step was taken with it yet."""
+    status, text = say("fork", "r1", "--at", "5", "--id", "f1", "--with", "model=n")
+    assert (status, "there is no model 'n'" in text) == (1, True)
+    assert say("fork", "r1", "--at", "5", "--id", "f1", "--with", "refund.model=m", "--with", "code=v2")[0] == 0
+    assert "with refund.model m (at no step so far)" in say("show", "f1")[1]
+    text = say("diff", "r1", "f1")[1]
+    assert "forked with another refund.model: m (at no step so far)" in text
+    assert "forked with another code: v2" in text
+    assert json.loads(say("diff", "r1", "f1", "--json")[1])["changes"] == {"refund.model": "at no step so far"}
+
+
+def test_bisect_says_what_it_lacks(say: Say, project: Path) -> None:
+    """Conditions know what a trial came to; what is good is said once; a command that asks nobody tells nothing."""
+    status, text = say("bisect", "r1", "--expect", "outptu == 1", "--", "true")
+    assert (status, "did you mean output" in text) == (2, True)
+    (project / "case").write_text('{"id": "a", "expected": "refunded"}\n')
+    case = ("--case", f"{project / 'case'}#a")
+    assert say("bisect", "r1", "--expect", "exit == 0", *case, "--", "true")[0] == 2
+    assert say("bisect", "r1", "--case", f"{project / 'case'}#b", "--", "true")[0] == 2
+    assert say("bisect", "r1", "--most-cost", "-1", "--", "true")[0] == 2
+    status, text = say("bisect", "r1", *case, "--project", str(project), "--", "true")
+    assert (status, "asked no model" in text) == (1, True)
+
+
 def test_orders(say: Say) -> None:
     """A fork waits for a driver, and can be paused, resumed and stopped; runs that ended are not reached."""
     say("fork", "r1", "--at", "3", "--id", "f1")
