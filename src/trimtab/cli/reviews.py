@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,7 +19,7 @@ from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.console.review_desk import ReviewShown
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
-from trimtab.errors import LockInvalid, TrimtabError
+from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Ask, Review, Told
 from trimtab.journal.client import BlockingAsking
 from trimtab.journal.deciding import USUAL_ROLES, Choice, Said
@@ -211,10 +210,8 @@ def _lock_in_force(root: Path, declared: Project | None) -> str:
 
     if declared is None:
         return ""
-    for place in (DataDirectory(root / declared.data.directory).run / lockfile.FILE, root / lockfile.FILE):
-        with suppress(OSError, LockInvalid):
-            return lockfile.decode(place.read_bytes()).lock_id
-    return ""
+    run = DataDirectory(root / declared.data.directory).run
+    return lockfile.id_of_first((run / lockfile.FILE, root / lockfile.FILE))
 
 
 def _who(given: str) -> str:

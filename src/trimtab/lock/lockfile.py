@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -190,6 +191,14 @@ def read(root: Path) -> Lock | None:
     except OSError as failure:
         raise LockInvalid(path=FILE, detail=f"it cannot be read ({failure.strerror})") from None
     return decode(data)
+
+
+def id_of_first(places: Iterable[Path]) -> str:
+    """The id of the first of these files that is a lock; empty where none is."""
+    for place in places:
+        with suppress(OSError, LockInvalid):
+            return decode(place.read_bytes()).lock_id
+    return ""
 
 
 def _read_entry(section: Section, name: str, one: _Written, path: str) -> Entry:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 DIRECTORY: Final = ".trimtab"
 URL: Final = "http://127.0.0.1:8400"
 SOCKET: Final = Path("run") / "keeper.sock"
+LOCK: Final = "trimtab.lock"
 
 
 class Keeper(Protocol):
@@ -181,8 +182,8 @@ def connect(
 ) -> Runtime:
     """What runs are kept in and models asked through: the data directory of a `trimtab up`, and its gateway.
 
-    What is not said is taken from `TRIMTAB_DIRECTORY`, `TRIMTAB_URL`, `TRIMTAB_KEY` and `TRIMTAB_LOCK`. Connects when
-    it is first needed.
+    What is not said is taken from `TRIMTAB_DIRECTORY`, `TRIMTAB_URL`, `TRIMTAB_KEY` and `TRIMTAB_LOCK`; where nothing
+    names a lock, it is the one in force there. Connects when it is first needed.
     """
     environment = os.environ
     folder = Path(directory or environment.get("TRIMTAB_DIRECTORY") or DIRECTORY)
@@ -192,11 +193,21 @@ def connect(
         keeper=lambda hears: KeeperClient(place, hears=hears),
         blocking=BlockingKeeper(place),
         models=GatewayModels(url or environment.get("TRIMTAB_URL") or URL, key or environment.get("TRIMTAB_KEY") or ""),
-        lock=environment.get("TRIMTAB_LOCK", "") if lock is None else lock,
+        lock=(environment.get("TRIMTAB_LOCK") or _lock(folder)) if lock is None else lock,
         volatile=lambda: _declared(folder.parent),
         reviews=lambda: {name: task.reviews for name, task in tasks().items() if task.reviews},
         checks=lambda: {name: task.checks for name, task in tasks().items() if task.checks},
     )
+
+
+def _lock(folder: Path) -> str:
+    """The id of the lock that is in force there, or was last; empty where none is known."""
+    places = [place for place in (folder / "run" / LOCK, folder.parent / LOCK) if place.exists()]
+    if not places:
+        return ""
+    from trimtab.lock.lockfile import id_of_first  # noqa: PLC0415 - it takes its time, and many projects have none
+
+    return id_of_first(places)
 
 
 def _declared(project: Path) -> Sequence[Paths]:
