@@ -15,6 +15,7 @@ from trimtab.clock import SystemClock
 from trimtab.errors import JournalUnavailable, StoreError
 from trimtab.journal.asks import (
     Ask,
+    Begin,
     Direct,
     Directed,
     Find,
@@ -33,6 +34,9 @@ from trimtab.journal.entries import Arrived, Started
 from trimtab.journal.frames import FRAME_LIMIT, Frames, FrameTooLong, Given, frame, read_told, refusal
 from trimtab.journal.keeper import Keeper
 from trimtab.journal.refusals import LeaseLost, RunUnknown
+from trimtab.journal.runs.bodies import MemoryBodies
+from trimtab.journal.runs.database import open_runs
+from trimtab.journal.runs.store import RunStore
 
 
 class Shelf:
@@ -380,3 +384,45 @@ async def test_a_journal_in_process() -> None:
     shelf.broken = "gone"
     with pytest.raises(JournalUnavailable, match="gone"):
         keeper.blocking.do(event(2))
+
+
+async def test_orders_that_were_missed_are_heard(path: Path, listener: socket.socket, tmp_path: Path) -> None:
+    """Whoever connects hears which orders hold for its runs, also of one that has ended by one, and of no other run."""
+    heard: asyncio.Queue[Given] = asyncio.Queue()
+    store = RunStore(open_runs(tmp_path / "journal.db"), MemoryBodies(), SystemClock())
+    for run in ("paused", "stopped", "free", "another"):
+        store.do([Open(run, Started(1, "t", through="gateway"))])
+    keeper = Keeper(store, SystemClock(), coming_s=0.0)
+    await keeper.start(listener.dup())
+    operator = KeeperClient(path)
+    for order, run in (("pause", "paused"), ("stop", "stopped"), ("stop", "another")):
+        await operator.do(Direct(order, "ada", run, reason="prices"))  # type: ignore[arg-type]
+    listening = KeeperClient(path, hears=heard.put_nowait)
+    watching = asyncio.ensure_future(listening.watch(lambda: ("paused", "stopped", "free", "unknown")))
+    found = [await asyncio.wait_for(heard.get(), 5) for _ in range(2)]
+    assert found == [Given(("paused",), "pause", "ada", "prices"), Given(("stopped",), "stop", "ada", "prices")]
+    assert heard.empty()
+    watching.cancel()
+    await operator.close()
+    await listening.close()
+    await keeper.stop()
+    store.close()
+
+
+async def test_what_a_lost_worker_had_under_way_is_closed(path: Path, listener: socket.socket, tmp_path: Path) -> None:
+    """A worker that hangs up is gone: its call is closed at once; that of one who is connected stays open."""
+    store = RunStore(open_runs(tmp_path / "journal.db"), MemoryBodies(), SystemClock())
+    keeper = Keeper(store, SystemClock(), sweep_every_s=60.0)
+    await keeper.start(listener.dup())
+    workers = [KeeperClient(path, holder=name) for name in ("g0-1", "g1-1")]
+    for number, worker in enumerate(workers):
+        await worker.do(Open(f"r{number}", Started(1, "t", through="gateway")))
+        await worker.do(Begin(f"r{number}", 0, "model", "a", "aa", call=f"c{number}", holder=f"g{number}-1"))
+    await workers[0].close()
+    async with asyncio.timeout(5):
+        while (await workers[1].do(Find(run="r0"))).runs[0].open:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+    assert (await workers[1].do(Find(run="r1"))).runs[0].open == 1  # type: ignore[union-attr]
+    await workers[1].close()
+    await keeper.stop()
+    store.close()

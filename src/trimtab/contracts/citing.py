@@ -13,6 +13,9 @@ PASSAGE_WORDS: Final = 3
 MOST_CITATIONS: Final = 256
 MOST_CHARACTERS: Final = 4_000_000
 """Of a source that are looked at."""
+BEFORE: Final = r"(?<![\w-])(?<!\w[./:@])"
+BEHIND: Final = r"(?![\w-]|[./:@]\w)"
+"""What does not stand around an id: `doc` is no part of `doc-1` and `doc.1`."""
 QUOTED: Final = re.compile(
     r"\"([^\"\n]{1,2000})\"|\u201c([^\u201c\u201d\n]{1,2000})\u201d|\u00ab([^\u00ab\u00bb\n]{1,2000})\u00bb"
 )
@@ -34,7 +37,7 @@ class Source:
         plain = unicodedata.normalize("NFKC", citation).strip()
         words = _words(plain)
         if words.count(" ") < PASSAGE_WORDS + 1:
-            return bool(plain) and re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", self.text) is not None
+            return bool(plain) and re.search(BEFORE + re.escape(plain) + BEHIND, self.text) is not None
         self._words = self._words or _words(self.text)
         return words in self._words
 

@@ -27,9 +27,9 @@ RunState = Literal["running", "waiting", "paused", "parked", "completed", "faile
 """`waiting` for a review, a timer or an event; `parked` for a person, who must say what became of an effect."""
 ENDED: Final[frozenset[str]] = frozenset({"completed", "failed", "stopped", "cancelled"})
 Through = Literal["sdk", "gateway", "background"]
-Layer = Literal["transport", "fallback", "repair", "tool", "engine", "driver", "gateway", "client"]
-"""Who tried again: a gateway at a replica, at another model, or for a valid answer; a step's own retries; a model's
-server by itself; another driver of the run; a gateway whose worker had died; the client, by the same request."""
+Layer = Literal["transport", "fallback", "repair", "tool", "driver", "gateway", "client"]
+"""Who tried again: a gateway at a replica, at another model, or for a valid answer; a step's own retries; another
+driver of the run; a gateway whose worker had died; the client, by the same request."""
 Outcome = Literal["ok", "error", "refused", "cancelled"]
 ReviewVerdict = Literal["approved", "edited", "rejected", "expired", "superseded"]
 Reconciliation = Literal["happened", "did_not_happen", "repeat"]

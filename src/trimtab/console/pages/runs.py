@@ -152,6 +152,13 @@ def table_of(asked: Asked, name: str, caption: str, rows: Sequence[RunRow], empt
         Column("took", "took", took_s, lambda row: written.duration(took_s(row)), numeric=True),
         Column("steps", "steps", lambda row: row.steps, lambda row: written.exact(row.steps), numeric=True),
         Column(
+            "amplification",
+            "tries a step",
+            lambda row: row.amplification,
+            lambda row: f"{row.amplification:.2f}" if row.amplification is not None else written.NOTHING,
+            numeric=True,
+        ),
+        Column(
             "cost", "cost", lambda row: row.cost_pusd / 1e12, lambda row: written.money(row.cost_pusd), numeric=True
         ),
         Column(

@@ -11,7 +11,7 @@ from trimtab.journal.entries import Result, StepKind
 from trimtab.journal.runs.transaction import Row
 
 WAITS: Final[frozenset[StepKind]] = frozenset({"timer", "event", "child"})
-UPSTREAM: Final = frozenset({"transport", "fallback", "repair", "engine"})
+UPSTREAM: Final = frozenset({"transport", "fallback", "repair"})
 """Layers that try again by another request to a model's server."""
 CALLS: Final = "calls"
 """What a run of calls alone waits for while none is under way."""
