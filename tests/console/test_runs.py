@@ -191,6 +191,15 @@ async def test_what_can_be_taken_along(ran: Scene) -> None:
     assert (await get(ran, "/export/case/x/nothing")).status_code == 404
 
 
+async def test_how_it_is_done_again(ran: Scene) -> None:
+    """A run's page has the commands that replay it and make a test of it, with its id in them."""
+    page = (await get(ran, f"/runs/{FAILED}")).text
+    replay = page.partition("<summary>Replay</summary>")[2]
+    assert f"trimtab runs replay {FAILED} -- COMMAND" in replay
+    assert f"x-trimtab-replay: {FAILED}" in replay
+    assert f"trimtab runs export {FAILED} --as pytest" in replay
+
+
 async def test_a_console_without_a_journal_says_so(scene: Scene) -> None:
     """Where there is no journal of runs, the pages say what to do."""
     assert "trimtab up" in (await get(scene, "/runs")).text
