@@ -17,10 +17,10 @@ import pytest
 from tests.gateway.harness import KEY, RunningGateway, snapshot, task
 from tests.gateway.run_journal import RunJournal
 from trimtab.cli.runs_bisect import CommandProgram, judge_of
-from trimtab.journal.asks import Begin, Begun, Finish, Open
+from trimtab.journal.asks import Begin, Begun, Finish, Lease, Note, Open
 from trimtab.journal.client import BlockingAsking
-from trimtab.journal.entries import Result, Started, body_of
-from trimtab.journal.reading import log_read
+from trimtab.journal.entries import Ended, Result, Started, body_of
+from trimtab.journal.reading import log_read, row_of
 from trimtab.processes.run_bisect import Driven, Facts, Found, Limits, NoBisect, Search, Trial, places_of
 from trimtab.processes.run_forwarder import Forwarder
 from trimtab.testing import Answer, Received, Script, ScriptedUpstream, chat_json
@@ -233,3 +233,26 @@ def test_what_is_good() -> None:
     assert judge_of("", {"label": "refund"})(facts)
     assert not judge_of("", "refund")(facts)
     assert not judge_of("", None)(facts)
+
+
+async def test_nobody_goes_on_with_what_a_trial_left(tmp_path: Path) -> None:
+    """A fork of an agent that its command did not drive to the end is stopped, and counts for nothing."""
+
+    async def does(made: Bench) -> None:
+        lease = made.journal.do(Open("s", Started(1, "t"), "me"))
+        assert isinstance(lease, Lease)
+        begun = made.journal.do(Begin("s", lease.epoch, "model", "triage", "ab" * 32, branch="1"))
+        assert isinstance(begun, Begun)
+        made.journal.do(Finish("s", lease.epoch, Result(1, begun.seq, "ok", body_of(b"{}"))))
+        made.journal.do(Note("s", lease.epoch, Ended(2, "failed")))
+
+        def half(url: str) -> int:
+            return converse(url, run="aside", turns=1)
+
+        search = Search(made.journal, "s", "s.bisect", Thread(made.url, half), judge_of("", None), Limits(), lambda: 3)
+        with pytest.raises(NoBisect, match="asked no model"):
+            await asyncio.to_thread(search.all, made.heard.append)
+        states = [row_of(made.journal, one.fork).state for one in made.heard]
+        assert states == ["stopped"] * 3
+
+    await bench(tmp_path, does)

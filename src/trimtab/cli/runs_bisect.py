@@ -214,7 +214,9 @@ def _quiet(trial: Trial) -> None:
 
 def _heard(trial: Trial) -> None:
     how = {True: "good", False: "bad", None: "tells nothing"}[trial.good]
-    click.echo(f"step {trial.step}: {how} ({trial.why}), {trial.calls} calls, {trial.fork}", err=True)
+    click.echo(
+        f"step {trial.step}: {how} ({trial.why}), {trial.calls} call{'s' * (trial.calls != 1)}, {trial.fork}", err=True
+    )
 
 
 def _say(found: Found) -> None:

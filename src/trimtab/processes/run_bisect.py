@@ -23,7 +23,7 @@ from trimtab.journal.entries import Ended, Started, State, body_of
 from trimtab.journal.reading import body_read, log_read, row_of
 from trimtab.journal.refusals import RunUnknown
 from trimtab.journal.steps import Log, Step
-from trimtab.processes.run_acts import forked
+from trimtab.processes.run_acts import forked, ordered
 from trimtab.statistics.turning import Next, Tally, Turning, following, turning
 
 EFFECTS: Final = frozenset({"write", "idempotent"})
@@ -163,7 +163,10 @@ class Search:
         fork = self._new_fork(place.seq)
         made = forked(self._journal, Wanted(self._log.run, fork, place.seq), self._now_ns())
         before = sum(1 for step in self._log.steps if step.intent.call and step.seq < place.seq)
-        driven = self._program.drive(fork, place.seq, lambda made: self._spent(fork, made))
+        try:
+            driven = self._program.drive(fork, place.seq, lambda made: self._spent(fork, made))
+        finally:
+            ended = self._close(fork, made.through)
         log, row = log_read(self._journal, fork), row_of(self._journal, fork)
         calls = live_calls(log, place.seq)
         good, why = None, driven.refused
@@ -171,12 +174,22 @@ class Search:
             why = "the command asked no model; do its calls go to OPENAI_BASE_URL?"
         elif not why and made.through == "gateway" and driven.recorded < before:
             why = f"it did not repeat what came before: {driven.recorded} of {before} calls were the recorded ones"
+        elif not why and not ended:
+            why = "the command ended before its fork had; is it a worker that goes on until nothing is left?"
         if not why:
             good = self._judge(self._facts(driven, log, row.state, row.error))
             why = f"exit status {driven.exit}"
-        if made.through == "gateway" and log.ended is None:
-            self._journal.do(Note(fork, 0, Ended(self._now_ns(), "completed")))
         return Trial(place.seq, fork, good, calls, row.cost_pusd, why)
+
+    def _close(self, fork: str, through: str) -> bool:
+        """Sees to it that nobody goes on with a fork; whether it had ended, which one of calls alone never has."""
+        if log_read(self._journal, fork).ended is not None:
+            return True
+        if through == "gateway":
+            self._journal.do(Note(fork, 0, Ended(self._now_ns(), "completed")))
+            return True
+        ordered(self._journal, "stop", "bisect", "its trial is over", run=fork)
+        return False
 
     def _facts(self, driven: Driven, log: Log, state: str, error: str) -> Facts:
         answers = [step.result.output for step in log.steps if step.intent.step == "model" and step.result is not None]
