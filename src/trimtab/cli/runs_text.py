@@ -190,6 +190,11 @@ def step_text(step: Step, said: Said, tries: Sequence[Tried], *, to_the_end: boo
     return Group(Text("\n").join(lines), _tries(tries), *parts)
 
 
+def told_where(one: Tried) -> str:
+    """Where a try went, and as which step where that was an earlier one."""
+    return ", ".join(part for part in (one.where, f"as step {one.step}" if one.step else "") if part)
+
+
 def _tries(tries: Sequence[Tried]) -> RenderableType:
     """The attempt ledger."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
@@ -206,7 +211,7 @@ def _tries(tries: Sequence[Tried]) -> RenderableType:
             Text(milliseconds(one.took_s)),
             Text(usd(one.cost_pusd) if one.cost_pusd is not None else NONE),
             Text(whole(tokens) if tokens else NONE),
-            plain_text(one.where or (f"step {one.step}" if one.step else NONE), 60),
+            plain_text(told_where(one) or NONE, 70),
         )
     return Group(Text(), table)
 

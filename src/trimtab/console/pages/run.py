@@ -272,7 +272,7 @@ def tries_table(tries: Sequence[Tried]) -> Table[Tried]:
         return (line.input_tokens or 0) + (line.output_tokens or 0) or None
 
     def where(line: Tried) -> str:
-        return line.where or (f"step {line.step}" if line.step else "")
+        return ", ".join(part for part in (line.where, f"as step {line.step}" if line.step else "") if part)
 
     columns: tuple[Column[Tried], ...] = (
         Column("layer", "by", lambda line: line.layer),
