@@ -11,6 +11,7 @@ import pytest
 
 from trimtab.errors import StoreError
 from trimtab.journal.asks import Ask, Begin, Begun, Finish, Lease, Note, Open, Read, Refused, Told
+from trimtab.journal.background import Limits, Poll, Polled, Redrive, Submit, Submitted, Take, Taken
 from trimtab.journal.entries import Ended, Result, Started, State, body_of
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import SqliteDatabase, open_runs
@@ -149,3 +150,24 @@ def test_another_failure_uses_no_reserve(spared: Spared, disk: SmallDisk) -> Non
     with pytest.raises(StoreError):
         spared.do([Read("r-1")])
     assert disk.held == held == RESERVE
+
+
+def test_a_full_disk_takes_no_background_call_in(spared: Spared, disk: SmallDisk, clock: JumpingClock) -> None:
+    """What was submitted is polled still, and nothing new is submitted or made until there is room again."""
+
+    def submit(run: str) -> Told:
+        started = Started(0, "t", through="background", input=body_of(b"{}"))
+        return one(
+            spared, Submit(run, started, "app", "answer", "chat_completions", "small", Limits(9999, 5, 60.0, 60.0))
+        )
+
+    assert isinstance(submit("b-1"), Submitted)
+    disk.leave(0)
+    filled = next(number for number in range(2000) if isinstance(submit(f"b-{number + 10}"), Refused))
+    refused = [submit(f"b-{filled + 11}"), one(spared, Take("g0", 15.0)), one(spared, Redrive("b-1", "ada"))]
+    assert [told.error for told in refused if isinstance(told, Refused)] == ["JournalUnavailable"] * 3
+    assert isinstance(one(spared, Poll("b-1", "app")), Polled)
+    disk.leave(ROOMY)
+    clock.advance(2)
+    assert isinstance(submit("b-2"), Submitted)
+    assert isinstance(one(spared, Take("g0", 15.0)), Taken)

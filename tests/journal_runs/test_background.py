@@ -134,6 +134,21 @@ def test_a_worker_that_dies_is_followed_by_another(world: World) -> None:
     assert poll(world).content == b'{"choices": []}'
 
 
+def test_a_worker_that_is_gone_is_followed_at_once(world: World) -> None:
+    """Keeper knows by its connection: nobody waits for the end of its lease, nor of those of workers that are there."""
+    world.told(submission(world), Submitted)
+    world.told(submission(world, "b2"), Submitted)
+    take(world, "g0")
+    take(world, "g1")
+    world.told(Sweep(here=("g0", "g1")), Swept)
+    none_due(world)
+    world.told(Sweep(gone=("g0",)), Swept)
+    assert take(world, "g2").call.run == "b1"
+    none_due(world)
+    world.told(Sweep(here=("g2",)), Swept)
+    assert take(world, "g2").call.run == "b2"
+
+
 def test_an_answer_that_was_not_settled_is_not_asked_for_again(world: World) -> None:
     """A worker that died between the result and its settling leaves the answer to the next one."""
     world.told(submission(world), Submitted)

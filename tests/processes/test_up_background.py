@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import openai
+import pytest
 
 from tests.processes.upping import LIMIT_S, Up, write_project
 from trimtab.journal.asks import Find, Runs
@@ -25,8 +26,9 @@ from trimtab.testing.faults import slow_body
 HEADER = {"x-trimtab-background": "true"}
 RECEIVER = """
 [receivers.ops]
-type = "webhook"
+kind = "webhook"
 url = "{url}/told"
+secret = "env:OPS_SECRET"
 """
 KILLS = 6
 CALLS = 12
@@ -128,10 +130,13 @@ async def test_whoever_is_killed_each_call_is_answered_once(tmp_path: Path) -> N
     database.close()
 
 
-async def test_all_of_it_may_be_stopped_between_submission_and_poll(tmp_path: Path) -> None:
+async def test_all_of_it_may_be_stopped_between_submission_and_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The official client submits and goes; the host is killed at once with all its processes, and answers after the
     next start, which also tells the declared receiver, once.
     """
+    monkeypatch.setenv("OPS_SECRET", "abc")
     response = {"id": "resp_0", "object": "response", "status": "completed", "model": "scripted", "output": []}
     async with ScriptedUpstream() as upstream:
         upstream.always(Script((Hang(),)), path="/v1/responses")
@@ -162,6 +167,7 @@ async def test_all_of_it_may_be_stopped_between_submission_and_poll(tmp_path: Pa
     assert (first.status, done.id, done.status) == ("queued", first.id, "completed")
     assert (message["group"], message["kind"], message["signal"]) == (first.id, "completed", "background")
     assert "scripted" not in json.dumps(message)
+    assert dict(posts[0].headers)[b"webhook-signature"].startswith(b"v1,")
 
 
 async def test_a_cancelled_call_ends_in_whichever_worker_it_is(tmp_path: Path) -> None:

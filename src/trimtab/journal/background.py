@@ -63,7 +63,7 @@ class Submit(Struct, frozen=True, tag_field="ask", tag="submit"):
 
 class Take(Struct, frozen=True, tag_field="ask", tag="take"):
     """Take the call that is due for the longest time under a lease, but none of the models in `busy`; `Nothing` where
-    none is.
+    none is. `owner` is the gateway worker, as it says in its `Hello`: when that is gone, its leases are over.
     """
 
     owner: str

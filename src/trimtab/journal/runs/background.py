@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.journal.asks import Nothing, Open, Written
+from trimtab.journal.asks import Nothing, Open, Sweep, Written
 from trimtab.journal.background import (
     ABANDONED,
     REDRIVE,
@@ -297,8 +297,12 @@ def count(tx: Transaction, ask: CountBackground) -> BackgroundCounts:
     return BackgroundCounts(int(queued), int(in_progress), tx.rows("dead_background")[0][0], oldest_ns)
 
 
-def sweep(tx: Transaction, limit: int) -> None:
-    """What time alone brings: calls whose time is over fail, answers that need not be kept are forgotten."""
+def sweep(tx: Transaction, ask: Sweep, limit: int) -> None:
+    """What time alone brings: calls whose time is over fail, answers that need not be kept are forgotten.
+
+    Leases of workers that are gone are over.
+    """
+    _expire_leases(tx, ask, limit)
     for (run,) in tx.many("background_late", now_ns=tx.now_ns, limit=limit):
         row = tx.row(run)
         waiting = _found(tx, row)
@@ -313,6 +317,16 @@ def sweep(tx: Transaction, limit: int) -> None:
         if not row.ended:
             end(tx, row, Ended(tx.now_ns, "failed", error=waiting.error, detail=waiting.detail))
         tx.write("drop_background", number=row.number)
+
+
+def _expire_leases(tx: Transaction, ask: Sweep, limit: int) -> None:
+    if ask.here is None and not ask.gone:
+        return
+    for run, owner in tx.many("background_leased", now_ns=tx.now_ns, limit=limit):
+        if owner in ask.gone or (ask.here is not None and owner not in ask.here):
+            row = tx.row(run)
+            row.until_ns = tx.now_ns
+            tx.moved(row)
 
 
 def _bytes(tx: Transaction, body: Body | None) -> bytes | None:

@@ -85,3 +85,7 @@ SELECT count(*) FROM background WHERE expires_ns IS NOT NULL AND status = 'faile
 UPDATE background SET status = :status, due_ns = NULL, over_ns = :at_ns, expires_ns = :at_ns + keep_ns, error = :error,
     detail = :detail, untold = CASE WHEN receiver <> '' THEN 1 ELSE 0 END
 WHERE number = :number AND over_ns IS NULL;
+
+-- name: background_leased
+-- Calls that workers are making.
+SELECT run, owner FROM runs WHERE until_ns > :now_ns AND through = 'background' ORDER BY until_ns LIMIT :limit;

@@ -84,7 +84,7 @@ def sweep(tx: Transaction, ask: Sweep) -> Swept:
     escalated = [review for (review,) in tx.many("escalating", now_ns=tx.now_ns, limit=limit)]
     for review in escalated:
         tx.write("escalate", review=review)
-    background.sweep(tx, limit)
+    background.sweep(tx, ask, limit)
     return Swept(
         tuple(row.run for row in expired),
         tuple(row.run for row in woken),
