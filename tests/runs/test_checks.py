@@ -11,6 +11,7 @@ import pytest
 from trimtab import CheckBranched, CheckFailed, Rejected, blocking, check, checks, model, replay, run, state, step, tool
 from trimtab.declare.checking import Check, Judged, Sampled
 from trimtab.errors import JournalUnavailable, TrimtabError
+from trimtab.journal.asks import Find, Runs
 from trimtab.journal.entries import Checked, Intent, Result
 from trimtab.runs.faults import ModelFailed, NotDeclared
 from trimtab.runs.models import Asked
@@ -95,10 +96,13 @@ def test_a_repair_says_what_is_wrong() -> None:
         assert asyncio.run(one("x")) == '{"n":3}'
         assert verdicts(runs) == [(False, "repair"), (False, "repair"), (True, "")]
         ledgers = [entry.tried for entry in runs.log() if isinstance(entry, Result) and entry.tried]
-    assert [[(one.layer, one.cause, one.where) for one in tried] for tried in ledgers] == [
-        [("repair", "check c", "ask")],
-        [("repair", "check c", "ask"), ("repair", "check c", "ask")],
+    assert [[(one.layer, one.cause, one.step) for one in tried] for tried in ledgers] == [
+        [("transport", "check c", 3), ("repair", "ok", 0)],
+        [("transport", "check c", 3), ("repair", "check c", 6), ("repair", "ok", 0)],
     ]
+        told = runs.do(Find(run=runs.runs()[0]))
+        assert isinstance(told, Runs)
+        assert (told.runs[0].requests, told.runs[0].tried > told.runs[0].asked) == (3, True)
     assert [dict(each.inputs) for each in asked] == [{"text": "x"}] * 3
     assert [message["role"] for message in asked[2].messages] == ["assistant", "user"] * 2
     assert 'did not pass the check "c": /n must be an integer' in asked[2].messages[1]["content"]

@@ -31,7 +31,7 @@ Found = Happened[Any] | NeverHappened | None
 class Tries:
     """How often a step is tried, after which exceptions, and who can tell what became of one.
 
-    `before` are attempts that came before it, as other steps.
+    `before` are the tries of earlier steps that this one mends.
     """
 
     attempts: int = 1
@@ -168,10 +168,10 @@ async def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Beg
             if flow.stopped(failure) and session.left is None:
                 await _give_up(session, act, begun, began_s)
             raise
-    await flow.ask_for(
-        session,
-        session.finish(begun.seq, "ok", content, began_s, (*tries.before, *_all(session, tried, "ok", began_s))),
-    )
+    ledger = _all(session, tried, "ok", began_s)
+    if tries.before:
+        ledger = (*tries.before, replace(_failed(session, "ok", tried, began_s), layer="repair"))
+    await flow.ask_for(session, session.finish(begun.seq, "ok", content, began_s, ledger))
     return content
 
 

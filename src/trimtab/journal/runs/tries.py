@@ -27,11 +27,13 @@ def count_begun(row: Row, kind: StepKind, *, asks: bool) -> None:
 
 
 def count_finished(row: Row, result: Result) -> None:
-    """A step has ended: what it took beyond one try, and its tokens."""
-    more = max(0, len(result.tried) - 1)
-    row.tried += more
-    if more and result.tried[-1].layer in UPSTREAM:
-        row.requests += more
+    """A step has ended: what it took beyond one try, and its tokens. Tries of earlier steps that it mends are tries of
+    what they asked for, but their requests are counted with them.
+    """
+    row.tried += max(0, len(result.tried) - 1)
+    own = [one for one in result.tried if not one.step]
+    if len(own) > 1 and own[-1].layer in UPSTREAM:
+        row.requests += len(own) - 1
     row.tokens += (result.input_tokens or 0) + (result.output_tokens or 0)
 
 

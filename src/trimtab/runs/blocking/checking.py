@@ -17,7 +17,7 @@ import msgspec
 from trimtab.declare.checking import Check, Judged, Sampled
 from trimtab.journal.asks import Begun
 from trimtab.journal.bindings import binding
-from trimtab.journal.entries import Checked, Tried
+from trimtab.journal.entries import Checked, Layer, Tried
 from trimtab.journal.proposals import Background
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
@@ -295,7 +295,9 @@ def _repaired(session: Session, subject: Subject, check: Check, detail: str) -> 
         {"role": "user", "content": complaint(check, detail)},
     )
     asked = replace(before, messages=(*before.messages, *said), prompted=before.is_prompted)
-    tried = (*subject.tried, Tried("repair", f"check {check.name}", session.now_ns(), before.task))
+    layer: Layer = "repair" if subject.tried else "transport"
+    failed = Tried(layer, f"check {check.name}", session.now_ns(), before.task, step=subject.of)
+    tried = (*subject.tried, failed)
     return _another(subject, check, "repair", replace(subject, asked=asked, tried=tried))
 
 
