@@ -96,13 +96,13 @@ def test_a_repair_says_what_is_wrong() -> None:
         assert asyncio.run(one("x")) == '{"n":3}'
         assert verdicts(runs) == [(False, "repair"), (False, "repair"), (True, "")]
         ledgers = [entry.tried for entry in runs.log() if isinstance(entry, Result) and entry.tried]
+        told = runs.do(Find(run=runs.runs()[0]))
+        assert isinstance(told, Runs)
+        assert (told.runs[0].requests, told.runs[0].tried > told.runs[0].asked) == (3, True)
     assert [[(one.layer, one.cause, one.step) for one in tried] for tried in ledgers] == [
         [("transport", "check c", 3), ("repair", "ok", 0)],
         [("transport", "check c", 3), ("repair", "check c", 6), ("repair", "ok", 0)],
     ]
-        told = runs.do(Find(run=runs.runs()[0]))
-        assert isinstance(told, Runs)
-        assert (told.runs[0].requests, told.runs[0].tried > told.runs[0].asked) == (3, True)
     assert [dict(each.inputs) for each in asked] == [{"text": "x"}] * 3
     assert [message["role"] for message in asked[2].messages] == ["assistant", "user"] * 2
     assert 'did not pass the check "c": /n must be an integer' in asked[2].messages[1]["content"]
