@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.journal_runs.world import World, beginning
 from trimtab.journal.asks import FindReviews, Open, Reviews
 from trimtab.journal.entries import Ended, Erased, Intent, Result, Started, State, body_of
 from trimtab.journal.erasing import Erase, FindShreds, RunErased, Shred, Shreds
+from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.verify import verify_run
 
 SECRET = "Zoe Miller, 4 Elm Street"
@@ -128,6 +131,15 @@ def test_bodies_that_are_to_go_are_noted_with_the_run(world: World) -> None:
     assert set(world.told(FindShreds(), Shreds).digests) == {digest, "ab" * 32}
     world.told(Shred(done=(digest,)), Shreds)
     assert world.told(FindShreds(), Shreds).digests == ("ab" * 32,)
+
+
+def test_no_file_of_the_journal_holds_a_word_of_it(tmp_path: Path) -> None:
+    """SQLite overwrites what it deletes, and its write-ahead log is emptied."""
+    world = World(lambda: open_runs(tmp_path / "journal.db"))
+    theirs(world)
+    assert any(SECRET.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    erased(world)
+    assert [path.name for path in tmp_path.iterdir() if SECRET.encode() in path.read_bytes()] == []
 
 
 @pytest.mark.parametrize("end_user", ["", "nobody"])

@@ -43,7 +43,8 @@ class Eraser:
             for table in ("scores", "texts", "attempts", "calls"):
                 self._tell(_sql()["erase_calls"], table=table, calls=some)
         if end_user:
-            self._tell(_sql()["erase_conversations"], end_user=end_user)
+            hashed = self._ask(_sql()["hash_of_user"], end_user=end_user).result_rows[0][0]
+            self._tell(_sql()["erase_conversations"], hash=hashed)
         return scores
 
     def bodies_named(self, digests: Set[str]) -> frozenset[str]:

@@ -63,6 +63,10 @@ class Database(Protocol):
         """Gives room that deleted rows have left back to the disk, a portion at a time, where the database can."""
         ...
 
+    def purge(self) -> None:
+        """Nothing of what was overwritten is left in the write-ahead log, as far as that is the database's to say."""
+        ...
+
     def mapped(self) -> AbstractContextManager[None]:
         """Errors of the driver inside become `StoreError`."""
         ...
@@ -133,6 +137,10 @@ class SqliteDatabase:
         """Gives free pages back to the disk, 4 MiB of them at the most."""
         self._connection.executescript(f"PRAGMA incremental_vacuum({SHRUNK_PAGES})")  # `execute` ends after one page
 
+    def purge(self) -> None:
+        """Empties the write-ahead log, unless somebody reads from it; what comes next is written over it then."""
+        self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def mapped(self) -> AbstractContextManager[None]:
         """Errors of SQLite inside become `StoreError`."""
         return mapped(self._path)
@@ -150,7 +158,6 @@ def open_runs(path: Path) -> SqliteDatabase:
             _shrinking(connection)
         migrate(connection, path, migrations())
         with mapped(path):
-            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES:d}")
         return SqliteDatabase(connection)
     except BaseException:

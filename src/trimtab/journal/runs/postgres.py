@@ -100,6 +100,9 @@ class PostgresDatabase:
     def shrink(self) -> None:
         """PostgreSQL's own vacuum makes the room free again."""
 
+    def purge(self) -> None:
+        """PostgreSQL keeps its log as long as it is set up to."""
+
     def mapped(self) -> AbstractContextManager[None]:
         """Errors of PostgreSQL inside become `StoreError`."""
         return _mapped()

@@ -96,6 +96,8 @@ class RunStore:
                 raise
             if any(isinstance(one, keeping.Retired) and one.rows for one in told):
                 database.shrink()
+            if any(isinstance(one, erasing.RunErased) for one in told):
+                database.purge()
         return told
 
     def close(self) -> None:

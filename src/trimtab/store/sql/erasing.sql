@@ -14,9 +14,13 @@ SELECT count() FROM scores WHERE has({calls:Array(String)}, call);
 -- Writes a table anew without some calls, and waits for it.
 ALTER TABLE {table:Identifier} DELETE WHERE has({calls:Array(String)}, call) SETTINGS mutations_sync = 2;
 
+-- name: hash_of_user
+-- What stands for an end user in the statement below, whose text ClickHouse keeps for a while.
+SELECT sipHash64({end_user:String});
+
 -- name: erase_conversations
 -- Writes the roll-up of conversations anew without an end user, and waits for it.
-ALTER TABLE conversations_by_hour DELETE WHERE end_user = {end_user:String} SETTINGS mutations_sync = 2;
+ALTER TABLE conversations_by_hour DELETE WHERE sipHash64(end_user) = {hash:UInt64} SETTINGS mutations_sync = 2;
 
 -- name: bodies_named
 -- Bodies that calls and scores name, among some.
