@@ -218,3 +218,14 @@ def test_suites_are_checked_with_their_cases(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "tasks" / "other" / "cases.jsonl").write_text(cases.read_text())
     assert run(["check", "--project", str(tmp_path)]) == 0
     assert "suite" in capsys.readouterr().out
+
+
+def test_where_checks_between_steps_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said that the SDK makes them, and which steps nothing in the project declares."""
+    checked = f'{TASK}[[check]]\nname = "in range"\nafter = "qoute"\nrule = "answer"\n'
+    write(tmp_path, MODEL, triage=checked)
+    assert run(["check", "--project", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "checks in" in told
+    assert "Note: checks of triage are made in the SDK; calls that only bear x-trimtab-run are held to" in told
+    assert "check in range is about the step qoute, which is neither a task nor a tool of it" in told

@@ -157,6 +157,12 @@ def test_a_person_decides(verdict: tuple[Any, ...], expected: str) -> None:
         assert verdicts(runs) == [(False, "ask")]
 
 
+def test_a_person_may_let_a_wrong_form_pass() -> None:
+    """What is approved goes on to the letter, also where the check is of its form."""
+    with LocalRuns({"ask": "no JSON"}, checks=of(schema=FORM, on_failure="ask")) as runs:
+        assert asyncio.run(with_person(runs, one("x"), "approved")) == "no JSON"
+
+
 def test_what_a_person_rejects_does_not_go_on() -> None:
     """The program is told who said no and why."""
     found = of(rule="answer != 'no'", on_failure="ask")

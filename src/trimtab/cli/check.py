@@ -159,7 +159,7 @@ def _task(task: Task) -> TaskFacts:
         "objectives": bool(task.objective.goals) or task.objective.success is not None,
         f"keys {', '.join(task.match.keys)}": bool(task.match.keys),
         "system prompt": bool(task.match.system_prompt),
-        f"{len(task.checks)} checks between steps": bool(task.checks),
+        f"checks {', '.join(one.name for one in task.checks)}": bool(task.checks),
         "suite": task.evals is not None,
         f"redaction {task.redaction}": task.redaction != "full",
     }

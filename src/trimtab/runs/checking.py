@@ -122,8 +122,9 @@ async def _hold(session: Session, subject: Subject, checks: Sequence[Check]) -> 
                 subject, at = await _branched(session, subject, check, _said(found)), 0
             case "ask":
                 mine = await _decided(session, subject, check, _said(found))
-                subject, at = mine, at if mine is subject else len(checks)
-                _hold_edited(session, subject, checks if at == len(checks) else ())
+                if mine is not subject:
+                    subject, at = mine, len(checks)
+                    _hold_edited(session, subject, checks)
             case "fail":
                 raise CheckFailed(check=check.name, run=session.run, detail=_said(found))
     session.instead[first] = subject.answer
