@@ -37,7 +37,7 @@ def retired(world: World, keep: dict[str, float] | None = None, **facts: object)
         gone += told.runs
         if not told.more:
             return gone
-        ask = Retire(usual_s, keep or {}, ask.tasks, told.after_ns, told.after, ask.limit)
+        ask = Retire(usual_s, keep or {}, ask.tasks, told.after_ns, told.after, ask.limit, ask.idle)
     raise AssertionError("it never ends")
 
 
@@ -237,3 +237,22 @@ def test_the_room_of_what_was_removed_goes_back_to_the_disk(tmp_path: Path) -> N
     assert retired(world) == ["r"]
     world.store.close()
     assert path.stat().st_size < 200_000
+
+
+def test_a_run_of_calls_alone_goes_when_it_was_last_written_to_so_long_ago(world: World) -> None:
+    """Nobody ends it: it counts as completed then. One with a call under way, and one that is still used, stay."""
+    for run in ("quiet", "used", "open"):
+        world.calls(run)
+        begun = world.begin("ask", run, run=run, epoch=0, branch="", effect="idempotent", holder="g0-a")
+        if run != "open":
+            world.finish(begun.seq, LONG + run.encode(), run=run, epoch=0)
+    world.clock.advance(20 * DAY_S)
+    world.step("ask", "more", LONG, run="used", epoch=0, branch="", effect="idempotent")
+    days(world, 11)
+    assert retired(world) == []
+    assert retired(world, idle=True) == ["quiet"]
+    assert set(world.found()) == {"used", "open", "newest"}
+    world.clock.advance(20 * DAY_S)
+    assert retired(world, {"completed": 90 * DAY_S}, idle=True) == []
+    assert retired(world, idle=True) == ["used"]
+    world.whole("open", "newest")

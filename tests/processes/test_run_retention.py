@@ -21,7 +21,7 @@ DAY_S = 86_400.0
 def test_what_is_declared_is_asked_of_keeper() -> None:
     """The project's times, those of tasks that have some, and that of records for the rest."""
     watch = Watch(tasks={"a": TaskWatch(keep={"failed": 5.0}), "b": TaskWatch()}, keep={"completed": 3.0}, kept_s=9.0)
-    assert asked_of(watch, 7, 8) == Retire(9.0, {"completed": 3.0}, {"a": {"failed": 5.0}}, 7, 8)
+    assert asked_of(watch) == Retire(9.0, {"completed": 3.0}, {"a": {"failed": 5.0}})
 
 
 def test_all_that_is_past_its_time_goes_in_one_sweep(tmp_path) -> None:

@@ -15,7 +15,8 @@ class Retire(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="reti
 
     `keep` says for how many seconds, by how a run ended, by `reviewed` and `exported`, which only lengthen it, and by
     the class that a run names; `tasks` says so for single tasks. What they do not say is `usual_s`. A run of a class
-    that nobody declared stays as long as any.
+    that nobody declared stays as long as any. `idle` asks for runs of calls alone, which nobody ends: they count as
+    completed when their log was last written, and `after_ns` is when they began.
     """
 
     usual_s: float
@@ -24,6 +25,7 @@ class Retire(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="reti
     after_ns: int = 0
     after: int = 0
     limit: int = 200
+    idle: bool = False
 
 
 class Hold(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="hold"):

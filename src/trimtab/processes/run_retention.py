@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from trimtab.clock import Clock
 from trimtab.errors import JournalUnavailable, StoreError
 from trimtab.journal.client import Asking
@@ -55,8 +57,10 @@ class RunRetention:
     async def sweep(self) -> int:
         """Removes all that is past its time; how many runs that was."""
         watch = self._watch()
-        asked = asked_of(watch)
-        gone = 0
+        return await self._swept(watch) + await self._swept(watch, idle=True)
+
+    async def _swept(self, watch: Watch, *, idle: bool = False) -> int:
+        asked, gone = replace(asked_of(watch), idle=idle), 0
         for _ in range(MOST_PORTIONS):
             told = await self._journal.do(asked)
             if not isinstance(told, Retired):
@@ -64,12 +68,12 @@ class RunRetention:
             gone += len(told.runs)
             if not told.more:
                 break
-            asked = asked_of(watch, told.after_ns, told.after)
+            asked = replace(asked, after_ns=told.after_ns, after=told.after)
             await self._pause(BETWEEN_S)
         return gone
 
 
-def asked_of(watch: Watch, after_ns: int = 0, after: int = 0) -> Retire:
+def asked_of(watch: Watch) -> Retire:
     """What is declared of how long runs are kept, as keeper is asked."""
     tasks = {name: task.keep for name, task in watch.tasks.items() if task.keep}
-    return Retire(watch.kept_s, watch.keep, tasks, after_ns, after)
+    return Retire(watch.kept_s, watch.keep, tasks)

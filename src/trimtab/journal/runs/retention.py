@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from trimtab.journal import entries
 from trimtab.journal.asks import Written
 from trimtab.journal.keeping import FindHolds, Held, Hold, Holds, Retire, Retired
 from trimtab.journal.refusals import AskInvalid
@@ -31,12 +32,19 @@ def retire(tx: Transaction, ask: Retire) -> Retired:
     shortest = min((ask.usual_s, *ask.keep.values(), *(s for kept in ask.tasks.values() for s in kept.values())))
     before_ns = tx.now_ns - round(shortest * SECOND_NS)
     found = tx.many(
-        "retirable", now_ns=tx.now_ns, before_ns=before_ns, after_ns=ask.after_ns, after=ask.after, limit=limit
+        "idle" if ask.idle else "retirable",
+        now_ns=tx.now_ns,
+        before_ns=before_ns,
+        after_ns=ask.after_ns,
+        after=ask.after,
+        limit=limit,
     )
     gone = []
-    for number, run, task, state, retention, ended_ns, reviewed, exported in found:
+    for number, run, task, state, retention, at_ns, reviewed, exported in found:
+        ended_ns = _written_ns(tx, run) if ask.idle else at_ns
         more = tuple(name for name, holds in zip(LENGTHENING, (reviewed, exported), strict=True) if holds)
-        kept_s = kept_for({**ask.keep, **ask.tasks.get(task, {})}, ask.usual_s, state, retention, more)
+        keep = {**ask.keep, **ask.tasks.get(task, {})}
+        kept_s = kept_for(keep, ask.usual_s, "completed" if ask.idle else state, retention, more)
         if ended_ns <= tx.now_ns - round(kept_s * SECOND_NS):
             _take_out(tx, number, run)
             gone.append(run)
@@ -74,6 +82,13 @@ def find_holds(tx: Transaction, ask: FindHolds) -> Holds:
     """What is held."""
     limit = max(1, min(ask.limit, MOST_LOOKED_AT))
     return Holds(tuple(Held(*found) for found in tx.many("holds", run=ask.run, limit=limit)))
+
+
+def _written_ns(tx: Transaction, run: str) -> int:
+    """When the log of a run was last written."""
+    row = tx.row(run)
+    found = tx.rows("entry", number=row.number, seq=row.head)
+    return entries.decode(found[0][0]).at_ns
 
 
 def _take_out(tx: Transaction, number: int, run: str) -> None:

@@ -16,6 +16,23 @@ WHERE r.ended_ns IS NOT NULL AND r.ended_ns <= :before_ns
     AND NOT EXISTS (SELECT 1 FROM runs p WHERE p.run = r.parent AND p.ended_ns IS NULL)
 ORDER BY r.ended_ns, r.number LIMIT :limit;
 
+-- name: idle
+-- Runs of calls alone, which nobody ends, that nothing holds and no call of which is under way; the oldest before others.
+SELECT r.number, r.run, r.task, r.state, r.retention, r.started_ns,
+    EXISTS (SELECT 1 FROM reviews v WHERE v.number = r.number AND v.verdict IN ('approved', 'edited', 'rejected')),
+    EXISTS (SELECT 1 FROM holds h WHERE h.number = r.number AND h.kind = 'exported')
+FROM runs r
+WHERE r.ended_ns IS NULL AND r.through = 'gateway' AND r.open = 0 AND r.started_ns <= :before_ns
+    AND (r.started_ns > :after_ns OR (r.started_ns = :after_ns AND r.number > :after))
+    AND r.number < (SELECT max(number) FROM runs)
+    AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.number = r.number AND h.kind = 'pinned')
+    AND NOT EXISTS (SELECT 1 FROM reviews v WHERE v.number = r.number AND v.verdict IS NULL AND v.sampled = 0)
+    AND NOT EXISTS (SELECT 1 FROM background b WHERE b.number = r.number AND (b.expires_ns > :now_ns OR b.untold = 1))
+    AND NOT EXISTS (SELECT 1 FROM runs f WHERE f.fork_of = r.run AND f.fork_of <> '')
+    AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = r.run AND c.parent <> '' AND c.ended_ns IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM runs p WHERE p.run = r.parent AND p.ended_ns IS NULL)
+ORDER BY r.started_ns, r.number LIMIT :limit;
+
 -- name: remove_run
 -- Takes a run out; what hangs on its number is deleted after it.
 DELETE FROM runs WHERE number = :number;
