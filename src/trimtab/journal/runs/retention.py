@@ -88,7 +88,8 @@ def _written_ns(tx: Transaction, run: str) -> int:
     """When the log of a run was last written."""
     row = tx.row(run)
     found = tx.rows("entry", number=row.number, seq=row.head)
-    return entries.decode(found[0][0]).at_ns
+    last: entries.Entry = entries.decode(found[0][0])
+    return last.at_ns
 
 
 def _take_out(tx: Transaction, number: int, run: str) -> None:
