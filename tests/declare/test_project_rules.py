@@ -443,6 +443,17 @@ PROJECT_RULES = {
         "defaults.deadline.total is shorter than defaults.deadline.first_token",
         "write a total of 5s or more",
     ),
+    "background answers kept too long": (
+        f'{MODEL}[background]\nkeep = "31d" #!',
+        "background.keep is longer than data.retention",
+        "write less",
+    ),
+    "background requests too large": (
+        f'{MODEL}[background]\nmax_request = "33MiB" #!',
+        "background.max_request is over gateway.max_body",
+        "write less",
+    ),
+    "background tries": (f"{MODEL}[background]\nattempts = 0 #!", "background.attempts is 0", "bounds"),
     "environment": (f'environment = "Prod" #!\n{MODEL}', 'environment is "Prod", not a name', "a-z 0-9"),
 }
 
