@@ -14,6 +14,7 @@ from prometheus_client.samples import Sample
 from tests.control.conftest import BOARD, snapshot
 from tests.store.samples import attempt, call
 from trimtab.declare.project import Goal, Objective
+from trimtab.journal.background import BackgroundCounts
 from trimtab.journal.dead_letters import Tally
 from trimtab.journal.frames import Healthy
 from trimtab.journal.run_counts import LiveRuns, RunsCounted, RunSums
@@ -85,7 +86,9 @@ class Scraped:
         self.identity = Figures(tested, ((("small", "http://b"), "hit", 2), (("small", "http://c"), "untested", 7)))
         self.engines = [VIEW]
         said = Healthy(0, 2, 3, 100, 7, 40, 0.125, 0.01, unavailable=2, expired=5)
-        self.keeper: KeeperView | None = KeeperView(True, 1, "", said, RUNS)
+        self.keeper: KeeperView | None = KeeperView(
+            True, 1, "", said, RUNS, BackgroundCounts(queued=2, in_progress=1, dead=3, oldest_ns=None)
+        )
         self.watched = Watched({("open", "page"): 2}, {("route", "ttft_p95"): 0.75}, 61.5)
         self.metrics = Metrics(
             self.recorded,
@@ -394,6 +397,7 @@ def test_the_journal_of_runs(scraped: Scraped) -> None:
     assert (scraped.value("trimtab_journal_waiting"), scraped.value("trimtab_runs_expired_total")) == (3, 5)
     assert scraped.value("trimtab_keeper_up") == 1
     assert scraped.value("trimtab_runs", task="refund", state="waiting") == 5
+    assert scraped.value("trimtab_background_calls", state="dead") == 3
     assert scraped.value("trimtab_run_amplification", task="refund") == 1.5
     assert scraped.value("trimtab_run_step_requests", task="refund") == 1.25
     assert scraped.value("trimtab_run_step_tokens", task="refund") == 200
