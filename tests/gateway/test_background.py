@@ -274,7 +274,10 @@ async def test_a_worker_that_vanished_is_followed(tmp_path: Path) -> None:
             after = await gateway.over(run)
     assert (answer.status, after.body, len(log.steps)) == (200, answer.body, 1)
     [step] = log.steps
-    assert [(tried.layer, tried.cause) for tried in ledgers(log)[step.seq]] == [("driver", "lease_lost"), ("driver", "ok")]
+    assert [(tried.layer, tried.cause) for tried in ledgers(log)[step.seq]] == [
+        ("driver", "lease_lost"),
+        ("driver", "ok"),
+    ]
 
 
 async def test_a_worker_that_drains_gives_calls_back(tmp_path: Path) -> None:
