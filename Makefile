@@ -10,7 +10,7 @@ DECLARED := pyproject.toml src/trimtab/__init__.py
 RESOLVE := uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: help up test test-engine test-prometheus test-browser screenshots bench lint format lock clean
+.PHONY: help up test test-engine test-prometheus test-postgres test-browser screenshots bench lint format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -19,11 +19,15 @@ up: $(UP) ## the demo: a tiny engine, the gateway and control, in ./demo
 	@$(VENV)/bin/trimtab up --demo
 
 test: $(DEV) ## every test that needs nothing but this machine
-	$(VENV)/bin/pytest -m "not engine and not prometheus and not browser"
+	$(VENV)/bin/pytest -m "not engine and not prometheus and not postgres and not browser"
 
 test-engine: $(DEV) ## the tests that need a real vLLM (installs one first)
 	tests/engine/install_vllm.sh
 	$(VENV)/bin/pytest -m engine
+
+test-postgres: $(DEV) ## the journal of runs in a real PostgreSQL (installs Debian's first)
+	tests/journal_runs/install.sh
+	$(VENV)/bin/pytest -m postgres tests/journal_runs tests/processes/test_up_postgres.py
 
 test-prometheus: $(DEV) ## rules, dashboards and scraping, with a real Prometheus (installs Debian's first)
 	tests/prometheus/install.sh

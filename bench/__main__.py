@@ -36,6 +36,10 @@ SUITES = {
     "eval_statistics": "evaluations whose truth is known: coverage, errors, power, early stopping, judges, going on",
     "evals": "evaluations of the demo on its tiny models: time, verdicts, calls saved, kills",
     "rollout": "a bad lock as a canary on the demo: users it reaches before it is rolled back; copies for nobody",
+    "kills": "drivers and keeper of runs killed at every boundary: results lost, effects repeated, time to go on",
+    "journal": "appends to the journal of runs, beside DBOS; room that runs take; what a crash of the machine leaves",
+    "replay": "recorded runs given again with no model there: every byte and chunk, its time; one character changed",
+    "reviews": "persons, deploys, crashes and expiry in 10,000 random orders: what was not approved of never happens",
     "startup": "the command line's start, and `make up` to a first answered call",
 }
 

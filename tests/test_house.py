@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "processes": LIBRARY,
     "demo": set(),
-    "testing": set(),
+    "testing": {"journal", "runs"},
     "assemble": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,

@@ -33,7 +33,8 @@
        |- UpstreamError, UpstreamTruncated
        |  `- SecretMissing
        |- OutputInvalid, ToolCallInvalid
-       |- LockDrift
+       |- LockDrift, RunStopped, ReviewPending, ReplayDivergence
+       |- JournalUnavailable
        `- Internal
 
 The docstring of a class is its message. Names in braces are the facts handed to the constructor; the last clause
@@ -381,6 +382,14 @@ class Draining(CallError):
     may_repeat = True
 
 
+class JournalUnavailable(CallError):
+    """The journal of runs cannot be reached ({detail}); calls outside runs go on, see `trimtab status` for keeper."""
+
+    code = "journal_unavailable"
+    status = 503
+    may_repeat = True
+
+
 class StorageFull(StoreError, CallError):
     """The disk under {directory} has no room left for records of new calls; free some and calls are taken again."""
 
@@ -453,6 +462,27 @@ class LockDrift(CallError):
     """The call asks to be served under lock {asked}, and {in_force}; leave out x-trimtab-lock or send one in force."""
 
     code = "lock_drift"
+    status = 409
+
+
+class RunStopped(CallError):
+    """Run {run} takes no further steps: {detail}; `trimtab runs show {run}` says who stopped it and why."""
+
+    code = "run_stopped"
+    status = 409
+
+
+class ReviewPending(CallError):
+    """Run {run} waits for a person: {detail}; `trimtab reviews list` shows what is asked."""
+
+    code = "review_pending"
+    status = 409
+
+
+class ReplayDivergence(CallError):
+    """Run {run} asks for something else than is recorded: {detail}; fork it at that step, or put back what changed."""
+
+    code = "replay_divergence"
     status = 409
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.console import alarms, evaluated
+from tests.console import agents, alarms, evaluated
 from tests.console.past import NEW_LOCK, OLD_LOCK, OLD_PROMPT
 from tests.console.straying import FEW, SORTING
 
@@ -17,11 +17,13 @@ PLACES: Final[dict[str, dict[str, str]]] = {
     "undeclared_cluster": {"cluster": SORTING},
     "alert": {"id": alarms.OPEN},
     "letter": {"id": "hostile-1"},
+    "run": {"run": agents.FAILED},
+    "review": {"review": agents.REVIEW},
     "evaluation": {"evaluation": evaluated.BLOCKED},
     "evaluation_history": {"task": "extract"},
     "labelling": {"name": "helpful"},
 }
-REACHED: Final = frozenset({"redrive"})
+REACHED: Final = frozenset({"redrive", "run_compare"})
 """Pages that only a form leads to: tests of what people do go there."""
 FURTHER: Final[tuple[str, ...]] = (
     "/tasks/extract?by=prompt",
@@ -48,6 +50,13 @@ FURTHER: Final[tuple[str, ...]] = (
     f"/evaluations/{evaluated.ALONE}",
     f"/evaluations/{evaluated.BLOCKED}?case=case-20",
     "/evaluations?ended=done",
+    f"/runs/{agents.FAILED}?step=7",
+    f"/runs/{agents.HARM}",
+    f"/runs/{agents.HARM}?step=3",
+    f"/runs/{agents.LONG}?at=300",
+    f"/runs/{agents.PARKED}",
+    f"/runs/compare?left={agents.FAILED}&right={agents.FORK}",
+    "/runs?state=failed&range=24h",
     "/labels/harm",
     "/labels/better",
     "/labels/settled",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.browser import engines
-from tests.console import alarms, evaluated
+from tests.console import agents, alarms, evaluated
 from tests.console.past import project
 from tests.console.saying import Bodies, chunked, talk
 from tests.console.seeding import day, hostile, labels
@@ -44,6 +44,7 @@ from trimtab.processes.feedback_api import FeedbackParts, Taking
 from trimtab.processes.pages import shown_alerts
 from trimtab.processes.project_history import ProjectHistory
 from trimtab.processes.resend import Sent
+from trimtab.processes.review_book import ReviewBook
 from trimtab.record.events import Event
 from trimtab.store.ingest import Ingest, Observer
 from trimtab.store.memory import MemoryTelemetry
@@ -108,6 +109,7 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
             await alarms.seed(at_work, outbox, now_ns, alarms.failing(today), more, but)
             print(json.dumps({"port": port, "keys": secrets}), flush=True)
 
+        runs = agents.room(directory / "journal.db", clock, steps=400)
         parts = ControlParts(
             clock=clock,
             open_stores=open_stores,
@@ -127,6 +129,8 @@ async def serve(directory: Path, clock: Clock | None = None, *, is_hostile: bool
             history=ProjectHistory(project(directory / "past"), directory / "run", clock),
             evaluations=EvaluationPages(directory, directory / "suites"),
             labels=evaluated.labels(state, directory, clock),
+            runs=runs,
+            reviews=ReviewBook(runs, lambda task: {}, lambda: "", clock),
         )
         obeying = asyncio.ensure_future(obey(put, stop))
         await serve_control(settings, parts, stop, lambda: None)

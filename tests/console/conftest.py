@@ -24,6 +24,8 @@ from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
 from trimtab.console.live import Live
 from trimtab.console.parts import Asker, Need, Parts, Standings, no_replicas
+from trimtab.console.review_desk import ReviewDesk
+from trimtab.console.run_desk import RunDesk
 from trimtab.console.serving import on_network, serving
 from trimtab.console.signin import signin_endpoints
 from trimtab.console.site import ACTIONS, DOWNLOADS, PAGES
@@ -92,7 +94,9 @@ class Scene:
     history: HistoryDesk | None = None
     evaluations: EvaluationDesk | None = None
     labels: LabelDesk | None = None
+    reviews: ReviewDesk | None = None
     drifting: Sequence[ToolDrift] = ()
+    runs: RunDesk | None = None
     judged: list[tuple[str, Any]] = field(default_factory=list)
     """The judgements that came, each with who sent it."""
 
@@ -124,7 +128,9 @@ class Scene:
             history=self.history,
             evaluations=self.evaluations,
             labels=self.labels,
+            reviews=self.reviews,
             drifting=lambda: self.drifting,
+            runs=self.runs,
             undeclared=Adopting(self.desk, lambda: self.policy),  # type: ignore[arg-type]  # asks at once
         )
 

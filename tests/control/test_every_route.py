@@ -149,10 +149,11 @@ def test_every_role_at_every_route(doors: Doors, role: str) -> None:
 
 def test_whoever_acts_is_an_operator(doors: Doors) -> None:
     """Whatever changes something needs an operator or more, but for feedback, which anybody with a key may give, and
-    labels, which are feedback that was asked for.
+    labels, which are feedback that was asked for; each review says itself who may decide it.
     """
     acting = {route.path: route.least for route in doors.routes if route.acts}
     said = {"/api/feedback", "/calls/{call}/feedback", "/api/labels/{name}/given", "/labels/{name}/given"}
+    said |= {"/api/reviews/{review}/decided", "/reviews/{review}/decided"}
     assert {path for path, least in acting.items() if RANK[least] < RANK["operator"]} <= said
     assert all(route.method != "GET" for route in doors.routes if route.acts)
 

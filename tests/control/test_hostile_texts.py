@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser.places import FURTHER
-from tests.console import alarms, evaluated
+from tests.console import agents, alarms, evaluated
 from tests.console.past import NEW_LOCK
 from tests.console.seeding import HOSTILE
 from tests.console.straying import SORTING
@@ -50,15 +50,37 @@ EXAMPLES: dict[str, list[str]] = {
     "/alerts/{id}": ["hostile-1", alarms.OPEN],
     "/dead/{id}": ["hostile-1", "hostile-3"],
     "/undeclared/{cluster}": [SORTING],
+    "/runs/{run}": [agents.HARM, agents.FAILED, agents.PARKED],
+    "/api/runs/{run}": [agents.HARM, agents.FAILED, agents.PARKED],
+    "/api/runs/{run}/steps/{seq}": [f"{agents.HARM} 3"],
+    "/api/runs/{run}/tree": [agents.HARM],
+    "/api/runs/{run}/case": [agents.CALLS],
+    "/export/run/{run}": [agents.HARM],
+    "/export/case/{at}/{run}": [f"0 {agents.CALLS}"],
+    "/api/reviews/{review}": [agents.REVIEW],
+    "/reviews/{review}": [agents.REVIEW],
     "/static/{name}": [],  # reads no store
     "/dead/redrive/{run}": [],  # a run is of one visitor and has no text of others: tests/console/test_dead.py
 }
 """What stands in the paths; empty where a route shows nothing of the store."""
-NEED = {"/api/undeclared/{cluster}/proposal": "name=sorting", "/api/signals": "task=extract&by=replica"}
+PAIR = f"left={agents.FAILED}&right={agents.FORK}"
+NEED = {
+    "/api/undeclared/{cluster}/proposal": "name=sorting",
+    "/api/signals": "task=extract&by=replica",
+    "/api/runs/compare": PAIR,
+    "/runs/compare": PAIR,
+}
 """What must be asked, or makes more texts show."""
 ELSEWHERE = ("/metrics", "/events", "/signin")
 """Answers that are neither JSON nor a page of the store; test_metrics.py and test_live.py look at them."""
 PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def filled(path: str, example: str) -> str:
+    """A path with what stands in it; where that is more than one thing, they are parted by a space."""
+    names = PARAMETER.findall(path)
+    given = iter(example.split(" ", len(names) - 1) if len(names) > 1 else [example])
+    return PARAMETER.sub(lambda _: quote(next(given), safe=""), path)
 
 
 class Route(NamedTuple):
@@ -93,7 +115,7 @@ class Store:
                 continue
             if PARAMETER.search(route.path):
                 assert route.path in EXAMPLES, f"say in EXAMPLES what stands in {route.path}"
-                found = [PARAMETER.sub(quote(name, safe=""), route.path) for name in EXAMPLES[route.path]]
+                found = [filled(route.path, name) for name in EXAMPLES[route.path]]
             else:
                 found = [route.path]
             yield from (f"{one}?{NEED[route.path]}" if route.path in NEED else one for one in found)
@@ -194,5 +216,5 @@ def test_bodies_are_taken_along_as_bytes(store: Store) -> None:
     for route in store.routes:
         if "text/plain" in route.media:
             for name in EXAMPLES[route.path]:
-                status, body = store.get(PARAMETER.sub(quote(name, safe=""), route.path))
+                status, body = store.get(filled(route.path, name))
                 assert (status, bool(body)) == (200, True), route

@@ -15,6 +15,7 @@ from tests.control.conftest import BOARD, snapshot
 from tests.store.samples import attempt, call
 from trimtab.declare.project import Goal, Objective
 from trimtab.journal.dead_letters import Tally
+from trimtab.journal.frames import Healthy
 from trimtab.lock.identity import Standing
 from trimtab.processes.catalogue import (
     CATALOGUE,
@@ -27,6 +28,7 @@ from trimtab.processes.catalogue import (
     TTFT_BUCKETS_S,
 )
 from trimtab.processes.identity import Figures, ReplicaIdentity
+from trimtab.processes.keeper_watch import KeeperView
 from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.roster import Member
@@ -76,6 +78,8 @@ class Scraped:
         )
         self.identity = Figures(tested, ((("small", "http://b"), "hit", 2), (("small", "http://c"), "untested", 7)))
         self.engines = [VIEW]
+        said = Healthy(0, 2, 3, 100, 7, 40, 0.125, 0.01, unavailable=2, expired=5)
+        self.keeper: KeeperView | None = KeeperView(True, 1, "", said)
         self.watched = Watched({("open", "page"): 2}, {("route", "ttft_p95"): 0.75}, 61.5)
         self.metrics = Metrics(
             self.recorded,
@@ -88,6 +92,7 @@ class Scraped:
                 engines=lambda: self.engines,
                 watched=lambda: self.watched,
                 processes=lambda: CREW,
+                keeper=lambda: self.keeper,
             ),
         )
 
@@ -372,6 +377,21 @@ def test_dead_letters_are_told_by_task_and_cause(scraped: Scraped) -> None:
     assert scraped.value(name, task="(other)", cause="internal") == 2 * (250 - DEAD_LETTERS.detailed)
     scraped.dead = []
     assert not scraped.has(name)
+
+
+def test_the_journal_of_runs(scraped: Scraped) -> None:
+    """What keeper said of itself; where it is gone, what it said last; and nothing where there is none."""
+    results = [scraped.value("trimtab_journal_asks_total", result=one) for one in ("done", "refused", "unavailable")]
+    assert results == [93, 5, 2]
+    assert scraped.value("trimtab_journal_commit_seconds_count") == 40
+    assert scraped.value("trimtab_journal_commit_seconds_sum") == 0.125
+    assert (scraped.value("trimtab_journal_waiting"), scraped.value("trimtab_runs_expired_total")) == (3, 5)
+    assert scraped.value("trimtab_keeper_up") == 1
+    scraped.keeper = KeeperView(False, 2, "gone", scraped.keeper.health if scraped.keeper else None)
+    assert scraped.value("trimtab_keeper_up") == 0
+    assert scraped.value("trimtab_journal_commit_seconds_count") == 40
+    scraped.keeper = None
+    assert not scraped.has("trimtab_keeper_up")
 
 
 def test_what_is_exposed_is_the_catalogue(scraped: Scraped) -> None:

@@ -32,6 +32,7 @@ PROSE = {
     "must be given with a judge",
     "every field", "every task", "by the signal", "those of the owner",
     "what it would be in its short form", "the whole answer", "the scorer's field", "every tool", "every argument",
+    "every tool that does not only read", "never", "the same",
     "evals.margin", "the task's cases.jsonl", "each case by itself", "not held",
 }  # fmt: skip
 """Defaults that are not values."""
@@ -61,6 +62,11 @@ WITH = {
     **dict.fromkeys(
         [f"evals.schedule.{key}" for key in ("every", "cases", "false_alarms", "calls_a_day")],
         'evals.scorers = ["exact"]\nevals.schedule.canaries = "tasks/triage/cases"\n',
+    ),
+    "review.roles": 'review.tools = ["refund"]\n',
+    "review.otherwise": 'review.expires = "1h"\n',
+    **dict.fromkeys(
+        [f"review_sample.{key}" for key in ("reviewers", "runs_a_day", "question")], "review_sample.share = 0.5\n"
     ),
     "evals.online.sample": ONLINE + "calls_a_day = 1000\n",
     "evals.online.calls_a_day": ONLINE + "sample = 0.01\n",

@@ -21,7 +21,6 @@ TASK_RULES = {
         "it belongs in sampling.temperature",
     ),
     "planned budget": (f"{TASK}[budget.run] #!\ncalls = 1", '"budget" is not available yet', "take it out"),
-    "planned review": (f"{TASK}review = {{}} #!", '"review" is not available yet', "take it out"),
     "no model": ('owner = "x" #!', "the file has no `model`", 'write model = "small"'),
     "unknown model": ('model = "smal" #!', 'there is no model "smal"', "did you mean small?"),
     "unknown model far off": (

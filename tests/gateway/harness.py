@@ -125,6 +125,7 @@ class RunningGateway:
         self.policy = policy
         self.keys: dict[bytes, ClientKey] = {KEY: ClientKey()}
         self.operator_key = b""
+        self.journal: Any = None
         self.tokenizers = Tokenizers(directory, partial(ThreadPoolExecutor, 1))
 
     async def __aenter__(self) -> RunningGateway:
@@ -152,6 +153,7 @@ class RunningGateway:
             worker=epoch,
             context=ContextMemory(self.tokenizers),
             operator_key=self.operator_key,
+            journal=self.journal,
         )
         self.pipeline = Pipeline(parts, self.policy)
         self.server = Server(self.pipeline.handle, self.policy.gateway.limits, clock, replies.protocol_error)

@@ -174,12 +174,12 @@ async def test_labels_are_recorded_and_bounded(tmp_path: Path) -> None:
     assert b"4bf92f3577b34da6a3ce929d0e0e4736" in (upstream.requests[0].header("traceparent") or b"")
 
 
-async def test_a_header_that_is_not_available_yet_is_refused(tmp_path: Path) -> None:
-    """Replay is planned, so a call that asks for it is told so instead of being made anew."""
+async def test_nothing_is_replayed_without_a_journal(tmp_path: Path) -> None:
+    """A call that asks for a recorded answer is told that there is none instead of being made anew."""
     async with ScriptedUpstream() as upstream, RunningGateway(tmp_path, mapped(upstream.url)) as gateway:
         refused = await gateway.post({"model": "by-model", "messages": []}, x_trimtab_replay="run-1")
     assert (refused.status, upstream.requests) == (400, [])
-    assert "not available yet" in refused.json()["error"]["message"]
+    assert "has none" in refused.json()["error"]["message"]
 
 
 async def test_passthrough_only_where_it_is_listed(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from trimtab.declare.project import (
     Secret,
     Turn,
 )
+from trimtab.declare.reviewing import ReviewRule, ReviewSample
 from trimtab.lock.diff import differences
 from trimtab.lock.lockfile import Lock
 from trimtab.lock.resolve import resolve
@@ -199,6 +200,10 @@ OPEN: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("models", "small", "scrape"), None),
     (("alerting",), Alerting(defaults=False)),
     (("tasks", "triage", "alerts"), (AlertRule("floor", "parse_rate", "below", 0.9),)),
+    (("tasks", "triage", "reviews"), (ReviewRule(("refund",)),)),
+    (("tasks", "triage", "review_sample"), ReviewSample(0.5)),
+    (("tasks", "triage", "volatile"), (("metadata", "id"),)),
+    (("defaults", "volatile"), (("metadata", "id"),)),
     (("tasks", "triage", "completion"), Completion(rule="outcome == 'ok'")),
     (("tasks", "triage", "evals"), Evals(scorers=(Scorer("exact", "exact"),))),
     (("models", "azure", "auth", "project"), "other"),
@@ -221,6 +226,8 @@ OF_OTHERS = {
     "Alerting",
     "AlertRule",
     "Completion",
+    "ReviewRule",
+    "ReviewSample",
 }
 """Structs of what is not pinned at all."""
 

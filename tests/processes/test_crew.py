@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.processes.crewing import Bench, role
 from trimtab.errors import CannotStart
 from trimtab.processes import roster
 from trimtab.processes.channel import UseSnapshot
+from trimtab.processes.child import Child
 from trimtab.processes.crew import Crew
 from trimtab.processes.roster import Member
 
@@ -59,6 +61,33 @@ async def test_control_that_dies_does_not_keep_the_gateways_from_starting(bench:
     assert crew.posts[0].current.state == "ready"
     await crew.stop_gateways()
     await crew.stop_rest()
+
+
+async def test_keeper_goes_first_and_ends_last(bench: Bench, tmp_path: Path) -> None:
+    """Keeper is begun before the gateways, works until control has ended, and one that dies holds nobody up."""
+    crew = crew_of(bench, tmp_path, control="works", gateway="works", keeper="works")
+    await crew.start()
+    order: list[str] = []
+    for post in crew.posts:
+        assert post.current is not None
+        bench.tasks.append(asyncio.ensure_future(told_when_gone(post.current, order)))
+    pids = {post.role.name: post.current.pid for post in crew.posts if post.current}
+    assert pids["keeper"] < pids["gateway"] < pids["control"]
+    await crew.stop_gateways()
+    await crew.stop_rest()
+    await bench.end()
+    assert order == ["gateway", "control", "keeper"]
+    dying = crew_of(bench, tmp_path, gateway="works", keeper="dies")
+    await dying.start()
+    assert dying.posts[0].current is not None
+    assert dying.posts[0].current.state == "ready"
+    await dying.stop_gateways()
+    await dying.stop_rest()
+
+
+async def told_when_gone(child: Child, order: list[str]) -> None:
+    await child.gone.wait()
+    order.append(child.role.name)
 
 
 async def test_gateway_that_dies_fails_the_start_and_control_is_not_begun(bench: Bench, tmp_path: Path) -> None:

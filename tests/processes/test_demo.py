@@ -72,7 +72,7 @@ def verb(folder: Path, *words: str) -> str:
 def test_status_shows_every_process_at_work(demo: tuple[Path, str]) -> None:
     """Asked as soon as the welcome was printed, `status` waits for control, and shows each process and no trouble."""
     status = json.loads(verb(demo[0], "status", "--json"))
-    assert {member["role"] for member in status["processes"]} == {"supervisor", "gateway", "demo", "control"}
+    assert {member["role"] for member in status["processes"]} == {"supervisor", "keeper", "gateway", "demo", "control"}
     assert status["refused"] is None
     assert status["needs_restart"] == []
 

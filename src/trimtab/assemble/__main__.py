@@ -13,7 +13,7 @@ import sys
 from trimtab.errors import TrimtabError
 from trimtab.processes import logs
 
-ROLES = ("gateway", "control", "demo")
+ROLES = ("keeper", "gateway", "control", "demo")
 NOT_FOR_CHILDREN = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
 log = logging.getLogger("trimtab.assemble")

@@ -21,6 +21,8 @@ from trimtab.assemble import loop
 from trimtab.assemble.changes import changes, kept_bodies
 from trimtab.assemble.judgements import JudgementWorks, KnownWatch, judgement_works
 from trimtab.assemble.live_evaluations import Live, online, scheduled
+from trimtab.assemble.reviews import review_book, review_watch
+from trimtab.assemble.runs import run_room
 from trimtab.assemble.stores import open_stores
 from trimtab.clock import SystemClock
 from trimtab.database.migrate import open_state
@@ -29,6 +31,7 @@ from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
 from trimtab.journal.alerts import AlertStore
+from trimtab.journal.client import KeeperClient
 from trimtab.journal.evaluations import LiveEvaluations
 from trimtab.journal.judgements import Judgements
 from trimtab.journal.labels import LabelStore
@@ -55,6 +58,7 @@ from trimtab.processes.identity import IdentityWatch, Locked
 from trimtab.processes.identity_ask import Interview
 from trimtab.processes.identity_record import ProbeCalls
 from trimtab.processes.judge import Judge
+from trimtab.processes.keeper_watch import KeeperWatch
 from trimtab.processes.label_book import LabelBook
 from trimtab.processes.locked import LockInForce
 from trimtab.processes.obeying import LastTold, obey, tell_ready
@@ -64,6 +68,7 @@ from trimtab.processes.probe import ReplicaClient
 from trimtab.processes.project_history import ProjectHistory
 from trimtab.processes.resend import Ask, gateway_asker, gateway_sender
 from trimtab.processes.rollout_desk import RolloutDesk
+from trimtab.processes.run_room import RunRoom
 from trimtab.processes.scrape import EngineWatch
 from trimtab.processes.scrape_client import MetricsClient
 from trimtab.processes.standings import Standings
@@ -79,6 +84,8 @@ from trimtab.store.telemetry import Telemetry
 GC_THRESHOLD = (200_000, 20, 20)
 """Rows have no reference cycles; looking for some at every batch costs a sixth of the CPU."""
 
+KEEPER_PATIENCE_S = 1.0
+
 LIBRARIES = {"uvicorn": logging.WARNING, "urllib3": logging.ERROR, "clickhouse_connect": logging.CRITICAL}
 """From which level on libraries are heard: their other news we tell ourselves (`ready`, `telemetry_down`)."""
 
@@ -88,6 +95,7 @@ def run(orders: bytes) -> None:
     for name, level in LIBRARIES.items():
         logging.getLogger(name).setLevel(level)
     ordered = msgspec.json.decode(orders, type=ControlOrders)
+    gc.set_threshold(*GC_THRESHOLD)
     loop.run(control(ordered, LastTold(decode(Path(ordered.snapshot).read_bytes()))))
 
 
@@ -98,8 +106,7 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     channel = await child_end(socket.socket(fileno=orders.channel))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    board = Board.watch(directory.board)
-    state = open_state(directory.state)
+    board, state = Board.watch(directory.board), open_state(directory.state)
     noted = changes(directory, orders.epoch, clock)
     corrections = kept_bodies(directory, orders.epoch, clock)
     key = directory.operator_key.read_text
@@ -137,20 +144,27 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
         alert_pages=AlertPages(alerts, Outbox(open_state(directory.state))),
         feedback=lambda desk: Taking(desk, clock, FeedbackParts(noted, corrections, IdSource())),
     )
-    parts = _with_rollouts(parts, in_force, directory, noted)
-    gc.set_threshold(*GC_THRESHOLD)
+    parts = _with_rollouts(_with_keeper(parts, directory), in_force, directory, noted)
+    runs = run_room(directory, orders.data.journal, clock)
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
-        await serve_control(
-            settings, _with_pages(parts, orders, directory, state), stop, lambda: tell_ready(channel, in_force)
-        )
+        with_pages = _with_pages(parts, orders, directory, state, runs)
+        await serve_control(settings, with_pages, stop, lambda: tell_ready(channel, in_force))
     finally:
         obeying.cancel()
+        await runs.close()
         await pool.close()
         for held in (signers, noted, corrections, state, board):
             held.close()
     channel.send(Drained())
     await channel.close()
+
+
+def _with_keeper(parts: ControlParts, directory: DataDirectory) -> ControlParts:
+    """The parts with what looks how the journal of runs is doing."""
+    watch = KeeperWatch(KeeperClient(directory.keeper_socket, patience_s=KEEPER_PATIENCE_S), parts.clock)
+    reviews = review_watch(directory, parts.watch, parts.clock)
+    return replace(parts, works=(*parts.works, watch.run, reviews.run), keeper=lambda: watch.view)
 
 
 def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirectory, noted: Changes) -> ControlParts:
@@ -160,15 +174,17 @@ def _with_rollouts(parts: ControlParts, in_force: LastTold, directory: DataDirec
 
 
 def _with_pages(
-    parts: ControlParts, orders: ControlOrders, directory: DataDirectory, state: sqlite3.Connection
+    parts: ControlParts, orders: ControlOrders, directory: DataDirectory, state: sqlite3.Connection, runs: RunRoom
 ) -> ControlParts:
-    """The parts with what only pages ask."""
+    """The parts with what pages and their routes ask."""
     root = Path(orders.root)
     return replace(
         parts,
         views=SavedViews(state),
         history=ProjectHistory(root, directory.run, parts.clock),
         evaluations=EvaluationPages(directory.root, root),
+        runs=runs,
+        reviews=review_book(runs, parts.snapshot, parts.clock),
         labels=LabelBook(LabelStore(state), directory.root, root, parts.clock),
     )
 

@@ -28,6 +28,8 @@ from trimtab.gateway.serving import Parts
 from trimtab.gateway.upstreams.pool import Pool
 from trimtab.gateway.upstreams.signers import Signers
 from trimtab.ids import IdSource
+from trimtab.journal.client import KeeperClient
+from trimtab.journal.frames import Given
 from trimtab.policy.secrets import Secrets
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.processes.channel import child_end
@@ -66,6 +68,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     keys = KeyDirectory(directory.state)
     routers = Routers(board)
     signers = Signers(Secrets().read, clock)
+    keeper = KeeperClient(directory.keeper_socket, hears=lambda given: heard(pipeline, given), clock=clock)
     tokenizers = Tokenizers(Path(orders.root), partial(ThreadPoolExecutor, 1, "tokens"))
     parts = Parts(
         clock=clock,
@@ -81,6 +84,7 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
         context=ContextMemory(tokenizers),
         operator_key=operator_key(directory.operator_key),
         beside=routers.beside,
+        journal=keeper if orders.journaled else None,
     )
     pipeline = Pipeline(parts, snapshot)
     await signers.ready()
@@ -93,7 +97,17 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     )
     worker = GatewayWorker(
         WorkerParts(
-            clock, server, pipeline, board, recorder, keys, pool, health, enforcement, RolloutFollower(directory.run)
+            clock,
+            server,
+            pipeline,
+            board,
+            recorder,
+            keys,
+            pool,
+            health,
+            enforcement,
+            RolloutFollower(directory.run),
+            keeper if orders.journaled else None,
         ),
         snapshot,
         socket.socket(fileno=orders.listener),
@@ -103,6 +117,11 @@ async def gateway_worker(orders: GatewayOrders, snapshot: Snapshot) -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     await worker.run()
+
+
+def heard(pipeline: Pipeline, given: Given) -> None:
+    """An order about runs reaches the calls that are open."""
+    pipeline.ordered(given.runs, given.order, given.by)
 
 
 def operator_key(path: Path) -> bytes:

@@ -32,7 +32,7 @@ from trimtab.processes.child import Child, Launch, Role
 from trimtab.processes.crew import Crew
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.inforce import InForce
-from trimtab.processes.orders import ControlOrders, DemoOrders, GatewayOrders
+from trimtab.processes.orders import ControlOrders, DemoOrders, GatewayOrders, KeeperOrders
 from trimtab.processes.post import EPOCH_DIGITS, Post, Surroundings
 from trimtab.processes.roster import Member
 from trimtab.processes.supervisor import Supervisor
@@ -48,6 +48,7 @@ DRAIN_MARGIN_S = 10.0
 OWNER_ONLY = 0o600
 CONTROL_PATIENCE_S = 60.0
 DEMO_PATIENCE_S = 15.0
+KEEPER_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class House:
         """Opens the listeners, fills the crew and supervises it."""
         gateway = self.project.gateway
         allow_files(gateway.limits.max_connections)
+        self._add_keeper()
         opened = listeners.open_listeners(gateway.listen, gateway.workers, "[gateway] listen")
         for slot, listener in enumerate(opened):
             self.held.callback(listener.close)
@@ -146,6 +148,12 @@ class House:
         )
         supervising = Supervisor(self.in_force, self.crew, self.burial, watch, self.changes)
         await supervising.run(lambda: started(facts))
+
+    def _add_keeper(self) -> None:
+        listener = listeners.open_unix_listener(self.directory.keeper_socket)
+        self.held.callback(self.directory.keeper_socket.unlink, missing_ok=True)
+        self.held.callback(listener.close)
+        self.crew.add(Post(keeper_role(self.project), 0, listener, self.around))
 
     def _add_demo(self) -> None:
         models, listen = demo_engine_of(self.project)
@@ -168,8 +176,9 @@ class House:
 
         def command(launch: Launch) -> Sequence[str]:
             orders = GatewayOrders(
-                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), root, data
-            )
+                launch.slot, launch.epoch, launch.listener, launch.channel, str(launch.snapshot), root, data,
+                journaled=True,
+            )  # fmt: skip
             return python_in("gateway", orders)
 
         def patience_s() -> float:
@@ -242,6 +251,15 @@ def control_role(project: Project, gateway_port: int) -> Role:
         return python_in("control", orders)
 
     return Role("control", command, lambda: CONTROL_PATIENCE_S, records=True)
+
+
+def keeper_role(project: Project) -> Role:
+    """Keeper, with the `[data]` that is fixed at the start."""
+
+    def command(launch: Launch) -> Sequence[str]:
+        return python_in("keeper", KeeperOrders(launch.epoch, launch.listener, launch.channel, project.data))
+
+    return Role("keeper", command, lambda: KEEPER_PATIENCE_S, records=True)
 
 
 def demo_role(models: tuple[str, ...]) -> Role:

@@ -171,6 +171,7 @@ def _notes(project: Project) -> tuple[str, ...]:
     secrets, root = Secrets(), Path(project.root)
     places = [(f"models.{model.name}.api_key", model.api_key) for model in project.models.values()]
     places.append(("data.telemetry_password", project.data.telemetry_password))
+    places.append(("data.journal", project.data.journal))
     unreadable = tuple(note for key, secret in places if secret and (note := _secret_note(secrets, key, secret)))
     return (*unreadable, *missing_extras(project.models), *_unusable(root, project), *_not_redrivable(project))
 

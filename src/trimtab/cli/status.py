@@ -21,6 +21,7 @@ from trimtab.policy.agreement import told
 from trimtab.processes.announce import REMEDY
 from trimtab.processes.identity import ReplicaIdentity
 from trimtab.processes.inforce import Drift
+from trimtab.processes.keeper_watch import KeeperView
 from trimtab.processes.status import Status, TelemetryState
 from trimtab.reports.numbers import NONE, three_digits, whole
 from trimtab.reports.window import clock_text
@@ -62,6 +63,8 @@ def status_text(status: Status, *, is_live: bool) -> RenderableType:
     if not is_live:
         return Group(head, Text("Nothing runs here."))
     parts = [head, *_warnings(status), _processes(status), _replicas(status.board), _telemetry(status.telemetry)]
+    if status.keeper is not None:
+        parts.append(_keeper(status.keeper))
     if status.rollout is not None:
         parts.append(Text.assemble(("rollout  ", "bold"), safe(status.rollout.words)))
     if status.engines:
@@ -172,6 +175,18 @@ def _telemetry(state: TelemetryState) -> Text:
         text.append(f"\n{state.detail}", style=BAD)
     if state.set_aside:
         text.append(f"\n! {state.set_aside} damaged segments are set aside: `trimtab dead list`", style=BAD)
+    return text
+
+
+def _keeper(view: KeeperView) -> Text:
+    """How the journal of runs is doing."""
+    text = Text.assemble(("journal    ", "bold"), ("up" if view.up else "down", GOOD if view.up else BAD))
+    told = view.health
+    if told is not None:
+        each = f"{three_digits(1e3 * told.commit_s / told.commits)} ms each" if told.commits else NONE
+        text.append(f"   {whole(told.asks)} asks, {whole(told.commits)} commits, {each}, {told.waiting} wait")
+    if view.detail:
+        text.append(f"\n{safe(view.detail)}", style=BAD)
     return text
 
 

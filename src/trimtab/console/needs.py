@@ -11,6 +11,7 @@ from trimtab.console.charts import Mark
 from trimtab.console.format import exact, share
 from trimtab.console.page import Asked
 from trimtab.console.parts import Need, Parts
+from trimtab.errors import JournalUnavailable, StoreError
 from trimtab.policy.snapshot import UNDECLARED
 from trimtab.signals.alerts.shown import AlertShown, narrowed
 from trimtab.signals.figure import Cell
@@ -49,6 +50,16 @@ async def needs_of(asked: Asked, parts: Parts, alerts: Sequence[AlertShown], tas
     if letters:
         plural = "letter waits" if letters == 1 else "letters wait"
         found.append(Need("?", f"{exact(letters)} dead {plural}", asked.to("/dead", task=task), task))
+    waiting = await reviews_waiting(asked, parts, task)
+    if waiting:
+        found.append(
+            Need(
+                "?",
+                f"{exact(waiting)} {'review waits' if waiting == 1 else 'reviews wait'}",
+                asked.to("/reviews", task=task),
+                task,
+            )
+        )
     return (*found, *_label_needs(asked, parts, task))
 
 
@@ -60,6 +71,15 @@ def _label_needs(asked: Asked, parts: Parts, task: str) -> tuple[Need, ...]:
         return ()
     words = f"{exact(waiting)} {'answer waits' if waiting == 1 else 'answers wait'} for labels"
     return (Need("?", words, asked.to("/labels"), task),)
+
+
+async def reviews_waiting(asked: Asked, parts: Parts, task: str = "") -> int:
+    """How many reviews wait, of tasks that the visitor may see; none where the journal does not answer."""
+    try:
+        found = await parts.reviews.waiting() if parts.reviews is not None else {}
+    except (JournalUnavailable, StoreError):
+        return 0
+    return sum(count for name, count in found.items() if _is_seen(asked, name) and task in ("", name))
 
 
 def undeclared_needs(asked: Asked, cells: Sequence[Cell]) -> tuple[Need, ...]:

@@ -15,6 +15,8 @@ from trimtab.console.evaluation_desk import EvaluationDesk
 from trimtab.console.history_desk import HistoryDesk, ToolDrift
 from trimtab.console.label_desk import LabelDesk
 from trimtab.console.letter_desk import LetterDesk, Redrives
+from trimtab.console.review_desk import ReviewDesk
+from trimtab.console.run_desk import RunDesk
 from trimtab.console.undeclared_desk import UndeclaredDesk
 from trimtab.journal.dead_letters import DeadLetters, Tally
 from trimtab.journal.saved_views import SavedView
@@ -142,8 +144,8 @@ class Parts:
     """What pages ask. `alerts` gives those that are active, or began in a range; `needs` what else waits for a person;
     `gauges` what the host and the engines said last. `views` and `feedback` are None where nothing can be kept,
     `alert_desk`, `letters` and `redrives` where there are no alerts and no dead letters, `history` where no project is
-    known, `evaluations` and `labels` where none are kept. `drifting` gives tools that are not as they were locked,
-    `rollout` a line on what is rolled out, if anything.
+    known, `evaluations`, `labels`, `runs` and `reviews` where none are kept. `drifting` gives tools that are not as
+    they were locked, `rollout` a line on what is rolled out, if anything.
     """
 
     clock: Clock
@@ -165,3 +167,5 @@ class Parts:
     evaluations: EvaluationDesk | None = None
     labels: LabelDesk | None = None
     rollout: Callable[[], str] = str
+    runs: RunDesk | None = None
+    reviews: ReviewDesk | None = None

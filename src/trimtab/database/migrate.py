@@ -59,12 +59,13 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[Migrat
             )
         for migration in migrations:
             if migration.number > version:
-                for statement in _statements(migration.sql):
+                for statement in statements_of(migration.sql):
                     connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {max(version, newest):d}")
 
 
-def _statements(sql: str) -> Iterator[str]:
+def statements_of(sql: str) -> Iterator[str]:
+    """The statements of a file one by one, each with its semicolon."""
     pending = ""
     for line in sql.splitlines(keepends=True):
         pending += line

@@ -56,12 +56,12 @@ class Condition(NamedTuple):
     names: frozenset[str]
     expression: TemplateExpression
 
-    def holds(self, facts: Mapping[str, Any]) -> bool:
-        """Whether it holds; one that stumbles over what is not there, or is of another kind, does not."""
+    def holds(self, facts: Mapping[str, Any], *, stumbled: bool = False) -> bool:
+        """Whether it holds; `stumbled` is said of one that stumbles over what is not there or of another kind."""
         try:
             return bool(self.expression(**{name: facts[name] for name in self.names & facts.keys()}))
         except FAILS:
-            return False
+            return stumbled
 
 
 def condition(*names: str) -> values.Read[str]:

@@ -37,7 +37,7 @@ def read_tool_calls(table: Table) -> ToolCalls:
 def read_tools(table: Table, library: Library) -> tuple[Tool, ...]:
     """The tools that `tools` of a task names, in its order."""
     found = []
-    for index, name in table.elements("tools", _tool_name, most=MAX_TOOLS):
+    for index, name in table.elements("tools", tool_name, most=MAX_TOOLS):
         if name in library.tools:
             found.append(library.tool(name))
             continue
@@ -76,7 +76,8 @@ def _schema_file(value: object) -> str:
     return value
 
 
-def _tool_name(value: object) -> str:
+def tool_name(value: object) -> str:
+    """The name of a tool."""
     if not isinstance(value, str) or not TOOL_NAME.fullmatch(value):
         raise values.Wrong(
             f"{values.show(value)}, not the name of a tool", "use 1 to 64 of the characters A-Z a-z 0-9 _ -"

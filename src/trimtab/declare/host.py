@@ -56,6 +56,7 @@ def read_data(table: Table, root: Path) -> Data:
         telemetry=telemetry,
         telemetry_password=placed(password, root),
         dead_letters=table.get("dead_letters", values.whole(0, MAX_DEAD_LETTERS), 10_000),
+        journal=placed(table.get("journal", values.secret, None), root),
     )
 
 

@@ -62,6 +62,7 @@ RULE_MEANINGS: Final = (
     ("off", "true, false", "false", "whether it is switched off; alone, it switches off the rule of that name"),
 )
 PYTHON_DEFAULT: Final = "what .python-version says"
+VOLATILE_MEANING: Final = "what of a request does not make a step of a run another one"
 RESUME_MEANING: Final = "whether a cut stream of plain text goes on from another replica, where engines can do that"
 
 ENVIRONMENT_MEANING: Final = (
@@ -100,6 +101,7 @@ PROJECT_KEYS: Final = (
     Key("data.telemetry", "chdb, URL", "chdb", "the analytical store: embedded, or a ClickHouse server's URL"),
     Key("data.telemetry_password", "secret", "none", "password of the ClickHouse server's user"),
     Key("data.dead_letters", "0..1000000", "10000", "how many calls that failed for good are kept to be sent again"),
+    Key("data.journal", "secret", "none", "address of the PostgreSQL that runs are kept in; SQLite without it"),
     *(
         Key(f"defaults.deadline.{name}", form, default, meaning)
         for (name, form, meaning), default in zip(DEADLINE_MEANINGS, DEADLINE_DEFAULTS, strict=True)
@@ -165,6 +167,7 @@ PROJECT_KEYS: Final = (
     Key("retrieval.<name>.chunker", "text", "empty", "how it was cut, with the version"),
     Key("retrieval.<name>.embedding_model", "text", "empty", "how it was embedded, with the revision"),
     Key("retrieval.<name>.index.<setting>", "text, number, true, false", "empty", "settings of the index"),
+    Key("runs.volatile", "list of paths", "empty", f"{VOLATILE_MEANING}, of all tasks and of none"),
     Key("alerts.defaults", "true, false", "true", "whether the rules of docs/alerts.md hold without being written"),
     Key("alerts.receivers", "list of names", "empty", "who is told of alerts whose owner has no receivers"),
     Key("alerts.silent_after", "duration", "15m", "so long without records while calls are open is an alert"),
@@ -205,6 +208,16 @@ SCORER_MEANINGS: Final = (
     ("labels", "data set", "none", "what people said of answers, by which the judge is corrected"),
     ("critical", "true, false", "false", "whether one case that turns from right to wrong blocks"),
     ("margin", "0..1; of latency, cost up to 1000000", "evals.margin", "how much worse is still good enough"),
+)
+REVIEW_MEANINGS: Final = (
+    ("tools", "list of tool names", "every tool that does not only read", "before which tools a person is asked"),
+    ("when", "condition", "always", "on tool, effect and arguments; one that stumbles over them asks"),
+    ("roles", "list of names", "operator", "who may decide: a role of keys or a higher one, or the name of a key"),
+    ("receivers", "list of names", "those of the owner", "who is told when somebody is asked, of [receivers]"),
+    ("expires", "duration", "never", "how long it may wait until otherwise holds"),
+    ("otherwise", "reject, approve", "reject", "what holds where nobody has decided by then"),
+    ("escalate.after", "duration", REQUIRED, "how long it may wait until somebody else is told"),
+    ("escalate.to", "name", "the same", "the receiver who is told then"),
 )
 GUARD_MEANINGS: Final = (
     ("parse_rate", "0..1", "how many points fewer answers may keep the schema"),
@@ -267,6 +280,7 @@ TASK_KEYS: Final = (
     Key("context.model", "name", "must be given for summarise", "the model that writes summaries"),
     Key("context.summary_tokens", "1..100000", "512", "most tokens of a summary"),
     Key("retrieval", "list of names", "empty", "what the task retrieves from, of [retrieval]"),
+    Key("runs.volatile", "list of paths", "empty", VOLATILE_MEANING),
     *(Key(f"alerts.<name>.{name}", *about) for name, *about in RULE_MEANINGS),
     Key("completion.rule", "condition", "none", "what holds of the last call of a run whose work is done"),
     Key("completion.feedback", "text", "none", "the score of feedback that tells whether the work is done"),
@@ -275,6 +289,11 @@ TASK_KEYS: Final = (
     Key("completion.sample", "above 0..1", "0.05", "the share of the calls that it is asked about"),
     Key("completion.quiet", "duration", "5m", "how long after its last call a run counts as over"),
     Key("completion.calls_a_day", "1..100000", "200", "most calls that it is asked about in a day"),
+    *(Key(f"review.{name}", *about) for name, *about in REVIEW_MEANINGS),
+    Key("review_sample.share", "above 0..1", REQUIRED, "the share of ended runs that people look at"),
+    Key("review_sample.reviewers", "1..5", "1", "how many look at each, by themselves"),
+    Key("review_sample.runs_a_day", "1..100000", "50", "most runs that are sampled in a day"),
+    Key("review_sample.question", "text", "Did this run do what it should?", "what they are asked"),
     Key("evals.cases", "data set", "the task's cases.jsonl", "what is asked, and what should come out"),
     Key("evals.samples", "1..100", "1", "how often each case is asked"),
     Key("evals.scorers", "list of scorers", REQUIRED, "what marks the answers; the first decides"),
@@ -331,5 +350,5 @@ DATA_KEYS: Final = (
 )
 
 PROJECT_PLANNED: Final = ("budget", "keys", "stores", "tools")
-TASK_PLANNED: Final = ("budget", "review")
+TASK_PLANNED: Final = ("budget",)
 """Keys that will come with what enforces them; until then they are refused."""

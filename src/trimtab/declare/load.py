@@ -23,6 +23,8 @@ from trimtab.declare.models import read_model, read_models
 from trimtab.declare.names import check_data_sets, check_retrieval
 from trimtab.declare.project import Project, SchemaSource
 from trimtab.declare.references import check_confidence, check_matches, check_models_of, check_names, check_passthrough
+from trimtab.declare.review_rules import check_review_receivers
+from trimtab.declare.runs import read_volatile
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.surroundings import read_lock, read_retrieval
 from trimtab.declare.table import Table
@@ -81,6 +83,7 @@ def read(root: Path | str, cpus: int | None = None, *, data: bool = True) -> Rea
         check_context_models(tasks, models)
         check_judges(tasks, models)
         check_judging_models(tasks, models)
+        check_review_receivers(tasks, top.table("receivers"))
         check_retrieval(tasks, _named(top, "retrieval"))
     library = Library(root, mistakes)
     project = _project(root, top, models, tasks, library, cpus or len(os.sched_getaffinity(0)))
@@ -109,7 +112,7 @@ def _project(
 ) -> Project:
     gateway, control = read_gateway(top.table("gateway"), root, cpus), read_control(top.table("control"), root)
     check_listeners(top.table("gateway"), top.table("control"), gateway, control)
-    defaults = read_defaults(top.table("defaults"))
+    defaults = replace(read_defaults(top.table("defaults")), volatile=read_volatile(top.table("runs")))
     read = {name: read_task(name, table, defaults, library) for name, table in tasks.items()}
     read = {
         name: replace(

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from trimtab.declare.alerting import Alerting, AlertRule, Completion, Scrape
 from trimtab.declare.evaluating import Evals
+from trimtab.declare.reviewing import ReviewRule, ReviewSample
 
 Redaction = Literal["full", "preview", "digest", "none"]
 TaskClass = Literal["interactive", "background"]
@@ -85,7 +86,9 @@ class Control(Struct, frozen=True):
 
 
 class Data(Struct, frozen=True):
-    """The `[data]` table; `telemetry` is `chdb` (embedded) or a ClickHouse URL."""
+    """The `[data]` table; `telemetry` is `chdb` (embedded) or a ClickHouse URL, `journal` where a PostgreSQL's address
+    lies that runs are kept in.
+    """
 
     directory: str
     retention_s: float
@@ -95,6 +98,7 @@ class Data(Struct, frozen=True):
     telemetry: str = "chdb"
     telemetry_password: Secret | None = None
     dead_letters: int = 10_000
+    journal: Secret | None = None
 
 
 class Deadlines(Struct, frozen=True):
@@ -448,9 +452,12 @@ class Task(Struct, frozen=True):
     repetition: Repetition = "flag"
     context: Context = Context()
     retrieval: tuple[str, ...] = ()
+    volatile: tuple[tuple[str | int, ...], ...] = ()
     alerts: tuple[AlertRule, ...] = ()
     completion: Completion | None = None
     evals: Evals | None = None
+    reviews: tuple[ReviewRule, ...] = ()
+    review_sample: ReviewSample | None = None
 
 
 class Defaults(Struct, frozen=True):
@@ -460,6 +467,7 @@ class Defaults(Struct, frozen=True):
     redaction: Redaction = "full"
     undeclared_redaction: Redaction = "digest"
     retry: Retry = Retry()
+    volatile: tuple[tuple[str | int, ...], ...] = ()
 
 
 class Project(Struct, frozen=True):

@@ -15,6 +15,8 @@ from trimtab.declare.mistakes import Mistakes, nearest
 from trimtab.declare.names import data_set_name
 from trimtab.declare.project import Defaults, InputType, Match, Prompt, Sampling, Task
 from trimtab.declare.prompts import read_prompt
+from trimtab.declare.review_rules import read_review_sample, read_reviews
+from trimtab.declare.runs import read_volatile
 from trimtab.declare.source import Source, read_toml
 from trimtab.declare.table import Table
 
@@ -53,6 +55,7 @@ def read_task_file(root: Path, name: str, mistakes: Mistakes) -> Source | None:
 
 def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> Task:
     """One task; what it does not say is as in `[defaults]`."""
+    tools, sample = read_tools(table, library), table.table("review_sample")
     return Task(
         name=name,
         model=table.required("model", values.name, '"small"') or "",
@@ -67,12 +70,15 @@ def read_task(name: str, table: Table, defaults: Defaults, library: Library) -> 
         redaction=table.get("redaction", REDACTION, defaults.redaction),
         prompt=_read_prompt(name, table, library),
         output=read_output(table.table("output"), f"{FOLDER}/{name}", library) if "output" in table else None,
-        tools=read_tools(table, library),
+        tools=tools,
         tool_calls=read_tool_calls(table.table("tool_calls")),
         repetition=table.get("repetition", REPETITION, "flag"),
         context=read_context(table.table("context")),
         retrieval=table.each("retrieval", values.name),
+        volatile=read_volatile(table.table("runs"), defaults.volatile),
         completion=read_completion(table.table("completion")) if "completion" in table else None,
+        reviews=read_reviews(table, (tool.name for tool in tools)),
+        review_sample=read_review_sample(sample) if "review_sample" in table else None,
     )
 
 

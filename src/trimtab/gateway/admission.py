@@ -19,7 +19,7 @@ from trimtab.ids import parse_traceparent
 from trimtab.policy.snapshot import UNDECLARED, Snapshot, TaskPolicy
 from trimtab.record.bodies import RequestRefs
 from trimtab.record.events import JUDGE_TASK, Admitted
-from trimtab.record.purposes import EVALUATION, apart
+from trimtab.record.purposes import EVALUATION, REPLAY, apart
 
 MAX_LABEL = 200
 MAX_OUTPUT_TOKENS = 2**31 - 1
@@ -86,7 +86,7 @@ class Admission:
         if found is not None:
             if found.role != CLIENT:
                 raise Forbidden(key=found.name, what=f"models: it is for a {found.role} at control")
-            exchange.key = found.name
+            exchange.key, exchange.key_tasks = found.name, found.tasks
         elif self._snapshot.keys_required:
             raise Unauthorized
         return found
@@ -97,16 +97,16 @@ class Admission:
 
         Raises `Unauthorized` for the key of another life of the gateway, also where clients need none.
         """
-        letter = _label(exchange, b"x-trimtab-redrive")
+        letter = label(exchange, b"x-trimtab-redrive")
         judges = exchange.request.headers.get(b"x-trimtab-task") == JUDGE_TASK.encode()
         if not self._operator_key or not hmac.compare_digest(secret, self._operator_key):
             raise Unauthorized
         if letter:
             exchange.redrive_of = letter
-            exchange.key = _label(exchange, b"x-trimtab-redrive-key")
+            exchange.key = label(exchange, b"x-trimtab-redrive-key")
         elif judges:
             exchange.key = JUDGE_TASK
-        elif _label(exchange, EVALUATION_HEADER):
+        elif label(exchange, EVALUATION_HEADER):
             exchange.purpose = EVALUATION
             exchange.key = f"({EVALUATION})"
         else:
@@ -155,8 +155,6 @@ class Admission:
 
     def _task(self, exchange: Exchange) -> TaskPolicy:
         snapshot, asked = self._snapshot, exchange.asked
-        if exchange.request.headers.get(b"x-trimtab-replay") is not None:
-            raise InvalidRequest(detail="x-trimtab-replay is not available yet; leave it out")
         named = exchange.request.headers.get(b"x-trimtab-task")
         if named is not None:
             name = named.decode("latin-1")
@@ -201,8 +199,8 @@ class Admission:
         """The call's `Admitted` event; `refs` are its bodies. Raises `InvalidRequest` for what no record can hold."""
         asked, task, snapshot = exchange.asked, exchange.task, self._snapshot
         get = exchange.request.headers.get
-        evaluation = _label(exchange, EVALUATION_HEADER) if exchange.purpose == EVALUATION else ""
-        exchange.run = _label(exchange, b"x-trimtab-run") or evaluation or exchange.call
+        evaluation = label(exchange, EVALUATION_HEADER) if exchange.purpose == EVALUATION else ""
+        exchange.run = label(exchange, b"x-trimtab-run") or evaluation or exchange.call
         sent_trace = get(b"traceparent")
         trace = None if sent_trace is None else parse_traceparent(sent_trace.decode("latin-1"))
         model = task.models[0]
@@ -227,7 +225,7 @@ class Admission:
             model=asked.model or model,
             stream=asked.stream,
             cost_bound_pusd=meter.bound(rates, len(exchange.request.body), limit, meter.day(exchange.at_ns))
-            if rates
+            if rates and exchange.purpose != REPLAY
             else None,
             run=exchange.run,
             trace_id=trace.trace_id if trace else "",
@@ -238,10 +236,10 @@ class Admission:
             request_body=refs.body,
             messages=refs.messages,
             max_output_tokens=limit,
-            step=_label(exchange, b"x-trimtab-step"),
-            parent=_label(exchange, b"x-trimtab-parent"),
-            conversation=_label(exchange, b"x-trimtab-conversation"),
-            end_user=_label(exchange, b"x-trimtab-user"),
+            step=label(exchange, b"x-trimtab-step"),
+            parent=label(exchange, b"x-trimtab-parent"),
+            conversation=label(exchange, b"x-trimtab-conversation"),
+            end_user=label(exchange, b"x-trimtab-user"),
             retrieval_ids=asked.retrieval_ids,
             schema=task.output.schema.digest if task.output is not None else "",
             redrive_of=exchange.redrive_of,
@@ -268,7 +266,7 @@ def _hold_to_prompt(exchange: Exchange) -> None:
     )
 
 
-def _label(exchange: Exchange, header: bytes) -> str:
+def label(exchange: Exchange, header: bytes) -> str:
     """A label a client gave its call; raises `InvalidRequest` for one that is too long or not printable."""
     value = exchange.request.headers.get(header)
     if value is None:

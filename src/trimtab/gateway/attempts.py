@@ -96,6 +96,20 @@ class Attempts(Struct, eq=False):
         finally:
             self._end(None)
 
+    def stop(self, failure: CallError) -> None:
+        """The call ends in this, and no attempt follows."""
+        self._stop_waiting()
+        if self._attempt is None:
+            self._end(failure)
+        else:
+            self._ended(self._attempt, failure)
+
+    @property
+    def ending(self) -> bool:
+        """Whether what the replica has sent so far holds the end of a streamed answer."""
+        relay = None if self._attempt is None else self._attempt.relay
+        return isinstance(relay, StreamedRelay) and relay.reader.done
+
     def _next(self) -> None:
         """Begins an attempt at the replica that is to be asked next."""
         self._waits = None
@@ -209,14 +223,9 @@ class Attempts(Struct, eq=False):
 
     def _expired(self, expiry: Expiry) -> None:
         """A clock has run out."""
-        self._stop_waiting()
         exchange = self.exchange
         model = exchange.choice.model if exchange.choice else exchange.task.models[0]
-        failure = expiry.error(f"model {model}", exchange.task.name)
-        if self._attempt is None:
-            self._end(failure)
-        else:
-            self._ended(self._attempt, failure)
+        self.stop(expiry.error(f"model {model}", exchange.task.name))
 
     def _ended(self, attempt: OpenAttempt, failure: CallError | None) -> None:
         """The attempt is over; another may follow."""

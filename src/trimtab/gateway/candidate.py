@@ -11,7 +11,7 @@ from trimtab.policy.rollout import Rollout, below, place, unit_of
 if TYPE_CHECKING:
     from trimtab.gateway.exchange import Exchange
 
-BOUND: Final = (b"x-trimtab-lock", b"x-trimtab-redrive", b"x-trimtab-evaluation")
+BOUND: Final = (b"x-trimtab-lock", b"x-trimtab-redrive", b"x-trimtab-evaluation", b"x-trimtab-replay")
 """Headers of calls that belong to what is in force, or are no user's."""
 
 

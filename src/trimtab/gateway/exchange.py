@@ -27,10 +27,11 @@ class Exchange(Struct, eq=False):
     `asked` is what replicas are asked, and `came` what the client asked where that is something else: after a context
     strategy or a repair. Times ending in `_s` are monotonic; `began_s` is when the request's last byte was read.
     `head_sent` says that status and headers have gone to the client, `content_sent` that something of an answer has.
-    `purpose` is what a call is made for that is no user's; it is served under `task` and recorded apart from it.
+    `key_tasks` are the tasks that the key may use, all where it is empty. `purpose` is what a call is made for that is
+    no user's; it is served under `task` and recorded apart from it.
     `resume` is what came of an answer that another replica is to go on with, `seams` where that happened, in bytes of
     its text; `made_before` how many tokens there were of it before those that `facts` tell of, None if that is not
-    known.
+    known. `response_body` is the digest of a recorded answer that was given again.
     """
 
     request: Request
@@ -41,6 +42,7 @@ class Exchange(Struct, eq=False):
     began_s: float
     run: str = ""
     key: str = ""
+    key_tasks: tuple[str, ...] = ()
     redrive_of: str = ""
     purpose: str = ""
     surface: Surface = LATER
@@ -66,6 +68,7 @@ class Exchange(Struct, eq=False):
     checks: Checks | None = None
     resume: Resume | None = None
     seams: tuple[int, ...] = ()
+    response_body: str = ""
     first_s: float | None = None
     last_s: float | None = None
 

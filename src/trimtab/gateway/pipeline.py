@@ -5,6 +5,7 @@ identify  the key
 read      what the request asks for
 resolve   the task, its policy and the total deadline
 let in    `Admitted` leaves the process before the first upstream byte, one write for all calls of a turn of the loop
+begin     a step of a run waits for its intent in the journal, or gets its recorded answer (`gateway.runs`)
 attempt   a replica is chosen and asked; failures before the first content-bearing event may be tried again
 settle    every way out ends here, once
 """
@@ -29,11 +30,13 @@ from trimtab.gateway.attempts import Attempts
 from trimtab.gateway.candidate import Candidate
 from trimtab.gateway.checks import checks_for
 from trimtab.gateway.context.in_context import InContext
-from trimtab.gateway.context.windows import TaskWindow
 from trimtab.gateway.exchange import Exchange
 from trimtab.gateway.exposure import Exposure
 from trimtab.gateway.failures import Rejected, from_fault
 from trimtab.gateway.own_calls import OwnCalls
+from trimtab.gateway.runs.journaled import Journaled
+from trimtab.gateway.runs.replayed import Replayed
+from trimtab.gateway.runs.runs import Runs, without_journal
 from trimtab.gateway.serving import Parts, Serving
 from trimtab.gateway.shadows import Paths, Shadows
 from trimtab.gateway.surfaces.chat import ChatCompletions
@@ -45,6 +48,7 @@ from trimtab.gateway.surfaces.passthrough import Passthrough
 from trimtab.gateway.surfaces.responses import Responses
 from trimtab.gateway.surfaces.surface import Surface
 from trimtab.guard.timers import Timers
+from trimtab.journal.entries import Order
 from trimtab.policy.rollout import Rollout
 from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import UNFIT, Admitted, Change
@@ -60,7 +64,8 @@ def _clock_failed(fault: Exception) -> None:
     log.error("internal_error", exc_info=fault)
 
 
-Waiting = tuple[Attempts | InContext, Admitted]
+Call = Attempts | InContext | Journaled | Replayed
+Waiting = tuple[Call, Admitted]
 """A call that can begin as soon as its event is written."""
 SURFACES: tuple[Surface, ...] = (
     ChatCompletions(),
@@ -85,6 +90,7 @@ class Pipeline:
         self._timers = Timers(parts.clock.monotonic, self._loop.call_at, _clock_failed)
         self._surfaces = {surface.path: surface for surface in SURFACES}
         self._own_calls = OwnCalls(parts, self._loop, self._timers, self._opened, self._end)
+        self._runs = None if parts.journal is None else Runs(parts.journal, parts, self._loop, self._end)
         self._serving = Serving(snapshot, parts)
         self._candidate: Candidate | None = None
         self._shadows = Shadows(Paths(parts, self._loop, self._timers, self._own_calls, self._opened, self._end))
@@ -153,12 +159,11 @@ class Pipeline:
             if self._route(exchange, serving):
                 if self._candidate is not None:
                     exchange, serving = self._beside(exchange, serving, self._candidate)
-                attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, self._end)
-                window = serving.windows.get(exchange.task.name)
-                call = attempts if window is None else self._in_context(attempts, window, serving)
-                return call, self._admitted(exchange, serving)
+                return self._made(exchange, serving), self._admitted(exchange, serving)
         except Exception as fault:  # noqa: BLE001  it is the call's end
-            self._end(exchange, from_fault(exchange.call, fault))
+            failure = from_fault(exchange.call, fault)
+            if self._runs is None or not self._runs.explains(exchange, failure):
+                self._end(exchange, failure)
         else:
             self._end(exchange, None)
         return None
@@ -197,12 +202,28 @@ class Pipeline:
         except Exception as fault:  # noqa: BLE001  it is the candidate's end
             self._unfit(candidate, str(from_fault(exchange.call, fault)))
 
-    def _in_context(self, attempts: Attempts, window: TaskWindow, serving: Serving) -> Attempts | InContext:
-        """The call under its task's context strategy, if that looks at calls of this surface."""
-        history = attempts.exchange.surface.history
-        if history is None:
-            return attempts
-        return InContext(attempts, window, history, serving, self._parts, self._own_calls, self._end)
+    def _made(self, exchange: Exchange, serving: Serving) -> Call:
+        """The call, as it begins: with its attempts, or after what comes before them."""
+        if self._runs is None:
+            without_journal(exchange)
+        step = None if self._runs is None else self._runs.step(exchange)
+        if isinstance(step, Replayed):
+            return step
+        end = self._end if step is None else step.over
+        attempts = Attempts(exchange, serving, self._parts, self._loop, self._timers, end)
+        window, history = serving.windows.get(exchange.task.name), exchange.surface.history
+        call: Attempts | InContext = attempts
+        if window is not None and history is not None:
+            call = InContext(attempts, window, history, serving, self._parts, self._own_calls, end)
+        if step is None:
+            return call
+        step.inner = call
+        return step
+
+    def ordered(self, runs: tuple[str, ...], order: Order, by: str) -> None:
+        """Somebody ordered what becomes of runs: open calls of those that are to end are ended."""
+        if self._runs is not None:
+            self._runs.journaling.ordered(runs, order, by)
 
     def _let_in(self, waiting: Sequence[Waiting]) -> int:
         """Records calls as admitted and begins them, as many as there is room for; refuses all if there is none."""
@@ -310,7 +331,7 @@ class Pipeline:
         admitted, capture = exchange.admitted, exchange.capture
         if admitted is None:
             return
-        response_body = ""
+        response_body = exchange.response_body
         if capture is not None:
             response_body = self._bodies.response(capture)
         ended_s, at_ns = self._clock.monotonic(), self._clock.wall_ns()

@@ -13,6 +13,7 @@ from trimtab.gateway.admission import Admission, FindKey
 from trimtab.gateway.context.windows import ContextMemory, windows
 from trimtab.gateway.contract import UNDECLARED_CONTRACT, Contract, contracts
 from trimtab.gateway.routing import Choice, Router
+from trimtab.gateway.runs.recorded_runs import Asking
 from trimtab.gateway.surfaces.surface import SchemaForm
 from trimtab.gateway.upstreams.origin import Origin
 from trimtab.gateway.upstreams.pool import Pool
@@ -32,7 +33,8 @@ FORMS: dict[Engine, SchemaForm] = {
 @dataclass(frozen=True)
 class Parts:
     """What a pipeline is built from; `router` makes one for a snapshot over the shared board, `router_beside` one for a
-    snapshot that is served beside that in force.
+    snapshot that is served beside that in force. Without a `journal` calls of runs are calls as any, and nothing can be
+    replayed.
     """
 
     clock: Clock
@@ -48,6 +50,7 @@ class Parts:
     context: ContextMemory
     operator_key: bytes = b""
     beside: Callable[[Snapshot], Router] | None = None
+    journal: Asking | None = None
 
     def router_beside(self, snapshot: Snapshot) -> Router:
         """A router that health checks do not follow."""

@@ -15,6 +15,7 @@ from trimtab.gateway.checks import Checks
 from trimtab.gateway.contract import UNDECLARED_CONTRACT
 from trimtab.gateway.tool_results import tool_results
 from trimtab.record.events import OK, Admitted, Attempt, CostLabel, Settled, ToolResult, Usage
+from trimtab.record.purposes import REPLAY
 
 if TYPE_CHECKING:
     from trimtab.gateway.exchange import Exchange
@@ -164,8 +165,10 @@ def _first_model(exchange: Exchange) -> str:
 
 
 def _tool_results(exchange: Exchange) -> tuple[ToolResult, ...]:
-    """The tools' answers that came with the call; those of a dead letter were told with the call that failed."""
-    if exchange.redrive_of:
+    """The tools' answers that came with the call; those of a dead letter, and of a call that is replayed, were told
+    with the first one.
+    """
+    if exchange.redrive_of or exchange.purpose == REPLAY:
         return ()
     asked = exchange.came or exchange.asked
     return tool_results(exchange.surface.name, asked, shapes=exchange.task.redaction != "none")

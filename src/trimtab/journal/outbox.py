@@ -1,8 +1,9 @@
-"""What is to be delivered of alerts: put here with what was decided, taken out by whoever delivers."""
+"""What is to be delivered of alerts and reviews: put here with what was decided, taken out by whoever delivers."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -40,6 +41,21 @@ class Outbox:
         self._connection = connection
         self._path = path_of(connection)
         self._sql = statements("trimtab.journal", "outbox.sql")
+
+    def put(self, letters: Iterable[Letter]) -> None:
+        """Takes letters in that are to be delivered; one whose id was there before changes nothing."""
+        with mapped(self._path), transaction(self._connection):
+            for letter in letters:
+                facts = {
+                    "id": letter.id,
+                    "alert": letter.alert,
+                    "kind": letter.kind,
+                    "receiver": letter.receiver,
+                    "body": letter.body,
+                    "made_ns": letter.made_ns,
+                    "due_ns": letter.due_ns,
+                }
+                self._connection.execute(self._sql["put"], facts)
 
     def due(self, now_ns: int, limit: int) -> tuple[Letter, ...]:
         """What is to be delivered by now, the longest due first."""

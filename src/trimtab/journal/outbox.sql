@@ -1,3 +1,9 @@
+-- name: put
+-- Puts something in that is to be delivered, unless it was there before.
+INSERT INTO outbox (id, alert, kind, receiver, body, made_ns, due_ns)
+VALUES (:id, :alert, :kind, :receiver, :body, :made_ns, :due_ns)
+ON CONFLICT (id) DO NOTHING;
+
 -- name: due
 -- What is to be delivered by now, the longest due first.
 SELECT id, alert, kind, receiver, body, made_ns, due_ns, tries, state, why FROM outbox

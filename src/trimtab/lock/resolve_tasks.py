@@ -58,8 +58,9 @@ def _objective(objective: Objective) -> dict[str, Any]:
 
 
 def pinned_defaults(defaults: Defaults) -> dict[str, Any]:
-    """What holds for tasks that say nothing, and for calls of no task."""
+    """What holds for tasks that say nothing, and for calls of no task; volatile parts of requests change no answer."""
     pinned: dict[str, Any] = plain(defaults)
+    del pinned["volatile"]
     return pinned
 
 

@@ -131,6 +131,7 @@ def _task(task: Task) -> TaskPolicy:
         context=task.context,
         context_digest=entry_digest("context", plain(task.context)),
         retrieval=task.retrieval,
+        volatile=task.volatile,
     )
 
 

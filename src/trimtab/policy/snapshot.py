@@ -34,7 +34,8 @@ class TaskPolicy(Struct, frozen=True):
     """All that the call path must know of one task, defaults already filled in.
 
     `models` holds the task's model and then its fallbacks, in the order they are tried. `context_digest` is that of the
-    lock's entry of the task's context strategy (sha256, hexadecimal).
+    lock's entry of the task's context strategy (sha256, hexadecimal). `volatile` are paths in requests that do not make
+    a step of a run another one (`journal.requests.Path`).
     """
 
     name: str
@@ -54,6 +55,7 @@ class TaskPolicy(Struct, frozen=True):
     context: Context = Context()
     context_digest: str = ""
     retrieval: tuple[str, ...] = ()
+    volatile: tuple[tuple[str | int, ...], ...] = ()
 
 
 class Snapshot(Struct, frozen=True):
@@ -91,6 +93,7 @@ class Snapshot(Struct, frozen=True):
             retry=self.defaults.retry,
             redaction=self.defaults.undeclared_redaction,
             prompt=None,
+            volatile=self.defaults.volatile,
         )
 
 

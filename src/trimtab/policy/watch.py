@@ -1,5 +1,5 @@
-"""What control watches for: the declared alerts, receivers, owners, objectives, completion rules, schedules
-of suites and scraping.
+"""What control watches for: the declared alerts, receivers, owners, objectives, completion rules, rules of reviews,
+schedules of suites and scraping.
 
 It is published beside the snapshot and is no part of it: no call is served otherwise because a rule on alerts changed,
 so an edit of these changes neither the snapshot's digest nor the lock.
@@ -18,6 +18,7 @@ from trimtab.declare.alert_defaults import DEFAULTS
 from trimtab.declare.alerting import Address, Alerting, AlertRule, Completion, Maintenance, Receiver, Scrape
 from trimtab.declare.evaluating import Evals
 from trimtab.declare.project import Objective, Project, Task
+from trimtab.declare.reviewing import ReviewRule, ReviewSample
 
 __all__ = (
     "Address",
@@ -27,6 +28,8 @@ __all__ = (
     "Maintenance",
     "Objective",
     "Receiver",
+    "ReviewRule",
+    "ReviewSample",
     "Scrape",
     "TaskWatch",
     "Watch",
@@ -53,6 +56,8 @@ class TaskWatch(Struct, frozen=True):
     alerts: tuple[AlertRule, ...] = ()
     completion: Completion | None = None
     evals: Evals | None = None
+    reviews: tuple[ReviewRule, ...] = ()
+    review_sample: ReviewSample | None = None
 
 
 class Watch(Struct, frozen=True):
@@ -101,6 +106,8 @@ def _task(task: Task, alerting: Alerting) -> TaskWatch:
         alerts=tuple(rule for rule in _rules(alerting, task.alerts) if rule.comparison != EVENT),
         completion=task.completion,
         evals=task.evals if task.evals is not None and (task.evals.schedule or task.evals.online) else None,
+        reviews=task.reviews,
+        review_sample=task.review_sample,
     )
 
 

@@ -22,6 +22,7 @@ from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.identity import Figures
+from trimtab.processes.keeper_watch import KeeperView, no_keeper
 from trimtab.processes.metrics import Metrics
 from trimtab.processes.rollout_desk import RolloutShown, no_rollout
 from trimtab.processes.seen import Seen, read_seen
@@ -69,6 +70,7 @@ class Sources:
     identity: Callable[[], Figures] = Figures
     engines: Callable[[], Sequence[EngineView]] = tuple
     rollout: Callable[[], RolloutShown | None] = no_rollout
+    keeper: Callable[[], KeeperView | None] = no_keeper
 
 
 def api_endpoints(sources: Sources) -> tuple[Endpoint, ...]:
@@ -203,7 +205,7 @@ class Api:
         status = read_status(
             at_ns, source.environment, source.run, source.board, desk.state, desk.dead, tested, engines
         )
-        return json_answer(msgspec.structs.replace(status, rollout=source.rollout()))
+        return json_answer(msgspec.structs.replace(status, rollout=source.rollout(), keeper=source.keeper()))
 
     async def calls(self, request: Request) -> Response:
         """A page of the calls that are wanted, as `console/call_query` reads them."""

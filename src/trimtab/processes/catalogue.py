@@ -281,6 +281,13 @@ PROCESS_START = Metric(
 PROCESS_RESTARTS = Metric(
     "trimtab_process_restarts_total", "counter", "Processes that died and were started anew.", ("process", "slot")
 )
+KEEPER_UP = Metric("trimtab_keeper_up", "gauge", "1 while the journal of runs answers.")
+JOURNAL_WAITING = Metric("trimtab_journal_waiting", "gauge", "Asks that wait for the journal of runs.")
+JOURNAL_ASKS = Metric(
+    "trimtab_journal_asks_total", "counter", "What was asked of the journal of runs, by what came of it.", ("result",)
+)
+JOURNAL_COMMITS = Metric("trimtab_journal_commit_seconds", "summary", "Commits of the journal of runs, and their time.")
+RUNS_EXPIRED = Metric("trimtab_runs_expired_total", "counter", "Runs whose driver was not heard of for its lease.")
 LAG_BYTES = Metric("trimtab_spool_lag_bytes", "gauge", "Bytes of the spool that telemetry does not hold yet.")
 LAG_SECONDS = Metric("trimtab_spool_lag_seconds", "gauge", "Age of the oldest record telemetry could not take yet.")
 SET_ASIDE = Metric("trimtab_spool_segments_set_aside", "gauge", "Damaged segments that wait for a person.")
@@ -384,6 +391,7 @@ CATALOGUE = (
     *(ALERTS_BEHIND, ERROR_BUDGET),
     *(IN_FLIGHT, OUTSTANDING, BREAKER, OPENINGS, HEALTHY, WORKER_CALLS, WORKER_CONNECTIONS),
     *(PROCESS_START, PROCESS_RESTARTS),
+    *(KEEPER_UP, JOURNAL_WAITING, JOURNAL_ASKS, JOURNAL_COMMITS, RUNS_EXPIRED),
     *(IDENTITY_SAME, IDENTITY_TESTS, IDENTITY_TESTED, TOOL_DRIFT),
     *(SCRAPED, SCRAPE_FAILURES, RESTARTS, *ENGINE.values(), *ENGINE_TIMES.values()),
 )

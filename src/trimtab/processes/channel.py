@@ -86,7 +86,8 @@ class Channel(Generic[Sent, Received]):
         """
         if self._writer.transport.get_write_buffer_size() > UNREAD_LIMIT:
             raise ChannelBroken(detail=f"{UNREAD_LIMIT} bytes of directives lie unread")
-        self._writer.write(msgspec.json.encode(message) + b"\n")
+        if not self._writer.is_closing():
+            self._writer.write(msgspec.json.encode(message) + b"\n")
 
     async def receive(self) -> Received | None:
         """The next message, or None at the end of the channel.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,8 +41,10 @@ from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.feedback_api import Taking
 from trimtab.processes.gauges import gauges
 from trimtab.processes.identity import Figures
+from trimtab.processes.keeper_watch import KeeperView, no_keeper
 from trimtab.processes.label_api import label_endpoints
 from trimtab.processes.label_book import LabelBook
+from trimtab.processes.listeners import open_unix_listener
 from trimtab.processes.logs import event
 from trimtab.processes.metrics import Host, Metrics, Watched
 from trimtab.processes.pages import ShownAlerts
@@ -52,10 +53,14 @@ from trimtab.processes.recorded import Recorded
 from trimtab.processes.replicas import ReplicaSources
 from trimtab.processes.replicas_api import read_replicas, replica_endpoints
 from trimtab.processes.resend import Send
+from trimtab.processes.review_api import review_endpoints
+from trimtab.processes.review_book import ReviewBook
 from trimtab.processes.rollout_api import rollout_endpoints
 from trimtab.processes.rollout_desk import RolloutDesk, RolloutShown
 from trimtab.processes.roster import Member
 from trimtab.processes.routes import Site, site
+from trimtab.processes.run_api import run_endpoints
+from trimtab.processes.run_room import RunRoom
 from trimtab.processes.signals_api import signal_endpoints
 from trimtab.processes.status import lock_differences
 from trimtab.processes.tool_shapes import Drifting
@@ -65,7 +70,6 @@ from trimtab.store.ingest import Observer
 from trimtab.store.telemetry import Batch
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-OWNER_ONLY = 0o177
 BACKLOG = 128
 MAX_CONNECTIONS = 256
 """Open on one listener; a request over them is answered 503."""
@@ -110,7 +114,8 @@ class ControlParts:
     `alerts` gives those that are active, or were found in a range, `alert_pages` is what their pages work with.
     `feedback` makes what takes judgements in, `views` keeps filters that somebody named,
     `history` tells the project's past, `evaluations` what its suites came to, `labels` what people label, `rollouts`
-    watches a candidate that is served beside what is in force.
+    watches a candidate that is served beside what is in force, `keeper` tells how the journal of runs is doing, `runs`
+    is that journal, `reviews` what waits in it for persons.
     """
 
     clock: Clock
@@ -137,10 +142,22 @@ class ControlParts:
     evaluations: EvaluationDesk | None = None
     labels: LabelBook | None = None
     rollouts: RolloutDesk | None = None
+    keeper: Callable[[], KeeperView | None] = no_keeper
+    runs: RunRoom | None = None
+    reviews: ReviewBook | None = None
 
     def rollout(self) -> RolloutShown | None:
         """The latest rollout."""
         return self.rollouts.shown if self.rollouts is not None else None
+
+    def kept_endpoints(self) -> tuple[Endpoint, ...]:
+        """The routes of labels, runs, reviews and rollouts."""
+        return (
+            *(label_endpoints(self.labels) if self.labels is not None else ()),
+            *(run_endpoints(self.runs, self.clock) if self.runs is not None else ()),
+            *(review_endpoints(self.reviews) if self.reviews is not None else ()),
+            *self.rollout_endpoints(),
+        )
 
     def rollout_endpoints(self) -> tuple[Endpoint, ...]:
         """The routes of rollouts."""
@@ -185,8 +202,7 @@ async def serve_control(
         *signal_endpoints(desk, parts.clock, lambda: parts.snapshot().tasks, said),
         *replica_endpoints(desk, parts.clock, _replica_sources(parts)),
         *adoption_endpoints(Adopting(desk, parts.snapshot), parts.clock),
-        *(label_endpoints(parts.labels) if parts.labels is not None else ()),
-        *parts.rollout_endpoints(),
+        *parts.kept_endpoints(),
     )
     api = (*api_endpoints(_sources(settings, parts, desk, metrics)), *own, *further)
     shown = replace(_pages(parts, desk, said, taking), letters=undertaker, redrives=redrives)
@@ -234,6 +250,7 @@ def _host(settings: ControlSettings, parts: ControlParts, desk: Desk) -> Host:
         lock_differences=lambda: lock_differences(settings.run),
         engines=parts.engines,
         watched=parts.watched,
+        keeper=parts.keeper,
         processes=lambda: _crew(settings.run),
     )
 
@@ -259,6 +276,7 @@ def _sources(settings: ControlSettings, parts: ControlParts, desk: Desk, metrics
         parts.identity,
         parts.engines,
         parts.rollout,
+        parts.keeper,
     )
 
 
@@ -289,6 +307,8 @@ def _pages(parts: ControlParts, desk: Desk, said: Callable[[], Sequence[Gauge]],
         history=parts.history,
         evaluations=parts.evaluations,
         labels=parts.labels,
+        runs=parts.runs,
+        reviews=parts.reviews,
         drifting=lambda: (*desk.drifting, *parts.tools()),
         undeclared=Adopting(desk, parts.snapshot),
         rollout=lambda: shown.words if (shown := parts.rollout()) is not None else "",
@@ -343,25 +363,9 @@ def _tcp(listen: Listen) -> Iterator[socket.socket]:
 
 @contextmanager
 def _unix(path: Path) -> Iterator[socket.socket]:
-    """A socket only the owner may open; one that a process of an earlier life left is replaced.
-
-    It is bound through its open folder, since a socket's address holds no more than 107 bytes (unix(7)).
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    before = os.umask(OWNER_ONLY)
+    """The socket of the command line."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            try:
-                sock.bind(f"/proc/self/fd/{folder}/{path.name}")
-                sock.listen(BACKLOG)
-            except OSError as failure:
-                detail = failure.strerror or str(failure)
-                raise CannotListen(address=str(path), detail=detail, setting="[data] directory") from failure
-            finally:
-                os.umask(before)
-                os.close(folder)
+        with open_unix_listener(path) as sock:
             yield sock
     finally:
         path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from trimtab.processes.roster import Member, RoleName
 
 log = logging.getLogger("trimtab.supervisor")
 
+BEFORE: tuple[RoleName, ...] = ("keeper",)
 FIRST: tuple[RoleName, ...] = ("demo", "gateway")
 THEN: tuple[RoleName, ...] = ("control",)
 
@@ -33,10 +34,12 @@ class Crew:
         self.posts.append(post)
 
     async def start(self) -> None:
-        """Demo engine and gateways, and when they are ready, control, which is not waited for.
+        """Keeper, which is not waited for; demo engine and gateways; when those are ready, control, nor is it.
 
-        Raises `CannotStart` when one of the first does not get ready.
+        Raises `CannotStart` when the demo engine or a gateway does not get ready.
         """
+        for post in self._of(BEFORE):
+            await post.open()
         first = self._of(FIRST)
         for post in first:
             await post.open()
@@ -61,8 +64,9 @@ class Crew:
         await self._close(("gateway",))
 
     async def stop_rest(self) -> None:
-        """Lets control ingest the rest, and ends the demo engine."""
+        """Lets control ingest the rest, ends the demo engine, and last keeper."""
         await self._close(("control", "demo"))
+        await self._close(BEFORE)
         self.write_roster([])
 
     def kill(self) -> None:

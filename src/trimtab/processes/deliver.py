@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from trimtab.clock import Clock
 from trimtab.declare.project import Secret
@@ -27,6 +28,7 @@ from trimtab.signals.notify.message import Message, message_of
 from trimtab.signals.notify.post import Undelivered
 
 LOOK_S: Final = 1.0
+READY: Final = b'{"message":'
 BATCH: Final = 50
 THREADS: Final = 8
 FIRST_DELAY_S: Final = 5.0
@@ -152,7 +154,7 @@ class Delivery:
         if receiver is None:
             return Undelivered("the receiver is not declared any more", is_final=True)
         try:
-            message = message_of(letter.id, msgspec.json.decode(letter.body, type=Sent))
+            message = read(letter)
         except (msgspec.MsgspecError, ValueError):
             return Undelivered("what was to be told cannot be read", is_final=True)
         work = asyncio.get_running_loop().run_in_executor(self._carriers, self._carrier.deliver, message, receiver)
@@ -187,6 +189,24 @@ class Delivery:
 
     async def _booked(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._books, work)
+
+
+class Ready(Struct, frozen=True):
+    """A letter that says itself what is told."""
+
+    message: Message
+
+
+def written(ready: Ready) -> bytes:
+    """As it lies in the outbox."""
+    return msgspec.json.encode(ready)
+
+
+def read(letter: Letter) -> Message:
+    """What a letter tells; raises `msgspec.MsgspecError` and `ValueError` for what tells nothing."""
+    if letter.body.startswith(READY):
+        return msgspec.json.decode(letter.body, type=Ready).message
+    return message_of(letter.id, msgspec.json.decode(letter.body, type=Sent))
 
 
 def revealed(address: Address, secrets: Secrets) -> str:

@@ -44,6 +44,11 @@ class DataDirectory:
         return self.root / "state.db"
 
     @property
+    def journal(self) -> Path:
+        """The SQLite database of runs, written by keeper alone."""
+        return self.root / "journal.db"
+
+    @property
     def run(self) -> Path:
         """What belongs to the life of one `trimtab up`."""
         return self.root / "run"
@@ -57,6 +62,11 @@ class DataDirectory:
     def control_socket(self) -> Path:
         """Where control answers the command line."""
         return self.run / "control.sock"
+
+    @property
+    def keeper_socket(self) -> Path:
+        """Where keeper answers gateways and drivers of runs."""
+        return self.run / "keeper.sock"
 
     @property
     def operator_key(self) -> Path:

@@ -8,12 +8,16 @@ too, because the socket is never closed.
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from pathlib import Path
 
 from trimtab.declare.project import Listen
 from trimtab.errors import CannotListen
 
 BACKLOG = 4096
+OWNER_ONLY = 0o177
+"""The umask under which a socket is made that only its owner may open."""
 
 
 def open_listeners(listen: Listen, count: int, setting: str) -> list[socket.socket]:
@@ -43,6 +47,32 @@ def open_listeners(listen: Listen, count: int, setting: str) -> list[socket.sock
         detail = "another process listens there" if failure.errno == errno.EADDRINUSE else str(failure)
         raise CannotListen(address=address, detail=detail, setting=setting) from failure
     return opened
+
+
+def open_unix_listener(path: Path) -> socket.socket:
+    """Listens on a socket that only the owner may open; one that a process of an earlier life left is replaced.
+
+    It is bound through its open folder, since a socket's address holds no more than 107 bytes (unix(7)). Raises
+    `CannotListen`.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        before = os.umask(OWNER_ONLY)
+        try:
+            listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.umask(before)
+            os.close(folder)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as failure:
+        listener.close()
+        detail = failure.strerror or str(failure)
+        raise CannotListen(address=str(path), detail=detail, setting="[data] directory") from failure
+    return listener
 
 
 def _claim(family: int, place: tuple[object, ...]) -> None:

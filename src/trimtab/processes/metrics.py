@@ -16,6 +16,7 @@ from trimtab.journal.dead_letters import Tally
 from trimtab.processes import catalogue as metric
 from trimtab.processes.catalogue import Metric
 from trimtab.processes.identity import Figures
+from trimtab.processes.keeper_watch import KeeperView, no_keeper
 from trimtab.processes.recorded import Recorded
 from trimtab.processes.roster import Member
 from trimtab.processes.series import Bounded, Count, Labels, clean
@@ -39,7 +40,8 @@ class Host:
     """What is asked at each scrape: `lag` gives how far telemetry is behind and whether it takes what it is sent,
     `dead` what letters wait, `identity` what was found of the models behind replicas, `drifting` how tools differ from
     what was locked, `lock_differences` in how many places the declaration does, `engines` what replicas say of
-    themselves, `watched` how alerts and objectives stand, and `processes` who is in the crew.
+    themselves, `watched` how alerts and objectives stand, `processes` who is in the crew, and `keeper` how the journal
+    of runs is doing.
     """
 
     board: Callable[[], BoardView | None]
@@ -51,6 +53,7 @@ class Host:
     engines: Callable[[], Sequence[EngineView]] = tuple
     watched: Callable[[], Watched] = Watched
     processes: Callable[[], Sequence[Member]] = tuple
+    keeper: Callable[[], KeeperView | None] = no_keeper
 
 
 class Metrics(Collector):
@@ -102,6 +105,7 @@ class Metrics(Collector):
         yield _gauge(metric.ALERTS_BEHIND, {(): watched.behind_s})
         yield from _board_families(self._host.board() or BoardView((), ()))
         yield from _process_families(self._host.processes())
+        yield from keeper_families(self._host.keeper())
         yield _added(metric.DEAD_LETTERS, (((one.task, one.cause), one.letters) for one in self._host.dead()))
         yield _added(metric.TOOL_DRIFT, (((one.tool, one.kind, one.class_), 1) for one in self._host.drifting()))
         yield _gauge(metric.ERROR_BUDGET, watched.budgets)
@@ -222,6 +226,22 @@ def _process_families(members: Sequence[Member]) -> Iterator[Family]:
     latest = {(one.role, str(one.slot)): one for one in sorted(members, key=lambda one: one.started_at)}
     yield _gauge(metric.PROCESS_START, {place: one.started_at for place, one in latest.items()})
     yield _counter(metric.PROCESS_RESTARTS, {place: one.restarts for place, one in latest.items()})
+
+
+def keeper_families(view: KeeperView | None) -> Iterator[Family]:
+    """How the journal of runs is doing; nothing where keeper was never reached."""
+    if view is None:
+        return
+    yield _gauge(metric.KEEPER_UP, {(): int(view.up)})
+    told = view.health
+    if told is not None:
+        yield _gauge(metric.JOURNAL_WAITING, {(): told.waiting})
+        done = told.asks - told.refused
+        results = {"done": done, "refused": told.refused - told.unavailable, "unavailable": told.unavailable}
+        yield _counter(metric.JOURNAL_ASKS, {(result,): count for result, count in results.items()})
+        commits = metric.JOURNAL_COMMITS
+        yield SummaryMetricFamily(commits.name, commits.says, count_value=told.commits, sum_value=told.commit_s)
+        yield _counter(metric.RUNS_EXPIRED, {(): told.expired})
 
 
 def _by_slot(of: Metric, found: Iterable[tuple[int, int]]) -> GaugeMetricFamily:

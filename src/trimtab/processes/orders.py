@@ -10,7 +10,8 @@ from trimtab.declare.project import Control, Data
 class GatewayOrders(Struct, frozen=True):
     """For a gateway worker: its slot and epoch, its socket and channel, and the snapshot to begin with.
 
-    `root` is the project's folder, in which the tokenizers of its models lie.
+    `root` is the project's folder, in which the tokenizers of its models lie. With `journaled` calls of runs are in the
+    journal, which keeper keeps.
     """
 
     slot: int
@@ -19,6 +20,16 @@ class GatewayOrders(Struct, frozen=True):
     channel: int
     snapshot: str
     root: str
+    data: Data
+    journaled: bool = False
+
+
+class KeeperOrders(Struct, frozen=True):
+    """For keeper: its epoch, the socket on which it answers, and its channel."""
+
+    epoch: str
+    listener: int
+    channel: int
     data: Data
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from trimtab.errors import StoreError
 
-RoleName = Literal["supervisor", "gateway", "control", "demo"]
+RoleName = Literal["supervisor", "keeper", "gateway", "control", "demo"]
 LifeState = Literal["starting", "ready", "draining"]
 
 

@@ -14,6 +14,7 @@ from trimtab.journal.dead_letters import Tally
 from trimtab.processes import roster
 from trimtab.processes.identity import ReplicaIdentity
 from trimtab.processes.inforce import Drift, Refusal, Standing
+from trimtab.processes.keeper_watch import KeeperView
 from trimtab.processes.rollout_desk import RolloutShown
 from trimtab.processes.roster import Member
 from trimtab.signals.engine.view import EngineView
@@ -34,7 +35,8 @@ class TelemetryState(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """A host at `at_ns`. `refused` and `needs_restart` tell what was not taken of the latest edit, `dead` what waits of
     calls and records that failed for good. `lock` is the id of the lock in force, `drift` how the declaration differs.
-    `engines` are what replicas say of themselves. `rollout` is the latest one, whatever became of it.
+    `engines` are what replicas say of themselves. `rollout` is the latest one, whatever became of it. `keeper` is how
+    the journal of runs was doing when it was last asked.
     """
 
     at_ns: int
@@ -51,6 +53,7 @@ class Status(Struct, frozen=True):
     identity: tuple[ReplicaIdentity, ...] = ()
     engines: tuple[EngineView, ...] = ()
     rollout: RolloutShown | None = None
+    keeper: KeeperView | None = None
 
 
 def read_status(

@@ -4,6 +4,7 @@ beat      every 250 ms: the board learns what is open here, keys and the rollout
 sync      every fsync interval: what waits is written, then brought to the disk in a thread
 obey      directives of the supervisor; the end of the channel means that it died, and is a drain
 health    checks of replicas (one worker of the host does them)
+hear      orders about runs, from keeper
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from trimtab.gateway.health import Health
 from trimtab.gateway.pipeline import Pipeline
 from trimtab.gateway.server import Server
 from trimtab.gateway.upstreams.pool import Pool
+from trimtab.journal.client import KeeperClient
 from trimtab.policy.snapshot import Snapshot, decode
 from trimtab.processes.channel import (
     Channel,
@@ -67,6 +69,7 @@ class WorkerParts:
     health: Health
     enforcement: Enforcement
     rollouts: RolloutFollower
+    keeper: KeeperClient | None = None
 
 
 class GatewayWorker:
@@ -109,6 +112,7 @@ class GatewayWorker:
                     self._obey(),
                     self._parts.health.run(),
                     self._parts.enforcement.run(),
+                    self._hear(),
                 )
             ]
             await self._drain(await self._leaving)
@@ -132,8 +136,15 @@ class GatewayWorker:
         event(log, logging.WARNING if cut else logging.INFO, "drained", reason=reason, calls_cut=cut)
         self._channel.send(Drained(cut))
 
+    async def _hear(self) -> None:
+        """Stays connected to keeper, so that orders about runs are heard."""
+        if self._parts.keeper is not None:
+            await self._parts.keeper.watch()
+
     async def _close(self) -> None:
         parts = self._parts
+        if parts.keeper is not None:
+            await parts.keeper.close()
         await parts.pool.close()
         parts.recorder.close()
         parts.board.close()

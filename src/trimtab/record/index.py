@@ -266,7 +266,7 @@ class _SortedIndex:
     def write(pack: Path, size: int, offsets: dict[bytes, int]) -> None:
         """Writes the index file of a pack, whole or not at all."""
         path = pack.with_suffix(INDEX.suffix)
-        fresh = path.with_suffix(".idx.new")
+        fresh = path.with_suffix(f".idx.{os.getpid()}")  # control and keeper may both find that it is missing
         header = FileHeader(pack.parent.name[:40], int(pack.stem), 0)
         entries = b"".join(digest + _OFFSET.pack(offset) for digest, offset in sorted(offsets.items()))
         fresh.write_bytes(fileheader.encode(INDEX, header) + _PACK_SIZE.pack(size) + entries)

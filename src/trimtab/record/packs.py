@@ -171,9 +171,9 @@ def load(path: Path, offset: int, digest: bytes) -> tuple[Kind, bytes] | None:
     return entry.kind, content
 
 
-def deflated(content: bytes) -> bytes:
-    """The content as it is stored under the flag `DEFLATED`."""
-    return _LENGTH.pack(len(content)) + zlib.compress(content, 6)
+def deflated(content: bytes, level: int = 6) -> bytes:
+    """The content as it is stored under the flag `DEFLATED`; `level` is zlib's."""
+    return _LENGTH.pack(len(content)) + zlib.compress(content, level)
 
 
 def _inflated(content: bytes, path: Path, offset: int) -> bytes:

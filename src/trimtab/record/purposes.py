@@ -12,6 +12,8 @@ EVALUATION: Final = "evaluation"
 """Calls for the cases of a suite."""
 SHADOW: Final = "shadow"
 """Copies of users' calls, whose answers nobody gets."""
+REPLAY: Final = "replay"
+"""Calls of runs that got a recorded answer, for which no model was asked."""
 UNDECLARED_TASK: Final = "(undeclared)"
 
 

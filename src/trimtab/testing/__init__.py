@@ -1,9 +1,11 @@
-"""Public fakes for tests: a clock that jumps and an upstream that follows a script."""
+"""Public fakes for tests: a clock that jumps, an upstream that follows a script, runs in process."""
 
 from trimtab.testing.answers import Answer, ToolCall, chat_json, chat_stream
 from trimtab.testing.clock import JumpingClock, JumpingLoop, Stuck
 from trimtab.testing.faults import SCRIPTS
 from trimtab.testing.ports import refused_port, unanswered_port
+from trimtab.testing.replay import Diverged, NetworkClosed, ReplayedRun, ReplayServer
+from trimtab.testing.runs import LocalRuns, ScriptedModels
 from trimtab.testing.scripts import (
     Close,
     Cut,
@@ -30,14 +32,20 @@ __all__ = [
     "Answer",
     "Close",
     "Cut",
+    "Diverged",
     "Framing",
     "Hang",
     "JumpingClock",
     "JumpingLoop",
+    "LocalRuns",
+    "NetworkClosed",
     "Received",
     "Repeat",
+    "ReplayServer",
+    "ReplayedRun",
     "Reset",
     "Script",
+    "ScriptedModels",
     "ScriptedUpstream",
     "Send",
     "Step",

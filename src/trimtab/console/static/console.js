@@ -81,7 +81,7 @@
     if (!chosen || event.repeat || event.target.closest("summary, button, a") && event.key === "Enter") return;
     event.preventDefault();
     chosen.click();
-    chosen.closest("details[open]")?.querySelector("select, input:not([type=hidden])")?.focus();
+    chosen.closest("details[open]")?.querySelector("select, textarea, input:not([type=hidden])")?.focus();
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;

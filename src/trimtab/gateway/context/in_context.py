@@ -43,6 +43,7 @@ class InContext(Struct, eq=False):
     _counting: asyncio.Future[dict[bytes, Known]] | None = None
     _asking: Attempts | None = None
     _gone: bool = False
+    _sent: bool = False
 
     def __repr__(self) -> str:
         state = "counting" if self._counting is not None else "asking for a summary" if self._asking is not None else ""
@@ -69,13 +70,24 @@ class InContext(Struct, eq=False):
 
     def leave(self) -> None:
         """The client has gone, so the call ends here, and with it what is under way for it."""
+        self._part()
+        self.exchange.outcome = CLIENT_GONE
+        self._over(self.exchange, None)
+
+    def stop(self, failure: CallError) -> None:
+        """The call ends in this."""
+        if self._sent:
+            self.attempts.stop(failure)
+        else:
+            self._part()
+            self._over(self.exchange, failure)
+
+    def _part(self) -> None:
         self._gone = True
         if self._counting is not None:
             self._counting.cancel()
         if self._asking is not None:
             self._asking.leave()
-        self.exchange.outcome = CLIENT_GONE
-        self._over(self.exchange, None)
 
     def _counted_apart(self, request: Request, done: asyncio.Future[dict[bytes, Known]]) -> None:
         self._counting = None
@@ -185,6 +197,7 @@ class InContext(Struct, eq=False):
             self.exchange.admitted = replace(admitted, context=use)
 
     def _send(self) -> None:
+        self._sent = True
         self.exchange.answer.on_gone = self.attempts.leave
         self.attempts.begin()
 

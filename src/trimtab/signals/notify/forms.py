@@ -18,7 +18,7 @@ import msgspec
 
 from trimtab.signals.alerts.telling import REMIND_NS
 from trimtab.signals.alerts.words import clock
-from trimtab.signals.notify.message import Message
+from trimtab.signals.notify.message import REVIEW, Message
 
 PAGERDUTY_SUMMARY: Final = 1024
 """Characters that PagerDuty takes of a summary."""
@@ -80,7 +80,7 @@ def slack(message: Message) -> Sent:
     told = f"{message.environment} · owner {message.owner or 'none'} · since {clock(message.began_ns)}"
     blocks.append({"type": "context", "elements": [_marked(_escaped(told))]})
     if message.link:
-        button = {"type": "button", "text": _plain("Open the alert"), "url": message.link}
+        button = {"type": "button", "text": _plain(f"Open the {_thing(message)}"), "url": message.link}
         blocks.append({"type": "actions", "elements": [button]})
     return Sent(msgspec.json.encode({"text": _escaped(message.title), "blocks": blocks}), {})
 
@@ -103,7 +103,7 @@ def pagerduty(message: Message, routing_key: str) -> Sent:
         },
     }
     if message.link:
-        event["links"] = [{"href": message.link, "text": "The alert"}]
+        event["links"] = [{"href": message.link, "text": f"The {_thing(message)}"}]
     return Sent(msgspec.json.encode(event), {})
 
 
@@ -159,9 +159,13 @@ def email(message: Message, sender: str, to: tuple[str, ...], now_s: float) -> E
     if message.calls:
         parts.append("Worst calls:\n" + "\n".join(f"  trimtab calls show {call}" for call in message.calls))
     parts.append(f"Environment {message.environment}, task {message.task or '-'}, owner {message.owner or 'none'}.")
-    parts.append(message.link or f"trimtab alerts show {message.group}")
+    parts.append(message.link or f"trimtab {_thing(message)}s show {message.group}")
     mail.set_content("\n\n".join(parts) + "\n")
     return mail
+
+
+def _thing(message: Message) -> str:
+    return "review" if message.signal == REVIEW else "alert"
 
 
 def _plain(text: str) -> dict[str, str]:

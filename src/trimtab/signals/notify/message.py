@@ -15,12 +15,17 @@ MAX_ALERTS: Final = 10
 LEAD: Final = {"resolved": "Resolved: ", "reminder": "Still open: ", "escalated": "Now a page: ", "test": "Test: "}
 
 
+REVIEW: Final = "review"
+"""In place of a signal, where it is a review that is told of."""
+
+
 class Message(Struct, frozen=True):
     """What is told. `id` names the telling, `group` what it is about: the same in all tellings of one group.
 
     `severity` is that which people are told of, and `task`, `owner` and `signal` are those of the alert that leads the
     group: the same in all tellings, but for one that escalates. Times are ns since 1970, `ended_ns` 0 while it goes on.
     `calls` are the ids of the worst calls; `link` is empty where the address of the console is not declared.
+    Of a review `group` is its id, and `signal` is `REVIEW`.
     """
 
     id: str

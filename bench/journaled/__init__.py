@@ -1,0 +1,1 @@
+"""Parts of the journal benchmark: what a crash of the machine leaves, and what appends cost beside DBOS."""

@@ -1,0 +1,140 @@
+"""What people do with runs: fork one, order some, say what became of an effect, take up again what failed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from trimtab.console.run_desk import Redriven, Wanted
+from trimtab.errors import TrimtabError
+from trimtab.journal.asks import Direct, Directed, Find, Open, Reconcile, RunRow
+from trimtab.journal.client import BlockingAsking
+from trimtab.journal.entries import Body, Order, Reconciled, Reconciliation, Result, Started, body_of
+from trimtab.journal.reading import log_read, row_of, rows_of
+from trimtab.journal.refusals import JournalRefusal, RunExists, RunUnknown
+from trimtab.journal.steps import Log, Step
+
+DEAD: Final = ("failed", "parked")
+"""How a run stands that goes on only when a person does something."""
+MOST_AT_ONCE: Final = 1000
+AGAIN: Final = ".again"
+
+
+class NoFork(TrimtabError):
+    """Run {run} cannot be forked so: {detail}; `trimtab runs show {run}` lists its steps."""
+
+
+def forked(journal: BlockingAsking, wanted: Wanted, now_ns: int) -> RunRow:
+    """Makes a run that has what came before a step as its own, and goes on from there.
+
+    Raises `RunUnknown`, `RunExists` for an id that is taken, `NoFork`.
+    """
+    log = log_read(journal, wanted.run)
+    if log.started is None:
+        raise NoFork(run=wanted.run, detail="its log has no beginning")
+    if _is_there(journal, wanted.id):
+        raise RunExists(run=wanted.id, detail="it is there already")
+    seq, step = place_of(log, wanted.at)
+    overrides, answer, content = dict(wanted.overrides), None, b""
+    if wanted.answer is not None:
+        if step is None:
+            raise NoFork(run=wanted.run, detail="another answer needs a step to be the answer of")
+        answer, content = _answer(step, wanted.answer, now_ns)
+        overrides.setdefault("answer", f"of step {step.seq}")
+        seq = step.seq + 1
+    started = _started(log, log.started, now_ns)
+    started = replace(started, fork_of=wanted.run, fork_seq=seq, overrides=overrides)
+    journal.do(Open(wanted.id, started, answer=answer, answered=content))
+    return row_of(journal, wanted.id)
+
+
+def place_of(log: Log, at: int) -> tuple[int, Step | None]:
+    """The entry before which a fork leaves, and the step there; raises `NoFork`."""
+    if not at:
+        return _after_all(log), None
+    step = log.step(at)
+    if step is None:
+        raise NoFork(run=log.run, detail=f"there is no step at {at}")
+    return step.seq, step
+
+
+def _after_all(log: Log) -> int:
+    """Behind all that is recorded, but before the end of the run."""
+    latest = max((max(step.seq, step.result_seq) for step in log.steps), default=1)
+    return latest + 1
+
+
+def _started(log: Log, started: Started, now_ns: int) -> Started:
+    """The beginning of a run that does the same; it belongs to no other run, and has no key."""
+    return replace(started, at_ns=now_ns, key="", parent="", parent_seq=0)
+
+
+def _answer(step: Step, content: bytes, now_ns: int) -> tuple[Result, bytes]:
+    body: Body = body_of(content)
+    kind = step.result.content_type if step.result is not None else ""
+    status = step.result.status if step.result is not None else 0
+    result = Result(now_ns, step.seq, "ok", body, status=status, content_type=kind or "application/json")
+    return result, content if body.inline is None else b""
+
+
+def _is_there(journal: BlockingAsking, run: str) -> bool:
+    try:
+        row_of(journal, run)
+    except RunUnknown:
+        return False
+    return True
+
+
+def ordered(
+    journal: BlockingAsking, order: Order, by: str, reason: str = "", *, run: str = "", task: str = ""
+) -> tuple[str, ...]:
+    """Gives an order to a run, to all of a task, or (both empty) to all; the runs that it reached."""
+    told = journal.do(Direct(order, by, run, task, reason))
+    return told.runs if isinstance(told, Directed) else ()
+
+
+def reconciled(
+    journal: BlockingAsking,
+    run: str,
+    of: int,
+    found: Reconciliation,
+    by: str,
+    reason: str,
+    output: bytes | None,
+    now_ns: int,
+) -> RunRow:
+    """Says what became of an effect whose outcome was unknown, so that its run goes on."""
+    body = body_of(output) if output is not None else None
+    content = output if body is not None and body.inline is None and output is not None else b""
+    journal.do(Reconcile(run, Reconciled(now_ns, of, found, by, reason, body), content))
+    return row_of(journal, run)
+
+
+def dead(journal: BlockingAsking, wanted: Find) -> tuple[RunRow, ...]:
+    """Runs that failed or wait for a person to say what became of a step, but those that were forked since."""
+    rows = rows_of(journal, replace(wanted, states=wanted.states or DEAD))
+    return tuple(row for row in rows if not rows_of(journal, Find(fork_of=row.run, limit=1)))
+
+
+def redriven(journal: BlockingAsking, row: RunRow, now_ns: int) -> Redriven:
+    """Takes up a run that failed in a fork of it, from its first step that went wrong; a driver goes on with it."""
+    if row.state != "failed":
+        detail = "it is parked: say what became of its step with `trimtab runs reconcile`"
+        return Redriven(row.run, ok=False, detail=detail)
+    if row.through == "gateway":
+        detail = "it is of calls alone: its client sends them again"
+        return Redriven(row.run, ok=False, detail=detail)
+    try:
+        log = log_read(journal, row.run)
+        at = next((step.seq for step in log.steps if step.is_failed), 0)
+        fork = forked(journal, Wanted(row.run, again_id(row.run), at, None, {"redrive": "true"}), now_ns)
+    except (JournalRefusal, NoFork) as refused:
+        return Redriven(row.run, ok=False, detail=str(refused))
+    return Redriven(row.run, ok=True, fork=fork.run)
+
+
+def again_id(run: str) -> str:
+    """The id under which a run is taken up again: `r.again2` after `r.again1`."""
+    stem, mark, number = run.rpartition(AGAIN)
+    return f"{stem}{AGAIN}{int(number) + 1}" if mark and number.isdecimal() else f"{run}{AGAIN}1"

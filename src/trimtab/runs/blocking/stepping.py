@@ -1,0 +1,194 @@
+# Made from runs/stepping.py by `python -m trimtab.runs.generate`; change that one, and make this again.
+"""A step: its intent before it, its result after it, or what is recorded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from trimtab.journal.asks import Begin, Begun, Claim, Lease, Load, Loaded, Reconcile, Renew
+from trimtab.journal.entries import Body, Reconciled, Result, Tried, body_of
+from trimtab.journal.refusals import Divergence
+from trimtab.runs import values
+from trimtab.runs.blocking import flow
+from trimtab.runs.declared import MOST_ATTEMPTS, Happened, NeverHappened
+from trimtab.runs.faults import OutcomeUnknown, Parked, Rejected, again, told
+from trimtab.runs.lines import Line
+from trimtab.runs.session import Act, Place, Session, content_of, inside, line_here, moved_on
+
+FIRST_REST_S: Final = 0.1
+LONGEST_REST_S: Final = 5.0
+STALE: Final = 3
+"""The part of a lease after which an answer of the journal is too old to act on."""
+
+Call = Callable[[Begun], Any]
+Found = Happened[Any] | NeverHappened | None
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How often a step is tried, after which exceptions, and who can tell what became of one."""
+
+    attempts: int = 1
+    retry: tuple[type[Exception], ...] = (Exception,)
+    reconcile: Callable[[], Found] | None = None
+
+
+ONCE: Final = Tries()
+
+
+def take(place: Place, act: Act, call: Call, tries: Tries = ONCE) -> bytes:
+    """What the step gives, as JSON: recorded, or by taking it. A `write` that was begun ends before it is cancelled.
+
+    Raises what it raised, then or now, and `Leaving` where the run cannot go on here.
+    """
+    session = place.session
+    line = line_here(place, act)
+    question = session.begin(act, line)
+    asked_s = session.runtime.clock.monotonic()
+    begun = _begun(session, act, question)
+    line.last = begun.seq
+    try:
+        if session.replays and begun.found != "recorded":
+            detail = "nothing is recorded for it there"
+            raise session.leave(Divergence(run=session.replays, seq=begun.seq, label=act.label, detail=detail))
+        if begun.found == "unknown":
+            begun = _looked_up(session, act, question, begun, tries)
+        if begun.result is not None:
+            return _recorded(session, act, begun.result)
+        if act.effect == "write":
+            _still_held(session, asked_s)
+        doing = _taken(place, line, act, question, begun, call, tries)
+        return flow.settled(doing) if act.effect == "write" else doing
+    finally:
+        moved_on(place, line)
+
+
+def load(session: Session, body: Body | None) -> bytes:
+    """The bytes of a body that an entry names; `null` for none."""
+    if body is None:
+        return b"null"
+    if body.inline is not None:
+        return body.inline.encode()
+    loaded = flow.ask_for(session, Load(session.run, body.digest))
+    return loaded.content if isinstance(loaded, Loaded) else b"null"
+
+
+def _begun(session: Session, act: Act, question: Begin) -> Begun:
+    try:
+        begun = flow.ask_for(session, question)
+    except BaseException as failure:
+        if flow.stopped(failure) and act.effect != "read" and session.left is None:
+            written = flow.ask_for(session, question)
+            if isinstance(written, Begun) and written.found == "go":
+                _give_up(session, act, written, session.runtime.clock.monotonic())
+        raise
+    assert isinstance(begun, Begun)  # noqa: S101 - what a `Begin` is told
+    return begun
+
+
+def _still_held(session: Session, asked_s: float) -> None:
+    """Makes sure of the lease where so much time has passed since a step was asked for that the process must have stood
+    still: somebody else may have taken the run over, and what must not be repeated may be done. Raises `Leaving`.
+    """
+    lease_s = session.runtime.lease_s
+    if session.runtime.clock.monotonic() - asked_s > lease_s / STALE:
+        flow.ask_for(session, Renew(session.run, session.epoch, lease_s))
+
+
+def _recorded(session: Session, act: Act, result: Result) -> bytes:
+    if result.outcome == "ok":
+        return load(session, result.output)
+    if result.outcome == "cancelled":
+        flow.never()
+    if result.outcome == "refused":
+        raise Rejected(by="A check", label=act.label, run=session.run, reason=result.detail or result.error)
+    raise again(result.error, result.detail, run=session.run, label=act.label)
+
+
+def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Begun, call: Call, tries: Tries) -> bytes:
+    session = place.session
+    began_s = session.runtime.clock.monotonic()
+    tried: list[Tried] = []
+    while True:
+        try:
+            with session.working(), inside(place, line, begun):
+                content = values.encode(call(begun))
+            break
+        except OutcomeUnknown as unsure:
+            found = _look(tries)
+            if isinstance(found, Happened):
+                content = values.encode(found.output)
+                break
+            if found is None or len(tried) >= MOST_ATTEMPTS:
+                raise _park(session, act, question, begun) from unsure
+            tried.append(Tried("tool", "unknown", session.now_ns()))
+        except Exception as failure:
+            if len(tried) + 1 < tries.attempts and isinstance(failure, tries.retry):
+                _pause(session, tried, failure)
+                continue
+            error, detail = told(failure)
+            ask = session.finish(begun.seq, "error", None, began_s, tried, error=error, detail=detail)
+            flow.ask_for(session, ask)
+            made = again(error, detail, run=session.run, label=act.label)
+            if type(made) is type(failure):
+                raise
+            raise made from failure
+        except BaseException as failure:
+            if flow.stopped(failure) and session.left is None:
+                _give_up(session, act, begun, began_s)
+            raise
+    flow.ask_for(session, session.finish(begun.seq, "ok", content, began_s, tried))
+    return content
+
+
+def _pause(session: Session, tried: list[Tried], failure: Exception) -> None:
+    seconds = min(FIRST_REST_S * 2 ** len(tried), LONGEST_REST_S) * session.runtime.seeds.uniform(0.75, 1.0)
+    tried.append(Tried("tool", type(failure).__name__, session.now_ns()))
+    flow.rest(session, seconds)
+
+
+def _give_up(session: Session, act: Act, begun: Begun, began_s: float) -> None:
+    """The program itself cancelled a step; that is its result."""
+    detail = f"{act.label} was cancelled"
+    flow.ask_for(session, session.finish(begun.seq, "cancelled", None, began_s, detail=detail))
+
+
+def _look(tries: Tries) -> Found:
+    return None if tries.reconcile is None else tries.reconcile()
+
+
+def _looked_up(session: Session, act: Act, question: Begin, begun: Begun, tries: Tries) -> Begun:
+    """What is to be done about an effect of an earlier driver whose outcome is unknown."""
+    found = _look(tries)
+    if found is None:
+        raise session.leave(Parked(run=session.run, label=act.label, seq=begun.seq))
+    if isinstance(found, Happened):
+        content = values.encode(found.output)
+        body = body_of(content)
+        entry = Reconciled(session.now_ns(), begun.seq, "happened", "its reconcile function", output=body)
+        flow.ask_for(session, Reconcile(session.run, entry, content_of(body, content)))
+    else:
+        entry = Reconciled(session.now_ns(), begun.seq, "did_not_happen", "its reconcile function")
+        flow.ask_for(session, Reconcile(session.run, entry))
+    settled = flow.ask_for(session, question)
+    assert isinstance(settled, Begun)  # noqa: S101 - what a `Begin` is told
+    if settled.found == "unknown":
+        raise session.leave(Parked(run=session.run, label=act.label, seq=begun.seq))
+    return settled
+
+
+def _park(session: Session, act: Act, question: Begin, begun: Begun) -> BaseException:
+    """Has a run parked for an effect that its own driver does not know the outcome of.
+
+    The journal takes an effect for unknown that an earlier driver left open; so this one becomes an earlier one.
+    """
+    flow.ask_for(session, session.release())
+    lease = flow.ask_for(session, Claim(session.owner, session.run, ttl_s=session.runtime.lease_s))
+    if isinstance(lease, Lease):
+        session.epoch = lease.epoch
+        flow.ask_for(session, replace(question, epoch=lease.epoch))
+    return session.leave(Parked(run=session.run, label=act.label, seq=begun.seq))

@@ -1,0 +1,151 @@
+"""Keeps the leases of the runs that this process drives, and hears of orders, in a thread of its own.
+
+So a run stays held, and is stopped when somebody says so, whatever its own loop or thread is doing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from trimtab.errors import JournalUnavailable, TrimtabError
+from trimtab.journal.asks import Ask, Lease, Renew, Told
+from trimtab.journal.client import Hears
+from trimtab.journal.entries import Order
+from trimtab.journal.frames import Given
+from trimtab.journal.refusals import JournalRefusal
+
+LINGERS_S: Final = 1.0
+"""How long the thread stays when nothing is held, since another run may begin."""
+
+
+class Held(Protocol):
+    """A run that is driven here."""
+
+    run: str
+    epoch: int
+
+    def renewed(self, lease: Lease) -> None:
+        """Its lease was renewed; says what was ordered meanwhile."""
+
+    def heard(self, order: Order, by: str, reason: str) -> None:
+        """An order was given to it."""
+
+    def halt(self, why: TrimtabError) -> None:
+        """It is not held here any more."""
+
+
+class Watching(Protocol):
+    """The journal, for a loop that hears of orders."""
+
+    async def do(self, ask: Ask) -> Told:
+        """What was told; raises `JournalRefusal` and `JournalUnavailable`."""
+        ...
+
+    async def watch(self) -> None:
+        """Hears of orders until it is cancelled."""
+        ...
+
+    async def close(self) -> None:
+        """Hangs up."""
+        ...
+
+
+class Leases:
+    """The leases of one runtime. The thread runs while there are any; it renews each three times before it runs out."""
+
+    def __init__(self, keeper: Callable[[Hears], Watching], lease_s: float) -> None:
+        self._keeper = keeper
+        self._lease_s = lease_s
+        self._held: dict[str, Held] = {}
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = asyncio.Event()
+        self._closing = False
+
+    def __repr__(self) -> str:
+        return f"Leases({len(self._held)} held for {self._lease_s:g} s)"
+
+    def hold(self, session: Held) -> None:
+        """Keeps its lease from here on."""
+        with self._guard:
+            self._held[session.run] = session
+            if self._thread is None:
+                self._closing = False
+                self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+                self._thread.start()
+
+    def let_go(self, session: Held) -> None:
+        """Keeps it no longer."""
+        with self._guard:
+            if self._held.get(session.run) is session:
+                del self._held[session.run]
+
+    def close(self) -> None:
+        """Ends the thread."""
+        with self._guard:
+            thread, self._closing = self._thread, True
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._over.set)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._keep())
+
+    async def _keep(self) -> None:
+        with self._guard:
+            self._over, self._loop = asyncio.Event(), asyncio.get_running_loop()
+            if self._closing:
+                self._over.set()
+        keeper = self._keeper(self._hear)
+        watching = asyncio.create_task(keeper.watch())
+        try:
+            await self._renew_all(keeper)  # what was ordered before anybody listened
+            while await self._rests():
+                await self._renew_all(keeper)
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            await keeper.close()
+
+    async def _rests(self) -> bool:
+        """Waits until leases are to be renewed; False once the thread is to end."""
+        rested_s, look_s = 0.0, min(LINGERS_S, self._lease_s / 3)
+        while rested_s < self._lease_s / 3:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), look_s)
+            rested_s += look_s
+            with self._guard:
+                if self._over.is_set() or not self._held:
+                    self._thread = self._loop = None
+                    return False
+        return True
+
+    async def _renew_all(self, keeper: Watching) -> None:
+        with self._guard:
+            held = list(self._held.values())
+        for session in held:
+            await self._renew(keeper, session)
+
+    def _hear(self, given: Given) -> None:
+        with self._guard:
+            reached = [self._held[run] for run in given.runs if run in self._held]
+        for session in reached:
+            session.heard(given.order, given.by, given.reason)
+
+    async def _renew(self, keeper: Watching, session: Held) -> None:
+        try:
+            told = await keeper.do(Renew(session.run, session.epoch, self._lease_s))
+        except JournalUnavailable:
+            return  # the next step finds out, and the lease may last until keeper is back
+        except JournalRefusal as refusal:
+            session.halt(refusal)
+            return
+        if isinstance(told, Lease):
+            session.renewed(told)

@@ -1,0 +1,332 @@
+"""A run that is driven here: where its steps lie, what is asked of the journal for them, and whether it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from trimtab.errors import TrimtabError
+from trimtab.journal.asks import Begin, Begun, Finish, Lease, Note, Release
+from trimtab.journal.entries import (
+    ENDED,
+    Arrived,
+    Body,
+    Checked,
+    Decided,
+    Effect,
+    Entry,
+    Order,
+    Outcome,
+    Result,
+    State,
+    StepKind,
+    Tried,
+    body_of,
+)
+from trimtab.journal.refusals import Halted, LeaseLost, RunEnded
+from trimtab.runs.declared import Request
+from trimtab.runs.faults import Leaving, NoRun
+from trimtab.runs.lines import Line, Lines
+from trimtab.runs.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Act:
+    """A step that is about to be taken."""
+
+    kind: StepKind
+    label: str
+    request: Request
+    effect: Effect = "read"
+    key: str = ""
+    tool: str = ""
+    binds: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where code runs: in which run, on which line, after how many of its steps, within which step and its key, and
+    under which label.
+    """
+
+    session: Session
+    line: Line
+    taken: int = 0
+    step: int = 0
+    key: str = ""
+    label: str = ""
+
+
+_here: ContextVar[Place | None] = ContextVar("trimtab_place", default=None)
+
+
+class Folded:
+    """What a run's log says beside its steps, in order: events and states by name, checks, decisions by review."""
+
+    def __init__(self) -> None:
+        self.until = 0
+        self.arrived: dict[str, list[Body | None]] = defaultdict(list)
+        self.states: dict[str, list[str]] = defaultdict(list)
+        self.checks: Counter[str] = Counter()
+        self.decided: dict[str, Decided] = {}
+
+    def take(self, seq: int, entry: Entry) -> None:
+        """The next entry."""
+        self.until = seq
+        match entry:
+            case Arrived():
+                self.arrived[entry.name].append(entry.value)
+            case State():
+                self.states[entry.name].append(entry.value.digest)
+            case Checked():
+                self.checks[entry.check] += 1
+            case Decided():
+                self.decided[entry.review] = entry
+
+
+@dataclass
+class Session:
+    """One run and its lease. `left` says why the driver leaves it, once it does; no step is taken after that. While it
+    is `ending` its end may be written already, though nobody has answered.
+
+    `busy` counts steps that are being taken, those that only wait apart. `patience_s` is how long the run may wait
+    here before it is given back, until `wake_ns` if it waits for a time; None is for ever. `folded` is read from the
+    log when it is first needed, at least to `head`, which is what earlier drivers wrote; `values` are the run's states
+    as far as this execution has set them. `replays` names the run of which only recorded answers are given.
+    """
+
+    runtime: Runtime
+    run: str
+    epoch: int
+    owner: str
+    head: int = 0
+    patience_s: float | None = None
+    replays: str = ""
+    outer: Session | None = None
+    left: TrimtabError | None = None
+    ending: bool = False
+    busy: int = 0
+    lines: Lines = field(default_factory=Lines)
+    folded: Folded = field(default_factory=Folded)
+    values: dict[str, Any] = field(default_factory=dict)
+    set_so_far: Counter[str] = field(default_factory=Counter)
+    checked_so_far: Counter[str] = field(default_factory=Counter)
+    guard: threading.RLock = field(default_factory=threading.RLock)
+    gone: threading.Event = field(default_factory=threading.Event)
+    wake_ns: int | None = None
+    task: asyncio.Task[Any] | None = None
+    for_task: str | None = None
+    cancelled: bool = False
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def idle(self) -> bool:
+        """Whether all that is going on waits, in the run that it is a part of too."""
+        return self.busy == 0 and (self.outer is None or self.outer.idle())
+
+    def leave(self, why: TrimtabError) -> Leaving:
+        """From here on the run is left; gives what is to be raised."""
+        with self.guard:
+            if self.left is None:
+                self.left = why
+                self.gone.set()
+            return Leaving(self.left)
+
+    def halt(self, why: TrimtabError) -> None:
+        """Leaves the run from another thread, and cancels what runs."""
+        self.leave(why)
+        if self.loop is not None and self.task is not None:
+            try:
+                self.loop.call_soon_threadsafe(self._cancel)
+            except RuntimeError:
+                return  # the loop is closed, so that nothing runs any more
+
+    def _cancel(self) -> None:
+        if self.task is not None and not self.cancelled:
+            self.cancelled = True
+            self.task.cancel()
+
+    def renewed(self, lease: Lease) -> None:
+        """What came of renewing the lease: an order or an end that somebody else gave is followed."""
+        if lease.order is not None:
+            self.ordered(lease.order, "somebody", "")
+        elif lease.state in ENDED:
+            if not self.ending:
+                self.halt(RunEnded(run=self.run, state=lease.state))
+        elif lease.epoch != self.epoch:
+            self.halt(LeaseLost(run=self.run, epoch=self.epoch, current=lease.epoch))
+
+    def heard(self, order: Order, by: str, reason: str) -> None:
+        """An order was given to it."""
+        if order != "resume":
+            self.ordered(order, by, reason)
+
+    def ordered(self, order: str, by: str, reason: str) -> None:
+        """Somebody paused, stopped or cancelled it."""
+        self.halt(Halted(run=self.run, order=order, by=by, reason=reason or "no reason given"))
+
+    def now_ns(self) -> int:
+        """The time of entries."""
+        return self.runtime.clock.wall_ns()
+
+    def begin(self, act: Act, line: Line) -> Begin:
+        """The ask for a step on that line, which counts it; raises `Leaving` once the run is left."""
+        if self.left is not None:
+            raise Leaving(self.left)
+        line.taken += 1
+        body = body_of(act.request.content)
+        return Begin(
+            run=self.run,
+            epoch=self.epoch,
+            step=act.kind,
+            label=act.label,
+            request=act.request.digest,
+            input=body,
+            content=content_of(body, act.request.content),
+            branch=line.name,
+            after=line.last,
+            effect=act.effect,
+            key=act.key or self._made_key(act, line),
+            tool=act.tool,
+            binds=act.binds,
+            lock=self.runtime.lock,
+        )
+
+    def _made_key(self, act: Act, line: Line) -> str:
+        if act.effect != "idempotent":
+            return ""
+        return sha256(f"{self.run}\0{line.name}\0{line.taken}".encode()).hexdigest()[:32]
+
+    def finish(
+        self, of: int, outcome: Outcome, content: bytes | None, began_s: float, tried: Sequence[Tried] = (), **told: str
+    ) -> Finish:
+        """The ask for a result."""
+        body = None if content is None else body_of(content)
+        took_s = round(self.runtime.clock.monotonic() - began_s, 6)
+        result = Result(self.now_ns(), of, outcome, body, took_s=took_s, tried=tuple(tried), **told)  # type: ignore[arg-type]
+        return Finish(self.run, self.epoch, result, content_of(body, content))
+
+    def note(self, entry: Any, content: bytes = b"") -> Note:
+        """The ask for an entry that is no effect."""
+        return Note(self.run, self.epoch, entry, content)
+
+    def release(self) -> Release:
+        """The ask to give the lease back."""
+        return Release(self.run, self.epoch, self.wake_ns)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A step is being taken meanwhile."""
+        with self.guard:
+            self.busy += 1
+        try:
+            yield
+        finally:
+            with self.guard:
+                self.busy -= 1
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """A step that is being taken only waits meanwhile."""
+        with self.guard:
+            self.busy -= 1
+        try:
+            yield
+        finally:
+            with self.guard:
+                self.busy += 1
+
+
+def content_of(body: Body | None, content: bytes | None) -> bytes:
+    """The bytes that go beside a body: those of one that is not inline."""
+    return content if content is not None and body is not None and body.inline is None else b""
+
+
+def here() -> Place | None:
+    """The place of whoever calls this; None outside a run."""
+    return _here.get()
+
+
+def required(what: str) -> Place:
+    """The place of whoever calls this; raises `NoRun`."""
+    place = _here.get()
+    if place is None:
+        raise NoRun(what=what)
+    return place
+
+
+def labelled(place: Place, name: str) -> str:
+    """What a step of that name is called here."""
+    return f"{name}/{place.label}" if place.label else name
+
+
+def line_here(place: Place, act: Act) -> Line:
+    """The line of whoever begins that step."""
+    return place.session.lines.here(place.line, place.taken, act.label, act.request.digest)
+
+
+def moved_on(place: Place, line: Line) -> None:
+    """Tells tasks that are made after a step that they are."""
+    _here.set(replace(place, line=line, taken=line.taken))
+
+
+def branches(place: Place | None, count: int) -> list[Line | None]:
+    """Lines for so many branches that begin here together, which counts as a step; none outside a run."""
+    if place is None:
+        return [None] * count
+    line = line_here(place, Act("step", "together", Request("together", b"", str(count))))
+    line.taken += 1
+    moved_on(place, line)
+    return [line.branch(number) for number in range(count)]
+
+
+@contextmanager
+def at(place: Place | None) -> Iterator[None]:
+    """Code inside runs at that place."""
+    token = _here.set(place)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+@contextmanager
+def inside(place: Place, line: Line, begun: Begun) -> Iterator[None]:
+    """Code inside runs within the step that is being taken on a line."""
+    inner = line.inside()
+    place.session.lines.put(inner)
+    try:
+        with at(Place(place.session, inner, 0, begun.seq, begun.key)):
+            yield
+    finally:
+        place.session.lines.put(line)
+
+
+@contextmanager
+def label(name: str) -> Iterator[None]:
+    """Steps that are taken inside bear this name too, which tells apart those that would ask for the same."""
+    before = required("label(...)")
+    _here.set(replace(before, label=name))
+    try:
+        yield
+    finally:
+        _here.set(replace(_here.get() or before, label=before.label))
+
+
+def idempotency_key() -> str:
+    """The key of the step that runs, to be sent to whoever does the work; raises `NoRun` outside of one."""
+    place = required("idempotency_key()")
+    if not place.key:
+        raise NoRun(what="a key, which only an idempotent tool has,")
+    return place.key
+
+
+def run_id() -> str:
+    """The id of the run that this is part of; raises `NoRun`."""
+    return required("run_id()").session.run

@@ -1,0 +1,155 @@
+"""Recorded runs done again: what was recorded is given, and what is otherwise is named."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+import trimtab
+from tests.journal.logs import Writing
+from trimtab.errors import TrimtabError
+from trimtab.journal.reading import BlockingAsking
+from trimtab.journal.recording import NoRecording, Recording
+from trimtab.processes.run_export import exported
+from trimtab.testing import Diverged, LocalRuns, NetworkClosed, ReplayedRun
+
+CHUNKS = (b'data: {"choices": [{"delta": {"content": "re', b'funded"}}]}\n\n', b"data: [DONE]\n\n")
+ASKED = {"model": "refund", "messages": [{"role": "user", "content": "Where is order 12?"}], "stream": True}
+
+
+class Shop:
+    """An agent whose tool counts how often it was called for real."""
+
+    def __init__(self, question: str = "Where is order {order}?", tool: str = "look_up") -> None:
+        self.calls = 0
+        self.question = question
+
+        @trimtab.tool(effect="read", name=tool)
+        async def look_up(order: int) -> str:
+            self.calls += 1
+            return f"order {order} is open"
+
+        @trimtab.run(name="refund", task="refund")
+        async def agent(order: int) -> str:
+            status = await look_up(order)
+            reply = await trimtab.model("refund", self.question.format(order=order), status=status)
+            return reply.text
+
+        self.agent = agent
+
+
+def record(path: Path, shop: Shop) -> Path:
+    """Has the agent do its work once, and writes what it did."""
+    with LocalRuns(models={"refund": "refunded"}) as runs:
+        assert asyncio.run(shop.agent(12)) == "refunded"
+        journal: BlockingAsking = runs
+        path.write_bytes(b"".join(exported(journal, runs.runs()[0])))
+    return path
+
+
+def test_a_run_is_done_again_without_effects(tmp_path: Path) -> None:
+    """The program returns what it did; its tool is not called and its model not asked."""
+    path = record(tmp_path / "run.jsonl", Shop())
+    again = Shop()
+    with ReplayedRun(path) as replay:
+        assert replay.call(again.agent) == "refunded"
+        assert replay.output == "refunded"
+    assert again.calls == 0
+
+
+def test_what_changed_is_not_given_an_old_answer(tmp_path: Path) -> None:
+    """A changed question, or another tool, ends the replay at its step, before anything is done for real."""
+    path = record(tmp_path / "run.jsonl", Shop())
+    for changed in (Shop(question="Where is order {order}!"), Shop(tool="look_it_up")):
+        with pytest.raises(TrimtabError, match="something else"), ReplayedRun(path) as replay:
+            replay.call(changed.agent)
+        assert changed.calls == 0
+
+
+def calls(path: Path, *asked: Any) -> Path:
+    """A run of calls through the gateway, each answered in chunks."""
+    writing = Writing(through="gateway")
+    body = b"".join(CHUNKS)
+    lengths = b64encode(bytes(len(chunk) for chunk in CHUNKS)).decode()
+    for number, one in enumerate(asked):
+        seq = writing.begin("refund", one, kind="model", call=f"call-{number}", tool="chat")
+        writing.finish(seq, body, status=200, content_type="text/event-stream", chunk_lengths=lengths)
+    lines = [{"form": "trimtab run 1", "run": "r1"}]
+    lines += [{"body": digest, "base64": b64encode(content).decode()} for digest, content in writing.bodies.items()]
+    lines += [{"seq": one.seq, "digest": one.digest, "entry": one.entry} for one in writing.log]  # type: ignore[dict-item]
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    return path
+
+
+def ask(url: str, body: Any) -> tuple[int, list[bytes]]:
+    """Sends a request as any client does; the status, and the chunks as they were framed."""
+    parts = urlsplit(url)
+    content = json.dumps(body).encode()
+    with socket.create_connection((parts.hostname, parts.port)) as line:
+        head = f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        line.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+        answer = b""
+        while data := line.recv(65536):
+            answer += data
+    status, _, rest = answer.partition(b"\r\n\r\n")
+    chunks = []
+    while b"chunked" in status and rest:
+        size, _, rest = rest.partition(b"\r\n")
+        chunks.append(rest[: int(size, 16)])
+        rest = rest[int(size, 16) + 2 :]
+    return int(status.split()[1]), [chunk for chunk in chunks if chunk] or [rest]
+
+
+def test_any_client_gets_the_recorded_chunks(tmp_path: Path) -> None:
+    """A program that is no `@run` gets what its requests were answered, byte for byte and chunk for chunk."""
+    path = calls(tmp_path / "run.jsonl", ASKED, {**ASKED, "seed": 1})
+    with ReplayedRun(path) as replay:
+        found = replay.call(lambda url: [ask(url, {**ASKED, "seed": 1}), ask(url, dict(reversed(ASKED.items())))])
+    assert found == [(200, list(CHUNKS)), (200, list(CHUNKS))]
+
+
+def test_a_flipped_character_is_located(tmp_path: Path) -> None:
+    """A request that differs in one character is refused and named with its step and place."""
+    path = calls(tmp_path / "run.jsonl", {**ASKED, "seed": 1}, ASKED)
+    changed = json.loads(json.dumps(ASKED).replace("12?", "13?"))
+    with pytest.raises(Diverged) as raised, ReplayedRun(path) as replay:
+        status, _ = replay.call(lambda url: ask(url, changed))
+        assert status == 409
+    assert "step 4: request.messages[0].content differs at character 16" in str(raised.value)
+
+
+def test_calls_that_are_not_made_and_calls_too_many(tmp_path: Path) -> None:
+    """A replay that makes fewer calls, or one of them again, is not what was recorded."""
+    path = calls(tmp_path / "run.jsonl", ASKED)
+    with pytest.raises(Diverged, match="1 of its calls were not made"), ReplayedRun(path):
+        pass
+    with pytest.raises(Diverged, match="more often"), ReplayedRun(path) as replay:
+        replay.call(lambda url: [ask(url, ASKED), ask(url, ASKED)])
+
+
+def test_nobody_else_is_reached(tmp_path: Path) -> None:
+    """A replay lets no connection out of this machine, and all again once it is over."""
+    path, connect = calls(tmp_path / "run.jsonl", ASKED), socket.socket.connect
+    with ReplayedRun(path) as replay:
+        replay.call(lambda url: ask(url, ASKED))
+        with pytest.raises(NetworkClosed, match=r"192\.0\.2\.1"):
+            http.client.HTTPConnection("192.0.2.1", 80, timeout=0.01).request("GET", "/")
+    assert socket.socket.connect is connect
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"form": "trimtab run 1"}', '{"form": "trimtab run 1", "run": "r"}\n[]'])
+def test_a_file_that_is_no_run_is_refused(tmp_path: Path, text: str) -> None:
+    """What is no exported run is told as that."""
+    path = tmp_path / "run.jsonl"
+    path.write_text(text)
+    with pytest.raises(NoRecording, match="trimtab runs export"):
+        Recording.load(path)
