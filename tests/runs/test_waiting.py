@@ -143,7 +143,7 @@ def test_nobody_decides_in_time() -> None:
 
 
 def cut_amid_review(runs: LocalRuns, asks: int) -> list[str]:
-    """A driver that loses the journal after so many asks, if it asks so often, while a person approves; its log then."""
+    """A driver that loses the journal after so many asks, if it asks that often, while a person approves; its log."""
 
     async def decided() -> None:
         task = asyncio.ensure_future(payer.options(id="r")("Ada", 200))
