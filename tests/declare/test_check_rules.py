@@ -105,7 +105,9 @@ WRONG = {
         f'{TASK}[[check]]\nname = "a"\njudge = {{ model = "small" }} #!\n', "has no `question`", "question =",
     ),
     "one sample": (
-        f'{TASK}[[check]]\nname = "a"\nsamples = {{ count = 1, agree = 1 }} #!\n', "samples.count is 1, not a whole number from 2 to 32", "bounds",
+        f'{TASK}[[check]]\nname = "a"\nsamples = {{ count = 1, agree = 1 }} #!\n',
+        "samples.count is 1, not a whole number from 2 to 32",
+        "bounds",
     ),
     "useless repairs": (f"{RULE}repairs = 2 #!\n", "repairs has no use", 'on_failure = "repair"'),
     "useless branch": (f'{RULE}branch = "other" #!\n', "branch has no use", 'on_failure = "branch"'),

@@ -14,6 +14,7 @@ from msgspec import Struct
 from tests.lock import governed
 from tests.lock.governed import with_change
 from trimtab.declare.alerting import Alerting, AlertRule, Completion
+from trimtab.declare.background import Background
 from trimtab.declare.checking import Check
 from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.declare.project import (
@@ -206,6 +207,10 @@ OPEN: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("tasks", "triage", "review_sample"), ReviewSample(0.5)),
     (("tasks", "triage", "volatile"), (("metadata", "id"),)),
     (("defaults", "volatile"), (("metadata", "id"),)),
+    (("keep",), {"completed": 86_400.0}),
+    (("tasks", "triage", "keep"), {"failed": 86_400.0}),
+    (("experiments",), True),
+    (("background",), Background(waiting=7)),
     (("tasks", "triage", "completion"), Completion(rule="outcome == 'ok'")),
     (("tasks", "triage", "evals"), Evals(scorers=(Scorer("exact", "exact"),))),
     (("models", "azure", "auth", "project"), "other"),
@@ -230,6 +235,7 @@ OF_OTHERS = {
     "Completion",
     "ReviewRule",
     "ReviewSample",
+    "Background",
 }
 """Structs of what is not pinned at all."""
 

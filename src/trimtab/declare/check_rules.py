@@ -98,9 +98,7 @@ def _read_check(task: str, table: Table, tools: tuple[str, ...], library: Librar
         repairs=table.get("repairs", values.whole(1, MOST_REPAIRS), usual.repairs),
         then=then,
         branch=table.get("branch", values.name, usual.branch),
-        roles=table.each("roles", review_role, single=True, example='"operator"')
-        if "roles" in table
-        else usual.roles,
+        roles=table.each("roles", review_role, single=True, example='"operator"') if "roles" in table else usual.roles,
         expires_s=table.get("expires", DURATION, None),
         otherwise=table.get("otherwise", OTHERWISE, usual.otherwise),
         **made,
