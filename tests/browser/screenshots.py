@@ -63,6 +63,7 @@ PICTURES: Final = (
     Picture("call", "/calls/talk-3", WIDE),
     Picture("alert", "/alerts/open-1", WIDE),
     Picture("prompt", "/prompts/extract", WIDE),
+    Picture("run", "/runs/run-failed?step=7", WIDE),
     Picture("costs", "/costs", WIDE),
     Picture("replicas", "/replicas", WIDE),
 )
