@@ -54,7 +54,10 @@ def command(end_user: str, project: Path, yes: bool, as_json: bool) -> None:
         told = {"erasure": portion.erasure, **{name: counts[name] for name in COUNTED}, "beyond": list(beyond)}
         say_json(msgspec.json.encode(told))
         return
-    say(Text(", ".join(f"{counts[name]:,} {WORDS.get(name, name)}" for name in COUNTED) + " taken out."))
+    if not any(counts.values()):
+        say(Text("Nothing bears this end user; an erasure may have been here before."))
+    else:
+        say(Text("Taken out: " + ", ".join(f"{WORDS.get(name, name)} {counts[name]:,}" for name in COUNTED) + "."))
     say(Text(f"Recorded as erasure {portion.erasure[:16]}. Bodies leave packs that are still written within the hour."))
     for path in beyond:
         say(Text(f"! {plain_text(path)} still names them"))

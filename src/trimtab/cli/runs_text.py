@@ -72,7 +72,7 @@ def run_text(row: RunRow, log: Log, steps: Sequence[Step], left_out: int) -> Ren
     lines = [Text.assemble((row.run, "bold"), "   ", (row.state, STYLES.get(row.state, "")))]
     lines += [plain_text(row.waits_for and f"waits for {row.waits_for}")] if row.waits_for else []
     if log.ended is not None and log.ended.error:
-        lines.append(plain_text(f"{log.ended.error}: {log.ended.detail}", 400))
+        lines.append(plain_text(": ".join(filter(None, (log.ended.error, log.ended.detail))), 400))
     ended = f"   ended {clock_text(row.ended_ns)}" if row.ended_ns else ""
     lines.append(
         Text(f"started {clock_text(row.started_ns)}{ended}   {whole(row.steps)} steps   {usd(row.cost_pusd)} USD")
