@@ -8,12 +8,10 @@ from random import Random
 from typing import NamedTuple
 
 from trimtab.statistics.clustered import Observation, mean
-from trimtab.statistics.judge_errors import CorrectedDifference, Labelled, carried_mean, judge_errors
-from trimtab.statistics.paired import paired_difference
+from trimtab.statistics.judge_errors import CorrectedDifference, Labelled, judge_errors, mean_p_value
+from trimtab.statistics.paired import paired_test
 
 ALPHA = 0.05
-MEANS = 4
-"""Of so many trials one has the interval of a mean as well, which takes long."""
 LABELLED, BASE, CANDIDATE = 0.5, 0.7, 0.75
 """How often the answers are right that people labelled, and those of both arms."""
 WIN, TIE, LABELLED_WIN = 0.45, 0.2, 0.4
@@ -42,27 +40,25 @@ class Drawn(NamedTuple):
 def trial(cell: Cell) -> Counter[str]:
     """How many intervals hold the truth, and how many tests at the truth reject it; `bias` is in millionths.
 
-    The interval of a difference ends where its test begins to reject, so the test tells whether it holds the truth.
+    An interval ends where its test begins to reject, so the tests tell whether it holds the truth.
     """
     random, found = Random(cell.seed), Counter[str]()
-    for number in range(cell.trials):
+    for _ in range(cell.trials):
         sides = _pairwise(random, cell) if cell.kind == "pairwise" else _rubric(random, cell)
         labelled, base, candidate, truth, level = sides
         errors = judge_errors(labelled, antisymmetric=cell.kind == "pairwise")
         before, after = ([_observed(n, errors.corrected(one.judge, one.length)) for n, one in enumerate(side)]
                          for side in (base, candidate))  # fmt: skip
         lengths = [math.fsum(one.length for one in side) / len(side) for side in (base, candidate)]
-        plain = paired_difference(before, after, exact=False)
+        plain = paired_test(before, after, exact=False)
         facts = {name: getattr(plain, name) for name in plain.__struct_fields__}
         difference = CorrectedDifference(**facts, errors=errors, length=lengths[1] - lengths[0])
         above, below = difference.above(truth), difference.below(truth)
         found["difference"] += min(above, below) > ALPHA / 2
         found["shipped"] += above <= ALPHA
         found["blocked"] += below <= ALPHA
-        if number % MEANS == 0:
-            told = carried_mean(errors, mean(after), lengths[1])
-            found["means"] += 1
-            found["mean"] += told.low <= level <= told.high
+        told = mean(after)
+        found["mean"] += told.low <= level <= told.high or mean_p_value(errors, told, lengths[1], level) > ALPHA
         uncorrected = math.fsum(one.judge for one in candidate) / cell.cases
         uncorrected -= math.fsum(one.judge for one in base) / cell.cases
         found["bias"] += round(1e6 * (uncorrected - truth))

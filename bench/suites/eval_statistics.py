@@ -31,6 +31,7 @@ AGAIN, TIMES = 4, 2
 SAVED = 0.3
 PARTS = ("means", "differences", "ratios", "power", "looks", "anytime", "judge", "judge_errors", "continuous")
 Found = TypeVar("Found")
+Drawn = TypeVar("Drawn", Cell, judges.Cell)
 
 
 def run(options: Options, result: Result) -> None:
@@ -98,10 +99,10 @@ def _is_limited_above(cell: Cell) -> bool:
 
 def _drawn(
     pool: ProcessPoolExecutor,
-    is_open: Callable[[Cell, Found], bool],
-    count: Callable[[Cell], Found],
-    cells: Sequence[Cell],
-) -> list[tuple[Cell, Found]]:
+    is_open: Callable[[Drawn, Found], bool],
+    count: Callable[[Drawn], Found],
+    cells: Sequence[Drawn],
+) -> list[tuple[Drawn, Found]]:
     """Each cell with what was counted; those that are open with what the last draw counted, which alone is told."""
     found = list(zip(cells, pool.map(count, cells, chunksize=1), strict=True))
     for _ in range(TIMES):
@@ -310,36 +311,35 @@ def report_judge(pool: ProcessPoolExecutor, options: Options, result: Result) ->
 
 def report_judge_errors(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:
     """Coverage and errors at the truth of judges that are known from labels of other answers."""
-    parts = 4
-    trials = _trials(options, 4_000, 32) // parts
     kinds = [("rubric", bias) for bias in ("flips", "length", "all")]
     kinds += [("pairwise", bias) for bias in ("flips", "position", "length", "all")]
     keys = [(*kind, *size) for kind in kinds for size in ((50, 100), (100, 300), (200, 300))]
-    cells = [
-        judges.Cell(*key, options.seed * 100_000 + 100 * place + part, trials)
-        for place, key in enumerate(keys)
-        for part in range(parts)
-    ]
-    counts = list(pool.map(judges.trial, cells, chunksize=1))
-    totals: dict[tuple[str, str, int, int], Counter[str]] = {key: Counter() for key in keys}
-    for place, count in enumerate(counts):
-        totals[keys[place // parts]].update(count)
-    n = parts * trials
-    rows = ["| judge | bias | labels | cases | uncorrected off by | difference covered | mean covered |"]
-    rows.append("|---|---|---|---|---|---|---|")
-    for key, one in totals.items():
-        off, covers = one["bias"] / 1e6 / n, [one["difference"] / n, one["mean"] / one["means"]]
-        rows.append(f"| {' | '.join(map(str, key))} | {off:+.3f} | {covers[0]:.1%} | {covers[1]:.1%} |")
+    trials = _trials(options, 2_000, 32)
+    cells = [judges.Cell(*key, options.seed * 100_000 + 100 * place, trials) for place, key in enumerate(keys)]
+    counts = _drawn(pool, _is_beyond, judges.trial, cells)
+    rows = ["| judge | bias | labels | cases | trials | uncorrected off by | difference covered | mean covered |"]
+    rows[0] += " shipped | blocked |"
+    rows.append("|---|---|---|---|---|---|---|---|---|---|")
+    for cell, one in counts:
+        off = f"{one['bias'] / 1e6 / cell.trials:+.3f}"
+        rates = " | ".join(f"{one[what] / cell.trials:.1%}" for what in ("difference", "mean", "shipped", "blocked"))
+        rows.append(f"| {' | '.join(map(str, cell[:4]))} | {cell.trials:,} | {off} | {rates} |")
     for what in ("difference", "mean"):
-        found = [(key, share(one[what], one["means"] if what == "mean" else n)) for key, one in totals.items()]
+        found = [(cell, share(one[what], cell.trials)) for cell, one in counts]
         least(result, f"a judge known from other answers: coverage of a {what}, least of {len(found)} cells", found)
     for what in ("shipped", "blocked"):
-        found = [(key, share(one[what], n)) for key, one in totals.items()]
+        found = [(cell, share(one[what], cell.trials)) for cell, one in counts]
         most(result, f"a judge known from other answers: {what} at the margin, most of {len(found)} cells", found, 0.05)
-    result.raw["judge_errors"] = [
-        [*key, one["difference"] / n, one["mean"] / one["means"]] for key, one in totals.items()
-    ]
+    result.raw["judge_errors"] = [[*cell, one["difference"] / cell.trials] for cell, one in counts]
     result.remarks.append("Judges that are known from labels of other answers.\n\n" + "\n".join(rows))
+
+
+def _is_beyond(cell: judges.Cell, count: Counter[str]) -> bool:
+    """Whether an interval of a judge or a test of it misses its limit, which may be chance."""
+    errors = max(count["shipped"], count["blocked"]) / cell.trials
+    covered = min(count["difference"], count["mean"]) / cell.trials
+    most = simulate.ALPHA + 2 * math.sqrt(simulate.ALPHA * (1 - simulate.ALPHA) / cell.trials)
+    return covered < LEAST or errors > most
 
 
 def report_continuous(pool: ProcessPoolExecutor, options: Options, result: Result) -> None:

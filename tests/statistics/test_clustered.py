@@ -10,6 +10,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from trimtab.statistics.clustered import Observation, mean, next_call, variance_parts
@@ -130,16 +131,31 @@ def test_nothing_has_no_mean(observations: list[Observation]) -> None:
         mean(observations)
 
 
-@given(st.floats(1, 500), st.floats(-3, 3), st.floats(-1.5, 10), st.booleans(), st.floats(0.5, 0.999))
+@given(
+    st.floats(1, 500), st.sampled_from([10, 40]), st.floats(-3, 3), st.floats(-1.5, 10), st.booleans(), st.booleans(),
+    st.floats(0.5, 0.999),
+)  # fmt: skip
 def test_the_tail_beyond_an_end_is_what_confidence_leaves(
-    freedom: float, skewness: float, kurtosis: float, bounded: bool, confidence: float
+    freedom: float, count: int, skewness: float, kurtosis: float, bounded: bool, shortens: bool, confidence: float
 ) -> None:
     """Intervals and p-values agree: beyond either end lies half of what confidence leaves."""
-    reference = Studentized(freedom, 10, skewness, kurtosis, bounded)
+    reference = Studentized(freedom, count, skewness, kurtosis, bounded, shortens)
     low, high = reference.ends(confidence)
     assert low < 0 < high
     assert reference.above(high) == pytest.approx((1 - confidence) / 2, rel=1e-4)
     assert reference.below(low) == pytest.approx((1 - confidence) / 2, rel=1e-4)
+
+
+def test_halls_cubic_by_hand() -> None:
+    """36 clusters, skewness 2, no excess: slope 1/3; of the quantile q the longer side has Hall's end, the shorter one
+    the middle between it and q, or q itself where nothing is to be shortened.
+    """
+    q, slope = stats.t.ppf(0.975, 35), 1 / 3
+    upper = 3 / slope * ((1 + slope * (q - slope / 6)) ** (1 / 3) - 1)
+    lower = -3 / slope * (math.cbrt(1 - slope * (q + slope / 6)) - 1)
+    assert upper < q < lower
+    assert Studentized(35.0, 36, 2.0, 6.0).ends(0.95) == pytest.approx((-lower, (q + upper) / 2), abs=1e-9)
+    assert Studentized(35.0, 36, 2.0, 6.0, shortens=False).ends(0.95) == pytest.approx((-lower, q), abs=1e-9)
 
 
 def test_values_without_skew_have_students_t() -> None:

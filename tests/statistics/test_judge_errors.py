@@ -16,6 +16,7 @@ from trimtab.statistics.judge_errors import (
     carried_difference,
     carried_mean,
     judge_errors,
+    mean_p_value,
 )
 
 RUNS = 60
@@ -78,6 +79,7 @@ def test_a_judge_that_tells_nothing_decides_nothing() -> None:
     assert (found.p_value, found.above(-0.5), found.below(1.5)) == (1.0, 1.0, 1.0)
     mean = carried_mean(errors, clustered.mean(candidate), 1.0)
     assert (mean.low, mean.high) == (0.0, 1.0)
+    assert mean_p_value(errors, clustered.mean(candidate), 1.0, 0.1) == 1
 
 
 def test_the_interval_is_where_the_test_begins_to_reject() -> None:
@@ -86,6 +88,16 @@ def test_the_interval_is_where_the_test_begins_to_reject() -> None:
     found = carried_difference(errors, paired.paired_difference(base, candidate, exact=False), lengths[1] - lengths[0])
     assert found.above(found.low) == pytest.approx(0.025, abs=1e-4)
     assert found.below(found.high) == pytest.approx(0.025, abs=1e-4)
+
+
+def test_the_interval_of_a_mean_is_where_its_test_begins_to_reject() -> None:
+    """At each end of a 90 % interval the p-value of both sides is 10 %, and at what was found it is 1."""
+    errors, _, candidate, lengths = _rubric(random.Random(1), 60, 80)
+    plain = clustered.mean(candidate)
+    found = carried_mean(errors, plain, lengths[1], 0.9)
+    assert mean_p_value(errors, plain, lengths[1], found.low) == pytest.approx(0.1, abs=1e-4)
+    assert mean_p_value(errors, plain, lengths[1], found.high) == pytest.approx(0.1, abs=1e-4)
+    assert mean_p_value(errors, plain, lengths[1], plain.value) == 1
 
 
 Sides = tuple[JudgeErrors, list[Observation], list[Observation], tuple[float, float]]

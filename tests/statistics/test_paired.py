@@ -11,7 +11,7 @@ from scipy import stats
 
 from trimtab.statistics.clustered import Observation
 from trimtab.statistics.decision import Decision, non_inferiority
-from trimtab.statistics.paired import Difference, paired_difference, ratio_of_means
+from trimtab.statistics.paired import Difference, paired_difference, ratio_of_means, ratio_test
 
 
 def side(values: list[float], size: int = 1) -> list[Observation]:
@@ -118,6 +118,26 @@ def test_a_ratio_by_hand() -> None:
     found = ratio_of_means(side(costs), side([2 * cost for cost in costs]))
     assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0), abs=1e-5)
     assert found.p_value == pytest.approx(0.0)
+
+
+def test_a_ratio_is_nowhere_nearer_than_students() -> None:
+    """Against a base of 1 the ratio is a mean: of values skewed to the right the low end is that of scipy's t."""
+    after = [-math.log(1 - (place + 0.5) / 40) for place in range(40)]
+    found = ratio_of_means(side([1.0] * 40), side(after))
+    low, high = stats.t.interval(0.95, 39, math.fsum(after) / 40, stats.sem(after))
+    assert found.low == pytest.approx(low, rel=2e-6)
+    assert found.high > high + 0.05
+
+
+def test_a_ratio_ends_where_its_tests_begin_to_reject() -> None:
+    """At each end of a 90 % interval the p-value of one side is 5 %; its own is that of 1."""
+    random = Random(4)
+    base = [random.lognormvariate(0, 1) for _ in range(60)]
+    after = [one * random.lognormvariate(0.1, 0.5) for one in base]
+    found, test = ratio_of_means(side(base), side(after), 0.9), ratio_test(side(base), side(after))
+    assert test.above(math.log(found.low)) == pytest.approx(0.05, abs=1e-5)
+    assert test.below(math.log(found.high)) == pytest.approx(0.05, abs=1e-5)
+    assert found.p_value == pytest.approx(2 * min(test.above(0.0), test.below(0.0)))
 
 
 def test_skewed_costs_are_covered() -> None:

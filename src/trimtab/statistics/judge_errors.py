@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct, structs
 
 from trimtab.statistics.clustered import Estimate
-from trimtab.statistics.differences import student_quantile
+from trimtab.statistics.differences import student_quantile, student_tail
 from trimtab.statistics.discordant import Discordant
 from trimtab.statistics.paired import Difference
 from trimtab.statistics.studentized import Studentized
@@ -160,20 +160,34 @@ def carried_mean(errors: JudgeErrors, found: Estimate, length: float, confidence
     """
     if not errors.tells or found.clusters < 2:
         return structs.replace(found, low=0.0, high=1.0, standard_error=math.inf, method="judge")
-    one, away = 0.0 if errors.centre else 1.0, length - errors.usual
-    own, freedom = found.standard_error**2, found.clusters - 1.0
 
-    def added(mean: float) -> float:
-        return errors.variance(one, mean - errors.centre, away)
+    def error(mean: float) -> float:
+        return _mean_error(errors, found, length, mean)[0]
 
     def quantile(mean: float) -> float:
-        return student_quantile((1 + confidence) / 2, _freedom(own, freedom, added(mean), errors.freedom))
+        return student_quantile((1 + confidence) / 2, _mean_error(errors, found, length, mean)[1])
 
-    low, high = (_end(found.value, side, lambda mean: math.sqrt(own + added(mean)), quantile) for side in (-1, 1))
-    whole = math.sqrt(own + errors.variance(one, found.value - errors.centre, away))
+    low, high = (_end(found.value, side, error, quantile) for side in (-1, 1))
     return structs.replace(
-        found, low=min(found.low, low), high=max(found.high, high), standard_error=whole, method="judge"
+        found, low=min(found.low, low), high=max(found.high, high), standard_error=error(found.value), method="judge"
     )
+
+
+def mean_p_value(errors: JudgeErrors, found: Estimate, length: float, mean: float) -> float:
+    """The two-sided p-value of the mean being `mean`; at each end of the interval of `carried_mean` what confidence
+    leaves, unless the interval of the scores alone goes beyond it. 1 where the judge tells nothing.
+    """
+    if not errors.tells or found.clusters < 2:
+        return 1.0
+    error, freedom = _mean_error(errors, found, length, mean)
+    return 2 * student_tail(abs(found.value - mean) / error, freedom) if error > 0 else float(found.value == mean)
+
+
+def _mean_error(errors: JudgeErrors, found: Estimate, length: float, mean: float) -> tuple[float, float]:
+    """The standard error of a mean of corrected scores if the truth is `mean`, and its degrees of freedom."""
+    one, own = 0.0 if errors.centre else 1.0, found.standard_error**2
+    added = errors.variance(one, mean - errors.centre, length - errors.usual)
+    return math.sqrt(own + added), _freedom(own, found.clusters - 1.0, added, errors.freedom)
 
 
 class CorrectedDifference(Difference, frozen=True, kw_only=True):

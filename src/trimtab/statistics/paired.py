@@ -226,44 +226,20 @@ def _correlation(before: Sequence[float], after: Sequence[float]) -> float:
     return correlation(before, after)
 
 
-def ratio_of_means(base: Sequence[Observation], candidate: Sequence[Observation], confidence: float = 0.95) -> Ratio:
-    """The ratio over the cases that both have: all those for which after - ratio * before may have the mean 0.
+class RatioTest(NamedTuple):
+    """Tests of the ratio of the means of cases: `after` over `before`; a ratio is given by its logarithm."""
 
-    E. C. Fieller, "Some problems in interval estimation", JRSS B 16 (1954) 175-185, with the standard errors of
-    clusters and their skewness. Where the base's mean may be 0 itself, any ratio is possible. Raises `ValueError` like
-    `paired_difference`, and where a mean is not above 0.
-    """
-    if not 0 < confidence < 1:
-        raise ValueError(f"{confidence} is no confidence: give a share between 0 and 1, like 0.95")
-    pairs = shared_cases(base, candidate)
-    before, after = case_means([pair[0] for pair in pairs]), case_means([pair[1] for pair in pairs])
-    groups = [pair[0].group for pair in pairs]
-    old, new = fmean(before), fmean(after)
-    if old <= 0 or new <= 0:
-        raise ValueError(f"means of {old:g} and {new:g} have no ratio: give amounts above 0")
-    tails = _RatioTails(before, after, groups)
-    value, tail = math.log(new / old), (1 - confidence) / 2
-    low = _farthest(lambda log: tails.above(log) > tail, value, -1)
-    high = _farthest(lambda log: tails.below(log) > tail, value, 1)
-    p_value = min(1.0, 2 * min(tails.above(0.0), tails.below(0.0)))
-    return Ratio(
-        new / old, math.exp(low), math.exp(high), p_value, old, new, len(pairs), len(set(groups)), confidence, "fieller"
-    )
-
-
-class _RatioTails:
-    """P-values of a ratio, given by its logarithm."""
-
-    def __init__(self, before: Sequence[float], after: Sequence[float], groups: Sequence[str]) -> None:
-        self.before, self.after, self.groups = before, after, groups
+    before: Sequence[float]
+    after: Sequence[float]
+    groups: Sequence[str]
 
     def above(self, log: float) -> float:
-        """That it is at most this."""
+        """The p-value of the ratio being at most this."""
         reference, t = self._at(log)
         return reference.above(t)
 
     def below(self, log: float) -> float:
-        """That it is at least this."""
+        """The p-value of the ratio being at least this."""
         reference, t = self._at(log)
         return reference.below(t)
 
@@ -271,7 +247,39 @@ class _RatioTails:
         ratio = math.exp(log)
         rest = [new - ratio * old for old, new in zip(self.before, self.after, strict=True)]
         robust = robust_mean(clusters(rest, self.groups))
-        return robust.reference, _distance(robust.value, robust.standard_error)
+        return structs.replace(robust.reference, shortens=False), _distance(robust.value, robust.standard_error)
+
+
+def ratio_test(base: Sequence[Observation], candidate: Sequence[Observation]) -> RatioTest:
+    """The tests that `ratio_of_means` makes its interval of. Raises `ValueError` like that."""
+    pairs = shared_cases(base, candidate)
+    before, after = case_means([pair[0] for pair in pairs]), case_means([pair[1] for pair in pairs])
+    if math.fsum(before) <= 0 or math.fsum(after) <= 0:
+        raise ValueError(f"means of {fmean(before):g} and {fmean(after):g} have no ratio: give amounts above 0")
+    return RatioTest(before, after, [pair[0].group for pair in pairs])
+
+
+def ratio_of_means(base: Sequence[Observation], candidate: Sequence[Observation], confidence: float = 0.95) -> Ratio:
+    """The ratio over the cases that both have: all those for which after - ratio * before may have the mean 0.
+
+    E. C. Fieller, "Some problems in interval estimation", JRSS B 16 (1954) 175-185, with the standard errors of
+    clusters. What is left of costs after the ratio has long tails on both sides: a dear case is far off either way. The
+    few largest of it decide how skewed a sample looks and where its mean lies at once, while Student's t is safe
+    without them (Y. Benjamini, "Is the t test really conservative when the parent distribution is long-tailed?", JASA
+    78 (1983) 645-654). So skewness makes the interval longer on one side, and on none shorter. Where the base's mean
+    may be 0 itself, any ratio is possible. Raises `ValueError` like `paired_difference`, and where a mean is not
+    above 0.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"{confidence} is no confidence: give a share between 0 and 1, like 0.95")
+    test = ratio_test(base, candidate)
+    old, new = fmean(test.before), fmean(test.after)
+    value, tail = math.log(new / old), (1 - confidence) / 2
+    low = _farthest(lambda log: test.above(log) > tail, value, -1)
+    high = _farthest(lambda log: test.below(log) > tail, value, 1)
+    p_value = min(1.0, 2 * min(test.above(0.0), test.below(0.0)))
+    cases, groups = len(test.before), len(set(test.groups))
+    return Ratio(new / old, math.exp(low), math.exp(high), p_value, old, new, cases, groups, confidence, "fieller")
 
 
 def _farthest(possible: Callable[[float], bool], value: float, side: int) -> float:

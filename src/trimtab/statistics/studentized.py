@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from trimtab.statistics.differences import student_quantile, student_tail
 
@@ -25,8 +25,7 @@ _INNER: Final = 0.5
 _RAISED: Final = 75.0
 _LEAST: Final = -0.1
 _MOST: Final = 0.5
-_HALVINGS: Final = 60
-_FARTHEST: Final = 1e6
+_STRAIGHT: Final = 1e-9
 
 
 def raised(clusters: float) -> float:
@@ -43,7 +42,8 @@ class Studentized(Struct, frozen=True, tag=True):
     """How (mean - truth) / standard error is distributed, for `clusters` clusters.
 
     `freedom` is that of the standard error; `skewness` and `kurtosis` (excess, 0 for normal) are of the clusters'
-    contributions. `bounded` says that scores lie between 0 and 1.
+    contributions. `bounded` says that scores lie between 0 and 1. Without `shortens` skewness never makes a side
+    shorter than Student's.
     """
 
     freedom: float
@@ -51,6 +51,7 @@ class Studentized(Struct, frozen=True, tag=True):
     skewness: float = 0.0
     kurtosis: float = 0.0
     bounded: bool = True
+    shortens: bool = True
 
     def ends(self, confidence: float) -> tuple[float, float]:
         """The quantiles between which it lies with this confidence, the lower one below 0."""
@@ -67,18 +68,15 @@ class Studentized(Struct, frozen=True, tag=True):
         if math.isinf(t):
             return float(t < 0)
         if t < 0:
-            return 1 - Studentized(self.freedom, self.clusters, -self.skewness, self.kurtosis, self.bounded).above(-t)
-        low, high = 0.0, 1.0
-        while self._end(high, 1) < t and high < _FARTHEST:
-            low, high = high, high * 2
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._end(middle, 1) < t else (low, middle)
-        return min(0.5, student_tail((low + high) / 2, self.freedom) * raised(self.clusters))
+            return 1 - self._mirrored().above(-t)
+        return min(0.5, student_tail(self._quantile(t), self.freedom) * raised(self.clusters))
 
     def below(self, t: float) -> float:
         """The probability of less than `t`."""
-        return Studentized(self.freedom, self.clusters, -self.skewness, self.kurtosis, self.bounded).above(-t)
+        return self._mirrored().above(-t)
+
+    def _mirrored(self) -> Studentized:
+        return structs.replace(self, skewness=-self.skewness)
 
     def end(self, quantile: float) -> float:
         """How far above 0 it lies at the level at which Student's t lies at this quantile."""
@@ -86,16 +84,40 @@ class Studentized(Struct, frozen=True, tag=True):
 
     def _end(self, quantile: float, side: int) -> float:
         """How far from 0 the quantile of Student's t lies on one side, after the transformation."""
-        n = self.clusters
-        few = max(0.0, FEW - n) / FEW
-        skewness = side * self.skewness * (1 + few + (0.0 if self.bounded else CAUTION))
-        quantile *= widened(self.excess(), n)
-        slope = skewness / math.sqrt(n)
-        if abs(slope) < 1e-9:
+        quantile *= widened(self.excess(), self.clusters)
+        slope = side * self._slope()
+        if abs(slope) < _STRAIGHT:
             return quantile
         end = 3 / slope * (math.cbrt(1 + slope * (quantile - slope / 6)) - 1)
-        inner = _INNER if n >= FEW else 1.0
+        inner = self._inner()
         return end if end >= quantile else inner * quantile + (1 - inner) * end
+
+    def _quantile(self, t: float) -> float:
+        """Where `_end` is `t` on the upper side: the lesser of what either of its branches has there.
+
+        With u = 1 + slope * end / 3 the cubic has the quantile (u^3 - 1) / slope + slope / 6. What lies `inner` of the
+        way from that end to the quantile is `t` where u^3 + p u = q, which has one root, since p is not negative.
+        """
+        slope, inner = self._slope(), self._inner()
+        found = t
+        if abs(slope) >= _STRAIGHT:
+            found = ((1 + slope * t / 3) ** 3 - 1) / slope + slope / 6
+            within = t
+            if inner < 1:
+                p = 3 * (1 - inner) / inner
+                q = 1 + p + slope * t / inner - slope * slope / 6
+                root = math.sqrt(p / 3)
+                u = 2 * root * math.sinh(math.asinh(q / (2 * root**3)) / 3)
+                within = (u**3 - 1) / slope + slope / 6
+            found = min(found, within)
+        return max(0.0, found) / widened(self.excess(), self.clusters)
+
+    def _slope(self) -> float:
+        few = max(0.0, FEW - self.clusters) / FEW
+        return self.skewness * (1 + few + (0.0 if self.bounded else CAUTION)) / math.sqrt(self.clusters)
+
+    def _inner(self) -> float:
+        return _INNER if self.shortens and self.clusters >= FEW else 1.0
 
     def excess(self) -> float:
         """Kurtosis less what skewness explains. Without bounds a tail may hide, so that less is believed only of light
