@@ -47,6 +47,9 @@ def trial(cell: Cell) -> Counter[str]:
         sides = _pairwise(random, cell) if cell.kind == "pairwise" else _rubric(random, cell)
         labelled, base, candidate, truth, level = sides
         errors = judge_errors(labelled, antisymmetric=cell.kind == "pairwise")
+        if cell.kind == "rubric" and errors.tells:
+            first = [errors.corrected(one.judge, one.length) for side in (base, candidate) for one in side]
+            errors = judge_errors(labelled, share=math.fsum(first) / len(first))
         before, after = ([_observed(n, errors.corrected(one.judge, one.length)) for n, one in enumerate(side)]
                          for side in (base, candidate))  # fmt: skip
         lengths = [math.fsum(one.length for one in side) / len(side) for side in (base, candidate)]

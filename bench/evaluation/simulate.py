@@ -14,7 +14,7 @@ from trimtab.statistics.decision import Decision
 from trimtab.statistics.group_sequential import GroupSequentialTest, plan
 from trimtab.statistics.judged import Judged, corrected_mean
 from trimtab.statistics.paired import paired_test, ratio_test
-from trimtab.statistics.power import Spread, cases_needed, spread_of
+from trimtab.statistics.power import cases_needed, spread_of
 
 ALPHA = 0.05
 PILOT = 10_000
@@ -30,6 +30,13 @@ class Cell(NamedTuple):
     samples: int
     seed: int
     trials: int
+
+
+class Planned(NamedTuple):
+    """The cases that a pilot plans, and how many comparisons of so many are shipped."""
+
+    cases: int
+    shipped: int
 
 
 def cover(cell: Cell) -> int:
@@ -82,22 +89,26 @@ def ratio(cell: Cell) -> int:
     return hits
 
 
-def planned(scenario: int, power: float) -> tuple[Spread, int]:
-    """The spread of a large pilot of a change, and the cases needed to ship none."""
+def planned(scenario: int, power: float, pilot: int = 99) -> int:
+    """The cases needed to ship a change that is none, as a large pilot tells; `pilot` is its seed."""
     change = scenarios.CHANGES[scenario]
-    spread = spread_of(*change.make(Random(99), PILOT, 0.0))
+    spread = spread_of(*change.make(Random(pilot), PILOT, 0.0))
     cases = cases_needed(spread, change.samples, change.margin, power)
     if cases is None:
         raise ValueError(f"{change.name} cannot be planned")
-    return spread, cases
+    return cases
 
 
-def power(cell: Cell) -> int:
-    """How many comparisons of a change that is none are shipped, with as many cases as planned."""
-    random, change = Random(cell.seed), scenarios.CHANGES[cell.scenario]
-    return sum(
-        paired_test(*change.make(random, cell.count, 0.0)).above(-change.margin) <= ALPHA for _ in range(cell.trials)
+def power(cell: Cell) -> Planned:
+    """How many comparisons of a change that is none are shipped, with as many cases as a pilot of the same seed plans
+    for a power of `count` percent.
+    """
+    cases = planned(cell.scenario, cell.count / 100, cell.seed)
+    random, change = Random(cell.seed + 1), scenarios.CHANGES[cell.scenario]
+    shipped = sum(
+        paired_test(*change.make(random, cases, 0.0)).above(-change.margin) <= ALPHA for _ in range(cell.trials)
     )
+    return Planned(cases, shipped)
 
 
 def looks(cell: Cell, difference: float, cases: int, goal: float) -> Counter[str]:

@@ -31,7 +31,21 @@ def calibration(labels: int, scorer: str = "helpful", *, coin: bool = False) -> 
         human = float(place % 2)
         judge = float(chance.random() < 0.5) if coin else errs(chance, human)
         found.append(Labelled(human, judge, 2.0, str(place)))
-    return Calibration(scorer, "helpful_labels", "sha256:l", judge_errors(found, antisymmetric=scorer == "better"))
+    errors = judge_errors(found, antisymmetric=scorer == "better")
+    return Calibration(scorer, "helpful_labels", "sha256:l", errors, labelled=tuple(found))
+
+
+def test_a_calibration_fits_answers_as_good_as_those_it_corrects() -> None:
+    """Wrong answers get 0.4 if long: of a tenth wrong length is worth 0.04. A comparison in both orders stands."""
+    found = tuple(
+        Labelled(human, human if human or length < 2 else 0.4, length, f"{human} {length} {n}")
+        for human in (0.0, 1.0) for length in (1.0, 2.0) for n in range(10)
+    )  # fmt: skip
+    one = Calibration("helpful", "helpful_labels", "sha256:l", judge_errors(found), labelled=found)
+    assert (one.errors.length, one.of(0.9).length) == pytest.approx((0.2, 0.04))
+    assert one.of(0.5).length == pytest.approx(0.2)
+    better = calibration(40, "better")
+    assert better.of(0.9) is better.errors
 
 
 def with_judges(setting: Setting, one: Calibration) -> Setting:

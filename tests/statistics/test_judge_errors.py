@@ -48,6 +48,37 @@ def test_covariance_against_ordinary_least_squares() -> None:
     assert not errors.tells
 
 
+def test_labels_are_weighed_as_if_there_were_more_of_them() -> None:
+    """10 good and 20 bad labels, weighed to one half good, give the line of each good one taken twice."""
+    chance = random.Random(2)
+    lengths = [1.0, 2.0, 3.0, 4.0, 5.0] * 6
+    found = [
+        Labelled(float(n < 10), float(chance.random() < (0.9 if n < 10 else 0.1 * length)), length, str(n))
+        for n, length in enumerate(lengths)
+    ]
+    twice = [*found, *(one._replace(group=f"{one.group} again") for one in found[:10])]
+    weighed, repeated = judge_errors(found, share=0.5), judge_errors(twice)
+    assert weighed.usual == repeated.usual == 3
+    for name in ("intercept", "slope", "length"):
+        assert getattr(weighed, name) == pytest.approx(getattr(repeated, name))
+    assert judge_errors(found, share=1 / 3).covariance[1] == pytest.approx(judge_errors(found).covariance[1])
+
+
+def test_a_liking_for_length_in_wrong_answers_alone() -> None:
+    """Wrong answers get 0.4 if long: of labels half wrong the line takes 0.2 for length off all, of a tenth wrong 0.04.
+
+    So long answers of which a tenth is wrong, which get 0.94, are as good as short ones, which get 0.9.
+    """
+    found = [
+        Labelled(human, human if human or length < 2 else 0.4, length, f"{human} {length} {n}")
+        for human in (0.0, 1.0) for length in (1.0, 2.0) for n in range(10)
+    ]  # fmt: skip
+    assert judge_errors(found).length == pytest.approx(0.2)
+    errors = judge_errors(found, share=0.9)
+    assert errors.length == pytest.approx(0.04)
+    assert errors.corrected(0.94, 2.0) == pytest.approx(errors.corrected(0.9, 1.0))
+
+
 def test_a_judge_that_never_erred_may_err_yet() -> None:
     """Of 20 labels without an error nothing is concluded that 20 labels cannot tell."""
     errors = judge_errors(labelled("1" * 10 + "0" * 10, "1" * 10 + "0" * 10))

@@ -66,8 +66,11 @@ def calibrated(
     Where the judge may be no better than chance the scores stand as they are, nothing bounds them, and nothing is
     decided. Source: `trimtab.statistics.judge_errors`.
     """
-    errors = calibration.errors
-    of = _Corrected(one.measure.values, errors, _pairs(base, candidate) if errors.centre and base is not None else None)
+    pairs = _pairs(base, candidate) if calibration.errors.centre and base is not None else None
+    of = _Corrected(one.measure.values, calibration.errors, pairs)
+    first = [fmean(each.values) for side in (base, candidate) if side for each in observed(of.values, cases, side)]
+    errors = calibration.of(fmean(first)) if first else calibration.errors
+    of = _Corrected(one.measure.values, errors, pairs)
     sides = [None if side is None else observed(of.values, cases, side) for side in (base, candidate)]
     away = [None if side is None else _mean(observed(of.lengths, cases, side)) for side in (base, candidate)]
     figures = [

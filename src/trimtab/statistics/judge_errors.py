@@ -32,6 +32,7 @@ LEAST_FOR_LENGTH: Final = 30
 """Labels from which on the effect of length is estimated: with fewer it would cost more than it mends."""
 LEAST_SLOPE: Final = 2.0
 """Standard errors that b has to lie above 0: below that the judge may be no better than chance."""
+LEAST_WEIGHT: Final = 0.1
 TIED: Final = 0.5
 FARTHEST: Final = 1e3
 """No score lies so far off: an end beyond it is none."""
@@ -87,8 +88,13 @@ class JudgeErrors(Struct, frozen=True):
         )
 
 
-def judge_errors(labelled: Sequence[Labelled], antisymmetric: bool = False) -> JudgeErrors:
+def judge_errors(labelled: Sequence[Labelled], antisymmetric: bool = False, share: float | None = None) -> JudgeErrors:
     """How a judge errs. `antisymmetric` is for comparisons in both orders: of two equal answers it makes a tie.
+
+    `share` is what people would say on average of the answers to be corrected, as a first correction tells. Labels are
+    then weighed so that they are as good on average (J.-C. Deville and C.-E. Sarndal, "Calibration estimators in survey
+    sampling", JASA 87 (1992) 376-382, linear): the judge may like length in wrong answers alone, and the line has to be
+    right for as many wrong ones as there are.
 
     Where people and the judge mostly agree, two labels more are taken not to, one of the best answers and one of the
     worst, for the errors alone: a judge that was never seen to err may err yet. Raises `ValueError` for fewer than ten
@@ -105,11 +111,20 @@ def judge_errors(labelled: Sequence[Labelled], antisymmetric: bool = False) -> J
     rows = [(1.0, one.human - centre, one.length - usual) for one in labelled]
     x = [[row[place] for place in kept] for row in rows]
     y = [one.judge - centre for one in labelled]
-    inverse = _inverse([[math.fsum(row[a] * row[b] for row in x) for b in range(len(kept))] for a in range(len(kept))])
+    weights = _weights([one.human for one in labelled], share)
+    weighed = [[weight * each for each in row] for weight, row in zip(weights, x, strict=True)]
+    inverse = _inverse([
+        [math.fsum(one[a] * row[b] for one, row in zip(weighed, x, strict=True)) for b in range(len(kept))]
+        for a in range(len(kept))
+    ])  # fmt: skip
     found = _times(
-        inverse, [math.fsum(row[a] * value for row, value in zip(x, y, strict=True)) for a in range(len(kept))]
+        inverse, [math.fsum(row[a] * value for row, value in zip(weighed, y, strict=True)) for a in range(len(kept))]
     )
-    covariance = _covariance(labelled, x, y, found, inverse)
+    residuals = [
+        (value - _dot(row, found)) / (1 - min(0.99, _dot(one, _times(inverse, row))))
+        for one, row, value in zip(weighed, x, y, strict=True)
+    ]
+    covariance = _covariance(labelled, weighed, residuals, inverse)
     whole = [[0.0] * 3 for _ in range(3)]
     values = [0.0] * 3
     for a, place in enumerate(kept):
@@ -130,13 +145,23 @@ def judge_errors(labelled: Sequence[Labelled], antisymmetric: bool = False) -> J
     )
 
 
-def _covariance(labelled: Sequence[Labelled], x: Matrix, y: Sequence[float], found: Vector, inverse: Matrix) -> Matrix:
-    """The sandwich over clusters, with two more labels where most agree."""
-    size = len(found)
+def _weights(human: Sequence[float], share: float | None) -> list[float]:
+    """Weights, 1 on average, with which what people say is `share` on average; none is below a tenth."""
+    mean = fmean(human)
+    spread = fmean((one - mean) ** 2 for one in human)
+    if share is None or spread <= 0:
+        return [1.0] * len(human)
+    away = (min(max(share, min(human)), max(human)) - mean) / spread
+    weights = [max(LEAST_WEIGHT, 1 + away * (one - mean)) for one in human]
+    whole = fmean(weights)
+    return [one / whole for one in weights]
+
+
+def _covariance(labelled: Sequence[Labelled], x: Matrix, residuals: Sequence[float], inverse: Matrix) -> Matrix:
+    """The sandwich over clusters, with two more labels where most agree; `x` has the weights in it."""
+    size = len(inverse)
     totals: dict[str, Vector] = {}
-    for one, row, value in zip(labelled, x, y, strict=True):
-        leverage = min(0.99, _dot(row, _times(inverse, row)))
-        residual = (value - _dot(row, found)) / (1 - leverage)
+    for one, row, residual in zip(labelled, x, residuals, strict=True):
         total = totals.setdefault(one.group, [0.0] * size)
         for place in range(size):
             total[place] += residual * row[place]

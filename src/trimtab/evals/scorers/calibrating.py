@@ -48,6 +48,15 @@ class Calibration(Struct, frozen=True):
     unmarked: int = 0
     calls: int = 0
     cost_usd: float = 0.0
+    labelled: tuple[Labelled, ...] = ()
+
+    def of(self, share: float) -> JudgeErrors:
+        """How the judge errs on answers of which people would say `share` on average. Comparisons in both orders are
+        as good as bad on average, whatever they are.
+        """
+        if not self.labelled or self.errors.centre or not self.errors.tells:
+            return self.errors
+        return judge_errors(self.labelled, share=share)
 
 
 def calibrate(
@@ -89,6 +98,7 @@ def calibrate(
         unmarked=len(found) - len(pairs),
         calls=sum(len(one.calls) for one in everything),
         cost_usd=sum(one.cost_usd for one in everything),
+        labelled=tuple(pairs),
     )
 
 
