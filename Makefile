@@ -19,7 +19,7 @@ up: $(UP) ## the demo: a tiny engine, the gateway and control, in ./demo
 	@$(VENV)/bin/trimtab up --demo
 
 test: $(DEV) ## every test that needs nothing but this machine
-	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not engine and not prometheus and not postgres and not browser"
+	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not engine and not prometheus and not postgres and not browser"
 
 test-engine: $(DEV) ## the tests that need a real vLLM (installs one first)
 	tests/engine/install_vllm.sh

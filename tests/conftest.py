@@ -1,7 +1,10 @@
-"""What several rooms' tests share: a real vLLM, started once for all of them, and that no drawn example is timed."""
+"""What several rooms' tests share: a real vLLM, started once for all of them, that no drawn example is timed, and that
+SIGINT interrupts what they start: a shell that runs the tests in the background has it ignored.
+"""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +14,7 @@ from tests.engine.vllm_server import ROOT, running_vllm
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
