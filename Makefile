@@ -35,7 +35,7 @@ test-prometheus: $(DEV) ## rules, dashboards and scraping, with a real Prometheu
 
 test-browser: $(DEV) ## every page of the console in a real Chromium (installs Debian's first)
 	tests/browser/install.sh
-	$(VENV)/bin/pytest -m browser tests/browser
+	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 2 --dist loadfile -m browser tests/browser
 
 screenshots: $(DEV) ## the pictures of README and docs, taken anew (installs Debian's Chromium first)
 	tests/browser/install.sh
