@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -25,6 +26,7 @@ SHRUNK_PAGES: Final = 1024
 VACUUMED_BYTES: Final = 256 << 20
 """A larger journal of an earlier release keeps its size; the room of what is deleted is used again."""
 INCREMENTAL: Final = 2
+PART: Final = re.compile(r"\{(part_[a-z_]+)\}")
 NO_FACTS: Final[Mapping[str, Any]] = {}
 Rows = list[tuple[Any, ...]]
 
@@ -78,8 +80,10 @@ class Database(Protocol):
 
 @cache
 def named() -> dict[str, str]:
-    """All statements by name."""
-    return {name: sql for file in SQL_FILES for name, sql in statements("trimtab.journal.runs", file).items()}
+    """All statements by name; a part that several of them share stands in its place, and is none itself."""
+    found = {name: sql for file in SQL_FILES for name, sql in statements("trimtab.journal.runs", file).items()}
+    whole = {name: PART.sub(lambda part: found[part[1]], sql) for name, sql in found.items()}
+    return {name: sql for name, sql in whole.items() if not name.startswith("part_")}
 
 
 @cache

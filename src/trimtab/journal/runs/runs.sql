@@ -1,8 +1,6 @@
 -- name: run
 -- A run as it stands.
-SELECT number, run, task, name, through, lock, key, input, parent, parent_seq, fork_of, fork_seq, conversation, end_user,
-    retention, started_ns, head, digest, state, epoch, owner, leased_seq, held_to, until_ns, wake_ns, woken,
-    waits_for, ordered, ordered_by, ordered_why, steps, cost_pusd, ended_ns, error, asked, tried, requests, tokens, open
+SELECT {part_columns}
 FROM runs WHERE run = :run;
 
 -- name: run_of_number
