@@ -30,6 +30,7 @@ from trimtab import (
     work,
 )
 from trimtab.errors import JournalUnavailable
+from trimtab.journal.asks import Ask, Claim, Renew, Told
 from trimtab.journal.entries import Ended, Intent
 from trimtab.journal.refusals import Halted
 from trimtab.testing import JumpingClock, JumpingLoop, LocalRuns
@@ -351,14 +352,21 @@ def test_an_order_reaches_a_run_that_does_not_await() -> None:
 def test_a_write_that_was_begun_is_not_cancelled() -> None:
     """Whoever gives up waits until it is known what it did; what only reads is cancelled, and stays so in a replay."""
 
+    patience: list[asyncio.Timeout] = []
+
+    def lose_patience() -> None:
+        patience.pop().reschedule(asyncio.get_running_loop().time())
+
     @tool(effect="write")
     async def slow_write() -> str:
+        lose_patience()
         await asyncio.sleep(0.02)
         DONE.append("written")
         return "written"
 
     @tool(effect="read")
     async def slow_read() -> str:
+        lose_patience()
         await asyncio.sleep(10.0)
         return "read"
 
@@ -367,7 +375,8 @@ def test_a_write_that_was_begun_is_not_cancelled() -> None:
         found = []
         for one in (slow_write, slow_read):
             try:
-                async with asyncio.timeout(0.005):
+                async with asyncio.timeout(None) as until:
+                    patience.append(until)
                     await one()
             except TimeoutError:
                 found.append(one.__name__)
@@ -435,3 +444,34 @@ def test_what_nobody_can_tell_parks_the_run() -> None:
         assert [type(entry).__name__ for entry in runs.log("w")].count(Intent.__name__) == 1
         assert not any(isinstance(entry, Ended) for entry in runs.log("w"))
     assert DONE == ["tried"]
+
+
+def test_a_run_is_parked_while_its_lease_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To park a run its driver takes it anew; what a renewal of the lease before finds then is nobody else's."""
+
+    @tool(effect="write")
+    async def writes() -> str:
+        raise OutcomeUnknown
+
+    @run
+    async def writing() -> str:
+        return await writes()
+
+    renewals = threading.Semaphore(0)
+
+    def ask_slowly(question: Ask) -> Told:
+        try:
+            return ask(question)
+        finally:
+            if isinstance(question, Renew):
+                renewals.release()
+            if isinstance(question, Claim):
+                for _ in range(4):  # those of before, and one that finds another lease
+                    renewals.acquire(timeout=0.1)
+
+    with LocalRuns(lease_s=0.1) as runs:
+        ask = runs._keeper.ask
+        monkeypatch.setattr(runs._keeper, "ask", ask_slowly)
+        with pytest.raises(Parked):
+            asyncio.run(writing.options(id="w")())
+        assert runs.state("w") == "parked"

@@ -144,12 +144,19 @@ class Leases:
             session.heard(given.order, given.by, given.reason)
 
     async def _renew(self, keeper: Watching, session: Held) -> None:
+        epoch = session.epoch
         try:
-            told = await keeper.do(Renew(session.run, session.epoch, self._lease_s))
+            told = await keeper.do(Renew(session.run, epoch, self._lease_s))
         except JournalUnavailable:
             return  # the next step finds out, and the lease may last until keeper is back
         except JournalRefusal as refusal:
-            session.halt(refusal)
+            if self._holds(session, epoch):
+                session.halt(refusal)
             return
-        if isinstance(told, Lease):
+        if isinstance(told, Lease) and self._holds(session, epoch):
             session.renewed(told)
+
+    def _holds(self, session: Held, epoch: int) -> bool:
+        """Whether what is said of that lease of a run still matters to it."""
+        with self._guard:
+            return self._held.get(session.run) is session and session.epoch == epoch

@@ -227,9 +227,12 @@ async def _park(session: Session, act: Act, question: Begin, begun: Begun) -> Ba
 
     The journal takes an effect for unknown that an earlier driver left open; so this one becomes an earlier one.
     """
+    leases = session.runtime.leases
+    leases.let_go(session)
     await flow.ask_for(session, session.release())
     lease = await flow.ask_for(session, Claim(session.owner, session.run, ttl_s=session.runtime.lease_s))
     if isinstance(lease, Lease):
         session.epoch = lease.epoch
+        leases.hold(session)
         await flow.ask_for(session, replace(question, epoch=lease.epoch))
     return session.leave(Parked(run=session.run, label=act.label, seq=begun.seq))
