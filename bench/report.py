@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.intervals import Estimate
 
@@ -18,6 +18,7 @@ BENCH = Path(__file__).resolve().parent
 RESULTS = BENCH / "out" / "results"
 QUICK = BENCH / "out" / "quick"
 PAGE = BENCH / "RESULTS.md"
+_QUICK: Final = "**A quick run: it shows that the benchmark works, not what the figures are.**"
 
 
 @dataclass(frozen=True)
@@ -168,16 +169,29 @@ def section(result: Result) -> str:
     machine = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result.machine.items())
     lines = [f"## {result.benchmark}", "", result.question, "", f"`{result.command}` ({machine})", ""]
     if result.quick:
-        lines += ["**A quick run: it shows that the benchmark works, not what the figures are.**", ""]
+        lines += [_QUICK, ""]
     lines += [table(result.findings), *(f"\n{remark}" for remark in result.remarks)]
     return "\n".join(lines) + "\n"
 
 
 def write_page(results: Sequence[Result]) -> Path:
-    """RESULTS.md from saved results; gives the file."""
+    """RESULTS.md from saved results; gives the file. Sections of benchmarks that left none here stand as they are."""
     head = (
         "# Figures\n\nEach section names the command that made it; README.md says what is measured and how.\n"
         "A limit applies to the worse end of the interval: ceilings to the upper bound, floors to the lower.\n"
     )
-    PAGE.write_text("\n".join([head, *(section(result) for result in results)]))
+    sections = _sections()
+    for result in results:
+        stands = sections.get(result.benchmark, "")
+        if not (result.quick and stands and _QUICK not in stands):
+            sections[result.benchmark] = section(result)
+    PAGE.write_text("\n".join([head, *(text for _, text in sorted(sections.items()))]))
     return PAGE
+
+
+def _sections() -> dict[str, str]:
+    """The sections of the page by the names of their benchmarks."""
+    if not PAGE.exists():
+        return {}
+    parts = PAGE.read_text().split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}

@@ -37,6 +37,19 @@ def test_a_quick_run_takes_the_place_of_no_figures() -> None:
     assert "A quick run" not in text[lasting:]
 
 
+def test_figures_of_another_machine_stand() -> None:
+    """A section whose data is gone is kept until its benchmark is run again, and no quick run takes its place."""
+    saved("first", False, 3)
+    saved("second", False, 4)
+    whole = report.write_page(report.load_saved()).read_text()
+    for path in report.RESULTS.iterdir():
+        path.unlink()
+    saved("second", True, 9)
+    assert report.write_page(report.load_saved()).read_text() == whole
+    saved("first", False, 5)
+    assert report.write_page(report.load_saved()).read_text() == whole.replace("| 3 s |", "| 5 s |")
+
+
 def test_a_broken_promise_is_seen() -> None:
     """What is saved is read again whole."""
     saved("slow", False, 11)
