@@ -51,7 +51,9 @@ question = "Which label is right?"
 
 
 class Judged(Model):
-    """Answers tickets by temperature, and questions of judges by what they show."""
+    """Answers tickets by temperature, and questions of judges by what they show; `sorted` counts the tickets."""
+
+    sorted = 0
 
     def answer(self, request: Received) -> Script:
         """The script for one request."""
@@ -59,6 +61,7 @@ class Judged(Model):
             return json_answer({})
         body = json.loads(request.body)
         if body["model"] != "judge":
+            self.sorted += 1
             return says('{"label": "b"}' if body["temperature"] else '{"label": "a"}')
         self.asked.append(body)
         shown: dict[str, Any] = json.loads(body["messages"][-1]["content"].split("\n\n")[0])
@@ -124,3 +127,26 @@ def test_judges(tmp_path: Path) -> None:
     assert first.cost_usd == second.cost_usd == pytest.approx(answers + judgements)
     assert any(note.startswith("right is corrected by 20 labels of right_labels") for note in first.notes)
     assert any(note.startswith("better is a judge's word as it stands") for note in first.notes)
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.3, 0.5, 0.7, 0.8, 0.9])
+def test_what_judges_said_before_a_crash_is_not_paid_twice(tmp_path: Path, kept: float) -> None:
+    """What was not yet written down when it came is taken from the records of the gateway, each call once."""
+    around = Around(Evaluations(tmp_path / ".trimtab"), scorers_of, SystemClock(), IdSource())
+    with served() as found:
+        write(tmp_path, found.url, 0.0)
+        base = side(load(tmp_path), "cold")
+        write(tmp_path, found.url, 0.9)
+        sides: dict[Arm, Side] = {"base": base, "candidate": side(load(tmp_path), "warm")}
+        prepared = prepare("sort", sides, Options(), SystemClock(), IdSource())
+        whole = carry_out(prepared, around).report
+        asked = found.sorted, len(found.asked)
+        folder = tmp_path / ".trimtab" / "evaluations" / prepared.plan.id
+        (folder / "report.json").unlink()
+        lines = (folder / "samples.jsonl").read_bytes().splitlines(keepends=True)
+        (folder / "samples.jsonl").write_bytes(b"".join(lines[: int(kept * len(lines))]))
+        again = carry_out(prepared, around).report
+    assert (found.sorted, len(found.asked)) == asked
+    assert whole is not None
+    assert again is not None
+    assert (again.metrics[:2], again.cost_usd) == (whole.metrics[:2], pytest.approx(whole.cost_usd))

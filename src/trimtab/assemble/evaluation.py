@@ -19,6 +19,7 @@ from trimtab.clock import Clock
 from trimtab.declare.evaluating import Evals
 from trimtab.errors import EvaluationRefused
 from trimtab.evals.asking import Judge
+from trimtab.evals.book import judged_calls
 from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.looking import ONCE
@@ -114,6 +115,8 @@ def carry_out(
     ):
         judge = ArmJudge(asker, prepared.suite_arm, plan.id)
         with contextlib.closing(around.scorers(plan.suite, prepared.suite_side, plan.task, judge)) as scorers:
+            known = judged_calls(kept.all(), {one.name for one in scorers.pairings})
+            asker.take_up_judged(prepared.suite_arm, plan.id, known)
             outcome = run(
                 plan,
                 prepared.cases.by_id(),

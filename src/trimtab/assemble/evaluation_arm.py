@@ -208,9 +208,9 @@ def arms(folder: Path, served: Mapping[Arm, Served], clock: Clock, ids: IdSource
 
 
 def of_an_arm(snapshot: Snapshot) -> Snapshot:
-    """A snapshot as an arm serves it: on a port of its own, and all bodies kept, since an evaluation keeps its answers
-    beside its cases anyway, and goes on from them. No task pins a seed: each sample brings its own, and one for all
-    would make the samples of a case one answer.
+    """A snapshot as an arm serves it: on a port of its own, and all bodies kept, those of judges too, since an
+    evaluation keeps its answers beside its cases anyway, and goes on from them. No task pins a seed: each sample brings
+    its own, and one for all would make the samples of a case one answer.
 
     Its digest stays that of the snapshot it is made of.
     """
@@ -218,6 +218,7 @@ def of_an_arm(snapshot: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         gateway=replace(snapshot.gateway, listen=ANYWHERE, workers=1, limits=limits, keys="required"),
+        defaults=replace(snapshot.defaults, undeclared_redaction="full"),
         tasks={
             name: replace(task, redaction="full", sampling=replace(task.sampling, seed=None))
             for name, task in snapshot.tasks.items()

@@ -6,7 +6,8 @@ import hashlib
 import http.client
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -45,7 +46,8 @@ PUSD_A_USD: Final = 1e12
 class ArmAsker:
     """An `Asker`, and a `Judge`, over the gateways of the arms. Each thread has connections of its own.
 
-    `labels` finds the case and number of a recorded call again by the step it was recorded under.
+    `labels` finds the case and number of a recorded call again by the step it was recorded under. A judge's call is
+    recorded under the digest of its request.
     """
 
     def __init__(self, gateways: Mapping[Arm, ArmGateway], labels: Mapping[str, tuple[str, int]], clock: Clock) -> None:
@@ -56,6 +58,7 @@ class ArmAsker:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._opened: list[http.client.HTTPConnection] = []
+        self._judged: defaultdict[str, deque[Answer]] = defaultdict(deque)
 
     def ask(self, request: Request) -> Answer:
         """The answer, once it is recorded; blocks. Raises `Wait` and `GatewayGone`, as `evals.asking.Asker` says."""
@@ -67,23 +70,43 @@ class ArmAsker:
         return self._ask(request.arm, headers, request.evaluation, request.body)
 
     def judge_by(self, arm: Arm, evaluation: str, model: str, body: dict[str, Any]) -> Answer:
-        """A judging model's answer, through the gateway of an arm; the call is recorded as `(judge)`, under its run."""
-        headers = {"x-trimtab-task": JUDGE_TASK, "x-trimtab-run": evaluation}
-        return self._ask(arm, headers, "", {**body, "model": model})
+        """A judging model's answer, through the gateway of an arm; the call is recorded as `(judge)`, under its run.
+
+        One that `take_up_judged` found is given in the place of another call.
+        """
+        asked = {**body, "model": model}
+        step = f"sha256:{hashlib.sha256(msgspec.json.encode(asked, order='sorted')).hexdigest()}"
+        with self._lock:
+            if self._judged[step]:
+                return self._judged[step].popleft()
+        headers = {"x-trimtab-task": JUDGE_TASK, "x-trimtab-run": evaluation, "x-trimtab-step": step}
+        return self._ask(arm, headers, "", asked)
+
+    def take_up_judged(self, arm: Arm, evaluation: str, known: Container[str]) -> None:
+        """Has what judges said before a crash given to whoever asks it again, calls that are `known` left out."""
+        for end, answer in self._recorded(arm, evaluation):
+            admitted = end.admitted
+            if admitted.task == JUDGE_TASK and answer.outcome == OK and answer.call not in known:
+                self._judged[admitted.step].append(answer)
 
     def answered(self, evaluation: str) -> Iterator[tuple[Request, Answer]]:
         """The answers that are recorded whole, failures left out; where a sample has several, the earliest."""
-        for arm, gateway in self._gateways.items():
+        for arm in self._gateways:
             found: set[str] = set()
-            for end in sorted(ends_of(gateway.door.directory, evaluation), key=lambda one: one.at_ns):
+            for end, answer in self._recorded(arm, evaluation):
                 step, task = end.admitted.step, end.admitted.task
                 if step in found or step not in self._labels or not task.startswith(apart(EVALUATION, "")):
                     continue
-                body = self._bodies[arm].read(end.response_body)
-                answer = answer_of(end, body or b"")
-                if answer.is_ours and (body is not None or end.outcome in JUDGED_WRONG):
+                if answer.is_ours:
                     found.add(step)
                     yield Request(evaluation, arm, *self._labels[step], served(task), {}), answer
+
+    def _recorded(self, arm: Arm, evaluation: str) -> Iterator[tuple[Settled, Answer]]:
+        """The calls of an evaluation through an arm that are recorded whole, the earliest first."""
+        for end in sorted(ends_of(self._gateways[arm].door.directory, evaluation), key=lambda one: one.at_ns):
+            body = self._bodies[arm].read(end.response_body)
+            if body is not None or end.outcome in JUDGED_WRONG:
+                yield end, answer_of(end, body or b"")
 
     def close(self) -> None:
         """Closes the connections of all threads; nobody may ask any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final, Protocol
 
@@ -140,6 +141,17 @@ def take_up(plan: Plan, asker: Asker, kept: Samples) -> None:
             kept.add(sample)
         else:
             kept.failed(sample)
+
+
+def judged_calls(samples: Iterable[Sample], pairings: Collection[str]) -> set[str]:
+    """The calls of judges that are not to be made again: of a comparison both marks are there."""
+    found = [(mark, sample.case, sample.number) for sample in samples for mark in sample.marks]
+    halves = Counter((mark.scorer, case, number) for mark, case, number in found)
+    return {
+        mark.call
+        for mark, case, number in found
+        if mark.scorer not in pairings or halves[mark.scorer, case, number] == len((BASE, CANDIDATE))
+    }
 
 
 def calls_of(samples: Iterable[Sample]) -> int:
