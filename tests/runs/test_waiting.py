@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -475,3 +476,27 @@ def test_a_run_is_parked_while_its_lease_is_renewed(monkeypatch: pytest.MonkeyPa
         with pytest.raises(Parked):
             asyncio.run(writing.options(id="w")())
         assert runs.state("w") == "parked"
+
+
+def test_a_worker_outlives_the_journal() -> None:
+    """A run that is claimed while keeper goes away is left, told of, and taken up when its lease has run out."""
+    told: list[object] = []
+
+    @run(task="short")
+    async def short() -> str:
+        return "done"
+
+    async def cut(runs: LocalRuns) -> str:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        name = await submit(short)
+        runs.lose(1, answered=True)  # the claim
+        assert await work(short, until_idle=True) == 1
+        return name
+
+    with LocalRuns() as runs:
+        name = asyncio.run(cut(runs))
+        runs.again()
+        assert asyncio.run(work(short, until_idle=True)) == 1
+        assert runs.state(name) == "completed"
+    gc.collect()
+    assert told == []

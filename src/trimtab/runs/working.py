@@ -15,7 +15,7 @@ from trimtab.journal.entries import Started
 from trimtab.runs import driving, flow
 from trimtab.runs.blocking import driving as blocking_driving
 from trimtab.runs.declared import Declared
-from trimtab.runs.faults import NotDeclared, Suspended
+from trimtab.runs.faults import Leaving, NotDeclared, Suspended
 from trimtab.runs.runtime import Runtime, current
 from trimtab.runs.session import Session
 from trimtab.runs.stepping import load
@@ -78,6 +78,17 @@ async def _claimed(runtime: Runtime, tasks: tuple[str, ...], patience_s: float) 
 
 
 async def _drive(session: Session, declared: dict[str, Declared]) -> None:
+    try:
+        await _driven(session, declared)
+    except Leaving as left:
+        _log.warning("run %s: %s", session.run, left.why)
+    except TrimtabError as why:
+        _log.info("run %s: %s", session.run, why)
+    except Exception as failure:  # noqa: BLE001 - what a run raises is in its log, and is not the worker's end
+        _log.info("run %s failed with %s: %s", session.run, type(failure).__name__, failure)
+
+
+async def _driven(session: Session, declared: dict[str, Declared]) -> None:
     started = await flow.ask_for(session, Read(session.run, 1, 1))
     entry = started.entries[0].entry if isinstance(started, Entries) and started.entries else None
     one = declared.get(entry.name) if isinstance(entry, Started) else None
@@ -85,7 +96,7 @@ async def _drive(session: Session, declared: dict[str, Declared]) -> None:
         name = entry.name if isinstance(entry, Started) else "?"
         _log.warning("run %s is of %s, which this worker does not have; name it in work(...)", session.run, name)
         session.wake_ns = session.now_ns() + round(NOT_OURS_S * 1e9)
-        await flow.ask(session.runtime, session.release())
+        await flow.ask_for(session, session.release())
         return
     session.checks = one.checks
     content = await load(session, entry.input)
@@ -97,15 +108,10 @@ async def _drive(session: Session, declared: dict[str, Declared]) -> None:
     async def awaited() -> Any:
         return await call()
 
-    try:
-        if one.awaits:
-            await driving.drive(session, awaited)
-        else:
-            await asyncio.to_thread(blocking_driving.drive, session, call)
-    except TrimtabError as why:
-        _log.info("run %s: %s", session.run, why)
-    except Exception as failure:  # noqa: BLE001 - what a run raises is in its log, and is not the worker's end
-        _log.info("run %s failed with %s: %s", session.run, type(failure).__name__, failure)
+    if one.awaits:
+        await driving.drive(session, awaited)
+    else:
+        await asyncio.to_thread(blocking_driving.drive, session, call)
 
 
 async def _give_back(under_way: dict[asyncio.Task[None], Session]) -> None:
