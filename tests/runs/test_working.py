@@ -1,0 +1,106 @@
+"""Workers: they take up what was submitted, what waited and what was left, and give back what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+import pytest
+
+from trimtab import event, result, run, sleep, step, submit, tell, work
+from trimtab.testing import LocalRuns
+
+DONE: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    DONE.clear()
+
+
+async def when(came: Callable[[], bool]) -> None:
+    """Waits for something that the loop brings."""
+    while not came():
+        await asyncio.sleep(0.002)
+
+
+@run(task="orders")
+async def follows(order: str) -> str:
+    """Waits for two events and a day."""
+    first = await event("state", str)
+    await sleep(86400.0)
+    return f"{order}: {first}, {await event('state', str)}"
+
+
+def test_a_worker_gives_back_what_waits() -> None:
+    """A run that waits is held by nobody, and goes on when its events and its time have come, one after the other."""
+
+    async def all_of_it(runs: LocalRuns) -> str:
+        name = await submit(follows, "A-1")
+        assert await work(follows, until_idle=True, patience_s=0.0) == 1
+        assert await work(follows, until_idle=True, patience_s=0.0) == 0
+        assert runs.state(name) == "waiting"
+        assert await tell(name, "state", "packed", id="e-1")
+        assert not await tell(name, "state", "packed again", id="e-1")
+        assert await tell(name, "state", "sent")
+        assert await work(follows, until_idle=True, patience_s=0.0) >= 1
+        assert runs.state(name) == "waiting"
+        runs.advance(86401.0)
+        runs.sweep()
+        assert await work(follows, until_idle=True, patience_s=0.0) == 1
+        return str(await result(name, str))
+
+    with LocalRuns() as runs:
+        assert asyncio.run(all_of_it(runs)) == "A-1: packed, sent"
+
+
+def test_a_worker_that_ends_leaves_its_runs_to_the_next() -> None:
+    """They are claimed at once, and their steps are not taken again."""
+
+    @step
+    async def once(text: str) -> str:
+        DONE.append(text)
+        return text
+
+    @run(task="long")
+    async def long() -> str:
+        return await once("x") + await event("end", str)
+
+    async def all_of_it(runs: LocalRuns) -> str:
+        name = await submit(long)
+        worker = asyncio.create_task(work(long))
+        await when(lambda: "end" in runs.steps(name))
+        worker.cancel()
+        await asyncio.wait([worker])
+        await tell(name, "end", "y")
+        assert await work(long, until_idle=True) == 1
+        return str(await result(name, str))
+
+    with LocalRuns() as runs:
+        assert asyncio.run(all_of_it(runs)) == "xy"
+    assert DONE == ["x"]
+
+
+def test_a_worker_outlives_the_journal() -> None:
+    """A run that is claimed while keeper goes away is left, told of, and taken up when its lease has run out."""
+    told: list[object] = []
+
+    @run(task="short")
+    async def short() -> str:
+        return "done"
+
+    async def cut(runs: LocalRuns) -> str:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        name = await submit(short)
+        runs.lose(1, answered=True)  # the claim
+        assert await work(short, until_idle=True) == 1
+        return name
+
+    with LocalRuns() as runs:
+        name = asyncio.run(cut(runs))
+        runs.again()
+        assert asyncio.run(work(short, until_idle=True)) == 1
+        assert runs.state(name) == "completed"
+    gc.collect()
+    assert told == []
