@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.gateway.harness import FAST, RunningGateway, passing, snapshot, task
 from tests.gateway.jumping import jump
 from tests.gateway.run_journal import RunJournal
 from trimtab.declare.project import Defaults
+from trimtab.journal.asks import Direct
 from trimtab.testing import Answer, JumpingClock, Received, Script, ScriptedUpstream, chat_stream, json_answer
 from trimtab.testing.scripts import Framing
 
@@ -116,3 +118,29 @@ def test_the_speed_of_then(tmp_path: Path) -> None:
     assert paced == first
     assert paced_s == pytest.approx(1.0 + 0.25 * 7, abs=0.05)
     assert full_s == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_recorded_stream_that_is_stopped_ends(tmp_path: Path) -> None:
+    """An order ends it where it is: the client is told so and is not left waiting, and the call is settled."""
+    again = {"x_trimtab_replay": "r", "x_trimtab_replay_session": "again", "x_trimtab_replay_speed": "recorded"}
+
+    async def main(clock: JumpingClock) -> tuple[bytes, list[str]]:
+        async with ScriptedUpstream() as upstream:
+            upstream.always(chat_stream(Answer(), Framing(gap_s=0.25)))
+            gateway = RunningGateway(tmp_path, snapshot({"small": upstream.url}, task("triage", "small")), clock)
+            gateway.journal = RunJournal(tmp_path)
+            body = {"model": "triage", "messages": [], "stream": True}
+            async with gateway:
+                await ask(gateway, body, x_trimtab_run="r")
+                reader, writer = await gateway.send(body, x_trimtab_run="r", **again)
+                head = await reader.readuntil(b"\r\n\r\n")
+                told = await gateway.journal.do(Direct("stop", "ana", run="r"))
+                gateway.pipeline.ordered(told.runs, "stop", "ana")
+                async with asyncio.timeout(60):
+                    rest = await reader.read()
+                writer.close()
+                return head + rest, [one.outcome for one in (await gateway.events()).settled]
+
+    answer, outcomes = jump(main)
+    assert (answer[:12], b"run_stopped" in answer, answer.endswith(b"\r\n0\r\n\r\n")) == (b"HTTP/1.1 200", True, False)
+    assert outcomes == ["ok", "run_stopped"]

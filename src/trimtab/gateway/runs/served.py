@@ -39,6 +39,7 @@ async def serve(exchange: Exchange, result: Result, load: Load, clock: Clock, *,
         answer.whole(result.status, headers, output)
         return
     answer.head(result.status, headers)
+    exchange.head_sent = exchange.content_sent = True
     at, due_us = 0, 0
     for length, delay_us in zip(_unpacked(result.chunk_lengths), chain(delays_us, repeat(0)), strict=False):
         due_us += delay_us
@@ -47,7 +48,6 @@ async def serve(exchange: Exchange, result: Result, load: Load, clock: Clock, *,
             await _resumed(exchange)
         answer.chunk(output[at : at + length])
         at += length
-    exchange.head_sent = exchange.content_sent = True
     if result.outcome == "ok":
         answer.end()
     else:
