@@ -105,7 +105,6 @@ class Folded:
 
     def take(self, seq: int, entry: Entry) -> None:
         """The next entry."""
-        self.until = seq
         match entry:
             case Arrived():
                 self.arrived[entry.name].append(entry.value)
@@ -123,6 +122,7 @@ class Folded:
                 self.acts[entry.of].output, self.acts[entry.of].is_done = entry.output, True
             case Decided():
                 self.decided[entry.review] = entry
+        self.until = seq
 
 
 @dataclass

@@ -194,13 +194,14 @@ def state(name: str, kind: type[T], start: T) -> StateOf[T]:
 
 
 def catch_up(session: Session) -> None:
-    """Reads what the run's log says by now."""
+    """Reads what the run's log says by now; each entry counts once, however many branches read at the same time."""
     while True:
         told = flow.ask_for(session, Read(session.run, session.folded.until + 1))
         assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
         with session.guard:
             for logged in told.entries:
-                session.folded.take(logged.seq, logged.entry)
+                if logged.seq > session.folded.until:
+                    session.folded.take(logged.seq, logged.entry)
         if not told.entries or session.folded.until >= told.last:
             return
 
