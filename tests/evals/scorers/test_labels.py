@@ -106,7 +106,7 @@ def test_a_judge_is_held_against_people(tmp_path: Path) -> None:
 
 def test_a_judge_is_paid_once(tmp_path: Path) -> None:
     """What it said is kept: the same question to the same model about the same labels is asked no more; after a crash
-    only what is lacking is; another pin, question or label begins anew.
+    only what is lacking is, and once; another pin, question or label begins anew.
     """
     write(tmp_path, rows(20))
 
@@ -121,6 +121,7 @@ def test_a_judge_is_paid_once(tmp_path: Path) -> None:
     (kept,) = (tmp_path / "judges").iterdir()
     lines = kept.read_bytes().splitlines(keepends=True)
     kept.write_bytes(b"".join(lines[:15]) + lines[15][:7])
+    assert held(tmp_path, again).errors == found.errors
     assert held(tmp_path, again).errors == found.errors
     assert len(again.bodies) == 5
     held(tmp_path, other, pin="large@2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,7 +117,8 @@ def _asked(
     lock = threading.Lock()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with path.open("ab") as file, ThreadPoolExecutor(suite.concurrency) as pool:
+        with path.open("a+b") as file, ThreadPoolExecutor(suite.concurrency) as pool:
+            _end_line(file)
 
             def one(place: int) -> Said:
                 told = _said(suite, scorer, labels.labels[place], place, judge, pause)
@@ -148,6 +150,14 @@ def _said(
         calls = tuple(one.call for one in found if one.call)
         return Said(place, found[-1].value, calls, sum(one.cost_usd for one in found))
     raise EvaluationRefused(task=scorer.name, detail=f"the judge {scorer.model} lets nothing in; ask again later")
+
+
+def _end_line(file: BinaryIO) -> None:
+    """Ends a line that a crash cut off, so that the next one stands by itself."""
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
 
 
 def _append(file: BinaryIO, told: Said) -> None:
