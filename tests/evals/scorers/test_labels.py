@@ -13,6 +13,7 @@ from trimtab.clock import SystemClock
 from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.errors import DataInvalid, EvaluationRefused
 from trimtab.evals.asking import Wait
+from trimtab.evals.sample import Answer
 from trimtab.evals.scorers.calibrating import Calibration, calibrate
 from trimtab.evals.scorers.labels import read_labels
 from trimtab.evals.scorers.ready import ready
@@ -144,6 +145,21 @@ def test_a_judge_that_has_to_wait_or_says_nothing(tmp_path: Path) -> None:
     assert (waited, found.unmarked, found.errors.labels) == (["right 0"], 1, 19)
     with pytest.raises(EvaluationRefused, match="the judge large could tell of 0 of 20 labels"):
         held(tmp_path, Scripted("hm"), pin="other")
+
+
+@pytest.mark.parametrize("scorer", [RUBRIC, PAIRWISE])
+def test_a_judge_that_was_away_is_asked_again(tmp_path: Path, scorer: Scorer) -> None:
+    """That nothing answered is not what it said: once it answers, labels that it did not answer count."""
+    pairs = [{"inputs": {"q": str(n)}, "first": "a", "second": f"b{n}", "value": n % 2} for n in range(20)]
+    write(tmp_path, rows(20) if scorer is RUBRIC else pairs)
+    with pytest.raises(EvaluationRefused, match="the judge large could tell of 0 of 20 labels"):
+        held(tmp_path, Scripted(Answer("j", "upstream_error")), scorer)
+    back = Scripted("yes" if scorer is RUBRIC else "tie")
+    assert held(tmp_path, back, scorer).unmarked == 0
+    asked = len(back.bodies)
+    assert asked == (20 if scorer is RUBRIC else 40)
+    held(tmp_path, back, scorer)
+    assert len(back.bodies) == asked
 
 
 def test_pairs_are_asked_in_both_orders(tmp_path: Path) -> None:

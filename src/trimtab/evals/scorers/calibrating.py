@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 from msgspec import Struct
@@ -17,10 +17,11 @@ from trimtab.contracts.judging import PAIRWISE, RUBRIC
 from trimtab.declare.evaluating import Evals, Scorer
 from trimtab.errors import EvaluationRefused, StoreError
 from trimtab.evals.asking import Judge, Wait
-from trimtab.evals.sample import Mark
+from trimtab.evals.sample import Answer, Mark
 from trimtab.evals.scorers import judging
 from trimtab.evals.scorers.judges import Pairwise, Rubric
 from trimtab.evals.scorers.labels import Label, Labels
+from trimtab.evals.scorers.marking import OK
 from trimtab.statistics.judge_errors import JudgeErrors, Labelled, judge_errors
 
 FOLDER: Final = "judges"
@@ -112,7 +113,9 @@ def _asked(
     path: Path,
     wait: Callable[[float], object] | None,
 ) -> list[Said]:
-    """Asks of labels, several at a time, and keeps each answer at once."""
+    """Asks of labels, several at a time, and keeps each answer at once. Where the judge did not answer nothing is kept:
+    it is asked again the next time.
+    """
     pause = wait or threading.Event().wait
     lock = threading.Lock()
     try:
@@ -121,9 +124,11 @@ def _asked(
             _end_line(file)
 
             def one(place: int) -> Said:
-                told = _said(suite, scorer, labels.labels[place], place, judge, pause)
-                with lock:
-                    _append(file, told)
+                heard = _Heard(judge)
+                told = _said(suite, scorer, labels.labels[place], place, heard, pause)
+                if heard.answered:
+                    with lock:
+                        _append(file, told)
                 return told
 
             return list(pool.map(one, places))
@@ -150,6 +155,20 @@ def _said(
         calls = tuple(one.call for one in found if one.call)
         return Said(place, found[-1].value, calls, sum(one.cost_usd for one in found))
     raise EvaluationRefused(task=scorer.name, detail=f"the judge {scorer.model} lets nothing in; ask again later")
+
+
+class _Heard:
+    """A judge, and whether it answered whatever it was asked."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self.answered = True
+
+    def judge(self, model: str, body: dict[str, Any], seed: int) -> Answer:
+        """The judge's answer; blocks."""
+        told = self._judge.judge(model, body, seed)
+        self.answered = self.answered and told.outcome == OK
+        return told
 
 
 def _end_line(file: BinaryIO) -> None:
