@@ -4,15 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from trimtab import event, run, tell, together
+import pytest
+
+from trimtab import event, run, step, tell, together, tool
+from trimtab.journal.entries import Ended, Result
+from trimtab.journal.refusals import Halted
 from trimtab.testing import LocalRuns
+
+
+class Bank:
+    """Pays when it is let to."""
+
+    def __init__(self) -> None:
+        self.asked, self.open = asyncio.Event(), asyncio.Event()
+        self.paid = 0
+
+
+BANK = Bank()
+
+
+@pytest.fixture(autouse=True)
+def another_bank() -> None:
+    BANK.__init__()  # type: ignore[misc]
+
+
+@tool(effect="write")
+async def pay() -> str:
+    BANK.asked.set()
+    await BANK.open.wait()
+    BANK.paid += 1
+    return "paid"
 
 
 async def when(came: Callable[[], bool]) -> None:
     """Waits for something that the loop brings."""
     while not came():
         await asyncio.sleep(0.002)
+
+
+async def turns(count: int) -> None:
+    """Lets the loop go round so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def test_an_event_is_taken_once_by_branches_that_wait_together() -> None:
@@ -35,3 +70,66 @@ def test_an_event_is_taken_once_by_branches_that_wait_together() -> None:
 
     with LocalRuns() as runs:
         assert asyncio.run(all_of_it(runs)) == ["first of a", "first of b", "second of a"]
+
+
+@step
+async def stumbles() -> None:
+    await BANK.asked.wait()
+    raise ValueError("no")
+
+
+@step
+async def stays() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize(
+    ("beside", "order", "raised", "state"), [(stumbles, None, ValueError, "failed"), (stays, "stop", Halted, "stopped")]
+)
+def test_a_write_ends_before_its_run_does(beside: Any, order: Any, raised: type[Exception], state: str) -> None:
+    """A branch fails, or the run is stopped, and the function is left without waiting for the write of another one."""
+    left: list[str] = []
+
+    @run
+    async def both() -> None:
+        try:
+            await asyncio.gather(pay(), beside())
+        finally:
+            left.append("gather")
+
+    async def all_of_it(runs: LocalRuns) -> None:
+        task = asyncio.ensure_future(both.options(id="r")())
+        await when(lambda: BANK.asked.is_set() and len(runs.steps("r")) == 2)
+        if order is not None:
+            runs.order(order, "r")
+        await when(lambda: bool(left))
+        BANK.open.set()
+        await task
+
+    with LocalRuns() as runs:
+        with pytest.raises(raised):
+            asyncio.run(all_of_it(runs))
+        assert BANK.paid == 1
+        (paid,) = [entry for entry in runs.log("r") if isinstance(entry, Result) and entry.output is not None]
+        assert (paid.outcome, paid.output.inline if paid.output else "") == ("ok", '"paid"')
+        assert runs.state("r") == state
+        assert isinstance(runs.log("r")[-1], Ended)
+
+
+def test_a_write_is_waited_for_however_often_its_caller_is_cancelled() -> None:
+    """Its result is known when the caller goes on."""
+
+    @run
+    async def impatient() -> tuple[bool, int]:
+        task = asyncio.ensure_future(pay())
+        await BANK.asked.wait()
+        for _ in range(2):
+            task.cancel()
+            await turns(10)
+        waits = not task.done()
+        BANK.open.set()
+        await asyncio.wait([task])
+        return waits, BANK.paid
+
+    with LocalRuns():
+        assert asyncio.run(impatient()) == (True, 1)

@@ -39,16 +39,16 @@ async def ask_for(session: Session, question: Ask) -> Told:
 
 
 async def settled(doing: Coroutine[Any, Any, T]) -> T:
-    """What comes of it, if need be before the cancellation of whoever waits for it is raised."""
-    task = asyncio.ensure_future(doing)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
+    """What comes of it, if need be before the cancellation of whoever waits for it is raised, however often."""
+    task, cut = asyncio.ensure_future(doing), None
+    while not task.done():
+        try:
             await asyncio.wait([task])
-        if not task.cancelled() and task.exception() is not None:
-            raise task.exception() from None  # type: ignore[misc]
-        raise
+        except asyncio.CancelledError as cancelled:
+            cut = cancelled
+    if cut is not None and (task.cancelled() or task.exception() is None):
+        raise cut
+    return task.result()
 
 
 async def called(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -88,7 +88,10 @@ def hold(session: Session) -> None:
 
 
 async def let_go(session: Session) -> None:
-    """Nothing of the run is left running here; the cancellation by which an order reached it is taken back."""
+    """Nothing of the run is left running here; the cancellation by which an order reached it is taken back.
+
+    Writes that were begun have ended then, which those who wait for them do.
+    """
     session.runtime.leases.let_go(session)
     mine = asyncio.current_task()
     session.task = None
@@ -97,11 +100,13 @@ async def let_go(session: Session) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # where it has not been raised yet
         mine.uncancel()
-    others = [task for task in session.lines.tasks() if task is not mine and not task.done() and _loop_is_ours(task)]
-    for task in others:
-        task.cancel()
-    if others:
-        await asyncio.wait(others)
+    for lasting in (False, True):
+        tasks = session.lines.tasks(lasting=lasting)
+        others = [task for task in tasks if task is not mine and not task.done() and _loop_is_ours(task)]
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others)
 
 
 def _loop_is_ours(task: asyncio.Task[Any]) -> bool:

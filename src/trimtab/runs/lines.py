@@ -26,26 +26,30 @@ LONGEST: Final = 200
 
 
 class Line:
-    """One line: `taken` counts its steps so far, `last` is the seq of the latest."""
+    """One line: `taken` counts its steps so far, `last` is the seq of the latest.
 
-    __slots__ = ("last", "name", "taken", "thread")
+    One inside a write `lasts`: a task on it is not cancelled, but waited for.
+    """
 
-    def __init__(self, name: str, thread: int = 0) -> None:
+    __slots__ = ("last", "lasts", "name", "taken", "thread")
+
+    def __init__(self, name: str, thread: int = 0, *, lasts: bool = False) -> None:
         self.name = name
         self.taken = 0
         self.last = 0
         self.thread = thread
+        self.lasts = lasts
 
     def __repr__(self) -> str:
         return f"Line({self.name}, {self.taken} steps)"
 
-    def inside(self) -> Line:
+    def inside(self, *, lasts: bool = False) -> Line:
         """The line inside the step that is being taken."""
-        return Line(_short(f"{self.name}.{self.taken}"), self.thread)
+        return Line(_short(f"{self.name}.{self.taken}"), self.thread, lasts=lasts or self.lasts)
 
     def branch(self, number: int) -> Line:
         """One of several lines that begin together, in the place of a step."""
-        return Line(_short(f"{self.name}.{self.taken}.{number}"))
+        return Line(_short(f"{self.name}.{self.taken}.{number}"), lasts=self.lasts)
 
 
 class Lines:
@@ -62,10 +66,10 @@ class Lines:
         self.put(line)
         return line
 
-    def tasks(self) -> list[asyncio.Task[object]]:
-        """The tasks that have lines."""
+    def tasks(self, *, lasting: bool) -> list[asyncio.Task[object]]:
+        """The tasks that are on lines that last, or on those that do not."""
         with self._lock:
-            return list(self._of_tasks)
+            return [task for task, line in self._of_tasks.items() if line.lasts == lasting]
 
     def put(self, line: Line) -> None:
         """From here on the running task is on that line."""
@@ -93,7 +97,7 @@ class Lines:
         with self._lock:
             number = self._alike[stem]
             self._alike[stem] += 1
-        line = Line(f"{stem}#{number}", 0 if task is not None else threading.get_ident())
+        line = Line(f"{stem}#{number}", 0 if task is not None else threading.get_ident(), lasts=parent.lasts)
         self.put(line)
         return line
 

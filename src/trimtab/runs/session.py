@@ -344,9 +344,9 @@ def at(place: Place | None) -> Iterator[None]:
 
 
 @contextmanager
-def inside(place: Place, line: Line, begun: Begun) -> Iterator[None]:
-    """Code inside runs within the step that is being taken on a line."""
-    inner = line.inside()
+def inside(place: Place, line: Line, begun: Begun, *, lasts: bool) -> Iterator[None]:
+    """Code inside runs within the step that is being taken on a line; one that `lasts` ends before it is cancelled."""
+    inner = line.inside(lasts=lasts)
     place.session.lines.put(inner)
     try:
         with at(Place(place.session, inner, 0, begun.seq, begun.key)):

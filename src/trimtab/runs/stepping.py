@@ -141,7 +141,7 @@ async def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Beg
     tried: list[Tried] = []
     while True:
         try:
-            with session.working(), inside(place, line, begun):
+            with session.working(), inside(place, line, begun, lasts=act.effect == "write"):
                 content = values.encode(await call(begun))
             break
         except OutcomeUnknown as unsure:

@@ -143,7 +143,7 @@ def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Begun, ca
     tried: list[Tried] = []
     while True:
         try:
-            with session.working(), inside(place, line, begun):
+            with session.working(), inside(place, line, begun, lasts=act.effect == "write"):
                 content = values.encode(call(begun))
             break
         except OutcomeUnknown as unsure:
