@@ -151,6 +151,9 @@ class Model:
             return (len(run.log), False)
         if refusal := self.fenced(run, epoch):
             return refusal
+        if run.order in ("stop", "cancel"):
+            self._end(run, "stopped" if run.order == "stop" else "cancelled")
+            return (len(run.log), True)
         run.owner, run.until, run.wake = "", None, None
         if run.state == "running":
             run.state = "waiting"

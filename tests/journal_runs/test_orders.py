@@ -57,6 +57,17 @@ def test_a_stopped_run_ends(world: World, order: str, state: str) -> None:
     world.whole("a", "b", "c")
 
 
+def test_a_stopped_run_that_is_given_back_ends(world: World) -> None:
+    """Its driver left it without having heard of the order: nobody else would end it."""
+    world.open()
+    world.order("stop", "r")
+    world.release(wake_ns=world.now + 10**12)
+    assert world.row().state == "stopped"
+    assert world.row().owner == ""
+    world.release()
+    world.whole()
+
+
 def test_an_order_reaches_sub_runs(world: World) -> None:
     """What is said to a run holds for all it began, at any depth, and for no other."""
     world.open("a")

@@ -1,4 +1,4 @@
-"""Runs begin, are taken up, held and given back. A lease is held under an epoch, which fences off earlier drivers."""
+"""Runs begin, are taken up and held. A lease is held under an epoch, which fences off earlier drivers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import structs
 
 from trimtab.journal import entries
-from trimtab.journal.asks import Claim, Lease, Nothing, Open, Release, Renew, Written
+from trimtab.journal.asks import Claim, Lease, Nothing, Open, Renew
 from trimtab.journal.entries import ROOT, Leased, Started
 from trimtab.journal.refusals import AskInvalid, Halted, LeaseHeld, LeaseLost, RunEnded, RunExists, RunUnknown
 from trimtab.journal.runs.forks import copy_prefix
@@ -73,22 +73,6 @@ def renew(tx: Transaction, ask: Renew) -> Lease:
     if row.owner:
         _hold(tx, row, ask.ttl_s)
     return _lease(row)
-
-
-def release(tx: Transaction, ask: Release) -> Written:
-    """Gives a lease back."""
-    row = tx.row(ask.run)
-    if ask.epoch == row.epoch and not row.owner:
-        return Written(row.head, changed=False)
-    fence(row, ask.epoch)
-    if not row.owner:
-        raise AskInvalid(run=row.run, detail="a run of calls alone has no lease")
-    let_go(tx, row)
-    if row.state == "running":
-        row.state = "waiting"
-    if row.state == "waiting":
-        row.wake_ns = ask.wake_ns
-    return Written(row.head)
 
 
 def let_go(tx: Transaction, row: Row) -> None:

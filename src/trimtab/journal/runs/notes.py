@@ -1,10 +1,10 @@
-"""Entries that are no effects: verdicts of checks, values, divergences, events, and the end of a run."""
+"""Entries that are no effects: verdicts of checks, values, divergences, events; and how a run is given back or ends."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from trimtab.journal.asks import Note, Tell, Written
+from trimtab.journal.asks import Note, Release, Tell, Written
 from trimtab.journal.entries import Body, Checked, Diverged, Ended, State, encode
 from trimtab.journal.refusals import AskInvalid, RunEnded
 from trimtab.journal.runs.leases import fence, let_go, wake
@@ -36,6 +36,25 @@ def note(tx: Transaction, ask: Note) -> Written:
     if isinstance(ask.entry, Ended):
         return Written(end(tx, row, ask.entry))
     return Written(tx.append(row, ask.entry))
+
+
+def release(tx: Transaction, ask: Release) -> Written:
+    """Gives a lease back. A run that was ordered to end has nobody to wait for then, and ends."""
+    row = tx.row(ask.run)
+    if ask.epoch == row.epoch and not row.owner:
+        return Written(row.head, changed=False)
+    fence(row, ask.epoch)
+    if not row.owner:
+        raise AskInvalid(run=row.run, detail="a run of calls alone has no lease")
+    if row.ordered in FINAL:
+        end_as_ordered(tx, row)
+        return Written(row.head)
+    let_go(tx, row)
+    if row.state == "running":
+        row.state = "waiting"
+    if row.state == "waiting":
+        row.wake_ns = ask.wake_ns
+    return Written(row.head)
 
 
 def end(tx: Transaction, row: Row, ended: Ended) -> int:

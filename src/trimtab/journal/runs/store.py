@@ -22,7 +22,7 @@ HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     asks.Open: leases.open_run,
     asks.Claim: leases.claim,
     asks.Renew: leases.renew,
-    asks.Release: leases.release,
+    asks.Release: notes.release,
     asks.Begin: steps.begin,
     asks.Finish: steps.finish,
     asks.Note: notes.note,
