@@ -1,4 +1,4 @@
-"""How long a newcomer waits: `trimtab --help`, and `make up` to a first answered call.
+"""How long a newcomer waits: `trimtab --help`, the demo engine, and `make up` to a first answered call.
 
 `make up` runs in a copy of the files that git tracks, with no environment yet: first once to bring the wheels to this
 machine (not counted), then cold (no environment), then warm (everything there). Each ends with an answered call.
@@ -24,9 +24,10 @@ from bench import children
 from bench.gateway import TRIMTAB
 from bench.options import Options
 from bench.report import Result
+from tests.demo.running import running_demo
 
 ROOT = Path(__file__).resolve().parents[2]
-HELP_LIMIT_S, COLD_LIMIT_S, WARM_LIMIT_S = 0.3, 90.0, 15.0
+HELP_LIMIT_S, ENGINE_LIMIT_S, COLD_LIMIT_S, WARM_LIMIT_S = 0.3, 2.0, 90.0, 15.0
 GIVE_UP_S = 900.0
 DEMO_TASK = "route"
 URL = re.compile(rb"http://127\.0\.0\.1:\d+")
@@ -37,6 +38,7 @@ def run(options: Options, result: Result) -> None:
     if not options.wants("trimtab"):
         return
     measure_help(options.size(20, 5), result)
+    measure_engine(options.size(10, 2), result)
     if options.quick:
         result.remarks.append("`make up` is left out of a quick run.")
         return
@@ -63,6 +65,17 @@ def measure_help(times: int, result: Result) -> None:
     result.raw["help_s"] = taken_s
     result.worst("trimtab --help, slowest", max(taken_s[1:]), HELP_LIMIT_S, "s", n=times)
     result.tell_value("trimtab --help, median", median(taken_s[1:]), "s", n=times)
+
+
+def measure_engine(times: int, result: Result) -> None:
+    """From the start of the demo engine's process to the line that says it listens; the first one is not counted."""
+    taken_s = []
+    for _ in range(times + 1):
+        begin = time.monotonic()
+        with running_demo("--model", "jobs-small"):
+            taken_s.append(time.monotonic() - begin)
+    result.raw["engine_s"] = taken_s
+    result.worst("the demo engine, until it listens, slowest", max(taken_s[1:]), ENGINE_LIMIT_S, "s", n=times)
 
 
 def copy_tracked_files(copy: Path) -> None:
