@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trimtab import event, run, step, tell, together, tool
+from trimtab import OutcomeUnknown, Parked, event, run, step, tell, together, tool
 from trimtab.journal.entries import Ended, Result
 from trimtab.journal.refusals import Halted
 from trimtab.testing import LocalRuns
@@ -133,3 +133,30 @@ def test_a_write_is_waited_for_however_often_its_caller_is_cancelled() -> None:
 
     with LocalRuns():
         assert asyncio.run(impatient()) == (True, 1)
+
+
+def test_a_run_is_parked_while_its_branches_go_on() -> None:
+    """They take no step under the lease that is given back for it, and what they come to is not why the run is left."""
+
+    @tool(effect="write")
+    async def unsure() -> None:
+        raise OutcomeUnknown
+
+    @step
+    async def small(number: int) -> int:
+        return number
+
+    async def many() -> None:
+        for number in range(20):
+            await small(number)
+
+    @run
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(unsure())
+            group.create_task(many())
+
+    with LocalRuns() as runs:
+        with pytest.raises(Parked, match="nobody knows whether unsure"):
+            asyncio.run(both.options(id="r")())
+        assert runs.state("r") == "parked"

@@ -16,7 +16,7 @@ from trimtab.journal.refusals import BodyUnknown, Divergence, JournalRefusal
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
 from trimtab.runs.declared import MOST_ATTEMPTS, Happened, NeverHappened
-from trimtab.runs.faults import OutcomeUnknown, Parked, Rejected, again, told
+from trimtab.runs.faults import Leaving, OutcomeUnknown, Parked, Rejected, again, told
 from trimtab.runs.lines import Line
 from trimtab.runs.session import Act, Place, Session, content_of, inside, line_here, moved_on
 
@@ -231,10 +231,16 @@ def _park(session: Session, act: Act, question: Begin, begun: Begun) -> BaseExce
     """
     leases = session.runtime.leases
     leases.let_go(session)
-    flow.ask_for(session, session.release())
-    lease = flow.ask_for(session, Claim(session.owner, session.run, ttl_s=session.runtime.lease_s))
-    if isinstance(lease, Lease):
+    leaving = session.leave(Parked(run=session.run, label=act.label, seq=begun.seq))  # no branch takes a step meanwhile
+    try:
+        flow.settled(flow.ask(session.runtime, session.release()))
+        claim = Claim(session.owner, session.run, ttl_s=session.runtime.lease_s)
+        lease = flow.settled(flow.ask(session.runtime, claim))
+        assert isinstance(lease, Lease)  # noqa: S101 - what a `Claim` of a run is told
         session.epoch = lease.epoch
         leases.hold(session)
-        flow.ask_for(session, replace(question, epoch=lease.epoch))
-    return session.leave(Parked(run=session.run, label=act.label, seq=begun.seq))
+        flow.settled(flow.ask(session.runtime, replace(question, epoch=lease.epoch)))
+    except (JournalRefusal, JournalUnavailable) as refusal:
+        session.left = refusal
+        return Leaving(refusal)
+    return leaving
