@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from trimtab import OutcomeUnknown, Parked, event, run, step, tell, together, tool
+from trimtab.journal.asks import Ask, Note, Told
 from trimtab.journal.entries import Ended, Result
 from trimtab.journal.refusals import Halted
 from trimtab.testing import LocalRuns
@@ -160,3 +161,26 @@ def test_a_run_is_parked_while_its_branches_go_on() -> None:
         with pytest.raises(Parked, match="nobody knows whether unsure"):
             asyncio.run(both.options(id="r")())
         assert runs.state("r") == "parked"
+
+
+@pytest.mark.parametrize("order", ["pause", "stop"])
+def test_an_order_that_comes_with_the_end_is_too_late(order: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end is in the journal, so its caller gets what the run gave."""
+
+    with LocalRuns() as runs:
+        keeper = runs._keeper
+
+        @run
+        async def short() -> str:
+            await when(lambda: bool(keeper.inner.blocking.hears))
+            return "done"
+
+        def ask_meanwhile(question: Ask) -> Told:
+            if isinstance(question, Note) and isinstance(question.entry, Ended):
+                runs.order(order, "r")
+            return ask(question)
+
+        ask = keeper.ask
+        monkeypatch.setattr(keeper, "ask", ask_meanwhile)
+        assert asyncio.run(short.options(id="r")()) == "done"
+        assert runs.state("r") == "completed"

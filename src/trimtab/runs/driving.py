@@ -14,7 +14,7 @@ from trimtab.journal.entries import ENDED, Body, Ended, Started, body_of
 from trimtab.journal.refusals import Ambiguous, Divergence, Halted, LeaseHeld, LeaseLost, RunEnded
 from trimtab.runs import flow, values
 from trimtab.runs.declared import Declared, Facts
-from trimtab.runs.faults import Leaving, Parked, RunFailed, Suspended, again, told
+from trimtab.runs.faults import Parked, RunFailed, Suspended, again, told
 from trimtab.runs.runtime import Runtime, current
 from trimtab.runs.session import Act, Place, Session, at, content_of, here, labelled
 from trimtab.runs.stepping import take
@@ -207,9 +207,7 @@ async def _sub_run(
 
 
 async def _complete(session: Session, content: bytes) -> None:
-    if session.left is not None:
-        raise Leaving(session.left)
-    session.ending = True
+    session.end()
     body = body_of(content)
     ended = Ended(session.now_ns(), "completed", body)
     await flow.ask_for(session, session.note(ended, content_of(body, content)))

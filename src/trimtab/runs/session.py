@@ -207,8 +207,17 @@ class Session:
             self.ordered(order, by, reason)
 
     def ordered(self, order: str, by: str, reason: str) -> None:
-        """Somebody paused, stopped or cancelled it."""
-        self.halt(Halted(run=self.run, order=order, by=by, reason=reason or "no reason given"))
+        """Somebody paused, stopped or cancelled it; too late while its end is being written."""
+        with self.guard:
+            if not self.ending:
+                self.halt(Halted(run=self.run, order=order, by=by, reason=reason or "no reason given"))
+
+    def end(self) -> None:
+        """From here on its end is written; raises `Leaving` where the run is left."""
+        with self.guard:
+            if self.left is not None:
+                raise Leaving(self.left)
+            self.ending = True
 
     def now_ns(self) -> int:
         """The time of entries."""

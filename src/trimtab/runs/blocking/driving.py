@@ -17,7 +17,7 @@ from trimtab.runs import values
 from trimtab.runs.blocking import flow
 from trimtab.runs.blocking.stepping import take
 from trimtab.runs.declared import Declared, Facts
-from trimtab.runs.faults import Leaving, Parked, RunFailed, Suspended, again, told
+from trimtab.runs.faults import Parked, RunFailed, Suspended, again, told
 from trimtab.runs.runtime import Runtime, current
 from trimtab.runs.session import Act, Place, Session, at, content_of, here, labelled
 
@@ -209,9 +209,7 @@ def _sub_run(
 
 
 def _complete(session: Session, content: bytes) -> None:
-    if session.left is not None:
-        raise Leaving(session.left)
-    session.ending = True
+    session.end()
     body = body_of(content)
     ended = Ended(session.now_ns(), "completed", body)
     flow.ask_for(session, session.note(ended, content_of(body, content)))
