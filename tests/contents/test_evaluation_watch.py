@@ -50,7 +50,7 @@ class Live:
         self.place = Place(root / "data", snapshot=snapshot(policy("route")))
         self.suite = SUITE
         self.wrong: set[str] = set()
-        self.status = 200
+        self.status, self.attempts = 200, 0
         self.most_bytes = 1 << 20
         self.failure: Exception | None = None
         self.asked: list[tuple[dict[str, str], Any]] = []
@@ -98,7 +98,7 @@ class Live:
             if self.failure is not None:
                 raise self.failure
             if self.status != 200:
-                return Told(self.status, "", b"")
+                return Told(self.status, "refused", b"", self.attempts)
             ticket = said["trimtab"]["inputs"]["ticket"]
             answer = chat("else" if ticket in self.wrong else ticket)
             call = self.place.call(body, answer)
@@ -226,6 +226,20 @@ async def test_a_gateway_that_is_full_or_away(desk: tuple[Live, Desk]) -> None:
     await live.step(at)
     assert len(live.asked) == broken + 1
     assert len(live.place.scores()) == 6
+
+
+async def test_a_call_that_was_tried_is_not_made_again(desk: tuple[Live, Desk]) -> None:
+    """The model's own limit ends it after an attempt, which may have been paid for."""
+    live, at = desk
+    live.status, live.attempts = 429, 1
+    await live.watch.step(at)
+    tried = set(live.tickets)
+    live.status = 200
+    await live.step(at)
+    await live.step(at)
+    assert len(live.asked) == 5
+    assert max(Counter(live.tickets).values()) == 1
+    assert tried < set(live.tickets)
 
 
 async def test_an_answer_that_was_cut_is_read_from_what_is_kept(

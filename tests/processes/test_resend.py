@@ -15,7 +15,7 @@ from tests.gateway.harness import RunningGateway, snapshot, task
 from tests.gateway_wire.conftest import Certificates, _certificate
 from trimtab.declare.project import Listen, Tls
 from trimtab.errors import UpstreamError
-from trimtab.processes.resend import KEPT_BYTES, Sent, gateway_sender, labels, message_in
+from trimtab.processes.resend import KEPT_BYTES, Sent, gateway_asker, gateway_sender, labels, message_in
 from trimtab.record.events import Admitted
 from trimtab.testing import Close, Reset, Script, ScriptedUpstream, Send, chat_json, chat_stream, error_answer
 from trimtab.testing.scripts import Step, chunk, head
@@ -28,6 +28,7 @@ LETTER = Admitted(
     request_bytes=4,
 )
 SOME_CALL = ("x-trimtab-call", "c9")
+EVALUATED = {"x-trimtab-task": "triage", "x-trimtab-evaluation": "schedule-triage-0"}
 
 
 def key() -> str:
@@ -144,6 +145,21 @@ async def test_through_a_real_gateway(tmp_path: Path, stream: bool) -> None:
             [admitted] = (await gateway.events()).admitted
     assert done == Sent(ok=True, status=200, call=admitted.call, detail="")
     assert (admitted.redrive_of, admitted.run, admitted.key, admitted.end_user) == ("c1", "run-7", "app", "ané")
+
+
+async def test_a_call_that_was_not_let_in_has_an_id_and_no_attempt(tmp_path: Path) -> None:
+    """So whoever asked can tell that it was refused before any model was asked; one that was answered has attempts."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        gateway = RunningGateway(tmp_path, snapshot({"small": upstream.url}, task("triage", "small")))
+        gateway.operator_key = key().encode()
+        async with gateway:
+            ask = gateway_asker(Listen("127.0.0.1", gateway.port), key)
+            let_in = await asyncio.to_thread(ask, EVALUATED, b'{"model": "triage", "messages": []}')
+            gateway.pipeline.draining = True
+            refused = await asyncio.to_thread(ask, EVALUATED, b'{"model": "triage", "messages": []}')
+    assert (let_in.status, let_in.attempts) == (200, 1)
+    assert (refused.status, bool(refused.call), refused.attempts) == (503, True, 0)
 
 
 @pytest.mark.parametrize(

@@ -232,8 +232,9 @@ class EvaluationWatch:
         is_full = told.status in LATER
         if told.status == OK:
             self._keep(told)
-        state: State = "planned" if is_full and not told.call else "answered" if told.call else "failed"
-        await self._do(store.settle, slot, ask._replace(state=state, call=told.call))
+        is_refused = is_full and not told.attempts
+        state: State = "planned" if is_refused else "answered" if told.call else "failed"
+        await self._do(store.settle, slot, ask._replace(state=state, call="" if is_refused else told.call))
         return not is_full
 
     def _keep(self, told: Told) -> None:

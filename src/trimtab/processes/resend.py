@@ -78,11 +78,14 @@ def gateway_sender(listen: Listen, operator_key: Callable[[], str]) -> Send:
 
 
 class Told(Struct, frozen=True):
-    """What the gateway answered to a call of control's own: status, the call's id, and what was read of the body."""
+    """What the gateway answered to a call of control's own: status, the call's id, what was read of the body, and how
+    many attempts were made; a call of which none was may not have been let in.
+    """
 
     status: int
     call: str
     body: bytes
+    attempts: int = 0
 
 
 Ask = Callable[[dict[str, str], bytes], Told]
@@ -104,7 +107,13 @@ def gateway_asker(
                 secret = {"authorization": f"Bearer {operator_key()}", "content-type": "application/json"}
                 connection.request("POST", PATHS["chat_completions"], body, {**headers, **secret})
                 answer = connection.getresponse()
-                return Told(answer.status, answer.headers.get("x-trimtab-call", ""), answer.read(most_bytes))
+                attempts = answer.headers.get("x-trimtab-attempts", "")
+                return Told(
+                    answer.status,
+                    answer.headers.get("x-trimtab-call", ""),
+                    answer.read(most_bytes),
+                    int(attempts) if attempts.isdecimal() else 0,
+                )
             except (OSError, http.client.HTTPException) as failure:
                 raise UpstreamError(replica=place, detail=_told_by(failure)) from failure
 
