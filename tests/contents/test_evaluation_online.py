@@ -51,6 +51,7 @@ class Scoring:
         self.place = Place(root, snapshot=snapshot(*(policy(task, redaction) for task in TASKS)))
         self.suite = SUITE
         self.judged: list[bytes] = []
+        self.schema: str | None = None
         self.refused: dict[str, Exception] = {}
         state = self.place.directory.state
         self.sample = OnlineSample(LiveEvaluations(open_state(state)), self.watch, self.place.clock)
@@ -58,7 +59,8 @@ class Scoring:
             OnlineParts(
                 lambda: LiveEvaluations(open_state(state)),
                 self.watch,
-                lambda task, suite: self.prepare(root, suite, task),
+                lambda task, suite, schema: self.prepare(root, suite, task, schema),
+                lambda task: self.schema,
                 answer_of,
                 self.place.noted,
                 self.place.clock,
@@ -68,10 +70,10 @@ class Scoring:
     def watch(self) -> Watch:
         return Watch(tasks=dict.fromkeys(TASKS, TaskWatch(evals=self.suite)))
 
-    def prepare(self, root: Path, suite: Evals, task: str) -> Ready:
+    def prepare(self, root: Path, suite: Evals, task: str, schema: str | None) -> Ready:
         if task in self.refused:
             raise self.refused[task]
-        return ready(suite, root, LiveJudge(self.judge), SystemClock(), task="route")
+        return ready(suite, root, LiveJudge(self.judge), SystemClock(), task="route", schema=schema)
 
     def judge(self, headers: dict[str, str], body: bytes) -> Told:
         assert headers == {"x-trimtab-task": "(judge)"}
@@ -137,6 +139,19 @@ async def test_which_calls_and_how_many_a_day(scoring: tuple[Scoring, Desk]) -> 
     made.place.clock.advance(86_400)
     await made.put(desk, *calls[40:])
     assert [call for call, _, _ in await made.scores(desk)] == sorted(first[:5] + second[:5])
+
+
+async def test_answers_are_held_to_the_schema_in_force(scoring: tuple[Scoring, Desk]) -> None:
+    """Once another declaration is in force, by its schema, though the suite is the same."""
+    made, desk = scoring
+    made.suite = replace(SUITE, scorers=(Scorer("schema", "schema"),))
+    before, after = made.place.call(asked(), chat({"a": 1})), made.place.call(asked(), chat({"a": 1}))
+    made.schema = '{"required": ["b"]}'
+    await made.put(desk, before)
+    assert await made.scores(desk) == [(before.admitted.call, "online:schema", 0.0)]
+    made.schema = '{"required": ["a"]}'
+    await made.put(desk, after)
+    assert (await made.scores(desk))[1:] == [(after.admitted.call, "online:schema", 1.0)]
 
 
 async def test_our_own_calls_and_failures_are_not_scored(scoring: tuple[Scoring, Desk]) -> None:

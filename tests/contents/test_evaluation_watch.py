@@ -51,6 +51,8 @@ class Live:
         self.suite = SUITE
         self.wrong: set[str] = set()
         self.status, self.attempts = 200, 0
+        self.text = "{}"
+        self.schema: str | None = None
         self.most_bytes = 1 << 20
         self.failure: Exception | None = None
         self.asked: list[tuple[dict[str, str], Any]] = []
@@ -76,7 +78,7 @@ class Live:
             EvaluationParts(
                 lambda: LiveEvaluations(open_state(self.place.directory.state)),
                 lambda: Watch(digest="d", tasks={"route": TaskWatch(evals=self.suite)}),
-                LiveSuites(self.root, self._prepare),
+                LiveSuites(self.root, self._prepare, lambda task: self.schema),
                 self.ask,
                 answer_of,
                 self.place.noted,
@@ -85,8 +87,8 @@ class Live:
             )
         )
 
-    def _prepare(self, task: str, suite: Evals) -> Ready:
-        return ready(suite, self.root, LiveJudge(self.ask), SystemClock(), task=task)
+    def _prepare(self, task: str, suite: Evals, schema: str | None) -> Ready:
+        return ready(suite, self.root, LiveJudge(self.ask), SystemClock(), task=task, schema=schema)
 
     async def _alert(self, place: AlertPlace) -> Alert | None:
         return self.alert if self.alert is not None and self.alert.place == place else None
@@ -100,7 +102,7 @@ class Live:
             if self.status != 200:
                 return Told(self.status, "refused", b"", self.attempts)
             ticket = said["trimtab"]["inputs"]["ticket"]
-            answer = chat("else" if ticket in self.wrong else ticket)
+            answer = chat(self.text.format("else" if ticket in self.wrong else ticket))
             call = self.place.call(body, answer)
             admitted = replace(call.admitted, task=apart(EVALUATION, "route"), lock="11" * 32)
             self.place.write(replace(call, admitted=admitted))
@@ -226,6 +228,19 @@ async def test_a_gateway_that_is_full_or_away(desk: tuple[Live, Desk]) -> None:
     await live.step(at)
     assert len(live.asked) == broken + 1
     assert len(live.place.scores()) == 6
+
+
+async def test_answers_are_held_to_the_schema_in_force(desk: tuple[Live, Desk]) -> None:
+    """Once another declaration is in force, by its schema, though suite and cases are the same."""
+    live, at = desk
+    live.suite = replace(SUITE, scorers=(Scorer("schema", "schema"),), schedule=Schedule(every_s=3600.0, cases=4))
+    live.text, live.schema = '"{}"', '{"type": "integer"}'
+    await live.step(at)
+    assert [one.value for one in live.place.scores()] == [0.0] * 4
+    live.place.clock.advance(3600)
+    live.schema = '{"type": "string"}'
+    await live.step(at)
+    assert Counter(one.value for one in live.place.scores()) == {0.0: 4, 1.0: 4}
 
 
 async def test_a_call_that_was_tried_is_not_made_again(desk: tuple[Live, Desk]) -> None:

@@ -23,7 +23,7 @@ from trimtab.processes.alert_watch import AlertWatch
 from trimtab.processes.changes import Changes
 from trimtab.processes.directory import DataDirectory
 from trimtab.processes.evaluation_online import OnlineParts, OnlineScoring
-from trimtab.processes.evaluation_suite import LiveSuites, Prepare
+from trimtab.processes.evaluation_suite import LiveSuites, Prepare, SchemaOf
 from trimtab.processes.evaluation_watch import MOST_ANSWER_BYTES, EvaluationParts, EvaluationWatch
 from trimtab.processes.resend import Ask, gateway_asker
 from trimtab.record.events import JUDGE_TASK
@@ -54,15 +54,23 @@ class LiveJudge:
         return "LiveJudge()"
 
 
-def preparing(root: Path, ask: Ask, snapshot: Callable[[], Snapshot]) -> Prepare:
-    """What makes the scorers of suites ready, with the schema in force of each task."""
+def preparing(root: Path, ask: Ask) -> Prepare:
+    """What makes the scorers of suites ready."""
 
-    def prepare(task: str, suite: Evals) -> Ready:
-        policy = snapshot().tasks.get(task)
-        schema = policy.output.schema.text if policy is not None and policy.output is not None else None
+    def prepare(task: str, suite: Evals, schema: str | None) -> Ready:
         return ready(suite, root, LiveJudge(ask), SystemClock(), task=task, schema=schema)
 
     return prepare
+
+
+def schemas(snapshot: Callable[[], Snapshot]) -> SchemaOf:
+    """The schemas of tasks under the snapshot in force."""
+
+    def schema(task: str) -> str | None:
+        policy = snapshot().tasks.get(task)
+        return policy.output.schema.text if policy is not None and policy.output is not None else None
+
+    return schema
 
 
 class Live(NamedTuple):
@@ -90,7 +98,7 @@ def scheduled(live: Live, alerts: Callable[[], AlertWatch]) -> EvaluationWatch:
         EvaluationParts(
             open_store=live.store,
             watch=live.watch,
-            suites=LiveSuites(live.root, preparing(live.root, ask, live.snapshot)),
+            suites=LiveSuites(live.root, preparing(live.root, ask), schemas(live.snapshot)),
             ask=ask,
             answer=answer_of,
             changes=live.noted,
@@ -102,5 +110,5 @@ def scheduled(live: Live, alerts: Callable[[], AlertWatch]) -> EvaluationWatch:
 
 def online(live: Live) -> OnlineScoring:
     """What scores a share of users' calls on this host."""
-    prepare = preparing(live.root, gateway_asker(live.listen, live.key), live.snapshot)
-    return OnlineScoring(OnlineParts(live.store, live.watch, prepare, answer_of, live.noted, SystemClock()))
+    prepare, schema = preparing(live.root, gateway_asker(live.listen, live.key)), schemas(live.snapshot)
+    return OnlineScoring(OnlineParts(live.store, live.watch, prepare, schema, answer_of, live.noted, SystemClock()))

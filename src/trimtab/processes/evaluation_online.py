@@ -26,7 +26,7 @@ from trimtab.policy.watch import Watch
 from trimtab.processes.changes import Changes
 from trimtab.processes.contents import Glance
 from trimtab.processes.desk import Desk, Stores
-from trimtab.processes.evaluation_suite import Prepare, watches
+from trimtab.processes.evaluation_suite import Prepare, SchemaOf, watches
 from trimtab.processes.logs import event
 from trimtab.record.events import OK, Score, Settled
 from trimtab.signals.readings.sampling import rank
@@ -52,6 +52,7 @@ class OnlineParts:
     open_store: Callable[[], LiveEvaluations]
     watch: Callable[[], Watch]
     prepare: Prepare
+    schema: SchemaOf
     answer: Callable[[Settled, bytes], Answer]
     changes: Changes
     clock: Clock
@@ -103,7 +104,7 @@ class OnlineScoring:
         self._parts = parts
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="online")
         self._store: LiveEvaluations | None = None
-        self._ready: dict[str, tuple[Evals, Ready]] = {}
+        self._ready: dict[str, tuple[Evals, str | None, Ready]] = {}
         self._trouble = ""
 
     def __repr__(self) -> str:
@@ -186,13 +187,13 @@ class OnlineScoring:
         )  # fmt: skip
 
     def _scorers(self, task: str, evals: Evals) -> Ready:
-        suite, known = scored_online(evals), self._ready.get(task)
-        if known is not None and known[0] == suite:
-            return known[1]
-        made = self._parts.prepare(task, suite)
+        suite, schema, known = scored_online(evals), self._parts.schema(task), self._ready.get(task)
+        if known is not None and known[:2] == (suite, schema):
+            return known[2]
+        made = self._parts.prepare(task, suite, schema)
         if known is not None:
-            known[1].close()
-        self._ready[task] = (suite, made)
+            known[2].close()
+        self._ready[task] = (suite, schema, made)
         return made
 
     def _opened(self) -> LiveEvaluations:
@@ -201,7 +202,7 @@ class OnlineScoring:
         return self._store
 
     def _close(self) -> None:
-        for _, made in self._ready.values():
+        for _, _, made in self._ready.values():
             made.close()
         if self._store is not None:
             self._store.close()

@@ -19,8 +19,12 @@ from trimtab.evals.scorers.ready import Ready
 
 AMOUNTS: Final = frozenset({"latency", "cost"})
 """Kinds whose marks neither pass nor fail: the records of calls have them."""
-Prepare = Callable[[str, Evals], Ready]
-"""Makes the scorers of a task's suite ready. Raises `EvaluationRefused` and `DataInvalid`."""
+Prepare = Callable[[str, Evals, str | None], Ready]
+"""Makes the scorers of a task's suite ready, with the schema of its answers. Raises `EvaluationRefused` and
+`DataInvalid`.
+"""
+SchemaOf = Callable[[str], str | None]
+"""The schema in force of a task's answers, as JSON text; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +65,22 @@ def watches(scorer: Scorer) -> bool:
 
 
 class LiveSuites:
-    """Suites as they were read last; read anew where a declaration or a file has changed."""
+    """Suites as they were read last; read anew where a declaration, a file or the schema in force has changed."""
 
-    def __init__(self, root: Path, prepare: Prepare) -> None:
+    def __init__(self, root: Path, prepare: Prepare, schema: SchemaOf) -> None:
         self._root = root
         self._prepare = prepare
+        self._schema = schema
         self._known: dict[str, LiveSuite] = {}
-        self._keys: dict[str, tuple[Evals, int]] = {}
+        self._keys: dict[str, tuple[Evals, int, str | None]] = {}
 
     def __repr__(self) -> str:
         return f"LiveSuites({', '.join(sorted(self._known))})"
 
     def read(self, task: str, suite: Evals, start_s: int) -> LiveSuite:
         """The suite of a task; its files are read once for each slot. Raises `DataInvalid` and `EvaluationRefused`."""
-        key, known = (suite, start_s), self._known.get(task)
+        schema, known = self._schema(task), self._known.get(task)
+        key = suite, start_s, schema
         if known is not None and self._keys[task] == key:
             return known
         schedule = suite.schedule or Schedule()
@@ -82,8 +88,8 @@ class LiveSuites:
         canaries = rows_as_cases(self._root, replace(suite, cases=schedule.canaries)) if schedule.canaries else None
         parts = suite_digest(suite), cases.digest, canaries.digest if canaries else ""
         about = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        is_same = known is not None and known.about == about
-        ready = known.ready if known is not None and is_same else self._prepare(task, suite)
+        is_same = known is not None and known.about == about and self._keys[task][2] == schema
+        ready = known.ready if known is not None and is_same else self._prepare(task, suite, schema)
         if known is not None and not is_same:
             known.ready.close()
         of_canaries = canaries.by_id() if canaries else {}
