@@ -10,7 +10,10 @@ import click
 import msgspec
 
 from trimtab.cli.screen import PROJECT, safe, say_json
+from trimtab.declare.project import Project
 from trimtab.errors import ControlUnreachable, PromotionRefused
+from trimtab.gateway.exposure import Exposed
+from trimtab.processes.directory import DataDirectory
 from trimtab.processes.rollout_desk import RolloutShown
 
 PROMOTED = frozenset({"promoted", "in_force"})
@@ -45,7 +48,7 @@ def command(project: Path, environment: str, is_check: bool, why: str, as_json: 
             raise PromotionRefused(detail=wrong)
         click.echo(f"Lock {lock.lock_id[:12]} was promoted to {safe(environment)}.")
         return
-    found = _evidence(project, lock.lock_id, why)
+    found = _evidence(project, declared, lock.lock_id, why)
     made = promotions.Promotion(
         environment,
         lock.lock_id,
@@ -67,7 +70,7 @@ def command(project: Path, environment: str, is_check: bool, why: str, as_json: 
         )
 
 
-def _evidence(project: Path, lock: str, why: str) -> RolloutShown | None:
+def _evidence(project: Path, declared: Project, lock: str, why: str) -> RolloutShown | None:
     """The rollout of this lock that was promoted here; None where a reason stands for it."""
     from trimtab.cli.rollout_client import ask  # noqa: PLC0415 - asks control
 
@@ -76,12 +79,12 @@ def _evidence(project: Path, lock: str, why: str) -> RolloutShown | None:
     except ControlUnreachable:
         if not why:
             raise
-        shown = None
-    if shown is not None and shown.rollout.lock == lock and shown.rollout.kind == "canary":
+        shown = _rolled_back(declared)
+    if shown is not None and shown.rollout.lock == lock:
         rollout = shown.rollout
         if rollout.state == "rolled_back":
             raise PromotionRefused(detail=f"lock {lock[:12]} was rolled back here: {rollout.why}; mend it first")
-        if rollout.state in PROMOTED:
+        if rollout.kind == "canary" and rollout.state in PROMOTED:
             return shown
     if not why:
         detail = f"no rollout of lock {lock[:12]} was promoted here"
@@ -89,6 +92,14 @@ def _evidence(project: Path, lock: str, why: str) -> RolloutShown | None:
             detail=f"{detail}; `trimtab rollout promote` does, or say why not with --without-rollout"
         )
     return None
+
+
+def _rolled_back(declared: Project) -> RolloutShown | None:
+    """The latest rollout, if it was rolled back: that is known where nothing runs too."""
+    from trimtab.policy.rollout import read  # noqa: PLC0415 - where nothing runs
+
+    kept = read(DataDirectory.of(declared).run)
+    return RolloutShown(kept, Exposed()) if kept is not None and kept.state == "rolled_back" else None
 
 
 def _who() -> str:
