@@ -32,6 +32,8 @@ from trimtab.evals.scorers.numbers import number_in
         ("\u22125 EUR", "-5"),
         ("-.5", "-0.5"),
         ("1e3", "1000"),
+        ("1e400", "1" + "0" * 400),
+        ("0e999", "0"),
         ("-1.5E-3 m", "-0.0015"),
         ("first 3, then 7 of 9", "9"),
         ("2024-01-02", "2"),
@@ -45,9 +47,15 @@ def test_number_in_a_text(text: str, number: str) -> None:
     assert number_in(text) == Decimal(number)
 
 
-@pytest.mark.parametrize("value", ["", "none", "v1", "x12", True, None, [1], {"a": 1}, "9" * 401, 10**400, "1,23,456"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "none", "v1", "x12", True, None, [1], {"a": 1}, "9" * 401, 10**400, "1,23,456"),
+        *("1e401", "1e-401", "about 5e1000", "1e" + "9" * 401),
+    ],
+)
 def test_no_number(value: Any) -> None:
-    """What is none, and what has more than 400 digits."""
+    """What is none, and what has more than 400 digits or such an exponent: 1e401 is not 1."""
     assert number_in(value) is None
 
 

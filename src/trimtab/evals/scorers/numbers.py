@@ -18,7 +18,7 @@ EXACT: Final = Context(prec=4 * MOST_DIGITS)
 NUMBER: Final = re.compile(
     r"(?<![\w.])[-+]?"
     r"(?:[0-9]{1,3}(?:[ '\u2019][0-9]{3})+(?![0-9])(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)*|[.,][0-9]+)"
-    r"(?:[eE][-+]?[0-9]{1,3}(?![0-9]))?"
+    r"(?:[eE][-+]?[0-9]+)?"
 )
 """A number, with points, commas, spaces or apostrophes between its digits, and perhaps an exponent."""
 GROUPED: Final = re.compile(r"[-+]?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
@@ -70,7 +70,7 @@ def read_number(text: str) -> Decimal | None:
 
     Where points and commas both stand, the last one parts the decimals. A comma alone, or several, parts thousands
     where exactly three digits follow each; else it parts decimals. One point alone always parts decimals, several part
-    thousands. None for what is none of these, and for more digits than 400.
+    thousands. None for what is none of these, and for more digits than 400 or an exponent beyond it.
     """
     mantissa, _, exponent = text.replace("E", "e").partition("e")
     digits = re.sub("[ '\u2019]", "", mantissa)
@@ -88,4 +88,7 @@ def read_number(text: str) -> Decimal | None:
     if digits.count(".") > 1 or "," in digits:
         return None
     found = Decimal(digits)
-    return found.scaleb(int(exponent), EXACT) if exponent and abs(int(exponent)) <= MOST_DIGITS else found
+    if not exponent or not found:
+        return found
+    power = int(exponent) if len(exponent) <= MOST_DIGITS else MOST_DIGITS + 1
+    return found.scaleb(power, EXACT) if abs(power) <= MOST_DIGITS else None
