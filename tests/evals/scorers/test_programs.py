@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,13 @@ from trimtab.evals.scorers.ready import ready
 
 CASE = Case("one", {"q": "2+2"}, expected="4")
 ANSWER = Answer("c", "ok", "4")
+OWN = Scorer("own", "python", file="score.py", function="score")
 SHORT, LONG = Limits(seconds=0.5), Limits(seconds=20.0)
 
 
 def said(source: str, answer: Answer = ANSWER) -> Mark:
     """What a function called score makes of an answer."""
-    function = Function(Scorer("own", "python", file="score.py", function="score"), source, SystemClock(), LONG)
+    function = Function(OWN, source, SystemClock(), LONG)
     try:
         return function.mark(CASE, answer)
     finally:
@@ -96,6 +98,37 @@ def test_a_function_lives_for_the_evaluation() -> None:
     function = Function(Scorer("own", "python", file="s.py", function="score"), source, SystemClock())
     try:
         assert [function.mark(CASE, ANSWER).value for _ in range(3)] == [0.25, 0.5, 0.75]
+    finally:
+        function.close()
+
+
+def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its answer has no mark, with the reason; nothing is raised, and the next one is tried again."""
+    function = Function(OWN, "def score(case, answer):\n    return 1", SystemClock(), LONG)
+    try:
+        with monkeypatch.context() as without:
+            without.setattr(sys, "executable", str(tmp_path / "python"))
+            told = function.mark(CASE, ANSWER)
+        assert (told.value, told.why) == (None, "it could not be started: No such file or directory")
+        assert function.mark(CASE, ANSWER).value == 1.0
+    finally:
+        function.close()
+
+
+def test_a_process_is_started_again_where_its_folder_is_gone() -> None:
+    """Folders for temporary files are tidied while a host runs for weeks."""
+    source = """
+import os
+def score(case, answer):
+    if answer["text"] == "tidied":
+        os.rmdir(os.getcwd())
+        os._exit(1)
+    return 1
+"""
+    function = Function(OWN, source, SystemClock(), LONG)
+    try:
+        assert function.mark(CASE, Answer("c", "ok", "tidied")).why == "its process ended"
+        assert function.mark(CASE, ANSWER).value == 1.0
     finally:
         function.close()
 

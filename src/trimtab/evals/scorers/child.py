@@ -48,7 +48,7 @@ class Child:
         self._clock = clock
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="trimtab-scorer-")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._late = 0
         self._failed = ""
 
@@ -76,18 +76,22 @@ class Child:
         """Ends the process."""
         with self._lock:
             self._kill()
-            self._folder.cleanup()
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-s", "-P", str(Path(worker.__file__))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=ENVIRONMENT,
-            cwd=self._folder.name,
-            start_new_session=True,
-        )
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="trimtab-scorer-", ignore_cleanup_errors=True)
+            self._process = subprocess.Popen(
+                [sys.executable, "-s", "-P", str(Path(worker.__file__))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=ENVIRONMENT,
+                cwd=self._folder.name,
+                start_new_session=True,
+            )
+        except OSError as failure:
+            self._kill()
+            raise Unscorable(f"it could not be started: {failure.strerror}") from None
         if self._process.stdin is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
         told = self._exchanged(json.dumps(self._orders).encode() + b"\n", START_S)
@@ -131,15 +135,17 @@ class Child:
 
     def _kill(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        folder, self._folder = self._folder, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+        if folder is not None:
+            folder.cleanup()
 
 
 def _object(line: bytes) -> dict[str, Any]:
