@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import threading
 from pathlib import Path
@@ -164,6 +166,44 @@ def test_a_full_disk_is_told_and_spoils_nothing(tmp_path: Path) -> None:
     kept.add(sample(2))
     kept.close()
     assert read_samples(path) == (sample(0), sample(2))
+
+
+def test_a_disk_that_fails_is_told_to_all_who_wait_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells a failure to write once, and then that all is well: whoever waited for the same bytes is told
+    of it too.
+    """
+    kept = KeptSamples(tmp_path / "samples.jsonl")
+    begun, written = threading.Event(), threading.Event()
+    synced: list[str] = []
+    failed: list[str] = []
+
+    def fdatasync(handle: int) -> None:
+        if not synced:
+            begun.set()
+            assert written.wait(10)
+        synced.append("all is well" if len(synced) != 1 else "it fails")
+        if synced[-1] == "it fails":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def keep(number: int) -> None:
+        try:
+            kept.add(sample(number))
+        except StoreError as failure:
+            failed.append(str(failure.facts["detail"]))
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    threads = [threading.Thread(target=keep, args=(number,)) for number in range(4)]
+    threads[0].start()
+    assert begun.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while len(kept.all()) < len(threads):
+        threading.Event().wait(0.001)
+    written.set()
+    for thread in threads:
+        thread.join()
+    assert failed == ["Input/output error"] * 3
+    kept.close()
 
 
 def test_what_is_closed_takes_nothing(tmp_path: Path) -> None:

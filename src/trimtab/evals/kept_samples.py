@@ -196,6 +196,8 @@ class KeptSamples:
         with self._syncing:
             if self._synced >= mine:
                 return
+            if self._broken:
+                raise StoreError(store=str(self._path), detail=self._broken)
             with self._writing:
                 upto, fd = self._written, self._fd
             try:
