@@ -30,7 +30,7 @@ from trimtab import (
     work,
 )
 from trimtab.errors import JournalUnavailable
-from trimtab.journal.asks import Ask, Claim, Renew, Told
+from trimtab.journal.asks import Ask, Claim, Direct, Renew, Told
 from trimtab.journal.entries import Ended, Intent
 from trimtab.journal.refusals import Halted
 from trimtab.testing import JumpingClock, JumpingLoop, LocalRuns
@@ -290,6 +290,42 @@ def test_an_order_reaches_a_run_that_does_not_await() -> None:
         thread.join(10.0)
         assert [type(one) for one in ended] == [Halted]
         assert runs.state(DONE[0]) == "stopped"
+
+
+def test_an_order_reaches_the_sub_run_of_a_run_that_does_not_await() -> None:
+    """An order to the runs of a task ends the waiting of what they began, of another task."""
+
+    @run(task="inner")
+    def inner() -> None:
+        DONE.append(run_id())
+        blocking.event("end")
+
+    @run(task="outer")
+    def outer() -> None:
+        inner()
+
+    ended: list[BaseException] = []
+
+    def drive(runs: LocalRuns) -> None:
+        with runs.runtime:
+            try:
+                outer()
+            except Halted as halted:
+                ended.append(halted)
+
+    with LocalRuns() as runs:
+        thread = threading.Thread(target=drive, args=(runs,))
+        thread.start()
+        while not DONE or not runs.steps(DONE[0]):
+            threading.Event().wait(0.002)
+        runs.do(Direct("stop", "a tester", task="outer"))
+        thread.join(10.0)
+        states = [runs.state(one) for one in runs.runs()]
+        if thread.is_alive():
+            asyncio.run(tell(DONE[0], "end"))
+            thread.join()
+    assert [type(one) for one in ended] == [Halted]
+    assert states == ["stopped", "stopped"]
 
 
 def test_a_write_that_was_begun_is_not_cancelled() -> None:

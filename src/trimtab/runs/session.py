@@ -135,6 +135,7 @@ class Session:
     log when it is first needed, at least to `head`, which is what earlier drivers wrote; `values` are the run's states
     as far as this execution has set them. `checks` are those of the run's function, and `instead` has the answers that
     stand after checks, by the place of their step. `replays` names the run of which only recorded answers are given.
+    `inner` are its sub-runs that are driven here, which are left when it is.
     `changed` has what steps under way are taken with as their fork asks, and what they could not be, with why.
     """
 
@@ -146,6 +147,7 @@ class Session:
     patience_s: float | None = None
     replays: str = ""
     outer: Session | None = None
+    inner: dict[str, Session] = field(default_factory=dict)
     left: TrimtabError | None = None
     ending: bool = False
     busy: int = 0
@@ -175,7 +177,28 @@ class Session:
             if self.left is None:
                 self.left = why
                 self.gone.set()
-            return Leaving(self.left)
+            left, inner = self.left, list(self.inner.values())
+        for session in inner:
+            session.leave(left)
+        return Leaving(left)
+
+    @contextmanager
+    def part_of(self, outer: Session | None) -> Iterator[None]:
+        """Meanwhile it is a sub-run of that run, if of any."""
+        self.outer = outer
+        if outer is None:
+            yield
+            return
+        with outer.guard:
+            outer.inner[self.run] = self
+            left = outer.left
+        if left is not None:
+            self.leave(left)
+        try:
+            yield
+        finally:
+            with outer.guard:
+                outer.inner.pop(self.run, None)
 
     def halt(self, why: TrimtabError) -> None:
         """Leaves the run from another thread, and cancels what runs."""

@@ -128,11 +128,10 @@ def drive(session: Session, call: Call) -> bytes:
     Raises what the function raises, and why the run was left where it goes on later.
     """
     outer = here()
-    session.outer = None if outer is None else outer.session
     with session.runtime:
         flow.hold(session)
         try:
-            with at(Place(session, session.lines.root())):
+            with session.part_of(outer.session if outer else None), at(Place(session, session.lines.root())):
                 content = values.encode(call())
             _complete(session, content)
         except BaseException as failure:  # noqa: BLE001 - a cancellation ends a run too
@@ -198,7 +197,7 @@ def _sub_run(
             with outer.resting():
                 content = begin(outer.runtime, declared, inner, request.content, doing, outer.patience_s)
         except Halted as halted:
-            if halted.facts.get("order") in FINAL:
+            if halted.facts.get("order") in FINAL and outer.left is None:
                 raise RunFailed(run=begun.key, state=FINAL[str(halted.facts["order"])], error="", detail="") from halted
             raise outer.leave(halted) from halted
         except GONE_ON as why:
