@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from trimtab import event, result, run, sleep, step, submit, tell, work
+from trimtab.journal.asks import Ask, Claim, Told
 from trimtab.testing import LocalRuns
 
 DONE: list[str] = []
@@ -104,3 +105,34 @@ def test_a_worker_outlives_the_journal() -> None:
         assert runs.state(name) == "completed"
     gc.collect()
     assert told == []
+
+
+@pytest.mark.parametrize("claims", [1, 2])
+def test_a_worker_that_ends_leaves_what_it_has_not_begun(claims: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that it is about to claim, or has just claimed, is taken up by the next at once."""
+    workers: list[asyncio.Task[int]] = []
+    asked: list[Claim] = []
+
+    @run(task="short")
+    async def short() -> str:
+        return "done"
+
+    async def all_of_it() -> None:
+        await submit(short)
+        workers.append(asyncio.create_task(work(short)))
+        await asyncio.wait(workers)
+        await work(short, until_idle=True)
+
+    with LocalRuns() as runs:
+        ask = runs._keeper.ask
+
+        def ask_and_end(question: Ask) -> Told:
+            if isinstance(question, Claim):
+                asked.append(question)
+                if len(asked) == claims:
+                    workers[0].cancel()
+            return ask(question)
+
+        monkeypatch.setattr(runs._keeper, "ask", ask_and_end)
+        asyncio.run(all_of_it())
+        assert runs.state() == "completed"

@@ -70,11 +70,18 @@ def _declared(function: Callable[..., Any]) -> Declared:
 
 
 async def _claimed(runtime: Runtime, tasks: tuple[str, ...], patience_s: float) -> Session | None:
+    claiming = asyncio.ensure_future(driving.claimed(runtime, tasks, patience_s))
     try:
-        return await driving.claimed(runtime, tasks, patience_s)
+        return await asyncio.shield(claiming)
     except JournalUnavailable as gone:
         _log.warning("%s", gone)
         return None
+    except asyncio.CancelledError:
+        await asyncio.wait([claiming])
+        session = claiming.result() if claiming.exception() is None else None
+        if session is not None:
+            await _release(session)
+        raise
 
 
 async def _drive(session: Session, declared: dict[str, Declared]) -> None:
@@ -115,11 +122,20 @@ async def _driven(session: Session, declared: dict[str, Declared]) -> None:
 
 
 async def _give_back(under_way: dict[asyncio.Task[None], Session]) -> None:
-    """The worker ends: whoever comes next takes the runs up at once."""
+    """The worker ends: whoever comes next takes the runs up at once, those too that were not begun here."""
     left = dict(under_way)
     for doing, session in left.items():
-        session.wake_ns = session.now_ns()
         session.leave(Suspended(run=session.run, waits_for="a worker"))
+        session.wake_ns = session.now_ns()
         doing.cancel()
     if left:
         await asyncio.wait(left)
+        await asyncio.gather(*map(_release, left.values()))
+
+
+async def _release(session: Session) -> None:
+    session.wake_ns = session.now_ns()
+    try:
+        await flow.ask(session.runtime, session.release())
+    except TrimtabError as why:  # it has ended, somebody else holds it, or its lease runs out by itself
+        _log.debug("run %s: %s", session.run, why)
