@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from trimtab import event, result, run, sleep, step, submit, tell, work
+from trimtab import blocking, event, result, run, sleep, step, submit, tell, work
 from trimtab.journal.asks import Ask, Claim, Told
 from trimtab.testing import LocalRuns
 
@@ -136,3 +137,45 @@ def test_a_worker_that_ends_leaves_what_it_has_not_begun(claims: int, monkeypatc
         monkeypatch.setattr(runs._keeper, "ask", ask_and_end)
         asyncio.run(all_of_it())
         assert runs.state() == "completed"
+
+
+def test_a_worker_drives_as_many_plain_functions_as_it_says() -> None:
+    """All at once, so that none is claimed and then waits for a thread while its lease runs out."""
+    count = 40
+    all_here = threading.Barrier(count)
+
+    @run(task="meets")
+    def meets(number: int) -> int:
+        all_here.wait(10.0)
+        return number
+
+    async def all_of_it() -> list[int]:
+        names = [await submit(meets, number) for number in range(count)]
+        assert await work(meets, until_idle=True, concurrency=count) == count
+        return [await result(name, int) for name in names]
+
+    with LocalRuns():
+        assert asyncio.run(all_of_it()) == list(range(count))
+
+
+def test_a_worker_that_ends_has_given_back_plain_functions() -> None:
+    """Their threads have left the runs, sub-runs among them, when the worker's end is there."""
+
+    @run(task="inner")
+    def inner() -> str:
+        return str(blocking.event("end", str))
+
+    @run(task="outer")
+    def outer() -> str:
+        return inner()
+
+    async def all_of_it(runs: LocalRuns) -> None:
+        await submit(outer)
+        worker = asyncio.create_task(work(outer))
+        await when(lambda: len(runs.runs()) == 2 and runs.steps(runs.runs()[1]) == ["end"])
+        worker.cancel()
+        await asyncio.wait([worker])
+        assert [runs.state(name) for name in runs.runs()] == ["waiting", "waiting"]
+
+    with LocalRuns() as runs:
+        asyncio.run(all_of_it(runs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ async def ask_for(session: Session, question: Ask) -> Told:
         raise session.leave(refusal) from refusal
 
 
-async def settled(doing: Coroutine[Any, Any, T]) -> T:
+async def settled(doing: Awaitable[T]) -> T:
     """What comes of it, if need be before the cancellation of whoever waits for it is raised, however often."""
     task, cut = asyncio.ensure_future(doing), None
     while not task.done():

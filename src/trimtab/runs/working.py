@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -32,11 +35,13 @@ async def work(
 ) -> int:
     """Drives runs of these functions, so many at once, until it is cancelled; gives how many it drove.
 
+    Plain functions run in threads, which cannot be cut: the worker's end waits for the step that each of them is at.
     A run that waits longer than `patience_s` is given back, and taken up again when what it waits for has come.
     `until_idle` returns when there is nothing to be done now. A run that fails has failed, and does not end the worker.
     Name all the functions of a task: a worker cannot choose among the runs of one.
     """
     runtime = current()
+    threads = ThreadPoolExecutor(max(1, concurrency), "runs")
     declared = {one.name: one for one in map(_declared, runs)}
     tasks = tuple(sorted({one.facts["task"] for one in declared.values()}))
     under_way: dict[asyncio.Task[None], Session] = {}
@@ -49,7 +54,7 @@ async def work(
                     session = await _claimed(runtime, tasks, patience_s)
                 if session is not None:
                     driven += 1
-                    doing = asyncio.create_task(_drive(session, declared))
+                    doing = asyncio.create_task(_drive(session, declared, threads))
                     under_way[doing] = session
                     doing.add_done_callback(lambda done: under_way.pop(done, None))
                 elif under_way:
@@ -60,6 +65,7 @@ async def work(
                     await asyncio.sleep(LOOK_S)
     finally:
         await _give_back(under_way)
+        threads.shutdown(wait=False)
 
 
 def _declared(function: Callable[..., Any]) -> Declared:
@@ -84,9 +90,9 @@ async def _claimed(runtime: Runtime, tasks: tuple[str, ...], patience_s: float) 
         raise
 
 
-async def _drive(session: Session, declared: dict[str, Declared]) -> None:
+async def _drive(session: Session, declared: dict[str, Declared], threads: Executor) -> None:
     try:
-        await _driven(session, declared)
+        await _driven(session, declared, threads)
     except Leaving as left:
         _log.warning("run %s: %s", session.run, left.why)
     except TrimtabError as why:
@@ -95,7 +101,7 @@ async def _drive(session: Session, declared: dict[str, Declared]) -> None:
         _log.info("run %s failed with %s: %s", session.run, type(failure).__name__, failure)
 
 
-async def _driven(session: Session, declared: dict[str, Declared]) -> None:
+async def _driven(session: Session, declared: dict[str, Declared], threads: Executor) -> None:
     started = await flow.ask_for(session, Read(session.run, 1, 1))
     entry = started.entries[0].entry if isinstance(started, Entries) and started.entries else None
     one = declared.get(entry.name) if isinstance(entry, Started) else None
@@ -118,7 +124,8 @@ async def _driven(session: Session, declared: dict[str, Declared]) -> None:
     if one.awaits:
         await driving.drive(session, awaited)
     else:
-        await asyncio.to_thread(blocking_driving.drive, session, call)
+        drive = partial(copy_context().run, blocking_driving.drive, session, call)
+        await flow.settled(asyncio.get_running_loop().run_in_executor(threads, drive))
 
 
 async def _give_back(under_way: dict[asyncio.Task[None], Session]) -> None:
