@@ -187,3 +187,43 @@ async def test_an_answer_whose_driver_has_gone_is_asked_for_again(tmp_path: Path
     assert (asked, again.status, again.whole) == (2, 200, True)
     assert step.result is not None
     assert step.result.outcome == "ok"
+
+
+async def test_an_answer_that_its_client_never_saw_is_none_in_a_replay(tmp_path: Path) -> None:
+    """What was left before it began cannot be given again: a replay says so, and names the step."""
+    async with ScriptedUpstream() as upstream:
+        upstream.add(cut_short(Answer()))
+        async with opened(tmp_path, upstream.url) as gateway:
+            _, writer = await gateway.send(HELLO, x_trimtab_run="r-1")
+            await upstream.received(1)
+            writer.close()
+            while gateway.journal.log("r-1").steps[0].result is None:
+                await asyncio.sleep(0)
+            answer = await gateway.post(HELLO, x_trimtab_replay="r-1")
+            (step,) = gateway.journal.log("r-1").steps
+    error = answer.json()["error"]
+    assert (answer.status, error["code"]) == (409, "replay_divergence")
+    assert f"step {step.seq} (triage): it has no answer" in error["message"]
+
+
+async def test_a_driver_that_went_on_without_an_answer_gets_none_again(tmp_path: Path) -> None:
+    """It left one before it began and took another step: taken up again, its connection closes without an answer."""
+    async with ScriptedUpstream() as upstream:
+        upstream.add(cut_short(Answer()), chat_json())
+        async with opened(tmp_path, upstream.url) as gateway:
+            epoch = await driven(gateway)
+            headers = {"x_trimtab_run": "r-1", "x_trimtab_branch": "main"}
+            _, writer = await gateway.send(HELLO, x_trimtab_lease=str(epoch), **headers)
+            await upstream.received(1)
+            writer.close()
+            while gateway.journal.log("r-1").steps[0].result is None:
+                await asyncio.sleep(0)
+            left = str(gateway.journal.log("r-1").steps[0].seq)
+            await gateway.post({**HELLO, "user": "b"}, x_trimtab_lease=str(epoch), x_trimtab_after=left, **headers)
+            gateway.journal.expire()
+            lease = await gateway.journal.do(Claim("another", "r-1"))
+            reader, writer = await gateway.send(HELLO, x_trimtab_lease=str(lease.epoch), **headers)
+            told = await reader.read()
+            writer.close()
+            asked = len(upstream.requests)
+    assert (told, asked) == (b"", 2)

@@ -61,10 +61,10 @@ class RecordedSteps:
         """The step whose answer this request gets; None where there is none. Raises `Ambiguous`.
 
         Steps in a branch of this name are preferred. An answer that came well is preferred to one that did not, since
-        whoever got the other asked again.
+        whoever got the other asked again. One whose client left before it began, or whose worker died, is none.
         """
         steps = [self._steps[seq] for seq in self._alike.get((label, request), ())]
-        there = [step for step in steps if step.result is not None]
+        there = [step for step in steps if step.result is not None and not is_none(step.result)]
         there = [step for step in there if step.intent.branch == branch] or there
         good = [step for step in there if step.result is not None and step.result.outcome == "ok"]
         found = good or there
@@ -79,6 +79,11 @@ class RecordedSteps:
         steps = [step for step in self._steps.values() if step.intent.label == label] or list(self._steps.values())
         steps.sort(key=lambda step: abs((step.intent.input.size if step.intent.input else 0) - size))
         return steps[:MOST_COMPARED]
+
+
+def is_none(result: Result) -> bool:
+    """Whether an answer had not begun when its client left, or its worker died."""
+    return result.outcome == "cancelled" and not result.status
 
 
 def _answer(step: Step) -> tuple[str, int, str]:

@@ -12,6 +12,7 @@ from trimtab.clock import Clock
 from trimtab.gateway import replies
 from trimtab.gateway.exchange import Exchange
 from trimtab.journal.entries import Body, Result
+from trimtab.journal.recorded import is_none
 from trimtab.record import varints
 from trimtab.record.events import CLIENT_GONE, OK
 
@@ -20,7 +21,8 @@ Load = Callable[[str], Awaitable[bytes]]
 
 
 async def serve(exchange: Exchange, result: Result, load: Load, clock: Clock, *, paced: bool, seq: int = 0) -> None:
-    """Answers the exchange with what is recorded, and tells its step where `seq` is given.
+    """Answers the exchange with what is recorded, and tells its step where `seq` is given. An answer that had not begun
+    when its client left is none: the connection closes.
 
     Raises `JournalRefusal` and `JournalUnavailable`.
     """
@@ -34,6 +36,9 @@ async def serve(exchange: Exchange, result: Result, load: Load, clock: Clock, *,
     headers += b"x-trimtab-seq: %d\r\n" % seq if seq else b""
     began_s = clock.monotonic()
     answer = exchange.answer
+    if is_none(result):
+        answer.cut()
+        return
     if not result.chunk_lengths:
         await _wait(began_s, next(iter(delays_us), 0), clock, paced=paced)
         answer.whole(result.status, headers, output)
