@@ -21,6 +21,8 @@ DEAD: Final = ("failed", "parked")
 """How a run stands that goes on only when a person does something."""
 MOST_AT_ONCE: Final = 1000
 AGAIN: Final = ".again"
+GOOD: Final = 200
+"""The status of a model's answer."""
 
 
 def forked(journal: BlockingAsking, wanted: Wanted, now_ns: int, load: Load | None = None) -> RunRow:
@@ -79,9 +81,11 @@ def _started(log: Log, started: Started, now_ns: int) -> Started:
 
 
 def _answer(step: Step, content: bytes, now_ns: int) -> tuple[Result, bytes]:
+    """Told like the one it stands for, if that was a good one."""
     body: Body = body_of(content)
-    kind = step.result.content_type if step.result is not None else ""
-    status = step.result.status if step.result is not None else 0
+    good = step.result if step.result is not None and step.result.outcome == "ok" else None
+    status = good.status if good is not None else GOOD if step.intent.step == "model" else 0
+    kind = good.content_type if good is not None else ""
     result = Result(now_ns, step.seq, "ok", body, status=status, content_type=kind or "application/json")
     return result, content if body.inline is None else b""
 
