@@ -159,8 +159,9 @@ async def test_a_request_that_cannot_even_be_read_is_a_divergence(tmp_path: Path
     assert b"(triage)" in answer.body
 
 
-async def test_a_key_replays_no_run_of_a_task_it_may_not_use(tmp_path: Path) -> None:
-    """What another task was answered is not for it."""
+@pytest.mark.parametrize("kept", ["", "n"])
+async def test_a_key_replays_no_run_of_a_task_it_may_not_use(tmp_path: Path, kept: str) -> None:
+    """What another task was answered is not for it, nor how its own request differs from that; under a new id too."""
     async with ScriptedUpstream() as upstream:
         upstream.always(chat_json())
         made = snapshot({"small": upstream.url}, task("triage", "small"), task("other", "small"))
@@ -169,7 +170,7 @@ async def test_a_key_replays_no_run_of_a_task_it_may_not_use(tmp_path: Path) -> 
         async with gateway:
             await gateway.post({**HELLO, "model": "other"}, x_trimtab_run="r")
             gateway.keys[KEY] = ClientKey(tasks=("triage",))
-            answer = await gateway.post(HELLO, x_trimtab_replay="r")
+            answer = await gateway.post(HELLO, x_trimtab_replay="r", x_trimtab_run=kept)
     assert (answer.status, answer.json()["error"]["code"]) == (403, "forbidden")
 
 

@@ -28,6 +28,7 @@ from trimtab.gateway.runs.headers import RunHeaders
 from trimtab.gateway.runs.held import HeldAnswer
 from trimtab.gateway.runs.journaling import Journaling
 from trimtab.gateway.runs.refused import as_call_error, unavailable
+from trimtab.gateway.runs.replayed import read
 from trimtab.gateway.runs.results import result_of
 from trimtab.gateway.runs.served import serve
 from trimtab.journal.asks import Begin, Begun, Entries, Finish, Note, Open, Read, Told
@@ -90,7 +91,7 @@ class Journaled(Struct, eq=False):
 
     async def _fork(self, step: Begin) -> None:
         """Begins a run that has all of the recorded one before it."""
-        steps = await self._journaling.recorded.read(self.asked.replay)
+        steps = await read(self.exchange, self.asked, self._journaling)
         started = replace(self._started(), fork_of=steps.run, fork_seq=steps.reached + 1)
         keeper, run = self._journaling.keeper, self.asked.run
         await keeper.do(Open(run, started))
@@ -348,9 +349,10 @@ class Journaled(Struct, eq=False):
         return canonical("model", exchange.surface.name, exchange.request.body, exchange.task.volatile)
 
     @property
-    def _place(self) -> tuple[str, str]:
-        """The run as this call begins it."""
-        return self.asked.run, self.asked.replay
+    def _place(self) -> tuple[str, ...]:
+        """The run as this call begins it; a key may not replay what another one may."""
+        asked = self.asked
+        return (asked.run, asked.replay, self.exchange.key) if asked.replay else (asked.run,)
 
     @property
     def _label(self) -> str:

@@ -49,7 +49,7 @@ class Journaling:
         self.clock = clock
         self.loop = loop
         self.recorded = RecordedRuns(keeper)
-        self._begun: set[tuple[str, str]] = set()
+        self._begun: set[tuple[str, ...]] = set()
         self._open: dict[str, set[Stoppable]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._syncing: list[Synced] = []
@@ -71,7 +71,7 @@ class Journaling:
             return
         heard(task.exception() or task.result())
 
-    def is_new(self, place: tuple[str, str]) -> bool:
+    def is_new(self, place: tuple[str, ...]) -> bool:
         """Whether this worker has not begun the run before (itself, or as the replay of another); it has then."""
         if place in self._begun:
             return False
@@ -80,7 +80,7 @@ class Journaling:
         self._begun.add(place)
         return True
 
-    def forget(self, place: tuple[str, str]) -> None:
+    def forget(self, place: tuple[str, ...]) -> None:
         """The run is to be begun again."""
         self._begun.discard(place)
 
