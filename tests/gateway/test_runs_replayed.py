@@ -13,7 +13,8 @@ from tests.gateway.harness import FAST, RunningGateway, passing, snapshot, task
 from tests.gateway.jumping import jump
 from tests.gateway.run_journal import RunJournal
 from trimtab.declare.project import Defaults
-from trimtab.journal.asks import Direct
+from trimtab.journal.asks import Ask, Direct, Told
+from trimtab.journal.keeping import Retire
 from trimtab.testing import Answer, JumpingClock, Received, Script, ScriptedUpstream, chat_stream, json_answer
 from trimtab.testing.scripts import Framing
 
@@ -142,3 +143,40 @@ def test_a_recorded_stream_that_is_stopped_ends(tmp_path: Path) -> None:
     answer, outcomes = jump(main)
     assert (answer[:12], b"run_stopped" in answer, answer.endswith(b"\r\n0\r\n\r\n")) == (b"HTTP/1.1 200", True, False)
     assert outcomes == ["ok", "run_stopped"]
+
+
+class ATurnLater(RunJournal):
+    """Its answers come a turn of the loop later, as those of another process do."""
+
+    async def do(self, ask: Ask) -> Told:
+        await asyncio.sleep(0)
+        return await super().do(ask)
+
+
+async def test_calls_that_begin_a_replay_at_once(tmp_path: Path) -> None:
+    """Branches of a program that begin together all get their answers, whichever of them begins the run."""
+    bodies = [{"model": "triage", "messages": [], "user": name} for name in ("ana", "bo", "cy")]
+    async with ScriptedUpstream() as upstream:
+        upstream.always(answer)
+        gateway = RunningGateway(tmp_path, snapshot({"small": upstream.url}, task("triage", "small")))
+        gateway.journal = ATurnLater(tmp_path)
+        async with gateway:
+            first = [await ask(gateway, body, x_trimtab_run="r") for body in bodies]
+            named = [ask(gateway, body, x_trimtab_run="r.again", x_trimtab_replay="r") for body in bodies]
+            assert await asyncio.gather(*named) == first
+
+
+async def test_a_run_that_was_removed_is_begun_again(tmp_path: Path) -> None:
+    """A worker that began it once need not know that its time was over meanwhile."""
+    body = {"model": "triage", "messages": []}
+    async with ScriptedUpstream() as upstream:
+        upstream.always(answer)
+        gateway = RunningGateway(tmp_path, snapshot({"small": upstream.url}, task("triage", "small")))
+        gateway.journal = RunJournal(tmp_path)
+        async with gateway:
+            await ask(gateway, body, x_trimtab_run="r")
+            await ask(gateway, body, x_trimtab_run="the-latest-stays")
+            gateway.journal.expire()
+            told = await gateway.journal.do(Retire(60.0, idle=True))
+            again = await ask(gateway, body, x_trimtab_run="r")
+    assert (told.runs, again.status) == (("r",), 200)

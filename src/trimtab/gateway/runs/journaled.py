@@ -59,6 +59,7 @@ class Journaled(Struct, eq=False):
     told: bool = False
     _seq: int = 0
     _again: bool = False
+    _known: bool = False
     _failure: CallError | None = None
     _working: asyncio.Task[None] | None = None
     _changed: Changed = Changed()
@@ -73,15 +74,21 @@ class Journaled(Struct, eq=False):
 
     def begin(self) -> None:
         """Asks the journal for the step; the rest follows by itself."""
-        exchange, asked, journaling = self.exchange, self.asked, self._journaling
         try:
             step = self._step()
         except Exception as fault:  # noqa: BLE001  it is the call's end
-            self._tell(from_fault(exchange.call, fault))
+            self._tell(from_fault(self.exchange.call, fault))
             return
         self.state = "asking"
-        journaling.opened(asked.run, self)
-        if asked.run == asked.replay or asked.epoch or not journaling.is_new(self._place):
+        self._journaling.opened(self.asked.run, self)
+        self._ask(step)
+
+    def _ask(self, step: Begin) -> None:
+        """Asks for the step in a run that is begun first, unless this worker has begun it."""
+        asked, journaling = self.asked, self._journaling
+        begins = asked.run != asked.replay and not asked.epoch
+        self._known = begins and not journaling.is_new(self._place)
+        if self._known or not begins:
             journaling.ask(step, self._begun)
         elif asked.replay:
             self._work(self._fork(step))
@@ -146,8 +153,8 @@ class Journaled(Struct, eq=False):
 
     def _begun(self, told: Told | BaseException) -> None:
         """The journal has answered."""
-        if isinstance(told, RunUnknown) and self._failure is None:
-            self._journaling.forget(self._place)
+        if self._begins_again(told):
+            return
         match told:
             case Begun(found="go"):
                 self._seq, self._again = told.seq, told.again
@@ -173,6 +180,16 @@ class Journaled(Struct, eq=False):
                 self._end(self._failure or self._as_error(told))
             case _:
                 self._end(self._as_error(TypeError(f"the journal answers a step with {type(told).__name__}")))
+
+    def _begins_again(self, told: Told | BaseException) -> bool:
+        """Whether the run that this worker took for begun is not there, and is begun for this call."""
+        if not isinstance(told, RunUnknown) or self._failure is not None:
+            return False
+        self._journaling.forget(self._place)
+        if not self._known or self.told:
+            return False
+        self._ask(self._step())
+        return True
 
     async def _change(self, body: Body) -> None:
         """Takes the step as its fork asks for it."""
