@@ -10,8 +10,9 @@ import pytest
 from tests.gateway.harness import RunningGateway, read_response, task
 from tests.gateway.test_runs import HELLO, LONG, opened
 from trimtab.errors import JournalUnavailable, StoreError
-from trimtab.journal.asks import Begin, Claim, Direct, Finish, Lease, Open
-from trimtab.journal.entries import Started
+from trimtab.journal.asks import Begin, Claim, Direct, Finish, Lease, Note, Open
+from trimtab.journal.entries import Ended, Started
+from trimtab.journal.erasing import Erase
 from trimtab.testing import Answer, Script, ScriptedUpstream, chat_json, chat_stream
 from trimtab.testing.scripts import Hang
 
@@ -227,3 +228,19 @@ async def test_a_driver_that_went_on_without_an_answer_gets_none_again(tmp_path:
             writer.close()
             asked = len(upstream.requests)
     assert (told, asked) == (b"", 2)
+
+
+async def test_what_was_erased_is_not_given_again(tmp_path: Path) -> None:
+    """Nor by a worker that had read the run before, whether it had ended by then or not."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        async with opened(tmp_path, upstream.url) as gateway:
+            for run in ("goes-on", "over"):
+                await gateway.post(HELLO, x_trimtab_run=run, x_trimtab_user="zoe")
+            await gateway.journal.do(Note("over", 0, Ended(1, "completed")))
+            before = [await gateway.post(HELLO, x_trimtab_replay=run) for run in ("goes-on", "over")]
+            while (await gateway.journal.do(Erase("zoe", "e1", "ann"))).run:
+                continue
+            after = [await gateway.post(HELLO, x_trimtab_replay=run) for run in ("goes-on", "over")]
+    assert [one.status for one in before] == [200, 200]
+    assert [(one.status, one.json()["error"]["code"]) for one in after] == [(409, "replay_divergence")] * 2

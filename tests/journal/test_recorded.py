@@ -32,7 +32,7 @@ def test_the_answer_of_a_request() -> None:
     assert found is not None
     assert (found.seq, found.result) == (2, result(2, "x"))
     assert steps.find("b", "1") is None
-    assert (steps.task, steps.reached, steps.ended) == ("triage", 5, False)
+    assert (steps.task, steps.reached) == ("triage", 5)
     assert RecordedSteps("r", "tool").find("a", "1") is None
 
 
@@ -63,7 +63,7 @@ def test_further_entries() -> None:
     steps = recorded(intent("a", "1"))
     more = [Logged(2, intent("a", "1"), ""), Logged(3, result(2, "x"), ""), Logged(4, Ended(1, "completed"), "")]
     steps.take(more)
-    assert (len(steps), steps.ended, steps.find("a", "1") is not None) == (1, True, True)
+    assert (len(steps), steps.reached, steps.find("a", "1") is not None) == (1, 4, True)
 
 
 def test_candidates_for_a_changed_request() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from trimtab.journal.entries import Ended, Intent, Logged, Result, Started, StepKind
+from trimtab.journal.entries import Erased, Intent, Logged, Result, Started, StepKind
 from trimtab.journal.refusals import Ambiguous
 
 MOST_COMPARED = 64
@@ -22,13 +22,12 @@ class Step(Struct, frozen=True):
 
 
 class RecordedSteps:
-    """The steps of a run of one kind, taken in entry by entry; `reached` is the last seq, `ended` whether it ended."""
+    """The steps of a run of one kind, taken in entry by entry; `reached` is the last seq."""
 
     def __init__(self, run: str, kind: StepKind) -> None:
         self.run = run
         self.task = ""
         self.reached = 0
-        self.ended = False
         self._kind = kind
         self._steps: dict[int, Step] = {}
         self._alike: dict[tuple[str, str], list[int]] = {}
@@ -40,7 +39,9 @@ class RecordedSteps:
         return f"RecordedSteps({self.run}, {len(self)} steps of kind {self._kind})"
 
     def take(self, entries: Iterable[Logged]) -> None:
-        """Takes in further entries, in order; those that were taken before are passed over."""
+        """Takes in further entries, in order; those that were taken before are passed over. An erasure leaves no step
+        that could be asked for.
+        """
         for logged in entries:
             if logged.seq <= self.reached:
                 continue
@@ -54,8 +55,9 @@ class RecordedSteps:
                 case Result() as result if result.of in self._steps:
                     step = self._steps[result.of]
                     self._steps[result.of] = Step(step.seq, step.intent, result)
-                case Ended():
-                    self.ended = True
+                case Erased():
+                    self._steps.clear()
+                    self._alike.clear()
 
     def find(self, label: str, request: str, branch: str = "") -> Step | None:
         """The step whose answer this request gets; None where there is none. Raises `Ambiguous`.

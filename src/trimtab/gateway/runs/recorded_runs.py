@@ -45,16 +45,22 @@ class RecordedRuns:
         return f"RecordedRuns({len(self._runs)} runs)"
 
     async def read(self, run: str) -> RecordedSteps:
-        """The steps of a run, up to its latest. Raises `RunUnknown` and `JournalUnavailable`."""
+        """The steps of a run, up to its latest, as they are now: it may have been erased, or removed and begun again.
+
+        Raises `RunUnknown` and `JournalUnavailable`.
+        """
         known = self._runs.pop(run, None) or RecordedSteps(run, MODEL)
         self._runs[run] = known
         while len(self._runs) > MOST_RUNS:
             del self._runs[next(iter(self._runs))]
         last = None
-        while not known.ended and (last is None or known.reached < last):
+        while last is None or known.reached < last:
             told = await self._keeper.do(Read(run, known.reached + 1))
             if not isinstance(told, Entries) or (not told.entries and known.reached < told.last):
                 raise RunUnknown(run=run)
+            if told.last < known.reached:
+                known = self._runs[run] = RecordedSteps(run, MODEL)
+                continue
             known.take(told.entries)
             last = told.last
         return known
