@@ -16,7 +16,7 @@ from trimtab.console.run_desk import Branch, Compared, Redriven, Wanted
 from trimtab.errors import DeclarationError, InvalidRequest, JournalUnavailable
 from trimtab.journal.asks import Ask, Find, FindReviews, Reviews, RunRow, Runs, Told
 from trimtab.journal.client import BlockingAsking
-from trimtab.journal.entries import Body, Logged, Order, Reconciliation
+from trimtab.journal.entries import Body, Erased, Logged, Order, Reconciliation
 from trimtab.journal.erasing import FindShreds, Shreds
 from trimtab.journal.keeping import FindHolds, Hold, Holds
 from trimtab.journal.reading import body_read, entries_of, row_of, rows_of
@@ -149,11 +149,15 @@ class RunRoom:
             return await self._writers.do(lambda reader: work(Divided(reader, self._keeper)))
 
     def _log(self, journal: BlockingAsking, run: str) -> tuple[RunRow, Log]:
-        """A run's log; what was read before is not read again."""
+        """A run's log; what was read before is not read again, unless it was erased or is of another run by now."""
         row = row_of(journal, run)
         entries, log = self._logs.pop(run, ([], None))
+        if log is not None and (log.started is None or log.started.at_ns != row.started_ns or log.head > row.head):
+            entries, log = [], None
         if log is None or log.head < row.head:
-            entries += entries_of(journal, run, (log.head if log is not None else 0) + 1)
+            fresh = list(entries_of(journal, run, (log.head if log is not None else 0) + 1))
+            erased = log is not None and any(isinstance(one.entry, Erased) for one in fresh)
+            entries = list(entries_of(journal, run)) if erased else entries + fresh
             log = log_of(run, entries)
         self._logs[run] = (entries, log)
         while len(self._logs) > 1 and sum(len(kept) for kept, _ in self._logs.values()) > MOST_ENTRIES:
