@@ -247,8 +247,9 @@ def test_what_it_will_cost_is_said_first(project: Path) -> None:
 
 
 def test_interrupted_and_taken_up_by_its_id(project: Path) -> None:
-    """Ctrl-C: exit status 130, and the way on is said; the id alone is enough to go on."""
+    """Ctrl-C: exit status 130, and the way on is said; the id alone is enough to go on, within the same budget."""
     words = [sys.executable, "-m", "trimtab", "eval", "assist", "--against", "HEAD", "--cases", "200", "--json"]
+    words += ["--budget", "20"]
     with subprocess.Popen(
         words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **BARE}
     ) as process:
@@ -264,6 +265,7 @@ def test_interrupted_and_taken_up_by_its_id(project: Path) -> None:
     assert f"Next: trimtab eval --resume {folder.name}" in err
     done = trimtab(project, "eval", "--resume", folder.name, "--json")
     assert done.returncode == 0, done.stderr
+    assert "It stops before it has cost 20 USD." in done.stderr
     assert (told(done)["id"], told(done)["verdict"], told(done)["candidate"]["calls"]) == (folder.name, "ship", 200)
     again = trimtab(project, "eval", "--resume", folder.name)
     assert (again.returncode, again.stdout) == (3, "")

@@ -44,13 +44,12 @@ def command(task: str, project: Path, **given: Any) -> int:
 
     evaluating = Evaluating.of(project)
     resume: str = given["resume"]
-    wanted = evaluating.asked(
-        resume, Asked(task, given["against"], given["samples"], given["cases"], given["early"], given["drop"])
-    )
+    named = given["against"], given["samples"], given["cases"], given["early"], given["drop"], given["budget"]
+    wanted = evaluating.asked(resume, Asked(task, *named))
     if not wanted.task:
         raise click.UsageError("name a task, or --resume one that was cut short")
     with evaluating.sides(wanted.against) as sides:
-        options = Options(wanted.samples, wanted.cases, given["budget"], given["concurrency"], is_early=wanted.early)
+        options = Options(wanted.samples, wanted.cases, wanted.budget, given["concurrency"], is_early=wanted.early)
         prepared = evaluating.taken_up(evaluating.prepare(wanted, sides, options), resume, is_new=given["is_new"])
         evaluating.announce(prepared)
         if given["dry_run"]:

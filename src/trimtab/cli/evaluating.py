@@ -43,7 +43,7 @@ LINE_S: Final = 10.0
 class Asked(Struct, frozen=True):
     """What an evaluation was begun with, kept beside its plan so that it can be taken up again by its id alone.
 
-    `drop` is the loss of the first score, in points, that it is to have cases enough for.
+    `drop` is the loss of the first score, in points, that it is to have cases enough for; `budget` is in US dollars.
     """
 
     task: str
@@ -52,6 +52,7 @@ class Asked(Struct, frozen=True):
     cases: int | None = None
     early: bool = False
     drop: float | None = None
+    budget: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class Evaluating:
         return cls(project, around, error_console())
 
     def asked(self, resume: str, asked: Asked) -> Asked:
-        """What is asked for; of an evaluation that is taken up, what was. Raises `EvaluationUnknown`."""
+        """What is asked for; of an evaluation that is taken up, what was, within the budget that it had unless another
+        is given. Raises `EvaluationUnknown`.
+        """
         if not resume:
             return asked
         found = self._named(resume, asked.task)
@@ -79,7 +82,8 @@ class Evaluating:
             begun = msgspec.json.decode((self.around.evaluations.folder(found) / ASKED).read_bytes(), type=Asked)
         except (OSError, msgspec.DecodeError):
             raise EvaluationUnknown(id=found, detail="it does not say what it was begun with; begin anew") from None
-        return replace(begun, drop=None, cases=len(self.around.evaluations.plan(found).order))
+        budget = begun.budget if asked.budget is None else asked.budget
+        return replace(begun, drop=None, cases=len(self.around.evaluations.plan(found).order), budget=budget)
 
     def _named(self, resume: str, task: str) -> str:
         evaluations = self.around.evaluations

@@ -77,7 +77,7 @@ class Gating:
         for name in self.changed:
             if name in self.unevaluated:
                 continue
-            asked = Asked(name, given["base"], given["samples"], given["cases"], given["early"])
+            asked = Asked(name, given["base"], given["samples"], given["cases"], given["early"], budget=given["budget"])
             prepared = self._evaluating.prepare(asked, self._sides, options, "base")
             prepared = self._evaluating.taken_up(prepared)
             self._evaluating.announce(prepared)
