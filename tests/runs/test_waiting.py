@@ -264,13 +264,33 @@ def test_a_paused_run_goes_on_where_it_was() -> None:
     assert DONE == ["x"]
 
 
-def test_an_order_reaches_a_run_that_does_not_await() -> None:
+def for_an_event() -> None:
+    blocking.event("never")
+
+
+def for_another_run() -> None:
+    DONE.append(blocking.submit(idle))
+    blocking.result(DONE[-1])
+
+
+@run
+def idle() -> None:
+    pass
+
+
+@pytest.mark.parametrize("waits", [for_an_event, for_another_run])
+def test_an_order_reaches_a_run_that_does_not_await(waits: Callable[[], None]) -> None:
     """It ends its waiting at once, and is stopped."""
+
+    @step
+    def begins() -> None:
+        pass
 
     @run
     def waiting() -> None:
         DONE.append(run_id())
-        blocking.event("never")
+        begins()
+        waits()
 
     ended: list[BaseException] = []
 
@@ -282,7 +302,7 @@ def test_an_order_reaches_a_run_that_does_not_await() -> None:
                 ended.append(halted)
 
     with LocalRuns() as runs:
-        thread = threading.Thread(target=drive, args=(runs,))
+        thread = threading.Thread(target=drive, args=(runs,), daemon=True)
         thread.start()
         while not DONE or not runs.steps(DONE[0]):
             threading.Event().wait(0.002)

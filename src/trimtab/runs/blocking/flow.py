@@ -64,8 +64,12 @@ def rest(session: Session, seconds: float) -> None:
 
 
 def pause(seconds: float) -> None:
-    """Lets time pass, where no run is driven."""
-    threading.Event().wait(seconds)
+    """Lets time pass; raises `Leaving` as soon as a run is left that is driven where this is called."""
+    place = here()
+    if place is None:
+        threading.Event().wait(seconds)
+    else:
+        rest(place.session, seconds)
 
 
 def never() -> None:
