@@ -52,9 +52,8 @@ async def take(place: Place, act: Act, call: Call, tries: Tries = ONCE) -> bytes
     line = line_here(place, act)
     question = session.begin(act, line)
     asked_s = session.runtime.clock.monotonic()
-    begun = await _begun(session, act, question)
-    line.last = begun.seq
     try:
+        begun = await _begun(session, act, question, line)
         if session.replays and begun.found != "recorded":
             detail = "nothing is recorded for it there"
             raise session.leave(Divergence(run=session.replays, seq=begun.seq, label=act.label, detail=detail))
@@ -103,16 +102,20 @@ async def task_of(session: Session) -> str:
     return session.for_task
 
 
-async def _begun(session: Session, act: Act, question: Begin) -> Begun:
+async def _begun(session: Session, act: Act, question: Begin, line: Line) -> Begun:
+    """What there is of a step, which is the line's latest from then on, also where its caller gives up meanwhile."""
     try:
         begun = await flow.ask_for(session, question)
     except BaseException as failure:
-        if flow.stopped(failure) and act.effect != "read" and session.left is None:
+        if flow.stopped(failure) and session.left is None:
             written = await flow.ask_for(session, question)
-            if isinstance(written, Begun) and written.found == "go":
+            assert isinstance(written, Begun)  # noqa: S101 - what a `Begin` is told
+            line.last = written.seq
+            if written.found == "go":
                 await _give_up(session, act, written, session.runtime.clock.monotonic())
         raise
     assert isinstance(begun, Begun)  # noqa: S101 - what a `Begin` is told
+    line.last = begun.seq
     return begun
 
 

@@ -1,0 +1,46 @@
+"""What a program gives up itself, as where it waits for so long and no longer, is a result like any other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from trimtab import replay, run, step
+from trimtab.journal.asks import Ask, Begin, Told
+from trimtab.journal.entries import Result
+from trimtab.testing import LocalRuns
+
+
+def test_a_step_that_is_given_up_as_it_begins_is_the_one_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its intent is written when patience is lost; the run goes on behind it, and so does its replay."""
+    patience: list[asyncio.Timeout] = []
+
+    @step
+    async def slow() -> None:
+        raise AssertionError("it was given up before")
+
+    @step
+    async def instead() -> str:
+        return "gave up"
+
+    @run
+    async def impatient() -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as until:
+                patience.append(until)
+                await slow()
+        return await instead()
+
+    with LocalRuns() as runs:
+        ask = runs._keeper.ask
+
+        def ask_too_long(question: Ask) -> Told:
+            if isinstance(question, Begin) and question.label == "slow" and patience:
+                patience.pop().reschedule(asyncio.get_running_loop().time())
+            return ask(question)
+
+        monkeypatch.setattr(runs._keeper, "ask", ask_too_long)
+        assert asyncio.run(impatient.options(id="i")()) == "gave up"
+        assert asyncio.run(replay("i", impatient)) == "gave up"
+        assert [one.outcome for one in runs.log("i") if isinstance(one, Result)] == ["cancelled", "ok"]
