@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import Any, TypeVar
 
-from bench import machine
 from bench.evaluation import continuous, judges, scenarios, simulate
 from bench.evaluation.simulate import Cell
 from bench.intervals import Estimate
 from bench.options import Options
-from bench.report import Finding, Result, add_arm, with_earlier_arms
+from bench.parts import run_parts
+from bench.report import Finding, Result
 from trimtab.statistics.intervals import wilson
 
 LEAST, MOST = 0.94, 0.96
@@ -29,29 +29,22 @@ DOUBT = 2.0
 """Monte Carlo errors from a limit within which it is open on which side of it a cell lies."""
 AGAIN, TIMES = 4, 2
 SAVED = 0.3
-PARTS = ("means", "differences", "ratios", "power", "looks", "anytime", "judge", "judge_errors", "continuous")
+Report = Callable[[ProcessPoolExecutor, Options, Result], None]
 Found = TypeVar("Found")
 Drawn = TypeVar("Drawn", Cell, judges.Cell)
 
 
 def run(options: Options, result: Result) -> None:
-    """Each part, if `--arms` names it or nothing; the others stand as they were found before."""
-    with_earlier_arms(result)
+    """Each part in two processes."""
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        for part in PARTS:
-            if options.wants(part):
-                options.tell(f"eval_statistics: {part}")
-                add_arm(result, _run_part(part, pool, options, result), PARTS)
+        parts = {name: partial(_found, report, pool, options) for name, report in PARTS.items()}
+        run_parts(options, result, parts)
 
 
-def _run_part(part: str, pool: ProcessPoolExecutor, options: Options, whole: Result) -> Result:
-    found = Result(part, "", whole.command, options.quick, machine.facts())
-    began = time.monotonic()
-    globals()[f"report_{part}"](pool, options, found)
-    found.machine["minutes"] = (time.monotonic() - began) / 60
+def _found(report: Report, pool: ProcessPoolExecutor, options: Options, found: Result) -> None:
+    report(pool, options, found)
     if options.quick:  # so few trials cannot tell whether a promise is kept
         found.findings = [replace(one, limit="", holds=None) for one in found.findings]
-    return found
 
 
 def _trials(options: Options, full: int, quick: int) -> int:
@@ -376,3 +369,16 @@ def report_continuous(pool: ProcessPoolExecutor, options: Options, result: Resul
             f"{name.capitalize()}: a fixed threshold of the share of a window at as many false alarms ({allowed:.3f} a "
             f"month, tuned on other months, as is the best window, {best} h), median delay in hours: {shown}."
         )
+
+
+PARTS: dict[str, Report] = {
+    "means": report_means,
+    "differences": report_differences,
+    "ratios": report_ratios,
+    "power": report_power,
+    "looks": report_looks,
+    "anytime": report_anytime,
+    "judge": report_judge,
+    "judge_errors": report_judge_errors,
+    "continuous": report_continuous,
+}

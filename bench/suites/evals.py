@@ -18,11 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.intervals import mean
 from bench.options import Options
+from bench.parts import run_parts
 from bench.report import Result
 from tests.demo.running import running_demo
 from tests.lock.repositories import BARE, commit, repository
@@ -41,10 +43,8 @@ def run(options: Options, result: Result) -> None:
     """The demo engine serves all arms, on the same cores as they run on."""
     with running_demo() as engine, tempfile.TemporaryDirectory(prefix="trimtab-evals-") as folder:
         project = demo_at(Path(folder) / "demo", engine)
-        for name, arm in (("speed", speed), ("verdicts", verdicts), ("early", early), ("killed", killed)):
-            if options.wants(name):
-                options.tell(f"evals: {name}")
-                arm(options, result, project)
+        arms = {"speed": speed, "verdicts": verdicts, "early": early, "killed": killed}
+        run_parts(options, result, {name: partial(arm, options, project) for name, arm in arms.items()})
 
 
 def demo_at(root: Path, engine: str) -> Path:
@@ -73,7 +73,7 @@ def told(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def speed(options: Options, result: Result, project: Path) -> None:
+def speed(options: Options, project: Path, result: Result) -> None:
     """Wall time of the whole command, both arms: start, calls, verdict."""
     samples = options.size(SAMPLES, 1)
     begin = time.monotonic()
@@ -125,7 +125,7 @@ DROP = "10"
 """Points: n is what the power rule says that such a loss needs."""
 
 
-def verdicts(options: Options, result: Result, project: Path) -> None:
+def verdicts(options: Options, project: Path, result: Result) -> None:
     """Rounds with other seeds, so with other cases: of 300, as many as a drop of 10 points needs."""
     rounds = options.rounds or options.size(20, 2)
     draw = random.Random(options.seed)
@@ -156,7 +156,7 @@ def restore(project: Path) -> None:
     subprocess.run(["git", "-C", str(project), "checkout", "-q", "."], check=True, env=BARE)
 
 
-def early(options: Options, result: Result, project: Path) -> None:
+def early(options: Options, project: Path, result: Result) -> None:
     """Calls that a blocked change took, of those that the whole plan has."""
     draw = random.Random(options.seed)
     shares = []
@@ -170,7 +170,7 @@ def early(options: Options, result: Result, project: Path) -> None:
     result.show("a loss of 14 points with --early: part of the calls that were made", mean(shares))
 
 
-def killed(options: Options, result: Result, project: Path) -> None:
+def killed(options: Options, project: Path, result: Result) -> None:
     """Each time the same command goes on, and at the end every sample was settled once by the gateways."""
     draw = random.Random(options.seed)
     words = [sys.executable, "-m", "trimtab", "eval", "assist", "--against", "HEAD", "--json"]

@@ -15,15 +15,17 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bench.options import Options
+from bench.parts import run_parts
 from bench.report import Result
 from bench.suites.evals import Edit, demo_at, edited, everywhere, told, trimtab
 from tests.acceptance.running import running_trimtab
@@ -63,19 +65,18 @@ ALPHA: Final = 0.05
 
 def run(options: Options, result: Result) -> None:
     """The demo engine serves both locks, on the same cores."""
-    if options.wants("harm"):
-        options.tell("rollout: harm")
-        harm(options, result)
-    with tempfile.TemporaryDirectory(prefix="trimtab-rollout-") as folder:
-        if options.wants("shadow"):
-            options.tell("rollout: shadow")
-            shadow(options, result, Path(folder))
-        if options.wants("canary") or options.wants("harmless"):
-            with running_demo() as engine:
-                canaries(options, result, Path(folder), engine)
+    with tempfile.TemporaryDirectory(prefix="trimtab-rollout-") as folder, ExitStack() as held:
+        engine = cache(lambda: held.enter_context(running_demo()))
+        parts: dict[str, Callable[[Result], None]] = {
+            "harm": partial(harm, options),
+            "shadow": partial(shadow, options, Path(folder)),
+            "canary": lambda found: canaries(options, Path(folder) / "bad", engine(), found),
+            "harmless": lambda found: harmless(options, Path(folder) / "good", engine(), found),
+        }
+        run_parts(options, result, parts)
 
 
-def shadow(options: Options, result: Result, folder: Path) -> None:
+def shadow(options: Options, folder: Path, result: Result) -> None:
     """Every client gets what is in force says, and the server in force is asked once for each."""
     number = options.size(TRIALS, 500)
     (folder / "shadow").mkdir()
@@ -96,7 +97,9 @@ def harm(options: Options, result: Result) -> None:
         result.tell_value(f"{name}, median", median(found), "users", n=rounds)
         result.tell_value(f"{name}, 90th percentile", quantiles(found, n=10)[-1], "users", n=rounds)
     alarms = sum(users_until_alarm(draw, MARGIN, EXPOSED) < EXPOSED for _ in range(rounds))
-    result.worst(f"worse by just the margin: share with an alarm within {EXPOSED} users", alarms / rounds, ALPHA)
+    result.worst(
+        f"worse by just the margin: share with an alarm within {EXPOSED} users", alarms / rounds, ALPHA, n=rounds
+    )
 
 
 def users_until_alarm(draw: random.Random, loss: float, most: int) -> int:
@@ -110,25 +113,25 @@ def users_until_alarm(draw: random.Random, loss: float, most: int) -> int:
     return most
 
 
-def canaries(options: Options, result: Result, folder: Path, engine: str) -> None:
-    """Each change in a project of its own."""
-    jobs = [("canary", name, edit) for name, edit in PLANTED.items()]
-    jobs += [("harmless", name, edit) for name, edit in HARMLESS.items()]
-    for number, (arm, name, edit) in enumerate(jobs):
-        if not options.wants(arm):
-            continue
+def canaries(options: Options, folder: Path, engine: str, result: Result) -> None:
+    """Each planted change in a project of its own."""
+    for number, (name, edit) in enumerate(PLANTED.items()):
         options.tell(f"rollout: {name}")
-        project = branched(folder / f"demo{number}", engine, edit)
-        ended = canary(project, options.seed + number)
-        rollout, reached = ended["rollout"], ended["exposed"]["reached"]
-        result.raw[name] = ended
-        if arm == "canary":
-            result.equal(f"{name}: rolled back by itself", rollout["state"] == "rolled_back", 1)
-            result.worst(f"{name}: users reached", reached, EXPOSED - 1, "users")
-            result.tell_value(f"{name}: seconds", (rollout["ended_ns"] - rollout["began_ns"]) / 1e9)
-        else:
-            result.equal(f"{name}: rolled back", rollout["state"] == "rolled_back", 0)
-            result.equal(f"{name}: users reached", reached, EXPOSED)
+        ended = canary(branched(folder / str(number), engine, edit), options.seed + number)
+        rollout = result.raw[name] = ended["rollout"]
+        result.equal(f"{name}: rolled back by itself", rollout["state"] == "rolled_back", 1)
+        result.worst(f"{name}: users reached", ended["exposed"]["reached"], EXPOSED - 1, "users")
+        result.tell_value(f"{name}: seconds", (rollout["ended_ns"] - rollout["began_ns"]) / 1e9)
+
+
+def harmless(options: Options, folder: Path, engine: str, result: Result) -> None:
+    """Changes that do no harm reach all the users that they may."""
+    for number, (name, edit) in enumerate(HARMLESS.items()):
+        options.tell(f"rollout: {name}")
+        ended = canary(branched(folder / str(number), engine, edit), options.seed + len(PLANTED) + number)
+        rollout = result.raw[name] = ended["rollout"]
+        result.equal(f"{name}: rolled back", rollout["state"] == "rolled_back", 0)
+        result.equal(f"{name}: users reached", ended["exposed"]["reached"], EXPOSED)
 
 
 def branched(root: Path, engine: str, edit: Edit) -> Path:
