@@ -44,3 +44,43 @@ def test_a_step_that_is_given_up_as_it_begins_is_the_one_before_the_next(monkeyp
         assert asyncio.run(impatient.options(id="i")()) == "gave up"
         assert asyncio.run(replay("i", impatient)) == "gave up"
         assert [one.outcome for one in runs.log("i") if isinstance(one, Result)] == ["cancelled", "ok"]
+
+
+def test_a_step_that_is_given_up_between_tries_is_given_up_in_a_replay() -> None:
+    """Its program lost patience while it rested, which is its result: nobody takes it once more."""
+    failed: list[str] = []
+    patience: list[asyncio.Timeout] = []
+
+    def lose_patience() -> None:
+        patience.pop().reschedule(asyncio.get_running_loop().time())
+
+    @step(attempts=9)
+    async def fails() -> None:
+        failed.append("x")
+        asyncio.get_running_loop().call_soon(lose_patience)
+        raise ValueError("no")
+
+    @step
+    async def instead() -> str:
+        return "gave up"
+
+    @run
+    async def impatient() -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as until:
+                patience.append(until)
+                await fails()
+        return await instead()
+
+    async def once_more() -> str:
+        replayed = asyncio.ensure_future(replay("i", impatient))
+        while not patience:
+            await asyncio.sleep(0)
+        lose_patience()
+        return str(await replayed)
+
+    with LocalRuns() as runs:
+        assert asyncio.run(impatient.options(id="i")()) == "gave up"
+        assert [one.outcome for one in runs.log("i") if isinstance(one, Result)] == ["cancelled", "ok"]
+        assert asyncio.run(once_more()) == "gave up"
+    assert failed == ["x"]

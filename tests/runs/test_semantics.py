@@ -16,6 +16,7 @@ from tests.runs.agents import ANSWERS, new_world, plain
 from trimtab import (
     CheckFailed,
     ModelFailed,
+    OutcomeUnknown,
     RunFailed,
     StepFailed,
     cancel,
@@ -31,7 +32,7 @@ from trimtab import (
     tool,
 )
 from trimtab.errors import JournalUnavailable
-from trimtab.journal.entries import Checked, Intent, Result, State
+from trimtab.journal.entries import Checked, Effect, Intent, Result, State
 from trimtab.journal.refusals import Ambiguous, Divergence, LeaseHeld, RunExists
 from trimtab.runs.faults import NoRun, NotData, NotDeclared
 from trimtab.runs.session import at
@@ -229,6 +230,29 @@ def test_attempts_stand_in_the_ledger() -> None:
         results = [entry for entry in runs.log() if isinstance(entry, Result)]
     assert [[tried.cause for tried in one.tried] for one in results] == [["TimeoutError", "TimeoutError", "ok"], []]
     assert {tried.layer for tried in results[0].tried} == {"tool"}
+
+
+@pytest.mark.parametrize("effect", ["read", "idempotent"])
+def test_what_may_be_repeated_is_taken_again_where_its_outcome_is_unknown(effect: Effect) -> None:
+    """As after a crash: under the same key, and nobody is asked."""
+    keys: list[str] = []
+
+    @tool(effect=effect)
+    async def unsteady() -> str:
+        keys.append(idempotency_key() if effect == "idempotent" else "")
+        if len(keys) < 3:
+            raise OutcomeUnknown
+        return "done"
+
+    @run
+    async def tries() -> str:
+        return await unsteady()
+
+    with LocalRuns() as runs:
+        assert asyncio.run(tries()) == "done"
+        (told,) = [entry for entry in runs.log() if isinstance(entry, Result)]
+    assert [tried.cause for tried in told.tried] == ["unknown", "unknown", "ok"]
+    assert len(set(keys)) == 1
 
 
 def test_a_key_that_is_not_declared_stays_the_same() -> None:

@@ -144,29 +144,24 @@ async def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Beg
     tried: list[Tried] = []
     while True:
         try:
+            await _pause(session, tried)
             with session.working(), inside(place, line, begun, lasts=act.effect == "write"):
                 content = values.encode(await call(begun))
             break
-        except OutcomeUnknown as unsure:
-            found = await _look(tries)
+        except Exception as failure:
+            unsure = isinstance(failure, OutcomeUnknown)
+            found = await _look(tries) if unsure else None
             if isinstance(found, Happened):
                 content = values.encode(found.output)
                 break
-            if found is None or len(tried) >= MOST_ATTEMPTS:
-                raise await _park(session, act, question, begun) from unsure
-            tried.append(_failed(session, "unknown", tried, began_s))
-        except Exception as failure:
-            if len(tried) + 1 < tries.attempts and isinstance(failure, tries.retry):
-                await _pause(session, tried, failure, began_s)
-                continue
-            error, detail = told(failure)
-            ask = session.finish(begun.seq, "error", None, began_s, _all(session, tried, error, began_s), error=error,
-                                 detail=detail)  # fmt: skip
-            await flow.ask_for(session, ask)
-            made = again(error, detail, run=session.run, label=act.label)
-            if type(made) is type(failure):
-                raise
-            raise made from failure
+            if unsure and act.effect == "write" and (found is None or len(tried) >= MOST_ATTEMPTS):
+                raise await _park(session, act, question, begun) from failure
+            if not _repeats(tries, failure, tried):
+                made = await _fail(session, act, begun, tried, began_s, failure)
+                if type(made) is type(failure):
+                    raise
+                raise made from failure
+            tried.append(_failed(session, "unknown" if unsure else type(failure).__name__, tried, began_s))
         except BaseException as failure:
             if flow.stopped(failure) and session.left is None:
                 await _give_up(session, act, begun, began_s)
@@ -189,10 +184,28 @@ def _all(session: Session, tried: list[Tried], cause: str, began_s: float) -> tu
     return (*tried, _failed(session, cause, tried, began_s)) if tried else ()
 
 
-async def _pause(session: Session, tried: list[Tried], failure: Exception, began_s: float) -> None:
-    seconds = min(FIRST_REST_S * 2 ** len(tried), LONGEST_REST_S) * session.runtime.seeds.uniform(0.75, 1.0)
-    tried.append(_failed(session, type(failure).__name__, tried, began_s))
-    await flow.rest(session, seconds)
+def _repeats(tries: Tries, failure: Exception, tried: list[Tried]) -> bool:
+    """Whether a step that failed is taken again; one of unknown outcome is, where it may be, as after a crash."""
+    if isinstance(failure, OutcomeUnknown):
+        return len(tried) < MOST_ATTEMPTS
+    return len(tried) + 1 < tries.attempts and isinstance(failure, tries.retry)
+
+
+async def _fail(
+    session: Session, act: Act, begun: Begun, tried: list[Tried], began_s: float, failure: Exception
+) -> Exception:
+    """Writes what a step raised as its result; gives it as whoever reads that result makes it again."""
+    error, detail = told(failure)
+    ledger = _all(session, tried, error, began_s)
+    await flow.ask_for(session, session.finish(begun.seq, "error", None, began_s, ledger, error=error, detail=detail))
+    return again(error, detail, run=session.run, label=act.label)
+
+
+async def _pause(session: Session, tried: list[Tried]) -> None:
+    """Rests before another try, the longer the more there were."""
+    if tried:
+        seconds = min(FIRST_REST_S * 2 ** (len(tried) - 1), LONGEST_REST_S)
+        await flow.rest(session, seconds * session.runtime.seeds.uniform(0.75, 1.0))
 
 
 async def _give_up(session: Session, act: Act, begun: Begun, began_s: float) -> None:
