@@ -255,3 +255,16 @@ def test_secret_addresses_are_read_where_they_lie(tmp_path: Path) -> None:
     places = "env:URL", f"file:{tmp_path}/key"
     assert [revealed(Address(place, is_secret=True), secrets) for place in places] == ["from a variable", "from a file"]
     assert revealed(Address("https://hooks.example.com"), secrets) == "https://hooks.example.com"
+
+
+def test_however_much_waits_for_one_receiver_others_are_told(tmp_path: Path) -> None:
+    """A thousand letters for one that does not answer, all due for longer, hold up no letter for another."""
+    carrier = Carrier(hook=[Undelivered("it answers 503")])
+    office = Office(tmp_path / "state.db", carrier, "hook", "oncall")
+    for number in range(1000):
+        office.put(f"h{number:03}", "hook")
+    office.clock.advance(1.0)
+    office.put("m1")
+    office.work(2)
+    assert ("oncall", "m1") in carrier.told
+    assert office.state("m1") == ("delivered", 1, "")

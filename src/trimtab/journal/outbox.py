@@ -58,7 +58,7 @@ class Outbox:
                 self._connection.execute(self._sql["put"], facts)
 
     def due(self, now_ns: int, limit: int) -> tuple[Letter, ...]:
-        """What is to be delivered by now, the longest due first."""
+        """What is to be delivered by now, up to `limit` of each receiver, the longest due first."""
         return self._read("due", {"now_ns": now_ns, "limit": limit})
 
     def get(self, letter: str) -> Letter | None:

@@ -30,7 +30,6 @@ from trimtab.signals.notify.post import Undelivered
 
 LOOK_S: Final = 1.0
 READY: Final = b'{"message":'
-BATCH: Final = 50
 THREADS: Final = 8
 FIRST_DELAY_S: Final = 5.0
 LONGEST_DELAY_S: Final = 3600.0
@@ -51,7 +50,7 @@ class Letters(Protocol):
     """The outbox; every operation raises `StoreError`."""
 
     def due(self, now_ns: int, limit: int) -> tuple[Letter, ...]:
-        """What is to be delivered by now, the longest due first."""
+        """What is to be delivered by now, up to `limit` of each receiver, the longest due first."""
 
     def delivered(self, letter: str) -> None:
         """Notes that it arrived."""
@@ -125,7 +124,7 @@ class Delivery:
     async def _due(self) -> list[Letter]:
         """What to begin with now: of each receiver one at a time."""
         try:
-            found = await self._booked(lambda: self._letters.due(self._clock.wall_ns(), BATCH))
+            found = await self._booked(lambda: self._letters.due(self._clock.wall_ns(), 1))
         except StoreError as failure:
             event(log, logging.ERROR, "outbox_unread", detail=str(failure))
             return []
