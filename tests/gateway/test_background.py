@@ -12,11 +12,12 @@ import pytest
 
 from tests.gateway.backgrounds import ASKED, HELLO, RESPONSE, Backgrounds
 from tests.gateway.harness import KEY, ClientKey, RunningGateway, snapshot, task
+from tests.gateway.run_journal import RunJournal
 from trimtab.declare.background import Background
 from trimtab.declare.project import Retry
 from trimtab.errors import JournalUnavailable
-from trimtab.journal.asks import Begin, Sweep
-from trimtab.journal.background import Redrive, Settle
+from trimtab.journal.asks import Ask, Begin, Sweep, Told
+from trimtab.journal.background import Redrive, Settle, Taken
 from trimtab.journal.ledger import ledgers
 from trimtab.testing import Answer, Hang, Script, ScriptedUpstream, chat_json, error_answer, json_answer
 from trimtab.testing.faults import failing, rate_limited
@@ -297,6 +298,38 @@ async def test_a_worker_that_drains_gives_calls_back(tmp_path: Path) -> None:
                 answer = await gateway.over(run)
             found = await gateway.status(run)
     assert (answer.status, found["attempts"]) == (200, 1)
+
+
+class Giving:
+    """A journal that gives a call out, `gives` it, and is heard of when it `goes_on`."""
+
+    def __init__(self, journal: RunJournal) -> None:
+        self._journal = journal
+        self.gives, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def do(self, ask: Ask) -> Told:
+        told = await self._journal.do(ask)
+        if isinstance(told, Taken):
+            self.gives.set()
+            await self.goes_on.wait()
+        return told
+
+
+async def test_a_call_that_is_taken_while_its_worker_drains_is_given_back(tmp_path: Path) -> None:
+    """Keeper gives it out as the worker begins to leave: it is not left behind, and no try is counted."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(HUNG)
+        async with Backgrounds(tmp_path, upstream.url, working=False) as gateway:
+            run = await gateway.submit()
+            journal = gateway.journal = Giving(gateway.journal)
+            async with gateway.working_as(gateway.worker("g1")) as leaving:
+                await journal.gives.wait()
+                draining = asyncio.create_task(leaving.drain(0))
+                await asyncio.sleep(0)
+                journal.goes_on.set()
+                assert await draining == 1
+            found = await gateway.status(run)
+    assert (found["status"], found["attempts"]) == ("queued", 0)
 
 
 async def test_a_busy_model_gets_no_background_call(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -60,6 +61,7 @@ class BackgroundWork:
         self._loop = asyncio.get_running_loop()
         self._open: dict[asyncio.Task[None], MadeAnswer] = {}
         self._nudged = asyncio.Event()
+        self._taking = asyncio.Lock()
         self._leaving = False
 
     def __repr__(self) -> str:
@@ -77,17 +79,26 @@ class BackgroundWork:
     async def run(self) -> None:
         """Works until it is cancelled; a journal that does not answer is waited for."""
         while True:
-            taken = None
-            if len(self._open) < self._making.settings.concurrency and not self._leaving:
-                taken = await self._take()
+            async with self._taking:
+                taken = await self._take() if self._has_room else None
+                if taken is not None:
+                    self._begin(taken)
             if taken is None:
                 await self._wait()
-            else:
-                self._begin(taken)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._open) < self._making.settings.concurrency and not self._leaving
 
     async def drain(self, limit_s: float) -> int:
-        """Takes no more, waits for what is open, and gives back what is not done by then; how many those were."""
+        """Takes no more, waits for what is open, and gives back what is not done by then; how many those were.
+
+        A call that keeper is just giving out is open too.
+        """
         self._leaving = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEASE_S / 3), self._taking:
+                pass
         if self._open:
             await asyncio.wait(list(self._open), timeout=limit_s)
         left = dict(self._open)
