@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.harness import RunningGateway, read_response, task
+from tests.gateway.harness import KEY, RunningGateway, read_response, task
 from tests.gateway.test_runs import HELLO, LONG, opened
 from trimtab.errors import JournalUnavailable, StoreError
-from trimtab.journal.asks import Begin, Claim, Direct, Finish, Lease, Note, Open
+from trimtab.gateway.http import answer as answers
+from trimtab.gateway.http.headers import Headers
+from trimtab.gateway.http.request import Request
+from trimtab.gateway.own_calls import Nowhere
+from trimtab.journal.asks import Ask, Begin, Claim, Direct, Finish, Lease, Note, Open, Told
 from trimtab.journal.entries import Ended, Started
 from trimtab.journal.erasing import Erase
+from trimtab.record.events import Settled
 from trimtab.testing import Answer, Script, ScriptedUpstream, chat_json, chat_stream
 from trimtab.testing.scripts import Hang
 
@@ -244,3 +250,28 @@ async def test_what_was_erased_is_not_given_again(tmp_path: Path) -> None:
             after = [await gateway.post(HELLO, x_trimtab_replay=run) for run in ("goes-on", "over")]
     assert [one.status for one in before] == [200, 200]
     assert [(one.status, one.json()["error"]["code"]) for one in after] == [(409, "replay_divergence")] * 2
+
+
+class Leaving:
+    """A journal that has gone, and whose clients leave as they are about to be told so."""
+
+    def __init__(self, answer: answers.Answer) -> None:
+        self._answer = answer
+
+    async def do(self, ask: Ask) -> Told:
+        asyncio.get_running_loop().call_soon(self._answer.lose)
+        raise JournalUnavailable(detail="keeper has gone")
+
+
+async def test_a_client_that_leaves_as_it_is_refused_has_one_end(tmp_path: Path) -> None:
+    """A replay is counted and settled once, whoever was first."""
+    headers = {b"x-trimtab-replay": b"r", b"authorization": b"Bearer " + KEY}
+    answer = answers.Answer(Nowhere(), "POST", "1.1")
+    async with opened(tmp_path, "http://127.0.0.1:1") as gateway:
+        gateway.journal.keeper = Leaving(answer)
+        path, body = "/v1/chat/completions", json.dumps(HELLO).encode()
+        now_s = gateway.clock.monotonic()
+        gateway.pipeline.handle(Request("POST", path.encode(), path, Headers(headers), body, now_s, "", "1.1"), answer)
+        while gateway.pipeline.open_calls > 0:
+            await asyncio.sleep(0)
+        assert (gateway.pipeline.open_calls, len(gateway.recorded(Settled))) == (0, 1)

@@ -39,9 +39,9 @@ class Replayed(Struct, eq=False):
         self._working.add_done_callback(self._answered)
 
     def leave(self) -> None:
-        """The client has gone."""
-        if self._working is not None:
-            self._working.cancel()
+        """The client has gone; a call that is over by then ends by itself."""
+        if self._working is not None and not self._working.cancel():
+            return
         self.exchange.outcome = CLIENT_GONE
         self._over(self.exchange, None)
 
