@@ -11,7 +11,7 @@ from trimtab.declare.changed import decode, for_step
 from trimtab.journal.asks import Begun
 from trimtab.runs import flow
 from trimtab.runs.declared import Request
-from trimtab.runs.faults import Leaving, NotData
+from trimtab.runs.faults import Leaving, ModelFailed, NotData
 from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.runtime import current
 from trimtab.runs.session import Act, Place, Session, here, labelled, moved_on
@@ -64,6 +64,9 @@ async def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:
         line.last = seq or line.last
     except Leaving as leaving:
         raise session.leave(leaving.why) from leaving
+    except ModelFailed as failed:
+        line.last = failed.seq or line.last
+        raise
     finally:
         moved_on(place, line)
     return reply_of(asked.task, body)

@@ -40,6 +40,9 @@ class Rejected(TrimtabError):
 class ModelFailed(TrimtabError):
     """Task {task} gave no answer: {code} ({status}), {detail}; docs/errors.md says what each code asks for."""
 
+    seq = 0
+    """The place of its step in the run's log, where a gateway told it."""
+
 
 class NotData(TrimtabError):
     """{what} of {label} is no data: {detail}; give what JSON can carry, or leave an argument out with `without=`."""

@@ -112,13 +112,16 @@ class GatewayModels:
             return answer
 
     def _read(self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> tuple[bytes, int]:
+        told = headers.get("x-trimtab-seq", "")
+        seq = int(told) if told.isdigit() else 0
         if status < 400:
-            seq = headers.get("x-trimtab-seq", "")
-            return body, int(seq) if seq.isdigit() else 0
+            return body, seq
         code, words = _error_of(body)
         if code in STOPS:
             raise Leaving(STOPS[code](run=headers.get("x-trimtab-run", ""), detail=words))
-        raise ModelFailed(task=asked.task, code=code, status=status, detail=words)
+        failed = ModelFailed(task=asked.task, code=code, status=status, detail=words)
+        failed.seq = seq
+        raise failed
 
     def _failed(self, asked: Asked, code: str, detail: str) -> ModelFailed:
         return ModelFailed(task=asked.task, code=code, status=0, detail=detail)
