@@ -16,7 +16,7 @@ from tests.gateway.run_journal import RunJournal
 from trimtab.declare.background import Background
 from trimtab.declare.project import Retry
 from trimtab.errors import JournalUnavailable
-from trimtab.journal.asks import Ask, Begin, Sweep, Told
+from trimtab.journal.asks import Ask, Begin, Finish, Sweep, Told
 from trimtab.journal.background import Redrive, Settle, Taken
 from trimtab.journal.ledger import ledgers
 from trimtab.testing import Answer, Hang, Script, ScriptedUpstream, chat_json, error_answer, json_answer
@@ -436,3 +436,34 @@ async def test_a_keeper_that_goes_amid_a_call_is_waited_for(tmp_path: Path) -> N
             gateway.later(20)
             answer = await gateway.over(run)
     assert answer.status == 200
+
+
+class Mute(RunJournal):
+    """Writes the first result that it is told, and cannot say so."""
+
+    mute = True
+
+    async def do(self, ask: Ask) -> Told:
+        told = await super().do(ask)
+        if isinstance(ask, Finish) and self.mute:
+            self.mute = False
+            raise JournalUnavailable(detail="no answer within 5 s")
+        return told
+
+
+async def test_an_answer_that_was_written_is_not_paid_for_again(tmp_path: Path) -> None:
+    """Keeper wrote it and could not say so in time: the next try finds it in the journal, and asks no model."""
+    async with ScriptedUpstream() as upstream:
+        upstream.always(chat_json())
+        gateway = Backgrounds(tmp_path, upstream.url)
+        gateway.journal = Mute(tmp_path)
+        async with gateway:
+            run = await gateway.submit()
+            async with asyncio.timeout(30):
+                while not any(isinstance(ask, Settle) for ask in gateway.journal.asked):
+                    await asyncio.sleep(0.005)
+            gateway.later(20)
+            answer = await gateway.over(run)
+            asked = len(upstream.requests)
+            steps = gateway.journal.log(run).steps
+    assert (answer.status, asked, len(steps)) == (200, 1, 1)

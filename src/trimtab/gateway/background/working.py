@@ -157,6 +157,7 @@ class BackgroundWork:
             keeping.cancel()
 
     def _end_of(self, taken: Taken, made: Made, *, gone: bool) -> Settle:
+        """What a try came to. A step that the journal may have ended without saying so is looked at by the next one."""
         call, epoch = taken.call, taken.epoch
         if gone:
             return Settle(call.run, epoch, "back")
@@ -168,7 +169,7 @@ class BackgroundWork:
             run=call.run,
             epoch=epoch,
             how="dead" if made.is_for_good and code != STOPPED else "again",
-            of=made.seq,
+            of=0 if code == JournalUnavailable.code else made.seq,
             counted=not (made.retries or code == STOPPED),
             delay_s=self._delay_s(call.tries, made),
             status=made.status,
