@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.runs.through_gateway import journaled
 from trimtab import ModelFailed, model, replay, run, step
+from trimtab.errors import JournalUnavailable
 from trimtab.journal.entries import Intent
+from trimtab.testing import Hang, Script
 from trimtab.testing.scripts import error_answer
+
+PATIENCE: list[asyncio.Timeout] = []
+MEANWHILE: list[Callable[[], None]] = []
 
 
 @step
 async def instead() -> str:
+    while MEANWHILE:
+        MEANWHILE.pop()()
     return "did without"
 
 
@@ -24,6 +35,24 @@ async def copes() -> str:
         return await instead()
 
 
+@run(task="support")
+async def impatient() -> str:
+    """Does without a model that does not answer in time."""
+    try:
+        async with asyncio.timeout(None) as until:
+            PATIENCE.append(until)
+            return (await model("triage", "lost?")).text
+    except TimeoutError:
+        return await instead()
+
+
+async def lose_patience(came: Callable[[], bool]) -> None:
+    """Has the program give up, once it waits and that has come."""
+    while not (PATIENCE and came()):
+        await asyncio.sleep(0.002)
+    PATIENCE.pop().reschedule(asyncio.get_running_loop().time())
+
+
 async def test_a_run_goes_on_behind_a_call_that_failed(tmp_path: Path) -> None:
     """The call is a step, and the next one comes after it."""
     async with journaled(tmp_path) as world:
@@ -31,6 +60,27 @@ async def test_a_run_goes_on_behind_a_call_that_failed(tmp_path: Path) -> None:
         with world.runtime():
             assert await copes.options(id="r")() == "did without"
             assert await replay("r", copes) == "did without"
+        steps = [entry for entry in world.entries("r") if isinstance(entry, Intent)]
+        assert [one.label for one in steps] == ["triage", "instead"]
+        assert world.asked() == 1
+
+
+async def test_a_run_goes_on_behind_a_call_that_it_gave_up(tmp_path: Path) -> None:
+    """The call is a step without an answer: taken up again or replayed, the program gives it up again."""
+    async with journaled(tmp_path) as world:
+        world.upstream.always(Script((Hang(),)))
+        MEANWHILE.append(lambda: world.keeper.lose(1, answered=True))  # its result is the last that is written
+        with world.runtime():
+            doing = asyncio.ensure_future(impatient.options(id="r")())
+            await lose_patience(lambda: world.asked() == 1)
+            with pytest.raises(JournalUnavailable):
+                await doing
+        world.crash()
+        with world.runtime():
+            for again in (impatient.options(id="r"), lambda: replay("r", impatient)):
+                doing = asyncio.ensure_future(again())
+                await lose_patience(lambda: True)
+                assert await doing == "did without"
         steps = [entry for entry in world.entries("r") if isinstance(entry, Intent)]
         assert [one.label for one in steps] == ["triage", "instead"]
         assert world.asked() == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,11 +12,16 @@ from trimtab.journal.asks import Begun
 from trimtab.runs import flow
 from trimtab.runs.declared import Request
 from trimtab.runs.faults import Leaving, ModelFailed, NotData
+from trimtab.runs.lines import Line
 from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.runtime import current
 from trimtab.runs.session import Act, Place, Session, here, labelled, moved_on
 from trimtab.runs.stamping import line_of, step_headers
 from trimtab.runs.stepping import load, take
+from trimtab.runs.waiting import FIRST_LOOK_S, catch_up, know_before
+
+WRITTEN_S: Final = 1.0
+"""How long a gateway may take to write a call of which its client has heard nothing."""
 
 
 async def answer(asked: Asked, name: str = "") -> Reply:
@@ -60,13 +65,41 @@ async def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:
     headers = step_headers(session, line, label) | dict(asked.headers)
     try:
         with session.working():
+            await _leave_again(session, line, label)
             body, seq = await flow.asked_model(session.runtime, asked, headers)
         line.last = seq or line.last
     except Leaving as leaving:
         raise session.leave(leaving.why) from leaving
     except ModelFailed as failed:
-        line.last = failed.seq or line.last
+        line.last = failed.seq or (line.last if failed.facts["status"] else await _written(session, line))
+        raise
+    except BaseException as failure:
+        if flow.stopped(failure) and session.left is None:
+            line.last = await flow.settled(_written(session, line))
         raise
     finally:
         moved_on(place, line)
     return reply_of(asked.task, body)
+
+
+async def _written(session: Session, line: Line) -> int:
+    """The place of the call that was made last on a line and has no answer, as soon as it is written. That of the step
+    before it where it is not, as the gateway has not got it.
+    """
+    waited_s = 0.0
+    while True:
+        await catch_up(session)
+        if (line.name, line.last) in session.folded.next or waited_s >= WRITTEN_S:
+            return session.folded.next.get((line.name, line.last), line.last)
+        await flow.rest(session, FIRST_LOOK_S)
+        waited_s += FIRST_LOOK_S
+
+
+async def _leave_again(session: Session, line: Line, label: str) -> None:
+    """Waits for the program to give up a call that it gave up before."""
+    await know_before(session)
+    folded = session.folded
+    seq = folded.next.get((line.name, line.last), 0)
+    is_passed = session.replays or (line.name, seq) in folded.next
+    if is_passed and seq in folded.given_up and folded.acts[seq].label == label:
+        await flow.never()

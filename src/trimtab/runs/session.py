@@ -91,7 +91,8 @@ class Acted:
 class Folded:
     """What a run's log says, in order: events and states by name, decisions by review, and steps by their places.
 
-    `verdicts` are those on a step by a check's name; `followed` are the steps after which the program took another one.
+    `verdicts` are those on a step by a check's name; `followed` are the steps after which the program took another one,
+    `next` which that is on a branch, `given_up` those that the program left without an answer.
     """
 
     def __init__(self) -> None:
@@ -100,6 +101,8 @@ class Folded:
         self.states: dict[str, list[str]] = defaultdict(list)
         self.verdicts: dict[tuple[int, str], list[Checked]] = defaultdict(list)
         self.followed: set[int] = set()
+        self.next: dict[tuple[str, int], int] = {}
+        self.given_up: set[int] = set()
         self.acts: dict[int, Acted] = {}
         self.decided: dict[str, Decided] = {}
 
@@ -114,10 +117,14 @@ class Folded:
                 self.verdicts[entry.of, entry.check].append(entry)
             case Intent():
                 self.acts[seq] = Acted(entry.step, entry.label, entry.tool, entry.input)
+                self.next[entry.branch, entry.after] = seq
                 if not entry.label.startswith(OF_CHECKS):
                     self.followed.add(entry.after)
             case Result() if entry.outcome == "ok" and entry.of in self.acts:
                 self.acts[entry.of].output, self.acts[entry.of].is_done = entry.output, True
+                self.given_up.discard(entry.of)
+            case Result() if entry.outcome == "cancelled":
+                self.given_up.add(entry.of)
             case Reconciled() if entry.found == "happened" and entry.of in self.acts:
                 self.acts[entry.of].output, self.acts[entry.of].is_done = entry.output, True
             case Decided():
