@@ -51,6 +51,7 @@ class Live:
         self.suite = SUITE
         self.wrong: set[str] = set()
         self.status, self.attempts = 200, 0
+        self.reading_s = 0.0
         self.text = "{}"
         self.schema: str | None = None
         self.most_bytes = 1 << 20
@@ -88,6 +89,7 @@ class Live:
         )
 
     def _prepare(self, task: str, suite: Evals, schema: str | None) -> Ready:
+        self.place.clock.advance(self.reading_s)
         return ready(suite, self.root, LiveJudge(self.ask), SystemClock(), task=task, schema=schema)
 
     async def _alert(self, place: AlertPlace) -> Alert | None:
@@ -179,6 +181,17 @@ async def test_a_slot_is_asked_once_and_all_cases_come_round(desk: tuple[Live, D
         await live.step(at)
     counts = Counter(live.tickets)
     assert {counts[f"t{n}"] for n in range(8)} <= {3, 4, 5}
+
+
+async def test_a_slot_that_is_taken_after_its_end_has_its_own_cases(desk: tuple[Live, Desk]) -> None:
+    """Reading the suite lasts into the next hour: two hours of four cases are all eight, none of them twice."""
+    live, at = desk
+    live.suite = replace(SUITE, schedule=Schedule(every_s=3600.0, cases=4))
+    live.place.clock.advance(2 * 3600 - live.place.clock.wall_ns() / 1e9 % (2 * 3600) + 3599)
+    live.reading_s = 2.0
+    await live.step(at)
+    await live.step(at)
+    assert sorted(live.tickets) == [f"t{n}" for n in range(8)]
 
 
 async def test_a_killed_process_asks_nothing_twice(desk: tuple[Live, Desk]) -> None:

@@ -195,7 +195,7 @@ class EvaluationWatch:
         """Takes a slot, with as many cases as the day has room for; nothing where it was taken."""
         now_s = int(self._clock.wall_ns() // 10**9)
         schedule, day = suite.schedule, now_s // DAY_S
-        number = slot_of(now_s, schedule.every_s)
+        number = round(slot.start_s / schedule.every_s)
         cases = chosen(tuple(suite.cases.values()), suite.suite.seed, number, schedule.cases)
         canaries = chosen(tuple(suite.canaries.values()), suite.suite.seed, number, 1)[:1]
         wanted = [(case, True) for case in canaries] + [(case, False) for case in cases]
