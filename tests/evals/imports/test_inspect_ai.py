@@ -86,6 +86,14 @@ def test_samples_become_cases(tmp_path: Path, written: Any) -> None:
     )
 
 
+def test_each_case_has_an_id_that_a_suite_takes(tmp_path: Path) -> None:
+    """What cannot be printed stands as ?, and a sample without an id is called by its number."""
+    path = tmp_path / "log.json"
+    samples = [{"id": "two\nlines", "input": "a"}, {"id": "", "input": "b"}]
+    path.write_text(json.dumps({"eval": {}, "samples": samples}), "utf-8")
+    assert [row["id"] for row in inspect_ai(path).rows] == ["two?lines", "2"]
+
+
 def test_what_is_left_is_told(tmp_path: Path) -> None:
     """The model, solvers, further targets, and graders without a judge are told by name."""
     told = "\n".join(inspect_ai(as_json(tmp_path)).left)

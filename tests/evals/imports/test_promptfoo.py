@@ -50,6 +50,18 @@ def imported(folder: Path, config: str, judge: str = "") -> Imported:
     return promptfoo(path, judge)
 
 
+def test_each_case_has_an_id_that_a_suite_takes(tmp_path: Path) -> None:
+    """Of its own, though a test is called as a second case of another is; what cannot be printed stands as ?."""
+    config = """
+tests:
+  - {description: greet, vars: {name: [Ann, Ben]}}
+  - {description: greet 2, vars: {name: Cay}}
+  - {description: "\U0001f469\u200d\U0001f4bb asks", vars: {name: Dee}}
+"""
+    found = imported(tmp_path, config)
+    assert [row["id"] for row in found.rows] == ["greet", "greet 2", "greet 2 2", "\U0001f469?\U0001f4bb asks"]
+
+
 def test_tests_become_cases(tmp_path: Path) -> None:
     """Variables, those of defaultTest among them, go in; the value of `equals` is expected."""
     assert imported(tmp_path, CONFIG).rows == (

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from trimtab.declare.evaluating import Scorer
 from trimtab.errors import ImportRefused
-from trimtab.evals.imports.suite import MOST_BYTES, Imported, Left, checked, read
+from trimtab.evals.imports.suite import MOST_BYTES, Imported, Left, checked, printable, read
 
 MOST_SAMPLES: Final = 100_000
 MOST_ENTRIES: Final = 200_000
@@ -73,7 +73,7 @@ def inspect_ai(path: Path, judge: str = "") -> Imported:
         if sample["input"] is None:
             left.add("a sample without an input")
             continue
-        name = str(len(rows) + 1 if sample["id"] is None else sample["id"])[:200]
+        name = printable(str(len(rows) + 1 if sample["id"] in (None, "") else sample["id"]))[:200]
         epochs = max(epochs, _epoch(sample))
         _gather(sample, given.setdefault(name, {}))
         if name not in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from pathlib import Path
@@ -14,7 +13,7 @@ from msgspec import Struct
 from trimtab.errors import ImportRefused
 from trimtab.evals.imports.asserting import Assertion, assertions, scorers_of
 from trimtab.evals.imports.foreign_tests import load, tests_of
-from trimtab.evals.imports.suite import Imported, Left
+from trimtab.evals.imports.suite import Ids, Imported, Left
 
 MOST_CASES: Final = 100_000
 MOST_SAMPLES: Final = 100
@@ -109,12 +108,11 @@ def _filled(value: Any, inputs: Mapping[str, Any], left: Left) -> Any:
 
 
 def _rows(tests: Sequence[_Test], expected: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """Rows of a data set; the second case of one name is `NAME 2`."""
-    seen: Counter[str] = Counter()
+    """Rows of a data set, each under an id of its own."""
+    ids = Ids()
     for number, (one, wanted) in enumerate(zip(tests, expected, strict=True), 1):
         name = " ".join(one.name.split())[:100] or f"test {number}"
-        seen[name] += 1
-        row: dict[str, Any] = {"id": name if seen[name] == 1 else f"{name} {seen[name]}", "inputs": one.inputs}
+        row: dict[str, Any] = {"id": ids.own(name), "inputs": one.inputs}
         if wanted is not None:
             row["expected"] = wanted
         if one.metadata:

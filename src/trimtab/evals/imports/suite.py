@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, time
 from pathlib import Path
@@ -90,6 +91,31 @@ class Left:
     def words(self) -> tuple[str, ...]:
         """All of them, with how often each was met."""
         return tuple(f"{words} ({times} times)" if times > 1 else words for words, times in self._told.items())
+
+
+class Ids:
+    """Gives each case an id of its own: the second of one name is `NAME 2`."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._times: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        return f"Ids({len(self._taken)} taken)"
+
+    def own(self, name: str) -> str:
+        """The name, printable, if no case has it yet; else with a number that makes it one."""
+        plain = found = printable(name)
+        while found in self._taken:
+            self._times[plain] += 1
+            found = f"{plain} {self._times[plain] + 1}"
+        self._taken.add(found)
+        return found
+
+
+def printable(name: str) -> str:
+    """A name as an id can be: what cannot be printed stands as ?."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def checked(value: Any, file: str) -> Any:
