@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tests.declare.projects import MODEL, TASK, write
 from trimtab.cli.eval import command
 from trimtab.declare.load import load
-from trimtab.errors import DataNotTaken
+from trimtab.errors import DataNotTaken, LockUnwritten
 
 CONFIG = "prompts: [x]\ntests:\n  - {vars: {q: a}, assert: [{type: equals, value: b}]}\n"
 
@@ -60,6 +60,24 @@ def test_a_suite_that_is_there_stays(root: Path) -> None:
     assert place.read_text("utf-8") == before
     assert (told["is_written"], told["cases"]) == (False, 1)
     assert 'kind = "exact"' in told["table"]
+
+
+def test_what_cannot_be_written_is_told(root: Path) -> None:
+    """A folder in the place of the cases is left as it is, and so is the task's suite."""
+    (root / "tasks/triage/cases.jsonl").mkdir()
+    before = (root / "tasks/triage/task.toml").read_bytes()
+    with pytest.raises(LockUnwritten, match="it is as it was"):
+        take(root, "--replace")
+    assert sorted(one.name for one in (root / "tasks/triage").iterdir()) == ["cases.jsonl", "task.toml"]
+    assert (root / "tasks/triage/task.toml").read_bytes() == before
+
+
+def test_a_declaration_that_cannot_be_read_stays(root: Path) -> None:
+    """The cases are written, and the suite's table is told instead."""
+    place = root / "tasks/triage/task.toml"
+    place.write_bytes("# für alle\n".encode("latin-1") + place.read_bytes())
+    assert json.loads(take(root, "--json"))["is_written"] is False
+    assert (root / "tasks/triage/cases.jsonl").exists()
 
 
 def test_cases_that_are_there_stay(root: Path) -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from trimtab.cli.screen import PROJECT, next_verb, safe, say_json, visible
 from trimtab.errors import DataNotTaken
+from trimtab.lock.writing import write_file
 
 if TYPE_CHECKING:
     from trimtab.evals.imports.suite import Imported
@@ -74,7 +75,7 @@ def _take(read: Callable[[], Imported], project: Path, task: str, *, may_replace
     if (folder / CASES).exists() and not may_replace:
         raise DataNotTaken(name=name, detail="the task has cases", instead="give --replace to write over them")
     found = read()
-    (folder / CASES).write_bytes(found.cases())
+    write_file(folder / CASES, found.cases())
     is_written = _declare(folder / "task.toml", found)
     taken = Taken(len(found.rows), f"tasks/{task}/{CASES}", found.table(), is_written, found.left)
     if as_json:
@@ -87,14 +88,14 @@ def _declare(place: Path, found: Imported) -> bool:
     """Adds the suite's table to a task that has none, if there is a scorer in it; whether it did."""
     import tomllib  # noqa: PLC0415 - for this verb alone
 
-    text = place.read_text(encoding="utf-8")
     try:
+        text = place.read_text(encoding="utf-8")
         declared = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         return False
     if "evals" in declared or not found.scorers:
         return False
-    place.write_text(f"{text.rstrip()}\n\n{found.table()}", encoding="utf-8")
+    write_file(place, f"{text.rstrip()}\n\n{found.table()}".encode())
     return True
 
 
