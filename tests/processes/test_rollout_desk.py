@@ -207,6 +207,17 @@ def test_promotion_needs_an_evaluation_and_users(host: Host) -> None:
     assert "not evaluated: it is small; 2 users" in host.changes[-1].detail
 
 
+def test_an_evaluation_since_it_was_begun_counts(host: Host) -> None:
+    """It is kept with the rollout, as those that it was begun with are."""
+    host.start()
+    host.reach(2)
+    host.desk.promote("ann", evaluations=("e2",))
+    published = rollouts.read(host.run)
+    assert published is not None
+    assert (published.state, published.evaluations) == ("promoted", ("e2",))
+    assert "evaluated: e2; 2 users" in host.changes[-1].detail
+
+
 def test_promotion_looks_first(host: Host) -> None:
     """An alarm that the next look would raise comes before it."""
     host.start(evaluations=("e1",))

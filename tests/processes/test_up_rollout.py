@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.assemble.test_rollout import ended
 from tests.processes.locking import write_lock
 from tests.processes.upping import Up, write_project, write_task
+from trimtab.declare.load import load
 from trimtab.testing import ScriptedUpstream, chat_json
 
 REASON = ("--without-evaluation", "a trial")
@@ -83,9 +85,11 @@ async def test_a_canary_over_restarts_until_it_is_promoted_and_in_force(root: Pa
         await candidates(up, lock, 120)
         assert (await shown(root))["exposed"]["reached"] == 12
         status, said = await trimtab(root, "rollout", "promote")
-        assert (status, "evaluation" in said) == (1, True)
-        status, said = await trimtab(root, "rollout", "promote", *REASON)
+        assert (status, "chat: not evaluated" in said) == (1, True)
+        ended(load(root), "e1", "ship", lock, (await shown(root))["rollout"]["base_lock"])
+        status, said = await trimtab(root, "rollout", "promote")
         assert status == 0, said
+        assert (await shown(root))["rollout"]["evaluations"] == ["e1"]
         shutil.copy(root.parent / "candidate" / "trimtab.lock", root / "trimtab.lock")
         write_task(root, first_token="19s")
         async with asyncio.timeout(30):

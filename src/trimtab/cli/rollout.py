@@ -95,7 +95,16 @@ def stop(project: Path, why: str, as_json: bool) -> None:
 @JSON
 def promote(project: Path, without: str, as_json: bool) -> None:
     """Say that the candidate may come into force. Needs the evaluation, no alarm, and all the users declared."""
-    shown = _ask(project, "/promote", _why(without))
+    from trimtab.assemble.rollout import ships  # noqa: PLC0415 - after what is quick to refuse
+    from trimtab.declare.load import load  # noqa: PLC0415
+    from trimtab.processes.rollout_api import Promoting  # noqa: PLC0415
+
+    shown = _ask(project, "", None)
+    tried = shown.rollout if shown is not None and shown.rollout.is_live else None
+    since: tuple[str, ...] = ()
+    if tried is not None and tried.kind == "canary" and not tried.evaluations and not without:
+        since = ships(load(project), tried.lock, tried.base_lock, tried.tasks)
+    shown = _ask(project, "/promote", Promoting(without, since))
     _say(shown, as_json=as_json)
     if shown is not None and not as_json:
         click.echo(

@@ -23,6 +23,13 @@ class Why(Struct, frozen=True, forbid_unknown_fields=True):
     why: str = ""
 
 
+class Promoting(Struct, frozen=True, forbid_unknown_fields=True):
+    """On what a candidate may come into force: evaluations that said ship since it was begun, or why there are none."""
+
+    why: str = ""
+    evaluations: tuple[str, ...] = ()
+
+
 class RolloutState(Struct, frozen=True):
     """The latest rollout; None where there never was one."""
 
@@ -54,9 +61,9 @@ def rollout_endpoints(desk: RolloutDesk) -> tuple[Endpoint, ...]:
 
     async def promote(request: Request) -> Response:
         """Says that it may come into force."""
-        given = await _body(request, Why)
+        given = await _body(request, Promoting)
         try:
-            return json_answer(RolloutState(desk.promote(visitor_of(request).name, given.why)))
+            return json_answer(RolloutState(desk.promote(visitor_of(request).name, given.why, given.evaluations)))
         except RolloutRefused as refused:
             raise InvalidRequest(detail=str(refused)) from refused
 
@@ -68,7 +75,7 @@ def rollout_endpoints(desk: RolloutDesk) -> tuple[Endpoint, ...]:
         Endpoint("POST", f"{path}/stop", "operator", stop, "ends a rollout", True, True, answers=RolloutState,
                  body=Why, query=()),
         Endpoint("POST", f"{path}/promote", "owner", promote, "lets a rollout come into force", True, True,
-                 answers=RolloutState, body=Why, query=()),
+                 answers=RolloutState, body=Promoting, query=()),
     )  # fmt: skip
 
 

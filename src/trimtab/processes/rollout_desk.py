@@ -197,11 +197,11 @@ class RolloutDesk:
         self._end("stopped", why or "it was stopped", by)
         return self._now()
 
-    def promote(self, by: str, without: str = "") -> RolloutShown:
+    def promote(self, by: str, without: str = "", evaluations: tuple[str, ...] = ()) -> RolloutShown:
         """Says that the candidate may come into force; its share goes on until it does.
 
-        Raises `RolloutRefused` where an evaluation is missing and `without` gives no reason, where fewer users than
-        declared were reached, and where an alarm has ended it.
+        `evaluations` are those that said ship since it was begun without. Raises `RolloutRefused` where there are none
+        and `without` gives no reason, where fewer users than declared were reached, and where an alarm has ended it.
         """
         rollout = self._live()
         self.look()
@@ -209,14 +209,15 @@ class RolloutDesk:
         reached = self._exposed(rollout).reached
         if rollout.kind != "canary":
             raise RolloutRefused(detail="a shadow reached nobody; begin a canary with --canary and --exposed")
-        if not rollout.evaluations and not without:
+        evaluations = rollout.evaluations or evaluations
+        if not evaluations and not without:
             detail = "its lock was begun without an evaluation; evaluate it, or say why not with --without-evaluation"
             raise RolloutRefused(detail=detail)
         if reached < rollout.exposed:
             detail = f"it reached {reached:,} of the {rollout.exposed:,} users it is to be tried with; wait for them"
             raise RolloutRefused(detail=detail)
-        told = f"evaluated: {', '.join(rollout.evaluations)}" if rollout.evaluations else f"not evaluated: {without}"
-        self._end("promoted", f"{told}; {reached:,} users, no alarm", by)
+        told = f"evaluated: {', '.join(evaluations)}" if evaluations else f"not evaluated: {without}"
+        self._end("promoted", f"{told}; {reached:,} users, no alarm", by, evaluations)
         return self._now()
 
     def _live(self) -> Rollout:
@@ -234,11 +235,12 @@ class RolloutDesk:
             raise RolloutRefused(detail="no rollout was begun; `trimtab rollout start` begins one")
         return shown
 
-    def _end(self, state: State, why: str, by: str) -> None:
+    def _end(self, state: State, why: str, by: str, evaluations: tuple[str, ...] = ()) -> None:
         rollout = self._rollout
         if rollout is None:
             return
-        ended = replace(rollout, state=state, why=why, ended_ns=self._clock.wall_ns())
+        grounds = evaluations or rollout.evaluations
+        ended = replace(rollout, state=state, why=why, ended_ns=self._clock.wall_ns(), evaluations=grounds)
         self._publish_end(ended)
         self._rollout = ended
         self._unfit.clear()
