@@ -187,7 +187,7 @@ class Model:
             return "Divergence"
         if step.result is not None:
             return ("recorded", step.seq, "", False)
-        if step.epoch == run.epoch:
+        if step.epoch == run.epoch and step.sent:
             return ("go", step.seq, step.key, False)
         if step.sent and step.effect != "read" and not (step.effect == "idempotent" and step.key):
             run.state, run.waits_for = "parked", f"step {step.seq}"

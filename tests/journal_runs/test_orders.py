@@ -126,6 +126,22 @@ def test_an_unknown_outcome_that_is_sent_again(world: World, found: str) -> None
     assert world.begin("pay", "p1", epoch=4, effect="write").found == "unknown"
 
 
+def test_a_driver_that_asks_again_after_a_finding(world: World) -> None:
+    """One whose lease ran out, and whose effect a person found not to have happened, takes it once more; nobody knows
+    what became of that when it dies then.
+    """
+    world.open()
+    seq = world.begin("pay", "p1", effect="write").seq
+    world.clock.advance(31)
+    assert isinstance(world.reconcile(seq, "did_not_happen"), Written)
+    world.renew()
+    assert world.begin("pay", "p1", effect="write").found == "go"
+    world.clock.advance(31)
+    world.claim("d2", "r")
+    assert world.begin("pay", "p1", epoch=2, effect="write").found == "unknown"
+    world.whole()
+
+
 def test_a_driver_may_find_out_itself(world: World) -> None:
     """A hook of the driver that holds the run reconciles it; nobody does while a driver is at the step."""
     world.open()

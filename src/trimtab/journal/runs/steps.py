@@ -237,7 +237,7 @@ def _meet(tx: Transaction, row: Row, ask: Begin, step: Step) -> Begun:
             raise StoreError(store="journal", detail=f"entry {step.result} of run {row.run} is no result")
         return Begun(step.seq, step.occurrence, "recorded", result=found)
     intent = intent_at(tx, row, step.seq)
-    if step.epoch == row.epoch and row.epoch:
+    if step.epoch == row.epoch and row.epoch and step.taken:
         return Begun(step.seq, step.occurrence, "go", key=intent.key)
     if step.holder and (step.holder, step.call) == (ask.holder, ask.call):
         return Begun(step.seq, step.occurrence, "go", key=intent.key, again=intent.call != ask.call)
