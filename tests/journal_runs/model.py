@@ -252,6 +252,7 @@ class Model:
         if of not in run.steps:
             return "StepUnknown"
         same = [one for one in self.reviews.values() if (one.run, one.of, one.binds) == (id, of, binds)]
+        same = [one for one in same if one.verdict != "superseded"]
         return same[-1].id if same else "ask"
 
     def asked(self, id: str, review: Review) -> None:

@@ -71,6 +71,22 @@ def test_an_edit_comes_with_its_arguments(world: World) -> None:
         assert isinstance(told, Refused) and told.error == "AskInvalid"
 
 
+def test_what_was_superseded_is_asked_anew(world: World) -> None:
+    """Where a lock that was put aside holds again, a person is asked again, and the run is not told that it was
+    superseded.
+    """
+    world.open()
+    step, first = asked(world)
+    second = world.review(step, "B2").review
+    third = world.review(step, "B1")
+    assert third.review not in (first, second) and third.verdict is None
+    assert world.reviews() == [third.review]
+    assert world.row().waits_for == f"review {third.review}"
+    assert isinstance(world.decide(third.review), Written)
+    assert world.review(step, "B1").verdict == "approved"
+    world.whole()
+
+
 def test_asking_again_gives_the_same_review(world: World) -> None:
     """A driver that takes the run up again meets its review and what was said."""
     world.open()

@@ -153,7 +153,8 @@ class Tell(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="tell")
 
 
 class AskReview(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="ask_review"):
-    """Put the step at `asked.of` before a person; the run waits. Asking again for the same binding gives that review.
+    """Put the step at `asked.of` before a person; the run waits. Asking again for the same binding gives that review,
+    unless another one has taken its place.
 
     `asked.of` is the intent of a step that only waits (`step`, effect `read`); what it asks about is, once it is
     approved, an intent of its own with the same `binds` (or the decision's, if it was edited). So a crash while a

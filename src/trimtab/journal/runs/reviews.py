@@ -31,8 +31,8 @@ def ask_review(tx: Transaction, ask: AskReview) -> Reviews:
     if not asked.binds:
         raise AskInvalid(run=row.run, detail="a review is bound to the digest of what it is about")
     earlier = tx.rows("reviews_of_step", number=row.number, of=asked.of)
-    for review, binds, _, sampled in reversed(earlier):
-        if binds == asked.binds and bool(sampled) == asked.sampled:
+    for review, binds, verdict, sampled in reversed(earlier):
+        if binds == asked.binds and bool(sampled) == asked.sampled and verdict != "superseded":
             return Reviews((_one(tx, review),))
     review = asked.review or tx.new_id()
     if tx.rows("decision", review=review):
