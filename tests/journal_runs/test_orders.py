@@ -126,6 +126,32 @@ def test_an_unknown_outcome_that_is_sent_again(world: World, found: str) -> None
     assert world.begin("pay", "p1", epoch=4, effect="write").found == "unknown"
 
 
+@pytest.mark.parametrize(("found", "then"), [("happened", "recorded"), ("did_not_happen", "go")])
+def test_a_write_that_its_program_cancelled(world: World, found: str, then: str) -> None:
+    """It parks the run where its driver died right after; a person says what became of it, and the run goes on."""
+    world.open()
+    seq = world.begin("pay", "p1", effect="write").seq
+    world.finish(seq, None, outcome="cancelled")
+    world.clock.advance(31)
+    world.claim("d2", "r")
+    assert world.begin("pay", "p1", epoch=2, effect="write").found == "unknown"
+    world.release(epoch=2)
+    assert isinstance(world.reconcile(seq, found, output=b"paid"), Written)  # type: ignore[arg-type]
+    assert world.claim("d3", "", "t").epoch == 3
+    assert world.begin("pay", "p1", epoch=3, effect="write").found == then
+    world.whole()
+
+
+def test_a_cancelled_write_that_its_program_went_on_from(world: World) -> None:
+    """Its outcome is known to the program, and nobody changes it."""
+    world.open()
+    seq = world.begin("pay", "p1", effect="write").seq
+    world.finish(seq, None, outcome="cancelled")
+    world.step(after=seq)
+    world.release()
+    assert world.reconcile(seq, "happened") == Refused("OutcomeKnown", {"run": "r", "seq": str(seq)})
+
+
 def test_a_driver_that_asks_again_after_a_finding(world: World) -> None:
     """One whose lease ran out, and whose effect a person found not to have happened, takes it once more; nobody knows
     what became of that when it dies then.

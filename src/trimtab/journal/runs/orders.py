@@ -13,7 +13,7 @@ from trimtab.journal.runs.forks import finished
 from trimtab.journal.runs.leases import wake
 from trimtab.journal.runs.notes import FINAL, end_as_ordered
 from trimtab.journal.runs.reviews import expire
-from trimtab.journal.runs.steps import NO_OUTPUT, digest_of, intent_at, step_at
+from trimtab.journal.runs.steps import NO_OUTPUT, digest_of, intent_at, is_cut, step_at
 from trimtab.journal.runs.transaction import Row, Transaction
 from trimtab.journal.steps import ABANDONED
 
@@ -45,7 +45,7 @@ def reconcile(tx: Transaction, ask: Reconcile) -> Written:
     step = step_at(tx, row, found.of)
     if step is None:
         raise StepUnknown(run=row.run, seq=found.of)
-    if step.result or not step.taken:
+    if (step.result and not is_cut(tx, row, step)) or not step.taken:
         raise OutcomeKnown(run=row.run, seq=found.of)
     if step.epoch == row.epoch and row.owner and row.until_ns is not None and row.until_ns > tx.now_ns:
         raise AskInvalid(run=row.run, detail=f"its driver is taking step {found.of}; wait for it, or stop the run")

@@ -231,7 +231,7 @@ def _overlap(one: Step, other: Step) -> bool:
 
 def _meet(tx: Transaction, row: Row, ask: Begin, step: Step) -> Begun:
     """What to do about a step whose intent is recorded."""
-    if step.result and not _left(tx, row, step):
+    if step.result and not is_cut(tx, row, step):
         found = read_entry(tx, row, step.result)
         if not isinstance(found, Result):
             raise StoreError(store="journal", detail=f"entry {step.result} of run {row.run} is no result")
@@ -266,7 +266,7 @@ def _holder(row: Row, ask: Begin) -> str:
     return ask.holder if row.through == "gateway" and not ask.epoch else ""
 
 
-def _left(tx: Transaction, row: Row, step: Step) -> bool:
+def is_cut(tx: Transaction, row: Row, step: Step) -> bool:
     """Whether a step's answer was cut because its driver had gone: it has none then. A driver that left the answer by
     itself has gone on to another step of the branch.
     """
