@@ -79,6 +79,20 @@ class Shelf:
                 return refusal(RunUnknown(run="r-1"))
 
 
+class Stepped(Shelf):
+    """One whose commits each wait to be let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+
+    def do(self, asks: list[Ask]) -> list[Told]:
+        self.begun.release()
+        self.go.acquire(timeout=10)
+        return super().do(asks)
+
+
 def row(run: str) -> RunRow:
     return RunRow(run, "", "", "sdk", "running", 0, 0, 0, 0)
 
@@ -311,6 +325,25 @@ async def test_it_sweeps_by_itself(path: Path, listener: socket.socket) -> None:
     while shelf.sweeps < 3:
         await asyncio.sleep(0)
     assert keeper.health().asks == 0
+    await keeper.stop()
+
+
+async def test_it_sweeps_while_it_is_busy(path: Path, listener: socket.socket) -> None:
+    """What time brings is looked for, too, while there is always another ask that waits for the next commit."""
+    shelf = Stepped()
+    keeper = Keeper(shelf, SystemClock(), sweep_every_s=0.0)
+    await keeper.start(listener.dup())
+    client, doing = KeeperClient(path, patience_s=60), list[asyncio.Future[Told]]()
+    await asyncio.to_thread(shelf.begun.acquire, timeout=10)
+    for number in range(20):
+        doing.append(asyncio.ensure_future(client.do(event(number))))
+        await client.health()  # it is answered behind the ask, which waits now
+        shelf.go.release()
+        await asyncio.to_thread(shelf.begun.acquire, timeout=10)
+    assert shelf.sweeps >= 3
+    shelf.go.release(1000)
+    await asyncio.gather(*doing)
+    await client.close()
     await keeper.stop()
 
 

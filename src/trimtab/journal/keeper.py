@@ -111,6 +111,7 @@ class Keeper:
         self._reading = Lane("readings", self._read, self._told, MOST_READ_TOGETHER)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
+        self._swept = asyncio.Event()
         self._health = Counts(clock.wall_ns())
         self._began_s = clock.monotonic()
 
@@ -209,7 +210,9 @@ class Keeper:
             if waiting.link is not None:
                 self._health.answered(told)
                 waiting.link.answer(waiting.number, told, waiting.size)
-            elif isinstance(told, Swept):
+                continue
+            self._swept.set()
+            if isinstance(told, Swept):
                 self._health.swept(told)
 
     def _tell(self, directed: Directed, ask: Direct) -> None:
@@ -220,11 +223,12 @@ class Keeper:
                 link.write(told)
 
     async def _sweep(self) -> None:
-        """Sweeps, and never twice at once."""
+        """Sweeps, and again once that is done."""
         while True:
+            self._swept.clear()
             self._writing.put(_Waiting(None, 0, Sweep(here=self._here()), 0))
             await asyncio.sleep(self._sweep_every_s)
-            await self._writing.idle.wait()
+            await self._swept.wait()
 
     def __repr__(self) -> str:
         return f"Keeper({len(self._links)} connections, {self._writing!r}, {self._reading!r})"
