@@ -13,6 +13,7 @@ from trimtab.journal.client import BlockingLocalKeeper
 from trimtab.journal.entries import Body, Result, Started, body_of
 from trimtab.journal.reading import body_read, log_read, row_of, rows_of
 from trimtab.journal.refusals import AskInvalid, RunUnknown
+from trimtab.journal.run_counts import Verified, Verify
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs, open_runs_to_read
 from trimtab.journal.runs.reader import RunReader
@@ -52,3 +53,24 @@ def test_a_reader_sees_what_is_committed(tmp_path: Path) -> None:
                 row_of(reader, "r3")
             with pytest.raises(AskInvalid, match="ask keeper"):
                 reader.do(Claim("me", "r1"))
+
+
+def test_a_log_that_grows_while_it_is_verified_is_whole(tmp_path: Path) -> None:
+    """Verifying looks at a run as it stood at one time, though its driver goes on meanwhile."""
+    bodies, long = MemoryBodies(), b"x" * 5000
+    with closing(RunStore(open_runs(tmp_path / "journal.db"), bodies, JumpingClock())) as store:
+        keeper = BlockingLocalKeeper(store)
+        keeper.do(Open("r1", Started(BEGAN, "refund", through="gateway")))
+        seq = keeper.do(Begin("r1", 0, "model", "chat", "aa")).seq  # type: ignore[union-attr]
+        keeper.do(Finish("r1", 0, Result(BEGAN, seq, "ok", body_of(long)), long))
+
+        class GoesOn:
+            """Bodies that are read while the run takes another step."""
+
+            def read(self, digest: str) -> bytes | None:
+                keeper.do(Begin("r1", 0, "model", "chat", "bb"))
+                return bodies.load(digest)
+
+        with closing(RunReader(open_runs_to_read(tmp_path / "journal.db"), GoesOn())) as reader:
+            assert reader.do(Verify("r1")) == Verified("r1", 3, 0, ())
+            assert row_of(reader, "r1").head == 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -36,6 +36,10 @@ class Database(Protocol):
 
     def begin(self) -> None:
         """Starts a transaction that may write."""
+        ...
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """All that is read inside stands as it did at the first of it, whatever is written meanwhile."""
         ...
 
     def rows(self, name: str, facts: Mapping[str, Any] = NO_FACTS) -> Rows:
@@ -108,6 +112,15 @@ class SqliteDatabase:
     def begin(self) -> None:
         """Starts a transaction that may write."""
         self._execute("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """All that is read inside stands as it did at the first of it."""
+        self._execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.rollback()
 
     def rows(self, name: str, facts: Mapping[str, Any] = NO_FACTS) -> Rows:
         """What a statement gives."""

@@ -66,6 +66,17 @@ class PostgresDatabase:
             self._connection = self._connected()
         self._connection.execute("BEGIN")
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """All that is read inside stands as it did at the first of it."""
+        if self._connection.closed:
+            self._connection = self._connected()
+        self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            self.rollback()
+
     def rows(self, name: str, facts: Mapping[str, Any] = NO_FACTS) -> Rows:
         """What a statement gives."""
         if self._reads and self._connection.closed:

@@ -37,7 +37,7 @@ class RunReader:
         handler = HANDLERS.get(type(ask))
         if handler is None or not isinstance(ask, READS):
             raise AskInvalid(run=getattr(ask, "run", ""), detail=f"a reader does no {type(ask).__name__}; ask keeper")
-        with self._database.mapped():
+        with self._database.mapped(), self._database.at_once():
             return handler(Transaction(self._database, self._bodies, 0, _no_ids), ask)
 
     def close(self) -> None:
