@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 from tests.journal_runs.world import World
 from trimtab.database.connection import connect
 from trimtab.database.migrate import migrate
-from trimtab.journal.asks import Open, Written
+from trimtab.journal.asks import Direct, Directed, Open, Written
 from trimtab.journal.entries import Started, body_of
 from trimtab.journal.keeping import FindHolds, Hold, Holds, Retire, Retired
-from trimtab.journal.runs.database import migrations, open_runs
+from trimtab.journal.runs.database import SqliteDatabase, migrations, open_runs
 from trimtab.journal.runs.named import named_of
 from trimtab.journal.runs.retention import kept_for
 
@@ -256,3 +257,24 @@ def test_a_run_of_calls_alone_goes_when_it_was_last_written_to_so_long_ago(world
     assert retired(world, {"completed": 90 * DAY_S}, idle=True) == []
     assert retired(world, idle=True) == ["used"]
     world.whole("open", "newest")
+
+
+def test_what_is_committed_stands_where_no_room_can_be_given_back(tmp_path: Path) -> None:
+    """The disk fails while free pages are given back: runs are gone, and what was asked beside is told as done."""
+
+    def opened() -> SqliteDatabase:
+        connection = connect(tmp_path / "journal.db")
+        migrate(connection, tmp_path / "journal.db", migrations())
+        connection.set_authorizer(
+            lambda _, name, *__: sqlite3.SQLITE_DENY if name == "incremental_vacuum" else sqlite3.SQLITE_OK
+        )
+        return SqliteDatabase(connection)
+
+    world = World(opened)
+    with closing(world.store):
+        finished(world, "old")
+        days(world, 31)
+        assert world.told(Retire(30 * DAY_S), Retired).runs == ("old",)
+        removed, ordered = world.store.do([Retire(30 * DAY_S), Direct("stop", "ann", "newest")])
+        assert isinstance(removed, Retired) and removed.rows == 5
+        assert ordered == Directed(("newest",))

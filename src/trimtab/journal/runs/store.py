@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from msgspec import MsgspecError
 
 from trimtab.clock import Clock
+from trimtab.errors import StoreError
 from trimtab.ids import IdSource
 from trimtab.journal import asks, erasing, keeping, run_counts
 from trimtab.journal import background as calls
@@ -94,11 +96,17 @@ class RunStore:
             except BaseException:
                 database.rollback()
                 raise
+        self._tidy(told)
+        return told
+
+    def _tidy(self, told: list[Told]) -> None:
+        """Gives room back after a commit. That stands where this fails; the next time does what was left."""
+        database = self._database
+        with suppress(StoreError), database.mapped():
             if any(isinstance(one, keeping.Retired) and one.rows for one in told):
                 database.shrink()
             if any(isinstance(one, erasing.RunErased) for one in told):
                 database.purge()
-        return told
 
     def close(self) -> None:
         """Lets go of the database."""
