@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from tests.journal_runs.world import World, beginning
 from trimtab.journal.asks import FindReviews, Open, Reviews
 from trimtab.journal.entries import Ended, Erased, Intent, Result, Started, State, body_of
 from trimtab.journal.erasing import Erase, FindShreds, RunErased, Shred, Shreds
-from trimtab.journal.runs.database import open_runs
+from trimtab.journal.runs.database import SqliteDatabase, open_runs, open_runs_to_read
 from trimtab.journal.runs.verify import verify_run
 
 SECRET = "Zoe Miller, 4 Elm Street"
@@ -152,3 +154,25 @@ def test_nobody_is_nobody(world: World, end_user: str) -> None:
         assert world.refused(Erase("", "e1", "ann")) == "AskInvalid"
     assert world.told(FindReviews(), Reviews).reviews == ()
     assert world.row().state == "running"
+
+
+def test_an_erasure_waits_for_no_reader(tmp_path: Path) -> None:
+    """Somebody reads the journal for long meanwhile: the log is not emptied then, and nobody's commits are held up."""
+    path = tmp_path / "journal.db"
+    open_runs(path).close()
+    patient = sqlite3.connect(path, timeout=3600, isolation_level=None, check_same_thread=False)
+    database, reader = SqliteDatabase(patient), open_runs_to_read(path)
+    with reader.at_once():
+        reader.rows("run", {"run": "r"})
+        database.begin()
+        database.run("shred", {"digest": "aa"})
+        database.commit()
+        purging = threading.Thread(target=database.purge, daemon=True)
+        purging.start()
+        purging.join(30)
+        assert not purging.is_alive()
+    assert patient.execute("PRAGMA busy_timeout").fetchone() == (3_600_000,)
+    database.purge()
+    assert (tmp_path / "journal.db-wal").stat().st_size == 0
+    reader.close()
+    database.close()

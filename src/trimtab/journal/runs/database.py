@@ -156,7 +156,12 @@ class SqliteDatabase:
 
     def purge(self) -> None:
         """Empties the write-ahead log, unless somebody reads from it; what comes next is written over it then."""
-        self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (waits_ms,) = self._execute("PRAGMA busy_timeout").fetchone()
+        self._execute("PRAGMA busy_timeout = 0")
+        try:
+            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._execute(f"PRAGMA busy_timeout = {waits_ms:d}")
 
     def mapped(self) -> AbstractContextManager[None]:
         """Errors of SQLite inside become `StoreError`."""
