@@ -269,6 +269,35 @@ async def test_a_keeper_that_hangs(path: Path, listener: socket.socket) -> None:
         await asyncio.to_thread(BlockingKeeper(path, patience_s=0.05).do, event(0))
 
 
+async def test_a_client_that_is_closed_lets_nobody_wait(path: Path, listener: socket.socket) -> None:
+    """Whoever waits for an answer is told so, does not ask again, and leaves no connection behind."""
+    shelf = Shelf()
+    async with keeping(shelf, listener):
+        client, other = KeeperClient(path, patience_s=3600), KeeperClient(path)
+        shelf.gate.clear()
+        doing = asyncio.ensure_future(client.do(event(0)))
+        await client.health()
+        await client.close()
+        with pytest.raises(JournalUnavailable, match="closed"):
+            await asyncio.wait_for(doing, 10)
+        with pytest.raises(JournalUnavailable, match="closed"):
+            await client.do(event(1))
+        while (await other.health()).connections > 1:
+            await asyncio.sleep(0)
+        shelf.gate.set()
+        await other.close()
+
+
+async def test_a_client_that_is_closed_while_it_connects(path: Path) -> None:
+    """Whoever waits is told of it, and is not cancelled, which nobody did."""
+    client = KeeperClient(path, patience_s=3600)
+    doing = asyncio.ensure_future(client.do(event(0)))
+    await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(JournalUnavailable, match="closed"):
+        await asyncio.wait_for(doing, 10)
+
+
 async def test_orders_are_heard(path: Path, listener: socket.socket) -> None:
     """Whoever wants to hear of orders is told by keeper itself; others are not."""
     heard: asyncio.Queue[Given] = asyncio.Queue()

@@ -91,6 +91,7 @@ class KeeperClient:
         self._clock = clock or SystemClock()
         self._link: _Link | None = None
         self._connecting: asyncio.Task[_Link] | None = None
+        self._closed = False
         self._numbers = itertools.count(1)
 
     async def do(self, ask: Ask) -> Told:
@@ -127,7 +128,8 @@ class KeeperClient:
                     self._hears(Given((one.run,), one.order, one.by, one.reason))
 
     async def close(self) -> None:
-        """Hangs up; whoever waits for an answer gets `JournalUnavailable`."""
+        """Hangs up; whoever waits for an answer, or asks after that, gets `JournalUnavailable`."""
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
         if self._link is not None:
@@ -152,16 +154,21 @@ class KeeperClient:
 
     async def _connected(self, until_s: float) -> _Link:
         """The connection there is, or a new one; all who need one wait for the same."""
+        if self._closed:
+            raise self._unavailable("this client was closed")
         if self._link is not None and not self._link.lost.is_set():
             return self._link
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.ensure_future(self._connect(until_s))
+            self._connecting.add_done_callback(_fetched)
         connecting = self._connecting
+        await asyncio.wait([connecting], timeout=max(0.0, until_s - self._clock.monotonic()))
+        if not connecting.done():
+            raise self._unavailable("it does not take connections")
+        if connecting.cancelled():
+            raise self._unavailable("this client was closed")
         try:
-            async with asyncio.timeout(max(0.0, until_s - self._clock.monotonic())):
-                return await asyncio.shield(connecting)
-        except TimeoutError:
-            raise self._unavailable("it does not take connections") from None
+            return connecting.result()
         except OSError as failure:
             raise self._unavailable(failure.strerror or str(failure)) from failure
 
@@ -415,6 +422,12 @@ def address(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def _fetched(connecting: asyncio.Task[_Link]) -> None:
+    """Its failure is told to all who wait for it, and to nobody where nobody does."""
+    if not connecting.cancelled():
+        connecting.exception()
 
 
 def _is(said: Said, kind: type[_Said]) -> _Said:
