@@ -29,7 +29,14 @@ from trimtab.journal.asks import (
     Told,
     Written,
 )
-from trimtab.journal.client import BlockingKeeper, BlockingLocalKeeper, KeeperClient, LocalKeeper, address
+from trimtab.journal.client import (
+    FIRST_REST_S,
+    BlockingKeeper,
+    BlockingLocalKeeper,
+    KeeperClient,
+    LocalKeeper,
+    address,
+)
 from trimtab.journal.entries import Arrived, Started
 from trimtab.journal.frames import FRAME_LIMIT, Frames, FrameTooLong, Given, frame, read_told, refusal
 from trimtab.journal.keeper import Keeper
@@ -296,6 +303,28 @@ async def test_a_client_that_is_closed_while_it_connects(path: Path) -> None:
     await client.close()
     with pytest.raises(JournalUnavailable, match="closed"):
         await asyncio.wait_for(doing, 10)
+
+
+async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path) -> None:
+    """Who asks and who watches rest before they connect again."""
+    met: list[asyncio.StreamWriter] = []
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(writer)
+        writer.close()
+
+    async with await asyncio.start_unix_server(hang_up, path):
+        asking = KeeperClient(path, patience_s=0.2)
+        with pytest.raises(JournalUnavailable):
+            await asking.do(event(0))
+        assert len(met) <= 0.2 / FIRST_REST_S + 1
+        met.clear()
+        watching = KeeperClient(path, hears=print)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(watching.watch(), 0.2)
+        assert len(met) <= 0.2 / FIRST_REST_S + 1
+        await asking.close()
+        await watching.close()
 
 
 async def test_orders_are_heard(path: Path, listener: socket.socket) -> None:

@@ -111,13 +111,11 @@ class KeeperClient:
         `runs` are those that orders matter for here: whenever it has connected, it hears what was ordered before.
         """
         while True:
-            try:
+            with contextlib.suppress(JournalUnavailable):
                 link = await self._connected(self._clock.monotonic() + self._patience_s)
                 await self._catch_up(tuple(runs()))
-            except JournalUnavailable:
-                await asyncio.sleep(FIRST_REST_S)
-            else:
                 await link.lost.wait()
+            await asyncio.sleep(FIRST_REST_S)
 
     async def _catch_up(self, runs: tuple[str, ...]) -> None:
         """Hears of the orders that hold for some runs, which nobody may have told."""
@@ -139,6 +137,7 @@ class KeeperClient:
         until_s = self._clock.monotonic() + self._patience_s
         number = next(self._numbers)
         framed = frame(number, ask)
+        rest_s = FIRST_REST_S
         while True:
             link = await self._connected(until_s)
             answer = link.ask(number, framed)
@@ -147,10 +146,13 @@ class KeeperClient:
                     return await answer
             except TimeoutError:
                 raise self._unavailable(f"no answer within {self._patience_s:g} s") from None
-            except ConnectionError:
-                continue
+            except ConnectionError as failure:
+                if self._clock.monotonic() + rest_s >= until_s:
+                    raise self._unavailable(str(failure)) from failure
             finally:
                 link.forget(number)
+            await asyncio.sleep(rest_s)
+            rest_s = min(2 * rest_s, LONGEST_REST_S)
 
     async def _connected(self, until_s: float) -> _Link:
         """The connection there is, or a new one; all who need one wait for the same."""
