@@ -44,6 +44,7 @@ from trimtab.journal.refusals import LeaseLost, RunUnknown
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
+from trimtab.testing import JumpingClock
 
 
 class Shelf:
@@ -266,6 +267,25 @@ async def test_nobody_there(path: Path) -> None:
         BlockingKeeper(path, patience_s=0.05).do(event(0))
 
 
+async def test_each_waits_as_long_as_it_has_patience(path: Path) -> None:
+    """Whoever asks while another one's patience for a connection ends waits on, and is answered."""
+    clock = JumpingClock()
+    client = KeeperClient(path, clock=clock)
+    first = asyncio.ensure_future(client.do(event(0)))
+    await asyncio.sleep(0)
+    clock.advance(4.9)
+    second = asyncio.ensure_future(client.do(event(1)))
+    with pytest.raises(JournalUnavailable):
+        await first
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        listening.setblocking(False)
+        async with keeping(Shelf(), listening):
+            assert await second == Written(1)
+            await client.close()
+
+
 async def test_a_keeper_that_hangs(path: Path, listener: socket.socket) -> None:
     """A keeper that takes connections and does not answer is not waited for longer than the client's patience."""
     client = KeeperClient(path, patience_s=0.05)
@@ -305,26 +325,29 @@ async def test_a_client_that_is_closed_while_it_connects(path: Path) -> None:
         await asyncio.wait_for(doing, 10)
 
 
-async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path) -> None:
+async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path, listener: socket.socket) -> None:
     """Who asks and who watches rest before they connect again."""
-    met: list[asyncio.StreamWriter] = []
+    met = 0
 
-    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        met.append(writer)
-        writer.close()
+    async def hang_up() -> None:
+        nonlocal met
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            connection.close()
+            met += 1
 
-    async with await asyncio.start_unix_server(hang_up, path):
-        asking = KeeperClient(path, patience_s=0.2)
-        with pytest.raises(JournalUnavailable):
-            await asking.do(event(0))
-        assert len(met) <= 0.2 / FIRST_REST_S + 1
-        met.clear()
-        watching = KeeperClient(path, hears=print)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(watching.watch(), 0.2)
-        assert len(met) <= 0.2 / FIRST_REST_S + 1
-        await asking.close()
-        await watching.close()
+    hanging_up = asyncio.ensure_future(hang_up())
+    asking, watching = KeeperClient(path, patience_s=0.2), KeeperClient(path, hears=print)
+    with pytest.raises(JournalUnavailable):
+        await asking.do(event(0))
+    assert met <= 0.2 / FIRST_REST_S + 1
+    met = 0
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watching.watch(), 0.2)
+    assert met <= 0.2 / FIRST_REST_S + 1
+    await asking.close()
+    await watching.close()
+    hanging_up.cancel()
 
 
 async def test_orders_are_heard(path: Path, listener: socket.socket) -> None:

@@ -155,24 +155,26 @@ class KeeperClient:
             rest_s = min(2 * rest_s, LONGEST_REST_S)
 
     async def _connected(self, until_s: float) -> _Link:
-        """The connection there is, or a new one; all who need one wait for the same."""
-        if self._closed:
-            raise self._unavailable("this client was closed")
-        if self._link is not None and not self._link.lost.is_set():
-            return self._link
-        if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.ensure_future(self._connect(until_s))
-            self._connecting.add_done_callback(_fetched)
-        connecting = self._connecting
-        await asyncio.wait([connecting], timeout=max(0.0, until_s - self._clock.monotonic()))
-        if not connecting.done():
-            raise self._unavailable("it does not take connections")
-        if connecting.cancelled():
-            raise self._unavailable("this client was closed")
-        try:
-            return connecting.result()
-        except OSError as failure:
-            raise self._unavailable(failure.strerror or str(failure)) from failure
+        """The connection there is, or a new one; all who need one wait for it, each with a patience of its own."""
+        while True:
+            if self._closed:
+                raise self._unavailable("this client was closed")
+            if self._link is not None and not self._link.lost.is_set():
+                return self._link
+            if self._connecting is None or self._connecting.done():
+                self._connecting = asyncio.ensure_future(self._connect(until_s))
+                self._connecting.add_done_callback(_fetched)
+            connecting = self._connecting
+            await asyncio.wait([connecting], timeout=max(0.0, until_s - self._clock.monotonic()))
+            if not connecting.done():
+                raise self._unavailable("it does not take connections")
+            if connecting.cancelled():
+                continue
+            try:
+                return connecting.result()
+            except OSError as failure:
+                if self._clock.monotonic() + LONGEST_REST_S >= until_s:
+                    raise self._unavailable(failure.strerror or str(failure)) from failure
 
     async def _connect(self, until_s: float) -> _Link:
         """Tries until it stands or the time is over; raises `OSError`."""
