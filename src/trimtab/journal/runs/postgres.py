@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
 from trimtab.database.migrate import statements_of
@@ -123,6 +124,7 @@ class PostgresDatabase:
         self._connection.close()
 
     def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
+        _check(self._url)
         with _mapped():
             connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S)
             try:
@@ -142,6 +144,19 @@ class PostgresDatabase:
             connection.execute("SET synchronous_commit TO on")
             _migrate(connection)
         connection.execute(f"SET search_path TO {SCHEMA}")
+
+
+def _check(url: str) -> None:
+    """Raises `StoreError` for an address that cannot be read, and does not repeat it: a password stands in it."""
+    try:
+        is_read = "@" not in str(conninfo_to_dict(url).get("host", ""))
+    except psycopg.ProgrammingError:
+        is_read = False
+    if not is_read:
+        detail = (
+            "its address cannot be read: write postgresql://user:password@host/database, with %XX for signs of URLs"
+        )
+        raise StoreError(store="postgresql", detail=detail)
 
 
 def _lock(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
