@@ -82,11 +82,20 @@ class PostgresDatabase:
         """What a statement gives."""
         if self._reads and self._connection.closed:
             self._connection = self._connected()
-        return self._connection.execute(self._sql[name], facts, prepare=True).fetchall()
+        return self._executed(name, facts).fetchall()
 
     def run(self, name: str, facts: Mapping[str, Any] = NO_FACTS) -> None:
         """Runs a statement that gives nothing."""
-        self._connection.execute(self._sql[name], facts, prepare=True)
+        self._executed(name, facts)
+
+    def _executed(self, name: str, facts: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Runs a statement; the writer raises `ValueError` for facts that no column takes, such as a text with NUL."""
+        try:
+            return self._connection.execute(self._sql[name], facts, prepare=True)
+        except psycopg.DataError as wrong:
+            if self._reads:
+                raise
+            raise ValueError(str(wrong).strip()) from wrong
 
     def write_soon(self, name: str, many: Sequence[Mapping[str, Any]]) -> None:
         """Runs a statement with each of these facts in a transaction of its own that does not wait for the disk."""

@@ -58,6 +58,9 @@ HANDLERS: dict[type[Ask], Callable[[Transaction, Any], Told]] = {
     erasing.FindShreds: erasure.find_shreds,
 }
 
+FAULTS = (ValueError, TypeError, LookupError, OverflowError, MsgspecError)
+"""What an ask raises that says something which cannot be kept."""
+
 
 class RunStore:
     """Keeps the journal of runs in a database that nobody else writes; used from one thread at a time."""
@@ -79,10 +82,10 @@ class RunStore:
         """
         try:
             return self._commit(asked)
-        except _Broken as broken:
+        except (_Broken, *FAULTS) as broken:
             if len(asked) > 1:
                 return [told for ask in asked for told in self.do([ask])]
-            return [Refused(AskInvalid.__name__, {"run": getattr(asked[0], "run", ""), "detail": broken.detail})]
+            return [Refused(AskInvalid.__name__, {"run": getattr(asked[0], "run", ""), "detail": str(broken)})]
 
     def _commit(self, asked: list[Ask]) -> list[Told]:
         now_ns = self._now_ns = max(self._now_ns, self._clock.wall_ns())
@@ -116,10 +119,6 @@ class RunStore:
 class _Broken(Exception):
     """An ask failed for a reason that is no refusal; what it had written is to be taken back."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
 
 def _one(tx: Transaction, ask: Ask) -> Told:
     handler = HANDLERS.get(type(ask))
@@ -132,5 +131,5 @@ def _one(tx: Transaction, ask: Ask) -> Told:
         if tx.written != before:
             raise _Broken(str(refusal)) from refusal
         return Refused(type(refusal).__name__, {name: str(fact) for name, fact in refusal.facts.items()})
-    except (ValueError, TypeError, LookupError, MsgspecError) as failure:
+    except FAULTS as failure:
         raise _Broken(f"it failed at {type(ask).__name__} ({failure})") from failure
