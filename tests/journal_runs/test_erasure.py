@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.journal_runs.world import World, beginning
-from trimtab.journal.asks import FindReviews, Open, Reviews
+from trimtab.journal.asks import Direct, Directed, FindReviews, Open, Reviews
 from trimtab.journal.entries import Ended, Erased, Intent, Result, Started, State, body_of
 from trimtab.journal.erasing import Erase, FindShreds, RunErased, Shred, Shreds
+from trimtab.journal.run_counts import Standing, StandingOrder, Stands
 from trimtab.journal.runs.database import SqliteDatabase, open_runs, open_runs_to_read
 from trimtab.journal.runs.verify import verify_run
 
@@ -94,6 +95,16 @@ def test_a_run_that_goes_on_is_ended_and_its_driver_adds_nothing(world: World) -
     assert world.row().state == "cancelled"
     assert [one.error for one in world.entries() if isinstance(one, Ended)] == ["erased"]
     assert world.refused(beginning("more", "cc")) == "RunEnded"
+    world.whole()
+
+
+def test_why_a_run_was_stopped_goes_too(world: World) -> None:
+    """What somebody gave as the reason of an order is told to nobody who asks which orders hold."""
+    theirs(world)
+    world.told(Direct("stop", "ann", "r", reason=f"{SECRET} complained"), Directed)
+    world.release()
+    erased(world)
+    assert world.ask(Standing(("r",))) == Stands((StandingOrder("r", "stop", "ann"),))
     world.whole()
 
 

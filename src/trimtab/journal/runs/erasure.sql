@@ -4,7 +4,8 @@ SELECT run FROM runs WHERE end_user = :end_user AND end_user <> '' ORDER BY numb
 
 -- name: erase_run
 -- Takes out what a run's row says of a person.
-UPDATE runs SET name = '', key = '', input = '(erased)', conversation = '', end_user = '' WHERE number = :number;
+UPDATE runs SET name = '', key = '', input = '(erased)', conversation = '', end_user = '', ordered_why = ''
+WHERE number = :number;
 
 -- name: theirs_too
 -- Forks of a run and what it began are of the same end user, unless they were taken out.
