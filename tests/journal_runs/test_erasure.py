@@ -12,7 +12,7 @@ from tests.journal_runs.world import World, beginning
 from trimtab.journal.asks import Direct, Directed, FindReviews, Open, Reviews
 from trimtab.journal.entries import Ended, Erased, Intent, Result, Started, State, body_of
 from trimtab.journal.erasing import Erase, FindShreds, RunErased, Shred, Shreds
-from trimtab.journal.run_counts import Standing, StandingOrder, Stands
+from trimtab.journal.run_counts import Standing, StandingOrder, Stands, Verified, Verify
 from trimtab.journal.runs.database import SqliteDatabase, open_runs, open_runs_to_read
 from trimtab.journal.runs.verify import verify_run
 
@@ -70,6 +70,7 @@ def test_nothing_of_what_was_said_is_left_and_the_log_is_whole(world: World) -> 
     assert [one.value.digest for one in entries if isinstance(one, State)] == [""]
     assert all(one.input is None and not one.request for one in entries if isinstance(one, Intent))
     world.whole()
+    assert world.ask(Verify("r")) == Verified("r", len(entries), 0, ())
     assert world.found(end_user="zoe") == []
 
 

@@ -107,7 +107,7 @@ class _Bodies:
     def take(self, seq: int, entry: Entry) -> None:
         self.entries += 1
         for body in bodies_of(entry):
-            if body.digest not in self._seen:
+            if body.digest and body.digest not in self._seen:  # what was erased names none
                 self._seen.add(body.digest)
                 self._look(seq, body)
 
