@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.journal.shelves import Shelf, Stepped, event, keeping, row
 from trimtab.clock import SystemClock
 from trimtab.errors import JournalUnavailable, StoreError
 from trimtab.journal.asks import (
@@ -21,116 +19,23 @@ from trimtab.journal.asks import (
     Find,
     Open,
     Renew,
-    RunRow,
     Runs,
-    Sweep,
-    Swept,
-    Tell,
     Told,
     Written,
 )
 from trimtab.journal.client import (
-    FIRST_REST_S,
-    BlockingKeeper,
     BlockingLocalKeeper,
     KeeperClient,
     LocalKeeper,
     address,
 )
-from trimtab.journal.entries import Arrived, Started
-from trimtab.journal.frames import FRAME_LIMIT, Frames, FrameTooLong, Given, frame, read_told, refusal
+from trimtab.journal.entries import Started
+from trimtab.journal.frames import FRAME_LIMIT, Frames, FrameTooLong, Given, frame, read_told
 from trimtab.journal.keeper import Keeper
 from trimtab.journal.refusals import LeaseLost, RunUnknown
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
-from trimtab.testing import JumpingClock
-
-
-class Shelf:
-    """A journal of events alone: `Tell` adds one, `Find` counts them, `Renew` is always too late."""
-
-    def __init__(self) -> None:
-        self.told: list[Tell] = []
-        self.batches: list[int] = []
-        self.sweeps = 0
-        self.broken = ""
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def do(self, asks: list[Ask]) -> list[Told]:
-        self.gate.wait(10)
-        if self.broken:
-            raise StoreError(store="journal.db", detail=self.broken)
-        asked = [ask for ask in asks if not isinstance(ask, Sweep)]
-        if asked:
-            self.batches.append(len(asked))
-        return [self._one(ask) for ask in asks]
-
-    def _one(self, ask: Ask) -> Told:
-        match ask:
-            case Tell():
-                self.told.append(ask)
-                return Written(len(self.told))
-            case Find():
-                return Runs(tuple(row(f"r-{number}") for number in range(len(self.told))))
-            case Renew():
-                return refusal(LeaseLost(run=ask.run, epoch=ask.epoch, current=ask.epoch + 1))
-            case Direct():
-                return Directed(("r-1", "r-2"))
-            case Sweep():
-                self.sweeps += 1
-                return Swept()
-            case Open():
-                raise RuntimeError("no shelf opens runs")
-            case _:
-                return refusal(RunUnknown(run="r-1"))
-
-
-class Stepped(Shelf):
-    """One whose commits each wait to be let go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun = threading.Semaphore(0)
-        self.go = threading.Semaphore(0)
-
-    def do(self, asks: list[Ask]) -> list[Told]:
-        self.begun.release()
-        self.go.acquire(timeout=10)
-        return super().do(asks)
-
-
-def row(run: str) -> RunRow:
-    return RunRow(run, "", "", "sdk", "running", 0, 0, 0, 0)
-
-
-def event(number: int, size: int = 1) -> Tell:
-    return Tell("r-1", Arrived(0, "paid", f"e-{number}"), b"x" * size)
-
-
-@asynccontextmanager
-async def keeping(shelf: Shelf, listener: socket.socket, said: Callable[[str], None] = print) -> AsyncIterator[Keeper]:
-    keeper = Keeper(shelf, SystemClock(), trouble=said)
-    await keeper.start(listener.dup())
-    try:
-        yield keeper
-    finally:
-        await keeper.stop()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "keeper.sock"
-
-
-@pytest.fixture
-def listener(path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(path))
-        listening.listen(64)
-        listening.setblocking(False)
-        yield listening
 
 
 async def test_answers_find_their_asks(path: Path, listener: socket.socket) -> None:
@@ -232,122 +137,6 @@ async def test_readings_do_not_wait_for_commits(path: Path, listener: socket.soc
     assert await writing == Written(1)
     await client.close()
     await keeper.stop()
-
-
-async def test_a_restart_is_waited_for(path: Path, listener: socket.socket) -> None:
-    """A client asks again by itself when keeper went away, on the connection that its successor accepts."""
-    shelf = Shelf()
-    client = KeeperClient(path)
-    async with keeping(shelf, listener):
-        await client.do(event(0))
-    asking = asyncio.ensure_future(client.do(event(1)))
-    async with keeping(shelf, listener):
-        assert await asking == Written(2)
-        await client.close()
-
-
-async def test_a_blocking_client_outlives_a_restart(path: Path, listener: socket.socket) -> None:
-    """A connection that was kept and is dead is replaced."""
-    shelf = Shelf()
-    client = BlockingKeeper(path)
-    async with keeping(shelf, listener):
-        await asyncio.to_thread(client.do, event(0))
-    async with keeping(shelf, listener):
-        assert await asyncio.to_thread(client.do, event(1)) == Written(2)
-        with pytest.raises(LeaseLost):
-            await asyncio.to_thread(client.do, Renew("r-7", 3))
-    client.close()
-
-
-async def test_nobody_there(path: Path) -> None:
-    """Where no keeper listens, both clients say so within their patience."""
-    with pytest.raises(JournalUnavailable, match=r"keeper\.sock"):
-        await KeeperClient(path, patience_s=0.05).do(event(0))
-    with pytest.raises(JournalUnavailable, match=r"keeper\.sock"):
-        BlockingKeeper(path, patience_s=0.05).do(event(0))
-
-
-async def test_each_waits_as_long_as_it_has_patience(path: Path) -> None:
-    """Whoever asks while another one's patience for a connection ends waits on, and is answered."""
-    clock = JumpingClock()
-    client = KeeperClient(path, clock=clock)
-    first = asyncio.ensure_future(client.do(event(0)))
-    await asyncio.sleep(0)
-    clock.advance(4.9)
-    second = asyncio.ensure_future(client.do(event(1)))
-    with pytest.raises(JournalUnavailable):
-        await first
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(path))
-        listening.listen()
-        listening.setblocking(False)
-        async with keeping(Shelf(), listening):
-            assert await second == Written(1)
-            await client.close()
-
-
-async def test_a_keeper_that_hangs(path: Path, listener: socket.socket) -> None:
-    """A keeper that takes connections and does not answer is not waited for longer than the client's patience."""
-    client = KeeperClient(path, patience_s=0.05)
-    with pytest.raises(JournalUnavailable, match="no answer"):
-        await client.do(event(0))
-    await client.close()
-    with pytest.raises(JournalUnavailable, match="no answer"):
-        await asyncio.to_thread(BlockingKeeper(path, patience_s=0.05).do, event(0))
-
-
-async def test_a_client_that_is_closed_lets_nobody_wait(path: Path, listener: socket.socket) -> None:
-    """Whoever waits for an answer is told so, does not ask again, and leaves no connection behind."""
-    shelf = Shelf()
-    async with keeping(shelf, listener):
-        client, other = KeeperClient(path, patience_s=3600), KeeperClient(path)
-        shelf.gate.clear()
-        doing = asyncio.ensure_future(client.do(event(0)))
-        await client.health()
-        await client.close()
-        with pytest.raises(JournalUnavailable, match="closed"):
-            await asyncio.wait_for(doing, 10)
-        with pytest.raises(JournalUnavailable, match="closed"):
-            await client.do(event(1))
-        while (await other.health()).connections > 1:
-            await asyncio.sleep(0)
-        shelf.gate.set()
-        await other.close()
-
-
-async def test_a_client_that_is_closed_while_it_connects(path: Path) -> None:
-    """Whoever waits is told of it, and is not cancelled, which nobody did."""
-    client = KeeperClient(path, patience_s=3600)
-    doing = asyncio.ensure_future(client.do(event(0)))
-    await asyncio.sleep(0)
-    await client.close()
-    with pytest.raises(JournalUnavailable, match="closed"):
-        await asyncio.wait_for(doing, 10)
-
-
-async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path, listener: socket.socket) -> None:
-    """Who asks and who watches rest before they connect again."""
-    met = 0
-
-    async def hang_up() -> None:
-        nonlocal met
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-            connection.close()
-            met += 1
-
-    hanging_up = asyncio.ensure_future(hang_up())
-    asking, watching = KeeperClient(path, patience_s=0.2), KeeperClient(path, hears=print)
-    with pytest.raises(JournalUnavailable):
-        await asking.do(event(0))
-    assert met <= 0.2 / FIRST_REST_S + 1
-    met = 0
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(watching.watch(), 0.2)
-    assert met <= 0.2 / FIRST_REST_S + 1
-    await asking.close()
-    await watching.close()
-    hanging_up.cancel()
 
 
 async def test_orders_are_heard(path: Path, listener: socket.socket) -> None:
