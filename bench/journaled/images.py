@@ -52,6 +52,9 @@ class TracedBodies:
         """All that was written lasts."""
         self._trace.events.append(Event("sync", BODIES))
 
+    def finish(self) -> None:
+        """There is but one pack."""
+
     def load(self, digest: str) -> bytes | None:
         """Nothing is read back."""
 

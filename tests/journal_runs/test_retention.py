@@ -11,12 +11,19 @@ import pytest
 from tests.journal_runs.world import World
 from trimtab.database.connection import connect
 from trimtab.database.migrate import migrate
-from trimtab.journal.asks import Direct, Directed, Open, Written
+from trimtab.journal.asks import Direct, Directed, Open, Sweep, Written
 from trimtab.journal.entries import Started, body_of
 from trimtab.journal.keeping import FindHolds, Hold, Holds, Retire, Retired
+from trimtab.journal.runs.bodies import PackedBodies
 from trimtab.journal.runs.database import SqliteDatabase, migrations, open_runs
 from trimtab.journal.runs.named import named_of
 from trimtab.journal.runs.retention import kept_for
+from trimtab.journal.runs.store import RunStore
+from trimtab.record import packs
+from trimtab.record.disk import Disk
+from trimtab.record.index import BodyIndex
+from trimtab.record.log import RollingLog
+from trimtab.testing import JumpingClock
 
 DAY_S = 86_400.0
 LONG = b"x" * 5000
@@ -278,3 +285,21 @@ def test_what_is_committed_stands_where_no_room_can_be_given_back(tmp_path: Path
         removed, ordered = world.store.do([Retire(30 * DAY_S), Direct("stop", "ann", "newest")])
         assert isinstance(removed, Retired) and removed.rows == 5
         assert ordered == Directed(("newest",))
+
+
+def test_a_pack_is_finished_within_its_hour(tmp_path: Path) -> None:
+    """Also where no other body comes after it, so that what is erased can be taken out of it."""
+    clock = JumpingClock()
+    log = RollingLog(tmp_path / "k-1", packs.PACK, clock, Disk(), max_bytes=1 << 20, max_age_s=3600.0)
+    with closing(RunStore(open_runs(tmp_path / "journal.db"), PackedBodies(log, BodyIndex(tmp_path)), clock)) as store:
+        store.do([Open("r", Started(0, "t", input=body_of(LONG)), "d1", content=LONG)])
+        (pack,) = map(Path, packs.files(tmp_path))
+        clock.advance(3599)
+        store.do([Sweep()])
+        assert not packs.finished(pack)
+        clock.advance(1)
+        store.do([Sweep()])
+        assert packs.finished(pack)
+        store.do([Open("s", Started(0, "t", input=body_of(LONG)), "d2", content=LONG)])
+        assert len(packs.files(tmp_path)) == 2
+        log.close()

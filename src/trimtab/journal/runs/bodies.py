@@ -28,6 +28,10 @@ class RunBodies(Protocol):
         """All that was taken is on disk when this returns. Raises `StoreError`."""
         ...
 
+    def finish(self) -> None:
+        """Finishes what was written for long enough, so that bodies can be taken out of it; raises `StoreError`."""
+        ...
+
     def load(self, digest: str) -> bytes | None:
         """The body of that sha256 (hexadecimal), from wherever it lies; None where it is not kept."""
         ...
@@ -48,6 +52,9 @@ class MemoryBodies:
 
     def sync(self) -> None:
         """Memory has no disk."""
+
+    def finish(self) -> None:
+        """Memory has no packs."""
 
     def load(self, digest: str) -> bytes | None:
         """The body of that digest."""
@@ -75,9 +82,7 @@ class PackedBodies:
 
     def keep(self, content: bytes) -> None:
         """Puts a body into the pack, unless the pack has it."""
-        if self._log.due():
-            self._log.roll()
-            self._known.clear()
+        self.finish()
         digest = sha256(content).digest()
         if digest in self._known:
             return
@@ -93,6 +98,12 @@ class PackedBodies:
     def sync(self) -> None:
         """The pack is on disk when this returns."""
         self._log.sync()
+
+    def finish(self) -> None:
+        """Finishes a pack that is at its limit of size or age."""
+        if self._log.due():
+            self._log.roll()
+            self._known.clear()
 
     def load(self, digest: str) -> bytes | None:
         """The body of that digest."""

@@ -69,6 +69,7 @@ def reconcile(tx: Transaction, ask: Reconcile) -> Written:
 
 def sweep(tx: Transaction, ask: Sweep) -> Swept:
     """Does what time alone brings."""
+    tx.bodies.finish()
     limit = max(1, min(ask.limit, 10_000))
     abandoned = _abandon(tx, ask, limit) if ask.here is not None or ask.gone else []
     expired = [tx.row(run) for (run,) in tx.many("expired", now_ns=tx.now_ns, limit=limit)]

@@ -58,6 +58,9 @@ class _Read:
     def sync(self) -> None:
         """Nothing was kept."""
 
+    def finish(self) -> None:
+        """Nothing was written."""
+
     def load(self, digest: str) -> bytes | None:
         """The body of that digest."""
         return self._bodies.read(digest)
