@@ -202,6 +202,21 @@ def forked(world: World, before: int, run: str = "f", **facts: object) -> None:
     assert not isinstance(told, Refused), told
 
 
+def test_a_fork_of_all_of_a_run_goes_on(world: World) -> None:
+    """It has all steps and results of a run that has ended, also what came after the end, and not the end itself."""
+    world.open()
+    first = world.step()
+    second = world.begin("look", "bb", after=first).seq
+    world.end()
+    world.finish(second, b"late")
+    forked(world, world.row().head + 1)
+    assert world.kinds("f") == ["Started", "Leased", "Intent", "Result", "Intent", "Result", "Leased"]
+    met = world.begin("look", "bb", run="f", after=first)
+    assert met.found == "recorded" and met.result is not None and met.result.output == body_of(b"late")
+    world.step("look", "cc", run="f", after=second)
+    world.whole("r", "f")
+
+
 def test_a_fork_has_what_came_before(world: World) -> None:
     """Steps before the place of the fork are recorded there under the same seqs; from there on it is live."""
     world.open()
