@@ -280,8 +280,10 @@ class Model:
         run = self.runs[review.run]
         review.verdict, review.by = verdict, by
         review.approves = {"approved": review.binds, "edited": now}.get(verdict, "")
-        if run.state == "waiting" and run.waits_for == f"review {review.id}" and run.owner:
-            run.state, run.waits_for = "running", ""
+        if run.waits_for == f"review {review.id}":
+            run.waits_for = ""
+            if run.state == "waiting" and run.owner:
+                run.state = "running"
         run.woken = run.woken or not run.ended
         return run.add("Decided")
 

@@ -71,6 +71,18 @@ def test_an_edit_comes_with_its_arguments(world: World) -> None:
         assert isinstance(told, Refused) and told.error == "AskInvalid"
 
 
+def test_a_decided_review_is_waited_for_by_nobody(world: World) -> None:
+    """A run that was given back meanwhile waits for a driver, and is told and counted so."""
+    world.open()
+    _, review = asked(world)
+    world.release()
+    assert world.found(waits="review") == ["r"]
+    world.decide(review)
+    assert world.found(waits="review") == []
+    assert (world.row().state, world.row().waits_for) == ("waiting", "")
+    assert world.claim("d2", "", "t").epoch == 2
+
+
 def test_what_was_superseded_is_asked_anew(world: World) -> None:
     """Where a lock that was put aside holds again, a person is asked again, and the run is not told that it was
     superseded.

@@ -88,8 +88,10 @@ def decide(tx: Transaction, row: Row, decided: Decided) -> int:
         approves="" if sampled else approves,
     )
     if not sampled:
-        if row.waits_for == f"review {decided.review}" and row.state == "waiting" and row.owner:
-            row.state, row.waits_for = "running", ""
+        if row.waits_for == f"review {decided.review}":
+            row.waits_for = ""
+            if row.state == "waiting" and row.owner:
+                row.state = "running"
         wake(tx, row)
     return seq
 
