@@ -19,6 +19,8 @@ DEFAULT_WORKERS: Final = 2
 MAX_WORKERS: Final = 64
 MAX_DEAD_LETTERS: Final = 1_000_000
 MAX_WAITING: Final = 1_000_000
+MAX_REQUEST: Final = 60 * MIB
+"""What keeper takes in one ask holds it, with its headers."""
 WEEK_S: Final = 7 * 86_400.0
 GATEWAY_LISTEN: Final = Listen("127.0.0.1", 8400)
 CONTROL_LISTEN: Final = Listen("127.0.0.1", 8401)
@@ -73,7 +75,9 @@ def read_background(table: Table, data: Data, gateway: Gateway) -> Background:
         keep_s=table.get("keep", values.duration(60), min(usual.keep_s, data.retention_s)),
         concurrency=table.get("concurrency", values.whole(0, 1024), usual.concurrency),
         busy=table.get("busy", values.whole(1, MAX_WAITING), usual.busy),
-        max_request=table.get("max_request", values.size(KIB, GIB), min(usual.max_request, gateway.limits.max_body)),
+        max_request=table.get(
+            "max_request", values.size(KIB, MAX_REQUEST), min(usual.max_request, gateway.limits.max_body)
+        ),
     )
     if read.keep_s > data.retention_s:
         table.wrong("keep", "background.keep is longer than data.retention, after which bodies go", "write less")

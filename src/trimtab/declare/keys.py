@@ -112,7 +112,7 @@ PROJECT_KEYS: Final = (
     Key("background.keep", "duration", "7d, or data.retention if less", "how long the answer of one is kept"),
     Key("background.concurrency", "0..1024", "8", "background calls that one worker makes at a time"),
     Key("background.busy", "1..1000000", "32", "calls at each replica of a model from which on none is sent there"),
-    Key("background.max_request", "size", "8MiB, or gateway.max_body if less", "largest body of a background call"),
+    Key("background.max_request", "size", "8MiB, or gateway.max_body if less", "largest background request, to 60MiB"),
     *(
         Key(f"defaults.deadline.{name}", form, default, meaning)
         for (name, form, meaning), default in zip(DEADLINE_MEANINGS, DEADLINE_DEFAULTS, strict=True)
