@@ -24,6 +24,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "line end": ({"call": "a\n", "score": 1}, "call is empty, over 200 characters or not printable"),
     "long comment": ({"call": "a", "score": 1, "comment": "x" * 2001}, "comment is over 2000"),
     "a list": ([], "no judgement"),
+    "whole number that is none": (
+        {"attributes": [{"key": "gen_ai.evaluation.score.value", "value": {"intValue": "one"}}]},
+        "score",
+    ),
+    "keys that are none": ({"attributes": [{"key": ["call"], "value": 1}, {"key": {}}], "score": 1}, "attributes"),
     "another event": (
         {"name": "gen_ai.choice", "attributes": {"gen_ai.response.id": "a", "gen_ai.evaluation.score.value": 1}},
         "not gen_ai.evaluation.result",
@@ -49,6 +54,14 @@ def test_what_is_no_json(body: bytes) -> None:
         understood(body)
     with pytest.raises(InvalidRequest, match="over 262144 bytes"):
         understood(b" " * (MAX_BYTES + 1))
+
+
+def test_whole_numbers_of_otlp_are_texts() -> None:
+    """Protobuf's JSON writes 64 bits as a decimal text: a score of 1 comes as `"1"`."""
+    score = {"key": "gen_ai.evaluation.score.value", "value": {"intValue": "1"}}
+    call = {"key": "gen_ai.response.id", "value": {"stringValue": "7"}}
+    found = understood(json.dumps({"eventName": "gen_ai.evaluation.result", "attributes": [score, call]}).encode())
+    assert (found.call, found.value) == ("7", 1.0)
 
 
 JSON_VALUES = st.recursive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -39,6 +40,7 @@ OTEL: Final = {
 """Attributes of the event (OpenTelemetry semantic conventions, generative AI), and what we call them."""
 VALUES: Final = ("stringValue", "doubleValue", "intValue", "boolValue")
 """How OTLP's JSON writes the value of an attribute."""
+WHOLE: Final = re.compile("-?[0-9]{1,19}")
 
 
 class Given(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,8 +112,9 @@ def _attributes(said: Any) -> dict[str, Any] | None:
     found: Any = said.get("attributes", said)
     named = next((said[key] for key in ("name", "event_name", "eventName") if key in said), OTEL_EVENT)
     if isinstance(found, list):
-        found = {one.get("key"): _otlp(one.get("value")) for one in found if isinstance(one, dict)}
-    if not isinstance(found, dict) or not any(isinstance(key, str) and key in OTEL for key in found):
+        pairs = ((one.get("key"), one.get("value")) for one in found if isinstance(one, dict))
+        found = {key: _otlp(value) for key, value in pairs if isinstance(key, str)}
+    if not isinstance(found, dict) or not any(key in OTEL for key in found):
         return None
     if found is not said and named != OTEL_EVENT:
         raise InvalidRequest(detail=f"the event is {str(named)[:60]!r}, not {OTEL_EVENT}")
@@ -119,7 +122,14 @@ def _attributes(said: Any) -> dict[str, Any] | None:
 
 
 def _otlp(value: Any) -> Any:
-    return next((value[kind] for kind in VALUES if kind in value), None) if isinstance(value, dict) else value
+    """A value out of its kind; whole numbers are decimal texts there, as 64 bits are in Protobuf's JSON."""
+    if not isinstance(value, dict):
+        return value
+    kind = next((kind for kind in VALUES if kind in value), "")
+    said = value.get(kind)
+    if kind == "intValue" and isinstance(said, str) and WHOLE.fullmatch(said):
+        return int(said)
+    return said
 
 
 def _check(given: Given) -> None:
