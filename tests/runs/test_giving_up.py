@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from trimtab import replay, run, step
-from trimtab.journal.asks import Ask, Begin, Told
+from trimtab import replay, run, step, work
+from trimtab.journal.asks import Ask, Begin, Open, Told
 from trimtab.journal.entries import Result
 from trimtab.testing import LocalRuns
 
@@ -84,3 +84,37 @@ def test_a_step_that_is_given_up_between_tries_is_given_up_in_a_replay() -> None
         assert [one.outcome for one in runs.log("i") if isinstance(one, Result)] == ["cancelled", "ok"]
         assert asyncio.run(once_more()) == "gave up"
     assert failed == ["x"]
+
+
+def test_a_sub_run_that_is_given_up_as_it_begins_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the journal when patience is lost, and no worker goes on with it."""
+    patience: list[asyncio.Timeout] = []
+
+    @run(task="inner")
+    async def inner() -> None:
+        raise AssertionError("it was given up before")
+
+    @run
+    async def impatient() -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as until:
+                patience.append(until)
+                await inner()
+        return "gave up"
+
+    with LocalRuns() as runs:
+        do = runs._keeper.do
+
+        async def do_slowly(question: Ask) -> Told:
+            told = await do(question)
+            if isinstance(question, Open) and patience:
+                patience.pop().reschedule(asyncio.get_running_loop().time())
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            return told
+
+        monkeypatch.setattr(runs._keeper, "do", do_slowly)
+        assert asyncio.run(impatient()) == "gave up"
+        runs.again()
+        assert asyncio.run(work(inner, until_idle=True)) == 0
+        assert [runs.state(one) for one in runs.runs()] == ["completed", "cancelled"]

@@ -51,13 +51,26 @@ def begin(
     started = start_of(runtime, declared, facts, content)
     ask = Open(run, started, owner, runtime.lease_s, content_of(started.input, content))
     try:
-        lease = flow.ask(runtime, ask)
+        lease = flow.settled(flow.ask(runtime, ask))
     except RunEnded:
         return output_of(runtime, run)
+    except BaseException as failure:
+        if not flow.stopped(failure):
+            raise
+        lease, call = flow.ask(runtime, ask), _cut(failure)
     assert isinstance(lease, Lease)  # noqa: S101 - what an `Open` is told
     session = session_of(runtime, lease, owner, patience_s)
     session.checks = declared.checks
     return drive(session, call)
+
+
+def _cut(failure: BaseException) -> Call:
+    """What is called of a run that was given up as it began: it ends so, and is left to no worker."""
+
+    def call() -> Any:
+        raise failure
+
+    return call
 
 
 def replay_run(runtime: Runtime, run: str, declared: Declared, call: Callable[[Started], Call]) -> bytes:
