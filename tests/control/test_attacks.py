@@ -109,6 +109,21 @@ def test_no_path_leads_to_a_file(doors: Doors) -> None:
     assert tried >= 200
 
 
+def test_a_body_that_is_no_json_is_told_as_such(doors: Doors) -> None:
+    """Bytes that are no UTF-8 inside a text, and what is nested beyond reading, are the sender's mistake everywhere."""
+    labels = next(route for route in doors.routes if (route.method, route.path) == ("POST", "/api/labels"))
+    made = b'{"name":"deep","task":"route","question":"Is it?"}'
+    assert doors.ask(labels, doors.keys["admin"], JSON, made).status == 200
+    deep = b'{"rows":[{"inputs":' + b"[" * 300_000 + b"]" * 300_000 + b"}]}"
+    routes = [route for route in acting(doors) if not route.page]
+    assert len(routes) >= 15
+    for route in routes:
+        target = PARAMETER.sub("deep", route.path)
+        for body in (b'{"\xff":1}', b'{"why":"\xff"}', deep):
+            answer = doors.ask(route._replace(target=target), doors.keys["admin"], JSON, body)
+            assert answer.status < 500 or answer.status == 503, (route, body[:20], answer.body[:300])
+
+
 def test_a_link_that_nobody_signed_decides_nothing_and_no_other_site_sends_its_form(doors: Doors) -> None:
     """Whatever stands in the place of a link is answered alike; a form of another site is refused before it is read."""
     door = next(route for route in doors.routes if (route.method, route.path) == ("POST", "/decide/{token}"))

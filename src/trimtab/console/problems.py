@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trimtab.errors import CallError, KeyNameInvalid, KeyUnknown, StoreError, Unauthorized
+from trimtab.errors import CallError, InvalidRequest, KeyNameInvalid, KeyUnknown, StoreError, Unauthorized
 
+T = TypeVar("T")
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 PAGE: Final = "trimtab.page"
 """The key in a request's scope that is true where a person asked for a page."""
@@ -38,6 +39,16 @@ def json_answer(content: Any, status: int = 200) -> Response:
     except UnicodeEncodeError:
         encoded = msgspec.json.encode(_whole(msgspec.to_builtins(content, str_keys=True)))
     return Response(encoded, status, media_type="application/json")
+
+
+def json_given(body: bytes, kind: type[T], what: str) -> T:
+    """The JSON of a request; raises `InvalidRequest`, that the body is not `what`, for anything else."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise InvalidRequest(detail=f"the body is not {what}: {wrong}") from wrong
+    except RecursionError as wrong:
+        raise InvalidRequest(detail=f"the body is not {what}: it is nested too deeply; send it flatter") from wrong
 
 
 def _whole(value: Any) -> Any:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.errors import CallError, Forbidden, InvalidRequest
 from trimtab.journal.alerts import AlertsAsked
 from trimtab.policy.watch import Watch
@@ -275,10 +275,7 @@ async def _changed(watch: AlertWatch, what: Callable[[AlertBook, Watch, int], T]
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(await request.body() or b"{}", type=kind)
-    except msgspec.DecodeError as wrong:
-        raise InvalidRequest(detail=f"the body is not what this route takes: {wrong}") from wrong
+    return json_given(await request.body() or b"{}", kind, "what this route takes")
 
 
 def _wanted(request: Request, clock: Clock) -> AlertsAsked:

@@ -16,7 +16,7 @@ from trimtab.access.keys import Key, Role
 from trimtab.clock import Clock
 from trimtab.console.call_query import SEARCH, call_search
 from trimtab.console.endpoint import Endpoint, Query, tasks_of, visitor_of
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.errors import InvalidRequest
 from trimtab.gateway.board_view import BoardView
 from trimtab.policy.snapshot import Snapshot
@@ -320,10 +320,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _decoded(body: bytes) -> NewKey:
-    try:
-        return msgspec.json.decode(body, type=NewKey)
-    except msgspec.DecodeError as wrong:
-        raise InvalidRequest(detail=f"the body is not a key to make: {wrong}") from wrong
+    return json_given(body, NewKey, "a key to make")
 
 
 def _no_call(name: str) -> HTTPException:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.data.drawn import Drawn, Read
-from trimtab.errors import InvalidRequest
 from trimtab.processes.desk import Desk
 from trimtab.processes.draw import Wish, body_of, cases_of, pool_of, understood
 
@@ -30,10 +28,7 @@ def data_endpoints(desk: Desk, clock: Clock) -> tuple[Endpoint, ...]:
 
     async def draw(request: Request) -> Response:
         """Cases of the calls that the body wishes for."""
-        try:
-            wish = msgspec.json.decode(await request.body(), type=Wish)
-        except msgspec.DecodeError as wrong:
-            raise InvalidRequest(detail=f"the body is not a wish for cases: {wrong}") from wrong
+        wish = json_given(await request.body(), Wish, "a wish for cases")
         understood(wish)
         async with one_at_a_time:
             pool = await desk.ask(lambda stores: pool_of(stores, wish, clock.wall_ns()))

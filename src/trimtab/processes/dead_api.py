@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.errors import InvalidRequest
 from trimtab.journal.dead_letters import DeadLetter, Letters, Tally
 from trimtab.processes.dead import Redriven, Shown, Undertaker
@@ -86,10 +86,7 @@ def _acting(undertaker: Undertaker) -> tuple[Endpoint, ...]:
 
     async def drop(request: Request) -> Response:
         """Drops the letters the body names."""
-        try:
-            named = msgspec.json.decode(await request.body(), type=Dropped)
-        except msgspec.DecodeError as wrong:
-            raise InvalidRequest(detail=f'the body is not {{"ids": [...]}}: {wrong}') from wrong
+        named = json_given(await request.body(), Dropped, '{"ids": [...]}')
         if visitor_of(request).tasks:
             for letter in named.ids:
                 await _seen(undertaker, visitor_of(request), letter)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trimtab.console.endpoint import Endpoint, visitor_of
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.errors import InvalidRequest
 from trimtab.journal.refusals import JournalRefusal
 from trimtab.processes.erasure import ErasedPortion, Erasure
@@ -25,10 +24,7 @@ def erasure_endpoints(erasure: Erasure) -> tuple[Endpoint, ...]:
 
     async def erase(request: Request) -> Response:
         """Takes out one portion."""
-        try:
-            whose = msgspec.json.decode(await request.body(), type=Whose)
-        except msgspec.DecodeError as wrong:
-            raise InvalidRequest(detail=f"the body is not what it should be: {wrong}") from wrong
+        whose = json_given(await request.body(), Whose, "what it should be")
         if not whose.end_user or len(whose.end_user) > 1000:
             raise InvalidRequest(detail="end_user names nobody; write the id that calls and runs bear")
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, TypeVar
 
-import msgspec
 from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,7 +15,7 @@ from starlette.responses import Response
 
 from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
 from trimtab.console.label_desk import Added, SetDetail, SetShown
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.errors import InvalidRequest
 from trimtab.journal.labels import MOST_ROWS, Kind, Labelling, Row
 from trimtab.processes.label_book import LabelBook
@@ -170,7 +169,4 @@ def _named(visitor: Visitor, reviewer: str | None) -> str:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except msgspec.DecodeError as wrong:
-        raise InvalidRequest(detail=f"the body is not what it should be: {wrong}") from wrong
+    return json_given(await request.body(), kind, "what it should be")

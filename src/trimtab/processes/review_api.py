@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-import msgspec
 from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.console.review_desk import ReviewDesk, ReviewShown, SampledAgreement
 from trimtab.errors import Forbidden, InvalidRequest
 from trimtab.journal.asks import Review
@@ -112,10 +111,7 @@ async def asked(work: Awaitable[T]) -> T:
 
 def decoded(body: bytes) -> Deciding:
     """A decision as it came; raises `InvalidRequest`."""
-    try:
-        return msgspec.json.decode(body, type=Deciding)
-    except msgspec.DecodeError as wrong:
-        raise InvalidRequest(detail=f"the body is not what it should be: {wrong}") from wrong
+    return json_given(body, Deciding, "what it should be")
 
 
 @contextmanager

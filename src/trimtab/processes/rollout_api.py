@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trimtab.console.endpoint import Endpoint, visitor_of
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.errors import InvalidRequest, RolloutRefused, StoreError
 from trimtab.processes.rollout_desk import NewRollout, RolloutDesk, RolloutShown
 
@@ -80,7 +79,4 @@ def rollout_endpoints(desk: RolloutDesk) -> tuple[Endpoint, ...]:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except msgspec.DecodeError as wrong:
-        raise InvalidRequest(detail=f"the body is not a {kind.__name__}: {wrong}") from wrong
+    return json_given(await request.body(), kind, f"a {kind.__name__}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar, get_args
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from starlette.exceptions import HTTPException
@@ -14,7 +13,7 @@ from starlette.responses import Response
 
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
-from trimtab.console.problems import json_answer
+from trimtab.console.problems import json_answer, json_given
 from trimtab.console.run_desk import Branch, Compared, Redriven, RunDesk, Wanted
 from trimtab.errors import InvalidRequest
 from trimtab.ids import IdSource
@@ -331,7 +330,4 @@ def _text(kept: Mapping[str, bytes | None], body: Body | None) -> str | None:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except msgspec.DecodeError as wrong:
-        raise InvalidRequest(detail=f"the body is not a {kind.__name__}: {wrong}") from wrong
+    return json_given(await request.body(), kind, f"a {kind.__name__}")
