@@ -16,7 +16,8 @@ import pytest
 
 import trimtab
 from tests.journal.logs import Writing
-from trimtab.errors import TrimtabError
+from trimtab.errors import JournalUnavailable, TrimtabError
+from trimtab.journal.entries import Asked
 from trimtab.journal.reading import BlockingAsking
 from trimtab.journal.recording import NoRecording, Recording
 from trimtab.processes.run_export import exported
@@ -73,6 +74,32 @@ def test_what_changed_is_not_given_an_old_answer(tmp_path: Path) -> None:
         with pytest.raises(TrimtabError, match="something else"), ReplayedRun(path) as replay:
             replay.call(changed.agent)
         assert changed.calls == 0
+
+
+def test_a_run_whose_review_was_asked_anew_is_done_again(tmp_path: Path) -> None:
+    """It waited for a person while another lock came into force; what was superseded then is nothing to do again."""
+
+    @trimtab.run(name="pay", task="refund")
+    async def pay(order: int) -> str:
+        return await trimtab.review(f"order {order}", "is it paid?")
+
+    async def approved(runs: LocalRuns) -> None:
+        task = asyncio.ensure_future(pay.options(id="r")(12))
+        while [type(entry) for entry in runs.log("r")].count(Asked) < 2:
+            await asyncio.sleep(0)
+        runs.decide("approved")
+        assert await task == "order 12"
+
+    path = tmp_path / "run.jsonl"
+    with LocalRuns(lock="before") as runs:
+        runs.lose(3, answered=True)
+        with pytest.raises(JournalUnavailable):
+            asyncio.run(pay.options(id="r")(12))
+        runs.again(lock="after")
+        asyncio.run(approved(runs))
+        path.write_bytes(b"".join(exported(runs, "r")))
+    with ReplayedRun(path) as replay:
+        assert replay.call(pay) == replay.output == "order 12"
 
 
 def calls(path: Path, *asked: Any) -> Path:

@@ -36,6 +36,8 @@ from trimtab.record import varints
 FORM: Final = "trimtab run 1"
 """What the first line of an exported run says of its form."""
 OWNER: Final = "a recording"
+SAID: Final = frozenset({"approved", "edited", "rejected"})
+"""What is said of reviews; the journal itself says the rest again where it holds again."""
 
 
 class NoRecording(TrimtabError):
@@ -161,7 +163,7 @@ class _Putting:
                 told = self._do(AskReview(self._run, self._epoch, asked, body_of(b"null")))
                 if isinstance(told, Reviews) and told.reviews:
                     self._reviews[entry.review] = told.reviews[0].review
-            case Decided() if entry.review in self._reviews:
+            case Decided() if entry.review in self._reviews and entry.verdict in SAID:
                 self._decide(entry)
             case _:
                 pass
