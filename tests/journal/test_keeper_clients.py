@@ -10,16 +10,9 @@ import pytest
 
 from tests.journal.shelves import Shelf, event, keeping
 from trimtab.errors import JournalUnavailable
-from trimtab.journal.asks import (
-    Renew,
-    Written,
-)
-from trimtab.journal.client import (
-    FIRST_REST_S,
-    BlockingKeeper,
-    KeeperClient,
-)
-from trimtab.journal.refusals import LeaseLost
+from trimtab.journal.asks import Ask, Find, Release, Renew, Written
+from trimtab.journal.client import FIRST_REST_S, BlockingKeeper, KeeperClient
+from trimtab.journal.refusals import AskInvalid, LeaseLost
 from trimtab.testing import JumpingClock
 
 
@@ -137,3 +130,12 @@ async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path, listen
     await asking.close()
     await watching.close()
     hanging_up.cancel()
+
+
+@pytest.mark.parametrize("ask", [Release("r-1", 1, 1 << 70), Find(task="caf\ud8ff")])
+async def test_what_no_message_holds_is_refused(path: Path, ask: Ask) -> None:
+    """A number or a text that cannot be sent is told as any other mistake in an ask."""
+    with pytest.raises(AskInvalid, match="mend the request"):
+        await KeeperClient(path).do(ask)
+    with pytest.raises(AskInvalid, match="mend the request"):
+        BlockingKeeper(path).do(ask)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from trimtab.errors import JournalUnavailable, TrimtabError
 from trimtab.journal.asks import Ask, Refused, Told
 from trimtab.journal.entries import Order
-from trimtab.journal.refusals import BY_NAME, JournalRefusal
+from trimtab.journal.refusals import BY_NAME, AskInvalid, JournalRefusal
 
 PROTOCOL: Final = 1
 LENGTH_BYTES: Final = 4
@@ -86,8 +86,12 @@ _said: msgspec.msgpack.Decoder[tuple[int, Said]] = msgspec.msgpack.Decoder(tuple
 
 
 def frame(number: int, message: Asked | Said) -> bytes:
-    """A message as it goes over the socket; raises `FrameTooLong`."""
-    content = _encoder.encode((number, message))
+    """A message as it goes over the socket; raises `FrameTooLong`, and `AskInvalid` for facts that no message holds."""
+    try:
+        content = _encoder.encode((number, message))
+    except (OverflowError, ValueError) as wrong:
+        detail = f"keeper cannot be told what it says ({wrong})"
+        raise AskInvalid(run=getattr(message, "run", ""), detail=detail) from wrong
     if len(content) > FRAME_LIMIT:
         raise FrameTooLong(length=len(content), limit=FRAME_LIMIT)
     return len(content).to_bytes(LENGTH_BYTES, "big") + content
