@@ -363,6 +363,8 @@ async def test_limits_of_submissions(tmp_path: Path) -> None:
             await gateway.post({**HELLO, "stream": True}, **more),
             await gateway.post(HELLO, x_trimtab_background="yes"),
             await gateway.post(HELLO, **more, x_trimtab_run="no-such-run"),
+            await gateway.post(HELLO, **more, x_trimtab_step="s" * 201),
+            await gateway.post({**HELLO, "max_tokens": 10**12}, **more),
         ]
         await gateway.submit(x_trimtab_receiver="ops")
         over = await gateway.post(HELLO, **more)
@@ -371,7 +373,7 @@ async def test_limits_of_submissions(tmp_path: Path) -> None:
         polled = await gateway.ask("GET", "/v1/responses/resp_0?stream=true")
         method = await gateway.ask("DELETE", "/v1/responses/resp_0")
     assert (over.status, over.json()["error"]["code"], over.headers["retry-after"]) == (429, "rate_limited", "10")
-    assert (large.status, [one.status for one in wrong]) == (413, [400] * 4)
+    assert (large.status, [one.status for one in wrong]) == (413, [400] * 6)
     assert (unknown.status, polled.status, method.status) == (404, 400, 405)
 
 

@@ -168,7 +168,7 @@ class Pipeline:
             if self._polls(exchange, serving):
                 return None
             if self._route(exchange, serving):
-                if self._submits(exchange):
+                if self._submits(exchange, serving):
                     return None
                 if self._candidate is not None:
                     exchange, serving = self._beside(exchange, serving, self._candidate)
@@ -190,14 +190,14 @@ class Pipeline:
         self._background.poll(exchange, asked, anybody=serving.admission.poller(exchange))
         return True
 
-    def _submits(self, exchange: Exchange) -> bool:
+    def _submits(self, exchange: Exchange, serving: Serving) -> bool:
         """Whether the call is to be made later, and was handed on for that."""
         if exchange.surface is PASSTHROUGH:
             return False
         if self._background is None:
             without_background(exchange)
             return False
-        return self._background.takes(exchange, draining=self.draining)
+        return self._background.takes(exchange, serving.admission, draining=self.draining)
 
     def _beside(self, exchange: Exchange, serving: Serving, candidate: Candidate) -> tuple[Exchange, Serving]:
         """The call under the candidate, if it is one of its own; else as it was. A candidate that cannot take it is

@@ -9,6 +9,7 @@ from typing import Any
 
 from trimtab.errors import CallError, Draining
 from trimtab.gateway import replies
+from trimtab.gateway.admission import Admission
 from trimtab.gateway.background import polling
 from trimtab.gateway.background.asking import Wanted, kind_of, wanted
 from trimtab.gateway.background.parts import BackgroundParts
@@ -17,6 +18,7 @@ from trimtab.gateway.background.refused import as_call_error
 from trimtab.gateway.background.shown import response_object, status_lines, status_object
 from trimtab.gateway.exchange import Exchange
 from trimtab.journal.background import Polled, Submitted
+from trimtab.record.bodies import NOT_KEPT
 
 Over = Callable[[Exchange, CallError | None], None]
 
@@ -40,13 +42,17 @@ class BackgroundCalls:
         polling.check(exchange, asked)
         self._do(exchange, polling.answer(exchange, asked, self._keeper, anybody=anybody))
 
-    def takes(self, exchange: Exchange, *, draining: bool) -> bool:
-        """Whether a call whose task is known is to be made later, and is taken in for that. Raises `CallError`."""
+    def takes(self, exchange: Exchange, admission: Admission, *, draining: bool) -> bool:
+        """Whether a call whose task is known is to be made later, and is taken in for that. Raises `CallError`, too
+        for what no record of it could hold.
+        """
         kind = kind_of(exchange)
         if kind is None:
             return False
         if draining:
             raise Draining
+        admission.admitted(exchange, NOT_KEPT)
+        exchange.run = ""
         self._do(
             exchange, self._submit(exchange, wanted(exchange, kind, self._parts.settings, self._parts.receivers()))
         )
