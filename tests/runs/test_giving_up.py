@@ -118,3 +118,38 @@ def test_a_sub_run_that_is_given_up_as_it_begins_is_over(monkeypatch: pytest.Mon
         runs.again()
         assert asyncio.run(work(inner, until_idle=True)) == 0
         assert [runs.state(one) for one in runs.runs()] == ["completed", "cancelled"]
+
+
+def test_what_a_run_gave_up_last_is_given_up_in_a_replay() -> None:
+    """No step tells there that the program went on: it waits to be given up again."""
+    patience: list[asyncio.Timeout] = []
+
+    def lose_patience() -> None:
+        patience.pop().reschedule(asyncio.get_running_loop().time())
+
+    @step
+    async def slow() -> None:
+        lose_patience()
+        await asyncio.get_running_loop().create_future()
+
+    @run
+    async def impatient() -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as until:
+                patience.append(until)
+                await slow()
+        return "gave up"
+
+    async def once_more() -> str:
+        replayed = asyncio.ensure_future(replay("i", impatient))
+        while not patience and not replayed.done():
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not replayed.done(), replayed.exception()
+        lose_patience()
+        return str(await replayed)
+
+    with LocalRuns():
+        assert asyncio.run(impatient.options(id="i")()) == "gave up"
+        assert asyncio.run(once_more()) == "gave up"

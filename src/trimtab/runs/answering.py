@@ -17,8 +17,8 @@ from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.runtime import current
 from trimtab.runs.session import Act, Place, Session, here, labelled, moved_on
 from trimtab.runs.stamping import line_of, step_headers
-from trimtab.runs.stepping import load, take
-from trimtab.runs.waiting import FIRST_LOOK_S, catch_up, know_before
+from trimtab.runs.stepping import catch_up, know_before, load, take
+from trimtab.runs.waiting import FIRST_LOOK_S
 
 WRITTEN_S: Final = 1.0
 """How long a gateway may take to write a call of which its client has heard nothing."""

@@ -24,8 +24,8 @@ from trimtab.runs.declared import Declared, Request, Reviewed
 from trimtab.runs.faults import CheckBranched, CheckFailed, ModelFailed, NotDeclared, Rejected
 from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.session import Act, Place, Session, here, is_of, labelled, line_here, required
-from trimtab.runs.stepping import ONCE, Call, Tries, kept, take, task_of
-from trimtab.runs.waiting import ask_person, catch_up, know_before
+from trimtab.runs.stepping import ONCE, Call, Tries, catch_up, kept, know_before, take, task_of
+from trimtab.runs.waiting import ask_person
 
 MOST_SOURCES: Final = 1000
 MOST_SOURCE_BYTES: Final = 16 << 20

@@ -15,7 +15,7 @@ from trimtab.runs import flow, values
 from trimtab.runs.declared import Request, Reviewed
 from trimtab.runs.faults import CheckFailed, Rejected, Suspended
 from trimtab.runs.session import Act, Place, Session, content_of, labelled, line_here, required
-from trimtab.runs.stepping import load, take
+from trimtab.runs.stepping import catch_up, know_before, load, take
 
 FIRST_LOOK_S: Final = 0.02
 LONGEST_LOOK_S: Final = 1.0
@@ -189,25 +189,6 @@ class StateOf(Generic[T]):
 def state(name: str, kind: type[T], start: T) -> StateOf[T]:
     """A named value of runs, of that type, which is `start` until it is set."""
     return StateOf(name, kind, start)
-
-
-async def catch_up(session: Session) -> None:
-    """Reads what the run's log says by now; each entry counts once, however many branches read at the same time."""
-    while True:
-        told = await flow.ask_for(session, Read(session.run, session.folded.until + 1))
-        assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
-        with session.guard:
-            for logged in told.entries:
-                if logged.seq > session.folded.until:
-                    session.folded.take(logged.seq, logged.entry)
-        if not told.entries or session.folded.until >= told.last:
-            return
-
-
-async def know_before(session: Session) -> None:
-    """Reads what earlier drivers of this run wrote, once."""
-    if session.folded.until < session.head:
-        await catch_up(session)
 
 
 async def _until(session: Session, waits_for: str, came: Callable[[], bool]) -> None:

@@ -11,8 +11,8 @@ import msgspec
 from trimtab.declare.changed import decode, for_step
 from trimtab.journal.asks import Begun
 from trimtab.runs.blocking import flow
-from trimtab.runs.blocking.stepping import load, take
-from trimtab.runs.blocking.waiting import FIRST_LOOK_S, catch_up, know_before
+from trimtab.runs.blocking.stepping import catch_up, know_before, load, take
+from trimtab.runs.blocking.waiting import FIRST_LOOK_S
 from trimtab.runs.declared import Request
 from trimtab.runs.faults import Leaving, ModelFailed, NotData
 from trimtab.runs.lines import Line

@@ -22,8 +22,8 @@ from trimtab.journal.proposals import Background
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
 from trimtab.runs.blocking.answering import answer
-from trimtab.runs.blocking.stepping import ONCE, Call, Tries, kept, take, task_of
-from trimtab.runs.blocking.waiting import ask_person, catch_up, know_before
+from trimtab.runs.blocking.stepping import ONCE, Call, Tries, catch_up, kept, know_before, take, task_of
+from trimtab.runs.blocking.waiting import ask_person
 from trimtab.runs.declared import Declared, Request, Reviewed
 from trimtab.runs.faults import CheckBranched, CheckFailed, ModelFailed, NotDeclared, Rejected
 from trimtab.runs.models import Asked, Reply, reply_of

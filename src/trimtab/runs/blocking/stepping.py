@@ -57,6 +57,9 @@ def take(place: Place, act: Act, call: Call, tries: Tries = ONCE) -> bytes:
     try:
         begun = _begun(session, act, question, line)
         if session.replays and begun.found != "recorded":
+            know_before(session)
+            if begun.seq in session.folded.given_up:
+                flow.never()
             detail = "nothing is recorded for it there"
             raise session.leave(Divergence(run=session.replays, seq=begun.seq, label=act.label, detail=detail))
         if begun.found == "unknown":
@@ -92,6 +95,25 @@ def kept(session: Session, body: Body | None) -> bytes | None:
     except (JournalRefusal, JournalUnavailable) as refusal:
         raise session.leave(refusal) from refusal
     return loaded.content if isinstance(loaded, Loaded) else None
+
+
+def catch_up(session: Session) -> None:
+    """Reads what the run's log says by now; each entry counts once, however many branches read at the same time."""
+    while True:
+        told = flow.ask_for(session, Read(session.run, session.folded.until + 1))
+        assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
+        with session.guard:
+            for logged in told.entries:
+                if logged.seq > session.folded.until:
+                    session.folded.take(logged.seq, logged.entry)
+        if not told.entries or session.folded.until >= told.last:
+            return
+
+
+def know_before(session: Session) -> None:
+    """Reads what earlier drivers of this run wrote, once."""
+    if session.folded.until < session.head:
+        catch_up(session)
 
 
 def task_of(session: Session) -> str:

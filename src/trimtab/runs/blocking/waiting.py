@@ -14,7 +14,7 @@ from trimtab.journal.entries import Asked, Checked, Decided, Intent, ReviewVerdi
 from trimtab.journal.proposals import Background, context_of
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
-from trimtab.runs.blocking.stepping import load, take
+from trimtab.runs.blocking.stepping import catch_up, know_before, load, take
 from trimtab.runs.declared import Request, Reviewed
 from trimtab.runs.faults import CheckFailed, Rejected, Suspended
 from trimtab.runs.session import Act, Place, Session, content_of, labelled, line_here, required
@@ -191,25 +191,6 @@ class StateOf(Generic[T]):
 def state(name: str, kind: type[T], start: T) -> StateOf[T]:
     """A named value of runs, of that type, which is `start` until it is set."""
     return StateOf(name, kind, start)
-
-
-def catch_up(session: Session) -> None:
-    """Reads what the run's log says by now; each entry counts once, however many branches read at the same time."""
-    while True:
-        told = flow.ask_for(session, Read(session.run, session.folded.until + 1))
-        assert isinstance(told, Entries)  # noqa: S101 - what a `Read` is told
-        with session.guard:
-            for logged in told.entries:
-                if logged.seq > session.folded.until:
-                    session.folded.take(logged.seq, logged.entry)
-        if not told.entries or session.folded.until >= told.last:
-            return
-
-
-def know_before(session: Session) -> None:
-    """Reads what earlier drivers of this run wrote, once."""
-    if session.folded.until < session.head:
-        catch_up(session)
 
 
 def _until(session: Session, waits_for: str, came: Callable[[], bool]) -> None:
