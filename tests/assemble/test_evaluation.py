@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.threaded_upstream import PATIENCE_S
 from trimtab.assemble import evaluation_room
 from trimtab.assemble.evaluation import Around, carry_out, taken_up
 from trimtab.assemble.evaluation_money import bound_of, forecast, telling
-from trimtab.assemble.evaluation_plan import Options, Prepared, changes_of, prepare
+from trimtab.assemble.evaluation_plan import Options, Prepared, changes_of, prepare, unreachable
 from trimtab.assemble.evaluation_records import ends_of
 from trimtab.assemble.evaluation_side import Side, side
 from trimtab.clock import SystemClock
@@ -32,6 +33,7 @@ from trimtab.evals.progress import Progress
 from trimtab.evals.sample import Answer, Mark
 from trimtab.evals.scorers.ready import Ready
 from trimtab.ids import IdSource
+from trimtab.testing.ports import refused_port
 
 NOWHERE = "http://127.0.0.1:9"
 CLOCK, IDS = SystemClock(), IdSource()
@@ -179,6 +181,14 @@ def test_nothing_is_begun_where_no_server_is(tmp_path: Path) -> None:
     with pytest.raises(EvaluationRefused, match=r"small .*start its servers"):
         carry_out(prepared, around(tmp_path))
     assert not (tmp_path / ".trimtab").exists()
+
+
+def test_any_replica_is_enough(tmp_path: Path) -> None:
+    """Six servers are away and the seventh is there: it is begun."""
+    with refused_port() as away, socket.create_server(("127.0.0.1", 0)) as there:
+        ports = [away] * 6 + [there.getsockname()[1]]
+        replicas = '", "'.join(f"http://127.0.0.1:{port}/{number}" for number, port in enumerate(ports))
+        assert unreachable(sides(tmp_path, replicas)) == ""
 
 
 def test_the_demo_is_named_where_it_is_away(tmp_path: Path) -> None:

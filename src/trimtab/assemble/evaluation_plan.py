@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -186,12 +186,23 @@ def unreachable(prepared: Prepared) -> str:
         task = side.snapshot.tasks[prepared.plan.task]
         for name in (task.models[0], *(one for one in prepared.plan.judges if arm == prepared.suite_arm)):
             model = side.snapshot.models[name]
-            failures = [_failure(url) for url in model.replicas[:MOST_TOLD]]
-            if model.replicas and all(failures):
+            why = _away(model.replicas)
+            if why:
                 is_demo = model.served_name in DEMO_MODELS
                 remedy = "start `trimtab up --demo` in the folder above it" if is_demo else "start its servers"
-                return f"no replica of model {name} of the {arm} lets us in ({failures[0]}); {remedy}"
+                return f"no replica of model {name} of the {arm} lets us in ({why}); {remedy}"
     return ""
+
+
+def _away(replicas: Sequence[str]) -> str:
+    """Why the first of the replicas does not let us in, where none does."""
+    first = ""
+    for url in replicas:
+        why = _failure(url)
+        if not why:
+            return ""
+        first = first or why
+    return first
 
 
 def _failure(url: str) -> str:
