@@ -19,7 +19,7 @@ from trimtab.journal.outbox import Outbox
 from trimtab.journal.runs.database import open_runs
 from trimtab.policy.watch import TaskWatch, Watch
 from trimtab.processes.deliver import read
-from trimtab.processes.review_watch import ReviewWatch, is_drawn
+from trimtab.processes.review_watch import MOST, ReviewWatch, is_drawn
 from trimtab.signals.notify import forms
 
 HOUR_NS = 3600 * 10**9
@@ -52,6 +52,19 @@ def waits(world: World, tool: str, **facts: Any) -> str:
     world.open()
     step = world.begin(f"review {tool}", "aa", step="step", tool=tool)
     return world.review(step.seq, **facts).review
+
+
+async def test_told_however_many_samples_nobody_looked_at(world: World, tmp_path: Path) -> None:
+    """Samples that pile up take no place from a review that a run waits for."""
+    world.open("s", "d0")
+    step = world.begin("look", "aa", run="s")
+    for number in range(MOST):
+        world.review(step.seq, f"S{number}", run="s", sampled=True)
+    world.clock.advance(1)
+    waits(world, "refund")
+    with closing(Outbox(open_state(tmp_path / "state.db"))) as box:
+        await watching(world, box).look()
+        assert [one.receiver for one in box.due(world.now, 9)] == ["desk"]
 
 
 async def test_told_once_and_again_when_it_escalates(world: World, tmp_path: Path) -> None:

@@ -241,13 +241,14 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
 
 
 class FindReviews(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find_reviews"):
-    """Reviews, the oldest that wait first, then the latest decided."""
+    """Reviews, the oldest that wait first, then the latest decided; without `samples` only those that runs wait for."""
 
     run: str = ""
     review: str = ""
     task: str = ""
     waiting: bool = True
     limit: int = 50
+    samples: bool = True
 
 
 class Sweep(Struct, frozen=True, tag_field="ask", tag="sweep"):

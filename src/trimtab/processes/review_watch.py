@@ -81,9 +81,9 @@ class ReviewWatch:
     async def look(self) -> None:
         """Tells what is to be told by now, and samples runs now and then."""
         watch = self._watch()
-        told = await self._journal.do(FindReviews(limit=MOST))
+        told = await self._journal.do(FindReviews(limit=MOST, samples=False))
         waiting = told.reviews if isinstance(told, Reviews) else ()
-        letters = [one for review in waiting if not review.sampled for one in letters_of(review, watch)]
+        letters = [one for review in waiting for one in letters_of(review, watch)]
         new = [one for one in letters if one.id not in self._told]
         if new:
             self._box.put(new)

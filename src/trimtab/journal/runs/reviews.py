@@ -114,7 +114,7 @@ def find_reviews(tx: Transaction, ask: FindReviews) -> Reviews:
     if ask.review:
         return Reviews((_one(tx, ask.review),))
     limit = max(1, min(ask.limit, MOST_REVIEWS))
-    facts: dict[str, Any] = {"run": ask.run, "task": ask.task}
+    facts: dict[str, Any] = {"run": ask.run, "task": ask.task, "samples": int(ask.samples)}
     found = tx.many("waiting_reviews", limit=limit, **facts)
     if not ask.waiting and len(found) < limit:
         found += tx.many("decided_reviews", limit=limit - len(found), **facts)

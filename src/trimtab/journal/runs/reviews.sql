@@ -27,6 +27,7 @@ SELECT v.review, r.run, v.of, r.task, v.tool, v.binds, v.proposed, v.asked_ns, v
     v.decided_ns, v.edited, v.lock
 FROM reviews v JOIN runs r ON r.number = v.number
 WHERE v.verdict IS NULL AND (:run = '' OR r.run = :run) AND (:task = '' OR r.task = :task)
+    AND (:samples = 1 OR v.sampled = 0)
 ORDER BY v.asked_ns, v.review LIMIT :limit;
 
 -- name: decided_reviews
@@ -36,6 +37,7 @@ SELECT v.review, r.run, v.of, r.task, v.tool, v.binds, v.proposed, v.asked_ns, v
     v.decided_ns, v.edited, v.lock
 FROM reviews v JOIN runs r ON r.number = v.number
 WHERE v.verdict IS NOT NULL AND (:run = '' OR r.run = :run) AND (:task = '' OR r.task = :task)
+    AND (:samples = 1 OR v.sampled = 0)
 ORDER BY v.decided_ns DESC, v.review DESC LIMIT :limit;
 
 -- name: decide_review
