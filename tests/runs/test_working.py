@@ -11,7 +11,7 @@ import pytest
 
 from trimtab import blocking, event, result, run, sleep, step, submit, tell, work
 from trimtab.journal.asks import Ask, Claim, Told
-from trimtab.testing import LocalRuns
+from trimtab.testing import JumpingClock, JumpingLoop, LocalRuns
 
 DONE: list[str] = []
 
@@ -55,6 +55,43 @@ def test_a_worker_gives_back_what_waits() -> None:
 
     with LocalRuns() as runs:
         assert asyncio.run(all_of_it(runs)) == "A-1: packed, sent"
+
+
+def test_a_run_whose_branches_go_on_is_not_given_back_for_one_that_waits() -> None:
+    """A day's sleep of one branch does not hold up the others; when they are done, the run is given back."""
+    clock = JumpingClock()
+
+    @step
+    async def works(number: int) -> None:
+        DONE.append(str(number))
+        await asyncio.sleep(1.0)
+
+    async def many() -> None:
+        for number in range(5):
+            await works(number)
+            await asyncio.sleep(1.0)
+
+    async def day() -> None:
+        await works(5)
+        await sleep(86400.0)
+
+    @run(task="both")
+    async def both() -> None:
+        await asyncio.gather(many(), day())
+
+    async def all_of_it(runs: LocalRuns) -> None:
+        name = await submit(both)
+        began_s = clock.monotonic()
+        assert await work(both, until_idle=True, patience_s=30.0) == 1
+        assert clock.monotonic() - began_s < 60.0
+        assert runs.state(name) == "waiting"
+        assert sorted(DONE) == ["0", "1", "2", "3", "4", "5"]
+
+    with (
+        LocalRuns(clock=clock, lease_s=3600.0) as runs,
+        asyncio.Runner(loop_factory=lambda: JumpingLoop(clock)) as runner,
+    ):
+        runner.run(all_of_it(runs))
 
 
 def test_a_worker_that_ends_leaves_its_runs_to_the_next() -> None:

@@ -53,9 +53,10 @@ class Line:
 
 
 class Lines:
-    """The lines of one run in this process; used from many threads."""
+    """The lines of one run in this process; used from many threads. It has `parted` once there are several."""
 
     def __init__(self) -> None:
+        self.parted = False
         self._of_tasks: WeakKeyDictionary[asyncio.Task[object], Line] = WeakKeyDictionary()
         self._alike: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -95,6 +96,7 @@ class Lines:
         first = sha256(f"{label}\0{request}".encode()).hexdigest()[:16]
         stem = _short(f"{parent.name}.{taken}~{first}")
         with self._lock:
+            self.parted = True
             number = self._alike[stem]
             self._alike[stem] += 1
         line = Line(f"{stem}#{number}", 0 if task is not None else threading.get_ident(), lasts=parent.lasts)

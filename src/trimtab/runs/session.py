@@ -137,11 +137,12 @@ class Session:
     """One run and its lease. `left` says why the driver leaves it, once it does; no step is taken after that. While it
     is `ending` its end may be written already, though nobody has answered.
 
-    `busy` counts steps that are being taken, those that only wait apart. `patience_s` is how long the run may wait
-    here before it is given back, until `wake_ns` if it waits for a time; None is for ever. `folded` is read from the
-    log when it is first needed, at least to `head`, which is what earlier drivers wrote; `values` are the run's states
-    as far as this execution has set them. `checks` are those of the run's function, and `instead` has the answers that
-    stand after checks, by the place of their step. `replays` names the run of which only recorded answers are given.
+    `busy` counts steps that are being taken, those of sub-runs too and those that only wait apart; `stirred_s` is when
+    there was one the last time. `patience_s` is how long the run may wait here before it is given back, until `wake_ns`
+    if it waits for a time; None is for ever. `folded` is read from the log when it is first needed, at least to `head`,
+    which is what earlier drivers wrote; `values` are the run's states as far as this execution has set them. `checks`
+    are those of the run's function, and `instead` has the answers that stand after checks, by the place of their step.
+    `replays` names the run of which only recorded answers are given.
     `inner` are its sub-runs that are driven here, which are left when it is.
     `changed` has what steps under way are taken with as their fork asks, and what they could not be, with why.
     """
@@ -158,6 +159,7 @@ class Session:
     left: TrimtabError | None = None
     ending: bool = False
     busy: int = 0
+    stirred_s: float = 0.0
     lines: Lines = field(default_factory=Lines)
     folded: Folded = field(default_factory=Folded)
     values: dict[str, Any] = field(default_factory=dict)
@@ -174,9 +176,25 @@ class Session:
     cancelled: bool = False
     loop: asyncio.AbstractEventLoop | None = None
 
-    def idle(self) -> bool:
-        """Whether all that is going on waits, in the run that it is a part of too."""
-        return self.busy == 0 and (self.outer is None or self.outer.idle())
+    def idle(self, for_s: float) -> bool:
+        """Whether all that is going on waits, in the run that it is a part of too; of branches, whether none has taken
+        a step for so long.
+        """
+        since_s = self.runtime.clock.monotonic() - for_s
+        return all(one.busy == 0 and (one.stirred_s <= since_s or not one.lines.parted) for one in self._whole())
+
+    def _whole(self) -> Iterator[Session]:
+        """This run, and those that it is a part of."""
+        one: Session | None = self
+        while one is not None:
+            yield one
+            one = one.outer
+
+    def _count(self, more: int, *, stirs: bool) -> None:
+        for one in self._whole():
+            with one.guard:
+                one.busy += more
+                one.stirred_s = self.runtime.clock.monotonic() if stirs else one.stirred_s
 
     def leave(self, why: TrimtabError) -> Leaving:
         """From here on the run is left; gives what is to be raised."""
@@ -304,24 +322,20 @@ class Session:
     @contextmanager
     def working(self) -> Iterator[None]:
         """A step is being taken meanwhile."""
-        with self.guard:
-            self.busy += 1
+        self._count(1, stirs=True)
         try:
             yield
         finally:
-            with self.guard:
-                self.busy -= 1
+            self._count(-1, stirs=True)
 
     @contextmanager
     def resting(self) -> Iterator[None]:
         """A step that is being taken only waits meanwhile."""
-        with self.guard:
-            self.busy -= 1
+        self._count(-1, stirs=False)
         try:
             yield
         finally:
-            with self.guard:
-                self.busy += 1
+            self._count(1, stirs=False)
 
 
 def content_of(body: Body | None, content: bytes | None) -> bytes:
@@ -368,6 +382,7 @@ def branches(place: Place | None, count: int) -> list[Line | None]:
         return [None] * count
     line = line_here(place, Act("step", "together", Request("together", b"", str(count))))
     line.taken += 1
+    place.session.lines.parted = True
     moved_on(place, line)
     return [line.branch(number) for number in range(count)]
 

@@ -34,7 +34,8 @@ def sleep(seconds: float) -> None:
         began_ns = _written_ns(session, begun) if begun.again else session.now_ns()
         due_ns = began_ns + round(seconds * 1e9)
         while (left_s := (due_ns - session.now_ns()) / 1e9) > 0:
-            _patiently(session, "time", left_s, left_s, due_ns)
+            look_s = left_s if session.patience_s is None else min(left_s, LONGEST_LOOK_S)
+            _patiently(session, "time", look_s, left_s, due_ns)
 
     label = labelled(place, "sleep")
     take(place, Act("timer", label, Request.of("timer", "sleep", label, {"seconds": seconds})), wait)
@@ -204,10 +205,11 @@ def _until(session: Session, waits_for: str, came: Callable[[], bool]) -> None:
         look_s = min(look_s * 1.5, LONGEST_LOOK_S)
 
 
-def _patiently(session: Session, waits_for: str, seconds: float, waited_s: float, wake_ns: int | None) -> None:
-    """Rests for so long, or gives the run back where it has waited enough and nothing else of it goes on."""
+def _patiently(session: Session, waits_for: str, seconds: float, waits_s: float, wake_ns: int | None) -> None:
+    """Rests for so long, or gives the run back where it waits long enough and nothing else of it goes on."""
+    patience_s = session.patience_s
     with session.resting():
-        if session.patience_s is not None and waited_s >= session.patience_s and session.idle():
+        if patience_s is not None and waits_s >= patience_s and session.idle(patience_s):
             session.wake_ns = wake_ns
             raise session.leave(Suspended(run=session.run, waits_for=waits_for))
         flow.rest(session, seconds)
