@@ -57,6 +57,31 @@ def test_a_worker_gives_back_what_waits() -> None:
         assert asyncio.run(all_of_it(runs)) == "A-1: packed, sent"
 
 
+def test_a_sub_run_that_sleeps_is_taken_up_with_the_run_that_began_it() -> None:
+    """Also by a worker that was told of the outer one alone."""
+
+    @run(task="inner")
+    async def inner() -> str:
+        await sleep(86400.0)
+        return "slept"
+
+    @run(task="outer")
+    async def outer() -> str:
+        return await inner()
+
+    async def all_of_it(runs: LocalRuns) -> str:
+        name = await submit(outer)
+        assert await work(outer, until_idle=True, patience_s=0.0) == 1
+        runs.advance(86401.0)
+        runs.sweep()
+        assert await work(outer, until_idle=True, patience_s=0.0) == 1
+        assert [runs.state(one) for one in runs.runs()] == ["completed", "completed"]
+        return str(await result(name, str))
+
+    with LocalRuns() as runs:
+        assert asyncio.run(all_of_it(runs)) == "slept"
+
+
 def test_a_run_whose_branches_go_on_is_not_given_back_for_one_that_waits() -> None:
     """A day's sleep of one branch does not hold up the others; when they are done, the run is given back."""
     clock = JumpingClock()

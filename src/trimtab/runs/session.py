@@ -183,6 +183,11 @@ class Session:
         since_s = self.runtime.clock.monotonic() - for_s
         return all(one.busy == 0 and (one.stirred_s <= since_s or not one.lines.parted) for one in self._whole())
 
+    def wake(self, at_ns: int | None) -> None:
+        """It goes on then, with the run that it is a part of, by which whoever has that function takes it up."""
+        for one in self._whole():
+            one.wake_ns = at_ns
+
     def _whole(self) -> Iterator[Session]:
         """This run, and those that it is a part of."""
         one: Session | None = self

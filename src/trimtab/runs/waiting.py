@@ -208,7 +208,7 @@ async def _patiently(session: Session, waits_for: str, seconds: float, waits_s: 
     patience_s = session.patience_s
     with session.resting():
         if patience_s is not None and waits_s >= patience_s and session.idle(patience_s):
-            session.wake_ns = wake_ns
+            session.wake(wake_ns)
             raise session.leave(Suspended(run=session.run, waits_for=waits_for))
         await flow.rest(session, seconds)
 
