@@ -71,6 +71,18 @@ def test_an_edit_comes_with_its_arguments(world: World) -> None:
         assert isinstance(told, Refused) and told.error == "AskInvalid"
 
 
+def test_samples_stand_behind_what_runs_wait_for(world: World) -> None:
+    """A page of reviews is not filled by samples that nobody has looked at."""
+    world.open()
+    step = world.begin("look", "aa").seq
+    sample = world.review(step, "S1", sampled=True).review
+    world.clock.advance(1)
+    _, review = asked(world, after=step)
+    assert world.reviews() == [review, sample]
+    assert world.reviews(limit=1) == [review]
+    assert world.reviews(samples=False) == [review]
+
+
 def test_a_decided_review_is_waited_for_by_nobody(world: World) -> None:
     """A run that was given back meanwhile waits for a driver, and is told and counted so."""
     world.open()

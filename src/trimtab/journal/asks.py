@@ -241,7 +241,7 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
 
 
 class FindReviews(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find_reviews"):
-    """Reviews, the oldest that wait first, then the latest decided; without `samples` only those that runs wait for."""
+    """Reviews that runs wait for, the oldest first, then samples, unless not asked for, then the latest decided."""
 
     run: str = ""
     review: str = ""

@@ -21,14 +21,14 @@ SELECT review, binds, verdict, sampled FROM reviews WHERE number = :number AND o
 SELECT review FROM reviews WHERE number = :number AND verdict IS NULL AND sampled = 0 ORDER BY asked_ns, review;
 
 -- name: waiting_reviews
--- Reviews that wait, the oldest first.
+-- Reviews that wait, the oldest first, samples behind those that runs wait for.
 SELECT v.review, r.run, v.of, r.task, v.tool, v.binds, v.proposed, v.asked_ns, v.reason, v.context, v.roles,
     v.expires_ns, v.otherwise, v.escalates_ns, v.escalates_to, v.escalated, v.sampled, v.verdict, v.decided_by, v.said,
     v.decided_ns, v.edited, v.lock
 FROM reviews v JOIN runs r ON r.number = v.number
 WHERE v.verdict IS NULL AND (:run = '' OR r.run = :run) AND (:task = '' OR r.task = :task)
     AND (:samples = 1 OR v.sampled = 0)
-ORDER BY v.asked_ns, v.review LIMIT :limit;
+ORDER BY v.sampled, v.asked_ns, v.review LIMIT :limit;
 
 -- name: decided_reviews
 -- Reviews that were decided, the latest first.
