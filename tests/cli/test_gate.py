@@ -1,13 +1,19 @@
-"""`trimtab gate`: what it refuses before anything is asked."""
+"""`trimtab gate`: what it refuses, and how it is gone on with."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
-from tests.assemble.evaluating import write_project, write_suite
+from tests.assemble.evaluating import model, says, write_project, write_suite
 from trimtab.cli import run
+from trimtab.cli.evaluating import Evaluating
+from trimtab.cli.gating import Gating
+from trimtab.errors import EvaluationStuck
 
 URL = "http://127.0.0.1:9"
 
@@ -28,3 +34,29 @@ def test_a_task_that_neither_side_has_does_not_ship(sides: tuple[str, ...], caps
     assert run(["gate", *sides, "--task", "sort", "--task", "srot"]) == 3
     told = capsys.readouterr()
     assert (told.out, "'srot'" in told.err) == ("", True)
+
+
+def cut_short(*_: Any) -> NoReturn:
+    """Scorers that end an evaluation as it begins."""
+    raise EvaluationStuck(id="", waited_s=0.0, detail="cut short")
+
+
+def test_a_gate_that_was_cut_short_goes_on_by_the_suite_of_its_base(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A change that moves its own goal is not marked by it, also where `eval` goes on with what the gate began."""
+    base, candidate = tmp_path / "base", tmp_path / "candidate"
+    with model(lambda _: says('{"label": "a"}')) as upstream:
+        for root, words, count in ((base, "Sort it.", 3), (candidate, "Sort it well.", 1)):
+            write_project(root, upstream.url, words=words)
+            write_suite(root, count)
+        evaluating = Evaluating.of(candidate)
+        cut = replace(evaluating, around=replace(evaluating.around, scorers=cut_short))
+        given = dict.fromkeys(("samples", "cases", "budget", "concurrency", "early", "dry_run"))
+        with cut.sides(str(base)) as sides, pytest.raises(EvaluationStuck):
+            list(Gating(cut, sides).reports({**given, "early": False, "base": str(base)}))
+        capsys.readouterr()
+        status = run(["eval", "--resume", "--json", "--project", str(candidate)])
+    told = capsys.readouterr()
+    assert status in {0, 1, 2}, told.err
+    assert len(json.loads(told.out)["cases"]) == 3

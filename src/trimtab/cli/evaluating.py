@@ -44,6 +44,7 @@ class Asked(Struct, frozen=True):
     """What an evaluation was begun with, kept beside its plan so that it can be taken up again by its id alone.
 
     `drop` is the loss of the first score, in points, that it is to have cases enough for; `budget` is in US dollars.
+    `suite_arm` is the arm whose suite, cases and judges it has.
     """
 
     task: str
@@ -53,6 +54,7 @@ class Asked(Struct, frozen=True):
     early: bool = False
     drop: float | None = None
     budget: float | None = None
+    suite_arm: Arm = "candidate"
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,9 @@ class Evaluating:
         with base_side(Path(self.project.root), against) as base:
             yield {"base": base, "candidate": candidate}
 
-    def prepare(self, asked: Asked, sides: dict[Arm, Side], options: Options, suite_arm: Arm = "candidate") -> Prepared:
+    def prepare(self, asked: Asked, sides: dict[Arm, Side], options: Options) -> Prepared:
         """The evaluation that is asked for. Raises `EvaluationRefused`."""
+        suite_arm = asked.suite_arm
         if asked.drop is not None:
             options = replace(options, cases=self._cases_for(asked.drop, asked.task, sides[suite_arm], options))
         return prepare(asked.task, sides, options, self.around.clock, self.around.ids, suite_arm)

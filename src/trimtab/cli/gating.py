@@ -77,8 +77,9 @@ class Gating:
         for name in self.changed:
             if name in self.unevaluated:
                 continue
-            asked = Asked(name, given["base"], given["samples"], given["cases"], given["early"], budget=given["budget"])
-            prepared = self._evaluating.prepare(asked, self._sides, options, "base")
+            named = given["base"], given["samples"], given["cases"], given["early"]
+            asked = Asked(name, *named, budget=given["budget"], suite_arm="base")
+            prepared = self._evaluating.prepare(asked, self._sides, options)
             prepared = self._evaluating.taken_up(prepared)
             self._evaluating.announce(prepared)
             if given["dry_run"]:
