@@ -132,6 +132,12 @@ async def test_a_link_that_was_changed_revoked_or_is_late_opens_nothing(desk: Li
     assert desk.verdict(review) == (None, "")
 
 
+async def test_a_link_of_no_review_opens_nothing(desk: Linking) -> None:
+    """A token that names no review at all is refused like any other, also where nobody was ever asked."""
+    nameless = token_of(b"k" * 32, LinkTo("", "", 9_999_999_999), "support")
+    assert (await get(desk.scene, f"/decide/{nameless}", NOBODY)).status_code == 404
+
+
 async def test_a_link_of_a_superseded_review_only_shows_it(desk: Linking) -> None:
     """Where the arguments changed the run asks anew: what the old link is for is over."""
     review = desk.ask("r1")

@@ -18,7 +18,7 @@ from trimtab.journal.client import Asking
 from trimtab.journal.deciding import Said, decision
 from trimtab.journal.entries import Body, Entry
 from trimtab.journal.proposals import background_of
-from trimtab.journal.refusals import NotForYou
+from trimtab.journal.refusals import NotForYou, ReviewUnknown
 from trimtab.journal.standing import standing
 from trimtab.processes.review_context import cost_usd, given, loaded, steps_before
 
@@ -138,6 +138,8 @@ class ReviewBook:
         )
 
     async def _one(self, review: str) -> Review:
+        if not review:
+            raise ReviewUnknown(run="", review="")
         return (await self._found(FindReviews(review=review)))[0]
 
     async def _found(self, ask: FindReviews) -> tuple[Review, ...]:
