@@ -226,6 +226,20 @@ async def test_two_look_at_a_sample_by_themselves(desk: Desk) -> None:
     assert (found.runs, found.undecided, found.checks) == (1, 1, ())
 
 
+async def test_samples_crowd_out_nothing(desk: Desk) -> None:
+    """However many samples nobody has looked at, what a run waits for comes first, and what was decided is told."""
+    for number in range(200):
+        desk.ask("r1", sampled=True, binds=f"seat {number}")
+    desk.world.clock.advance(60)
+    wanted = desk.ask("r2")
+    page = await data(desk.scene, PLACE)
+    assert page["open"]["review"]["review"] == wanted.review
+    assert [one["review"] for one in page["waiting"]][:1] == [wanted.review]
+    decided = desk.ask("r3")
+    assert await decide(desk, decided, desk.scene.session("operator"), "approve") == 303
+    assert [one["review"] for one in (await data(desk.scene, PLACE))["decided"]] == [decided.review]
+
+
 async def test_checks_are_held_against_what_people_say(desk: Desk) -> None:
     """False alarms in runs that people find right, misses in wrong ones, weighed by what they were drawn from; what
     changed a run, and a run of unknown share, tell nothing. Only who sees the task is told.

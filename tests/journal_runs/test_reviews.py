@@ -212,6 +212,11 @@ def test_lists_of_reviews(world: World) -> None:
     assert world.reviews(waiting=False, run="r", limit=3) == [found[0], found[3], found[2]]
     assert world.reviews(task="other", waiting=False) == []
     assert world.reviews(review=found[1]) == [found[1]]
+    assert world.reviews(decided=True, limit=1) == [found[2]]
+    sample = world.review(after, sampled=True, epoch=0).review
+    world.clock.advance(1)
+    _, late = asked(world, "B4", after)
+    assert world.reviews() == [found[0], found[3], late, sample]
 
 
 def test_a_review_is_of_a_step(world: World) -> None:

@@ -86,7 +86,7 @@ class ReviewDesk(Protocol):
         """How many wait, by task."""
 
     async def find(self, task: str, visitor: str, *, waiting: bool, run: str = "") -> tuple[Review, ...]:
-        """Those that wait, the oldest first; and unless only these are meant, the latest that were decided.
+        """Those that wait, the oldest first and samples last; and unless only these are meant, the latest decided.
 
         Of samples, what others said is not among them before all who were asked have said something.
         """

@@ -241,7 +241,7 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
 
 
 class FindReviews(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find_reviews"):
-    """Reviews that runs wait for, the oldest first, then samples, unless not asked for, then the latest decided."""
+    """Reviews that runs wait for, the oldest first, then samples (or none), then the latest decided (or only these)."""
 
     run: str = ""
     review: str = ""
@@ -249,6 +249,7 @@ class FindReviews(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag=
     waiting: bool = True
     limit: int = 50
     samples: bool = True
+    decided: bool = False
 
 
 class Sweep(Struct, frozen=True, tag_field="ask", tag="sweep"):

@@ -48,13 +48,11 @@ class ReviewBook:
         return Counter(one.task for one in await self._found(FindReviews(limit=MOST_COUNTED)))
 
     async def find(self, task: str, visitor: str, *, waiting: bool, run: str = "") -> tuple[Review, ...]:
-        """Those that wait for this visitor among others, the oldest first, and unless only these, those decided."""
-        found = await self._found(FindReviews(run=run, task=task, waiting=waiting, limit=MOST_FOUND))
-        mine = {(one.run, one.of) for one in found if one.sampled and one.by == visitor}
-        if waiting:
-            decided = await self._found(FindReviews(run=run, task=task, waiting=False, limit=MOST_COUNTED))
-            mine = {(one.run, one.of) for one in decided if one.sampled and one.by == visitor}
-        return tuple(_told(found, mine))
+        """Those that wait for this visitor among others, samples last, and unless only these, those decided."""
+        found = await self._found(FindReviews(run=run, task=task, limit=MOST_FOUND))
+        decided = await self._found(FindReviews(run=run, task=task, limit=MOST_COUNTED, decided=True))
+        mine = {(one.run, one.of) for one in decided if one.sampled and one.by == visitor}
+        return tuple(_told(found if waiting else (*found, *decided[:MOST_FOUND]), mine))
 
     async def shown(self, review: str) -> ReviewShown:
         """One of them with what it is about."""
@@ -83,7 +81,7 @@ class ReviewBook:
 
     async def agreement(self, task: str) -> SampledAgreement:
         """How well those agree who looked at sampled runs, and how checks of these stand against them."""
-        found = await self._found(FindReviews(task=task, waiting=False, limit=MOST_COUNTED))
+        found = await self._found(FindReviews(task=task, limit=MOST_COUNTED, decided=True))
         said: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(dict)
         drawn: dict[tuple[str, int], float] = {}
         for one in found:
@@ -118,7 +116,7 @@ class ReviewBook:
 
     async def _by_themselves(self, one: Review, said: Said) -> None:
         """Nobody looks at one run twice; raises `NotForYou`."""
-        others = await self._found(FindReviews(run=one.run, waiting=False, limit=MOST_FOUND))
+        others = await self._found(FindReviews(run=one.run, limit=MOST_FOUND, decided=True))
         if any(other.sampled and other.of == one.of and other.by == said.by for other in others if other != one):
             raise NotForYou(run=one.run, review=one.review, by=said.by, roles="somebody who has not seen that run yet")
 

@@ -110,13 +110,13 @@ def expire(tx: Transaction, review: str) -> None:
 
 
 def find_reviews(tx: Transaction, ask: FindReviews) -> Reviews:
-    """A page of reviews: those that wait, the oldest first, and where asked for those that were decided."""
+    """A page of reviews: those that wait, samples last, and where asked for those that were decided, or these alone."""
     if ask.review:
         return Reviews((_one(tx, ask.review),))
     limit = max(1, min(ask.limit, MOST_REVIEWS))
     facts: dict[str, Any] = {"run": ask.run, "task": ask.task, "samples": int(ask.samples)}
-    found = tx.many("waiting_reviews", limit=limit, **facts)
-    if not ask.waiting and len(found) < limit:
+    found = tx.many("waiting_reviews", limit=limit, **facts) if not ask.decided else []
+    if (ask.decided or not ask.waiting) and len(found) < limit:
         found += tx.many("decided_reviews", limit=limit - len(found), **facts)
     return Reviews(tuple(_told(one) for one in found))
 
