@@ -6,9 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.console.asking import data, get, post
+from tests.console.asking import OWN, data, get, post
 from tests.console.conftest import COOKIE, Scene
 from tests.console.seeding import HOSTILE, policy
 from tests.journal_runs.world import World
@@ -17,6 +18,7 @@ from trimtab.journal.client import LocalKeeper
 from trimtab.journal.entries import Asked, Checked, body_of
 from trimtab.journal.proposals import Background, context_of
 from trimtab.journal.runs.database import open_runs
+from trimtab.processes.review_api import review_endpoints
 from trimtab.processes.review_book import ReviewBook
 
 SCHEMA = '{"type":"object","properties":{"amount_usd":{"type":"number"}},"additionalProperties":false}'
@@ -224,6 +226,24 @@ async def test_two_look_at_a_sample_by_themselves(desk: Desk) -> None:
     found = await book.agreement("extract")
     assert (found.reviewers.rows, found.reviewers.same) == (1, 0.0)
     assert (found.runs, found.undecided, found.checks) == (1, 1, ())
+
+
+async def test_a_key_for_some_tasks_sees_theirs_however_many_others_wait(desk: Desk) -> None:
+    """Reviews of tasks that it does not see take no place from those that it does."""
+    for number in range(200):
+        desk.ask("r1", sampled=True, binds=f"seat {number}")
+    desk.world.clock.advance(60)
+    desk.world.open("r2", task="route", lock="a" * 64)
+    step = desk.world.begin("review refund", "cc", run="r2", step="step", branch="main", tool="refund")
+    wanted = desk.world.review(step.seq, run="r2", epoch=0, sampled=True)
+    narrow = desk.scene.session("operator", "route", "classify")
+    assert [one["review"] for one in (await data(desk.scene, PLACE, narrow))["waiting"]] == [wanted.review]
+    assert (await data(desk.scene, f"{PLACE}?task=extract", narrow))["waiting"] == []
+    app = desk.scene.app(more=review_endpoints(desk.scene.reviews))
+    key = {"authorization": f"Bearer {desk.scene.secret('viewer', 'route')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=OWN) as client:
+        found = (await client.get("/api/reviews", headers=key)).json()["reviews"]
+    assert [one["review"] for one in found] == [wanted.review]
 
 
 async def test_samples_crowd_out_nothing(desk: Desk) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from trimtab.console.endpoint import Visitor
 from trimtab.errors import TrimtabError
 from trimtab.evals.agreeing import SetAgreement
 from trimtab.evals.checked import CheckErrors
@@ -99,3 +100,22 @@ class ReviewDesk(Protocol):
 
     async def agreement(self, task: str) -> SampledAgreement:
         """How well those agree who looked at sampled runs."""
+
+
+async def visible(desk: ReviewDesk, visitor: Visitor, task: str, *, waiting: bool, run: str = "") -> tuple[Review, ...]:
+    """What `find` gives of the tasks that a visitor may see; those of other tasks take no place from them."""
+    tasks = tuple(one for one in visitor.tasks if task in {"", one}) if visitor.tasks else (task,)
+    found = [one for name in tasks for one in await desk.find(name, visitor.name, waiting=waiting, run=run)]
+    waits = sorted(
+        (one for one in found if one.verdict is None), key=lambda one: (one.sampled, one.asked_ns, one.review)
+    )
+    decided = sorted((one for one in found if one.verdict is not None), key=_decided, reverse=True)
+    return (*waits, *decided)
+
+
+def _waits(one: Review) -> tuple[bool, int, str]:
+    return one.sampled, one.asked_ns, one.review
+
+
+def _decided(one: Review) -> tuple[int, str]:
+    return one.decided_ns or 0, one.review

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from trimtab.console.endpoint import Endpoint, Query, Visitor, visitor_of
 from trimtab.console.problems import json_answer, json_given
-from trimtab.console.review_desk import ReviewDesk, ReviewShown, SampledAgreement
+from trimtab.console.review_desk import ReviewDesk, ReviewShown, SampledAgreement, visible
 from trimtab.errors import Forbidden, InvalidRequest
 from trimtab.journal.asks import Review
 from trimtab.journal.deciding import Choice, Said
@@ -49,8 +49,7 @@ def review_endpoints(desk: ReviewDesk) -> tuple[Endpoint, ...]:
         """Reviews of tasks that the visitor may see."""
         visitor, query = visitor_of(request), request.query_params
         task, run, waiting = query.get("task", ""), query.get("run", ""), query.get("all") != "true"
-        found = await asked(desk.find(task, visitor.name, waiting=waiting, run=run))
-        return json_answer(ReviewList(tuple(one for one in found if visitor.sees(one.task))))
+        return json_answer(ReviewList(await asked(visible(desk, visitor, task, waiting=waiting, run=run))))
 
     async def shown(request: Request) -> Response:
         """One review with what it is about."""

@@ -14,7 +14,7 @@ from trimtab.console import format as written
 from trimtab.console.endpoint import Query
 from trimtab.console.page import Action, Asked, Built, Page
 from trimtab.console.parts import Parts
-from trimtab.console.review_desk import ReviewDesk, ReviewShown
+from trimtab.console.review_desk import ReviewDesk, ReviewShown, visible
 from trimtab.console.tables import Column, Table
 from trimtab.console.text import short, shown
 from trimtab.errors import Forbidden, InvalidRequest
@@ -154,9 +154,7 @@ def _built(
 
 
 async def _found(asked: Asked, desk: ReviewDesk) -> tuple[Review, ...]:
-    task = asked.query.get("task", "")
-    found = await desk.find(task, asked.visitor.name, waiting=False)
-    return tuple(one for one in found if asked.visitor.sees(one.task))
+    return await visible(desk, asked.visitor, asked.query.get("task", ""), waiting=False)
 
 
 def _may(asked: Asked, one: Review) -> bool:
