@@ -268,3 +268,27 @@ def test_however_much_waits_for_one_receiver_others_are_told(tmp_path: Path) -> 
     office.work(2)
     assert ("oncall", "m1") in carrier.told
     assert office.state("m1") == ("delivered", 1, "")
+
+
+def test_a_receiver_that_answers_gets_one_letter_after_another(tmp_path: Path) -> None:
+    """What waits for it goes out in its order at one look, so that more than one letter a second never pile up."""
+    carrier = Carrier()
+    office = Office(tmp_path / "state.db", carrier, "oncall")
+    names = [f"m{number:02}" for number in range(30)]
+    for name in names:
+        office.put(name)
+    office.work(1)
+    assert carrier.told == [("oncall", name) for name in names]
+    assert {office.state(name) for name in names} == {("delivered", 1, "")}
+
+
+def test_a_receiver_that_does_not_answer_is_asked_once_a_look(tmp_path: Path) -> None:
+    """What waits behind the letter that failed waits for the next look, and is told then."""
+    carrier = Carrier(oncall=[None, Undelivered("HTTP 503"), None])
+    office = Office(tmp_path / "state.db", carrier, "oncall")
+    for name in ("m1", "m2", "m3"):
+        office.put(name)
+    office.work(1)
+    assert carrier.told == [("oncall", "m1"), ("oncall", "m2")]
+    office.work(1)
+    assert carrier.told[2:] == [("oncall", "m3")]

@@ -1,7 +1,8 @@
 """Delivers what is told of alerts: takes letters out of the outbox, tries each receiver, and gives up in the end.
 
 What cannot be delivered is tried again for a day, ever more rarely, and is then a dead letter that a person can send
-again. Each receiver is served on its own, so that one that hangs holds up no other.
+again. Each receiver is served on its own, so that one that hangs holds up no other; one that takes what it is told
+gets the next letter at once.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from trimtab.signals.notify.message import Message, message_of
 from trimtab.signals.notify.post import Undelivered
 
 LOOK_S: Final = 1.0
+MOST_AT_ONCE: Final = 100
+"""Letters that one receiver gets one after another before the outbox is looked at again."""
 READY: Final = b'{"message":'
 THREADS: Final = 8
 FIRST_DELAY_S: Final = 5.0
@@ -92,19 +95,19 @@ class Delivery:
         self._clock = clock
         self._draw = draw
         self._pause = pause
-        self._under_way: dict[str, str] = {}
+        self._served: set[str] = set()
         self._unwritten: dict[str, Undelivered | None] = {}
         self._retained_ns = 0
         self._books: ThreadPoolExecutor
         self._carriers: ThreadPoolExecutor
 
     def __repr__(self) -> str:
-        return f"Delivery({len(self._under_way)} under way)"
+        return f"Delivery({len(self._served)} under way)"
 
     @property
     def under_way(self) -> int:
-        """How many letters are being delivered."""
-        return len(self._under_way)
+        """How many receivers are being served."""
+        return len(self._served)
 
     async def run(self) -> None:
         """Delivers until it is cancelled; a failing database is waited for."""
@@ -112,23 +115,23 @@ class Delivery:
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
-                    for letter in await self._due():
-                        self._under_way[letter.id] = letter.receiver
-                        group.create_task(self._deliver(letter))
+                    for receiver, letters in (await self._due()).items():
+                        self._served.add(receiver)
+                        group.create_task(self._serve(receiver, letters))
                     await self._retain()
                     await self._pause(LOOK_S)
         finally:
             self._books.shutdown(cancel_futures=True)
             self._carriers.shutdown(wait=False, cancel_futures=True)
 
-    async def _due(self) -> list[Letter]:
-        """What to begin with now: of each receiver one at a time."""
+    async def _due(self) -> dict[str, list[Letter]]:
+        """What to begin with now, for each receiver that is not being served."""
         try:
-            found = await self._booked(lambda: self._letters.due(self._clock.wall_ns(), 1))
+            found = await self._booked(lambda: self._letters.due(self._clock.wall_ns(), MOST_AT_ONCE))
         except StoreError as failure:
             event(log, logging.ERROR, "outbox_unread", detail=str(failure))
-            return []
-        return list(_first_of_each(found, self._under_way.values()))
+            return {}
+        return _of_each(found, self._served)
 
     async def _retain(self) -> None:
         """Drops what is long past, now and then."""
@@ -141,17 +144,28 @@ class Delivery:
         except StoreError as failure:
             event(log, logging.ERROR, "outbox_unwritten", detail=str(failure))
 
-    async def _deliver(self, letter: Letter) -> None:
-        """Tries one, unless only what became of it could not be written: then that is, and nobody is told twice."""
+    async def _serve(self, receiver: str, letters: list[Letter]) -> None:
+        """Delivers one after another, up to the first that does not arrive."""
         try:
-            failure = self._unwritten.pop(letter.id) if letter.id in self._unwritten else await self._tried(letter)
-            try:
-                await self._settle(letter, failure)
-            except StoreError as unwritten:
-                self._unwritten[letter.id] = failure
-                event(log, logging.ERROR, "outbox_unwritten", letter=letter.id, detail=str(unwritten))
+            for letter in letters:
+                if not await self._deliver(letter):
+                    return
         finally:
-            del self._under_way[letter.id]
+            self._served.discard(receiver)
+
+    async def _deliver(self, letter: Letter) -> bool:
+        """Tries one, unless only what became of it could not be written: then that is, and nobody is told twice.
+
+        Whether it arrived and that is written.
+        """
+        failure = self._unwritten.pop(letter.id) if letter.id in self._unwritten else await self._tried(letter)
+        try:
+            await self._settle(letter, failure)
+        except StoreError as unwritten:
+            self._unwritten[letter.id] = failure
+            event(log, logging.ERROR, "outbox_unwritten", letter=letter.id, detail=str(unwritten))
+            return False
+        return failure is None
 
     async def _tried(self, letter: Letter) -> Undelivered | None:
         receiver = self._watch().alerting.receivers.get(letter.receiver)
@@ -228,12 +242,10 @@ def revealed(address: Address, secrets: Secrets) -> str:
     return secrets.read(Secret("file" if kind == "file" else "env", place))
 
 
-def _first_of_each(letters: Collection[Letter], busy: Collection[str]) -> Collection[Letter]:
-    """The first letter of each receiver that is not being served."""
-    taken = set(busy)
-    first = []
+def _of_each(letters: Collection[Letter], busy: Collection[str]) -> dict[str, list[Letter]]:
+    """The letters of each receiver that is not being served, in their order."""
+    found: dict[str, list[Letter]] = {}
     for letter in letters:
-        if letter.receiver not in taken:
-            taken.add(letter.receiver)
-            first.append(letter)
-    return first
+        if letter.receiver not in busy:
+            found.setdefault(letter.receiver, []).append(letter)
+    return found
