@@ -9,17 +9,20 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.console import agents
 from tests.console.asking import OWN, data, get, post
 from tests.console.conftest import COOKIE, Scene
 from tests.console.seeding import HOSTILE, policy
 from tests.journal_runs.world import World
 from trimtab.journal.asks import AskReview, Note, Review, Reviews
-from trimtab.journal.client import LocalKeeper
+from trimtab.journal.client import BlockingLocalKeeper, LocalKeeper
 from trimtab.journal.entries import Asked, Checked, body_of
 from trimtab.journal.proposals import Background, context_of
-from trimtab.journal.runs.database import open_runs
+from trimtab.journal.runs.database import open_runs, open_runs_to_read
+from trimtab.journal.runs.reader import RunReader
 from trimtab.processes.review_api import review_endpoints
 from trimtab.processes.review_book import ReviewBook
+from trimtab.processes.run_room import RunRoom
 
 SCHEMA = '{"type":"object","properties":{"amount_usd":{"type":"number"}},"additionalProperties":false}'
 BACKGROUND = Background("Pays money back to the customer", ("order 7",), ("ticket 12",), SCHEMA, "write", 0.25)
@@ -244,6 +247,33 @@ async def test_a_key_for_some_tasks_sees_theirs_however_many_others_wait(desk: D
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=OWN) as client:
         found = (await client.get("/api/reviews", headers=key)).json()["reviews"]
     assert [one["review"] for one in found] == [wanted.review]
+
+
+async def test_what_one_said_of_a_sample_is_told_nowhere_before_all_have(desk: Desk, tmp_path: Path) -> None:
+    """Not on the page of the review that was decided, on the pages of its run, or to whoever decides it once more."""
+    path, keeper = tmp_path / "journal.db", BlockingLocalKeeper(desk.world.store)
+    room = RunRoom(lambda: RunReader(open_runs_to_read(path), agents.Held(desk.world.bodies)), keeper, desk.scene.clock)
+    desk.scene.runs = room
+    first = desk.ask("r1", sampled=True, binds="seat 1", roles=("viewer",))
+    second = desk.ask("r1", sampled=True, binds="seat 2", roles=("viewer",))
+    ana, ben = desk.signed_in("ana"), desk.signed_in("ben")
+    assert await decide(desk, first, ana, "reject", reason="the wrong order") == 303
+    places = (f"{PLACE}/{first.review}", f"/runs/r1?step={first.of}", "/runs/compare?left=r1&right=r1")
+    for place in places:
+        for form in ("", "&format=json" if "?" in place else "?format=json"):
+            text = (await get(desk.scene, place + form, ben)).text
+            assert "wrong order" not in text
+            assert "by ana" not in text
+            assert '"rejected"' not in text.replace('"otherwise":"rejected"', "")
+    mine = (await get(desk.scene, places[0], ana)).text
+    assert "the wrong order" in mine
+    late = await post(desk.scene, f"{places[0]}/decided", ben, {"choice": "approve", "binds": first.binds})
+    assert late.status_code == 303
+    assert "by ana" not in (await get(desk.scene, late.headers["location"], ben)).text
+    assert await decide(desk, second, ben, "approve") == 303
+    for place in places[:2]:
+        assert "the wrong order" in (await get(desk.scene, place, ben)).text
+    await room.close()
 
 
 async def test_samples_crowd_out_nothing(desk: Desk) -> None:

@@ -96,7 +96,7 @@ def list_reviews(project: Path, task: str, run: str, everything: bool, as_json: 
 @JSON
 def show(review: str, project: Path, as_json: bool) -> None:
     """One review: what will happen, why, what it touches, and what became of it."""
-    shown = _with(project, lambda book: book.shown(review))
+    shown = _with(project, lambda book: book.shown(review, _who("")))
     if as_json:
         say_json(msgspec.json.encode(shown))
         return

@@ -92,8 +92,8 @@ class ReviewDesk(Protocol):
         Of samples, what others said is not among them before all who were asked have said something.
         """
 
-    async def shown(self, review: str) -> ReviewShown:
-        """One of them with what it is about."""
+    async def shown(self, review: str, visitor: str = "") -> ReviewShown:
+        """One of them with what it is about; of a sample what the visitor may know of it, as in `find`."""
 
     async def decide(self, review: str, said: Said) -> Review:
         """Writes a decision; the review as it stands then."""

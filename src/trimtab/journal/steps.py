@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.journal.entries import (
     Arrived,
@@ -157,6 +158,17 @@ def log_of(run: str, entries: Iterable[Logged]) -> Log:
             if of in steps:
                 steps[of] = _with(steps[of], logged.seq, entry)
     return Log(run, started, tuple(steps.values()), tuple(others), ended, head)
+
+
+def blinded(log: Log) -> Log:
+    """The log without what was said of samples of which not all who were asked have said something."""
+    return replace(log, steps=tuple(_blinded(step) for step in log.steps))
+
+
+def _blinded(step: Step) -> Step:
+    if all(one.decided is not None for one in step.reviews if one.asked.sampled):
+        return step
+    return replace(step, reviews=tuple(Reviewed(one.asked) if one.asked.sampled else one for one in step.reviews))
 
 
 def _with(step: Step, seq: int, entry: Result | Checked | Asked | Decided | Reconciled | Diverged) -> Step:

@@ -96,7 +96,7 @@ def review_endpoints(desk: ReviewDesk) -> tuple[Endpoint, ...]:
 
 async def seen(desk: ReviewDesk, visitor: Visitor, review: str) -> ReviewShown:
     """A review of a task that the visitor may see; raises 404."""
-    found = await asked(desk.shown(review))
+    found = await asked(desk.shown(review, visitor.name))
     if not visitor.sees(found.review.task):
         raise HTTPException(404, str(ReviewUnknown(run="", review=review[:80])))
     return found

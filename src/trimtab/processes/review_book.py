@@ -18,7 +18,7 @@ from trimtab.journal.client import Asking
 from trimtab.journal.deciding import Said, decision
 from trimtab.journal.entries import Body, Entry
 from trimtab.journal.proposals import background_of
-from trimtab.journal.refusals import NotForYou, ReviewUnknown
+from trimtab.journal.refusals import NotForYou, ReviewDone, ReviewUnknown
 from trimtab.journal.standing import standing
 from trimtab.processes.review_context import cost_usd, given, loaded, steps_before
 
@@ -54,9 +54,11 @@ class ReviewBook:
         mine = {(one.run, one.of) for one in decided if one.sampled and one.by == visitor}
         return tuple(_told(found if waiting else (*found, *decided[:MOST_FOUND]), mine))
 
-    async def shown(self, review: str) -> ReviewShown:
-        """One of them with what it is about."""
+    async def shown(self, review: str, visitor: str = "") -> ReviewShown:
+        """One of them with what it is about; what another said of a sample only once all have said something."""
         one = await self._one(review)
+        if await self._is_kept_back(one, visitor):
+            one = replace(one, verdict=None, by="", said="", decided_ns=None)
         background = background_of(await self._body(one.run, one.context))
         if background.cost_usd is None:
             background = replace(background, cost_usd=await cost_usd(self._journal, one.run))
@@ -114,8 +116,19 @@ class ReviewBook:
             if len(found) >= told.last:
                 return found
 
+    async def _is_kept_back(self, one: Review, visitor: str) -> bool:
+        """Whether this is what another one said of a sample that not all who were asked have looked at."""
+        if not one.sampled or one.verdict is None or one.by == visitor:
+            return False
+        waiting = await self._found(FindReviews(run=one.run, limit=MOST_FOUND))
+        return any(other.sampled and other.of == one.of for other in waiting)
+
     async def _by_themselves(self, one: Review, said: Said) -> None:
-        """Nobody looks at one run twice; raises `NotForYou`."""
+        """Nobody looks at one run twice, or is told what another said before all have said something; raises
+        `NotForYou` and `ReviewDone`.
+        """
+        if await self._is_kept_back(one, said.by):
+            raise ReviewDone(run=one.run, review=one.review, verdict="looked at", by="somebody else")
         others = await self._found(FindReviews(run=one.run, limit=MOST_FOUND, decided=True))
         if any(other.sampled and other.of == one.of and other.by == said.by for other in others if other != one):
             raise NotForYou(run=one.run, review=one.review, by=said.by, roles="somebody who has not seen that run yet")

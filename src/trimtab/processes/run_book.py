@@ -16,7 +16,7 @@ from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import Body
 from trimtab.journal.reading import body_read, log_read, row_of, rows_of
 from trimtab.journal.requests import canonical
-from trimtab.journal.steps import Log, Step, change_told, changes_used
+from trimtab.journal.steps import Log, Step, blinded, change_told, changes_used
 
 MOST_COMPARED_BYTES: Final = 4 << 20
 """A longer body is compared by its digest."""
@@ -29,7 +29,7 @@ FACTS: Final = ("task", "name", "lock", "snapshot", "environment", "key", "conve
 def compared(journal: BlockingAsking, left: str, right: str) -> Compared:
     """Two runs side by side; raises `RunUnknown`."""
     rows = row_of(journal, left), row_of(journal, right)
-    logs = log_read(journal, left), log_read(journal, right)
+    logs = blinded(log_read(journal, left)), blinded(log_read(journal, right))
     overrides = logs[1].started.overrides if logs[1].started is not None else {}
     changes = {name: change_told(*what) for name, what in changes_used(logs[1]).items()}
     alignment = align(*logs, reading_of(journal, *logs))

@@ -24,7 +24,7 @@ from trimtab.journal.refusals import JournalRefusal, ReviewUnknown, RunUnknown
 from trimtab.journal.run_counts import CountRuns, LiveRuns, RunsCounted
 from trimtab.journal.runs.divided import Divided
 from trimtab.journal.runs.reader import READS
-from trimtab.journal.steps import Log, log_of
+from trimtab.journal.steps import Log, blinded, log_of
 from trimtab.processes.run_acts import dead, forked, ordered, reconciled, redriven
 from trimtab.processes.run_book import compared, tree_of
 from trimtab.processes.run_changes import Load, NoFork
@@ -84,7 +84,7 @@ class RunRoom:
         return told.live if isinstance(told, RunsCounted) else ()
 
     async def log(self, run: str) -> tuple[RunRow, Log]:
-        """A run with its log."""
+        """A run with its log, without what was said of samples that others still look at."""
         return await self._read(lambda journal: self._log(journal, run))
 
     async def bodies(self, run: str, named: Sequence[Body]) -> Mapping[str, bytes | None]:
@@ -158,7 +158,7 @@ class RunRoom:
             fresh = list(entries_of(journal, run, (log.head if log is not None else 0) + 1))
             erased = log is not None and any(isinstance(one.entry, Erased) for one in fresh)
             entries = list(entries_of(journal, run)) if erased else entries + fresh
-            log = log_of(run, entries)
+            log = blinded(log_of(run, entries))
         self._logs[run] = (entries, log)
         while len(self._logs) > 1 and sum(len(kept) for kept, _ in self._logs.values()) > MOST_ENTRIES:
             self._logs.popitem(last=False)

@@ -57,7 +57,7 @@ async def build_one(asked: Asked, parts: Parts) -> Built[ReviewsPage]:
 async def seen(asked: Asked, desk: ReviewDesk, review: str) -> ReviewShown:
     """A review of a task that the visitor may see."""
     try:
-        one = await desk.shown(review)
+        one = await desk.shown(review, asked.visitor.name)
     except ReviewUnknown as unknown:
         raise HTTPException(404, str(unknown)) from unknown
     if not asked.visitor.sees(one.review.task):
