@@ -105,6 +105,15 @@ def test_alerts_are_listed_as_asked(store: AlertStore) -> None:
     assert store.living(AT_NS + 1) == (b"a1", b"a2", b"a3")
 
 
+def test_whoever_leads_an_alert_that_lives_is_among_the_living(store: AlertStore) -> None:
+    """Of a group the leader knows who was told, however long ago it was resolved itself."""
+    member = msgspec.structs.replace(row("a2", at_ns=AT_NS + 1), led_by="a1")
+    store.keep(Passed(alerts=(row("a1", "resolved"), member)))
+    assert store.living(AT_NS + 9) == (b"a1", b"a2")
+    store.keep(Passed(alerts=(msgspec.structs.replace(member, state="resolved"),)))
+    assert store.living(AT_NS + 9) == ()
+
+
 def test_only_so_many_resolved_alerts_are_kept(store: AlertStore) -> None:
     """The oldest go, with their history; one that is open never does."""
     step = StepRow("a1", AT_NS, "open", "resolved", "ana", "")

@@ -149,7 +149,9 @@ class AlertStore:
         return None if row is None else bytes(row[0])
 
     def living(self, since_ns: int) -> tuple[bytes, ...]:
-        """The alerts that are not resolved, or were only since then; the one found first first."""
+        """The alerts that are not resolved, or were only since then, and those that lead the groups of such; the one
+        found first first.
+        """
         with mapped(self._path):
             return tuple(row[0] for row in self._connection.execute(self._sql["living"], {"since_ns": since_ns}))
 

@@ -14,8 +14,10 @@ INSERT INTO alert_steps (alert, at_ns, before, after, by, why) VALUES (:alert, :
 SELECT body FROM alerts WHERE id = :id;
 
 -- name: living
--- The alerts that are not resolved, and those that were resolved since a time.
-SELECT body FROM alerts WHERE state <> 'resolved' OR changed_ns >= :since_ns ORDER BY found_ns, id;
+-- The alerts that are not resolved, those that lead the groups of such, and those that were resolved since a time.
+SELECT body FROM alerts
+WHERE state <> 'resolved' OR changed_ns >= :since_ns OR id IN (SELECT led_by FROM alerts WHERE state <> 'resolved')
+ORDER BY found_ns, id;
 
 -- name: listed
 -- The alerts of a task, rule and state, where given, newest first; an empty state is all.

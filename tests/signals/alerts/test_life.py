@@ -183,6 +183,15 @@ def test_one_that_comes_back_keeps_its_history() -> None:
     assert (other.alert.id, other.alert.state) == ("x", "pending")
 
 
+def test_one_that_leads_others_comes_back_as_itself() -> None:
+    """However long ago it was resolved: who was told of its group stands with it, and they hear of the end."""
+    over = alert(state="resolved", ended_ns=NOON_NS, told="page", told_to=("oncall",))
+    member = alert("a2", place=PLACES[1], group="a1")
+    held = {one.place: one for one in (over, member)}
+    [again] = advance(held, [found(), found(PLACES[1])], NOON_NS + 2 * REOPEN_NS, lambda: "x")
+    assert (again.alert.id, again.alert.state, again.alert.told_to) == ("a1", "open", ("oncall",))
+
+
 CAUSE = WhatChanged("prompt", "extract", NOON_NS, "a", "b", share=1.0)
 GROUPS = {
     "of the same task": (alert("a2", place=Place("extract", "length")), "a1"),
@@ -209,6 +218,15 @@ def test_what_serves_several_tasks_is_one_group() -> None:
     assert group_of(other, [first]) == "a1"
     assert group_of(replace(other, signal="parse_rate"), [first]) == "a2"
     assert group_of(other, [replace(first, state="resolved")]) == "a2"
+
+
+def test_a_leader_that_comes_back_leaves_no_group() -> None:
+    """While any of its own group lasts it goes on to lead that, whatever else it has a cause with by now."""
+    again = alert(reopened=1)
+    member = alert("a2", place=Place("extract", "tools"), group="a1", began_ns=NOON_NS - 2 * CLOSE_NS)
+    other = alert("a3", place=Place("extract", "length"))
+    assert group_of(again, [again, member, other]) == "a1"
+    assert group_of(again, [again, replace(member, state="resolved"), other]) == "a3"
 
 
 def heard(_alert: Alert) -> bool:

@@ -13,7 +13,12 @@ CLOSE_NS: Final = 30 * 60 * 1_000_000_000
 
 
 def group_of(alert: Alert, others: Iterable[Alert]) -> str:
-    """The id of the group that an alert belongs to: of the earliest alert that it has a cause with, else its own."""
+    """The id of the group that an alert belongs to: its own where it leads one that is not over, else that of the
+    earliest alert that it has a cause with, else its own.
+    """
+    others = tuple(others)
+    if any(other.group == alert.id and other.is_active for other in others if other.id != alert.id):
+        return alert.id
     mine = [
         other
         for other in others

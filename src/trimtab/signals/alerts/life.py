@@ -1,6 +1,7 @@
 """The life of alerts: pure steps from what holds now to what becomes of each alert.
 
-found -> pending -> open -> acknowledged -> resolved; an alert that comes back within a day is opened again.
+found -> pending -> open -> acknowledged -> resolved; an alert that comes back within a day, or while it
+leads a group that is not over, is opened again.
 """
 
 from __future__ import annotations
@@ -70,10 +71,11 @@ def advance(
     stay as they are. What is `suspected` again is not over yet.
     """
     holding = {one.place: one for one in found}
+    leading = {one.group for one in alerts.values() if one.is_active}
     moved = []
     for place, one in holding.items():
         alert = alerts.get(place)
-        if alert is None or _is_long_over(alert, now_ns):
+        if alert is None or (_is_long_over(alert, now_ns) and alert.id not in leading):
             moved.append(_begun(one, now_ns, new_id()))
         elif not alert.is_active:
             moved.append(_reopened(alert, one, now_ns))
