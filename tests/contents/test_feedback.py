@@ -355,6 +355,24 @@ async def test_a_call_that_is_still_on_its_way(door: Door) -> None:
     assert door.place.works.judgements.waiting(10) == ()
 
 
+async def test_a_judgement_that_waits_does_not_take_the_place_of_a_later_one(door: Door) -> None:
+    """Sent again under its id once the call is there, it is the later one that stays."""
+    call = door.place.call(asked(), chat(ANSWER))
+    young = IdSource(seed=3).new(door.place.clock.wall_ns())
+    key = door.secret()
+    await door.send(key, call=young, name="thumbs", score=0, id="n1")
+    await door.stored()
+    door.place.clock.advance(61)
+    await door.stored()
+    await door.put(_named(call, young))
+    again = await door.send(key, call=young, name="thumbs", score=1, id="n1")
+    assert again.json()["joined"]
+    assert [one.value for one in await door.stored("thumbs")] == [1.0]
+    door.place.clock.advance(3600)
+    await door.stored()
+    assert [one.value for one in await door.stored("thumbs")] == [1.0]
+
+
 async def test_a_call_that_never_comes(door: Door) -> None:
     """After a day a judgement waits no longer; until then it is looked for its call from time to time."""
     young = IdSource(seed=3).new(door.place.clock.wall_ns())

@@ -22,6 +22,8 @@ SELDOM_NS: Final = 1200_000_000_000
 DAY_NS: Final = 86_400_000_000_000
 """How long a judgement waits for its call."""
 MINUTE_NS: Final = 60_000_000_000
+GIVEN: Final = ("feedback", "evaluation")
+"""Sources of judgements that somebody gave, and may give again under the same id."""
 
 log = logging.getLogger("trimtab.control")
 
@@ -42,10 +44,14 @@ class Unjoined:
         return f"Unjoined({self._judgements!r})"
 
     def keep(self, batch: Batch, token: str) -> None:
-        """Lets the judgements of a batch wait that bear no task; again under the same id, the later one."""
+        """Lets the judgements of a batch wait that bear no task; again under the same id, the later one, which waits
+        for nothing where it came whole.
+        """
         for score in batch.scores:
             if not score.task:
                 self._judgements.wait(score, self._clock.wall_ns())
+            elif score.source in GIVEN:
+                self._judgements.joined(score.id)
 
     def join(self) -> None:
         """Makes those whole whose calls are stored by now; raises `StoreError` when that cannot be recorded.
