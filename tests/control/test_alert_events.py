@@ -151,6 +151,36 @@ async def test_a_replica_whose_health_check_fails(tmp_path: Path, watch: Watch, 
         assert await states(alerts, "replica_down") == ["resolved"]
 
 
+class SetRight(JumpingClock):
+    """A clock whose time of day is ahead, until that is set to 0."""
+
+    ahead_s = 86_400.0
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + round(self.ahead_s * 1e9)
+
+
+async def test_records_that_stay_out_once_the_clock_was_set_right(tmp_path: Path, watch: Watch, shared: Shared) -> None:
+    """A clock that was a day ahead, with a call recorded and another one open then, makes nobody wait for that day."""
+    clock = shared.clock = SetRight()
+    telemetry = MemoryTelemetry()
+    telemetry.insert(Batch((call("c1", clock.wall_ns()),)), "one")
+    async with alerting(tmp_path, telemetry, watch, clock, shared.sight) as alerts:
+
+        async def minutes(count: int) -> None:
+            for _ in range(count):
+                shared.board.heartbeat(clock.monotonic(), open_calls=1, open_connections=1, draining=False)
+                await alerts.minutes(1)
+
+        await minutes(2)
+        clock.ahead_s = 0.0
+        await minutes(14)
+        assert await states(alerts, "records_silent") == []
+        await minutes(4)
+        found = await only(alerts, "records_silent")
+        assert (found.state, found.evidence.detail) == ("open", "for 15 min calls are open and none was recorded")
+
+
 @pytest.fixture
 async def engines(tmp_path: Path) -> AsyncIterator[Engines]:
     """What reads replicas' metrics, and writes into the spool that alerts are fed from."""

@@ -59,7 +59,7 @@ class Happenings:
         """
         board = self._sight.board()
         is_open = board is not None and any(worker.open_calls for worker in board.workers)
-        self._open_since_ns = (self._open_since_ns or now_ns) if is_open else 0
+        self._open_since_ns = min(self._open_since_ns or now_ns, now_ns) if is_open else 0
         found: list[Found] = []
         for rule in watch.events:
             match rule.signal:

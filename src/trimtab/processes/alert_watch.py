@@ -144,6 +144,7 @@ class AlertWatch:
         now_ns, watch = self._clock.wall_ns(), self._watch()
         if not watch.digest:
             return False
+        self._newest_ns, self._looked_ns = min(self._newest_ns, now_ns), min(self._looked_ns, now_ns)
         book = await self._in_thread(self._opened)
         await self._in_thread(lambda: book.begin(watch, now_ns))
         since, until, more = self._span(book, desk, now_ns)

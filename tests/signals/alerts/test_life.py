@@ -174,6 +174,18 @@ def test_what_is_suspected_again_is_not_over() -> None:
     assert (moved.alert.state, moved.alert.quiet_ns, moved.step) == ("open", later, None)
 
 
+def test_nothing_waits_for_a_clock_that_was_ahead() -> None:
+    """Set right, what was found or told a day ahead is so for long enough, and what was quiet is so from now on."""
+    ahead = NOON_NS + REOPEN_NS
+    [opened] = advance({PLACES[0]: alert(state="pending", opened_ns=0, found_ns=ahead)}, [found()], NOON_NS, str)
+    assert opened.alert.state == "open"
+    [quiet] = advance({PLACES[0]: alert(lasting_ns=MINUTE_NS, quiet_ns=ahead)}, [], NOON_NS, str)
+    [over] = advance({PLACES[0]: quiet.alert}, [], NOON_NS + MINUTE_NS, str)
+    assert (quiet.alert.state, over.alert.state) == ("open", "resolved")
+    told = tell([alert(told="page", told_ns=ahead)], ALERTING, heard, NOON_NS)
+    assert [one.kind for one in told.tellings] == ["reminder"]
+
+
 def test_one_that_comes_back_keeps_its_history() -> None:
     """Within a day it is the same alert, opened again; later it is another."""
     over = alert(state="resolved", ended_ns=NOON_NS)

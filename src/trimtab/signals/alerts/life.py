@@ -68,7 +68,8 @@ def advance(
     """What becomes of alerts when these things hold now. `alerts` has the latest of each place.
 
     `lasts` may keep a pending one from opening. `unseen` names places of which nothing can be told now: their alerts
-    stay as they are. What is `suspected` again is not over yet.
+    stay as they are. What is `suspected` again is not over yet. Nothing waits for a time that lies ahead, as of a clock
+    that was set right since.
     """
     holding = {one.place: one for one in found}
     leading = {one.group for one in alerts.values() if one.is_active}
@@ -79,7 +80,7 @@ def advance(
             moved.append(_begun(one, now_ns, new_id()))
         elif not alert.is_active:
             moved.append(_reopened(alert, one, now_ns))
-        elif alert.state == "pending" and now_ns - alert.found_ns >= one.holds_ns and lasts(alert):
+        elif alert.state == "pending" and abs(now_ns - alert.found_ns) >= one.holds_ns and lasts(alert):
             moved.append(_to(alert, "open", now_ns, EVIDENCE, "it lasts"))
         elif alert.quiet_ns:
             moved.append(Moved(replace(alert, quiet_ns=0), None))
@@ -98,7 +99,7 @@ def _quieter(alert: Alert, now_ns: int, *, is_suspected: bool) -> list[Moved]:
     """An alert on what is not so any more: it is over once that has lasted."""
     if alert.state == "pending":
         return [_to(alert, "resolved", now_ns, EVIDENCE, "it did not last")]
-    if is_suspected:
+    if is_suspected or alert.quiet_ns > now_ns:
         return [Moved(replace(alert, quiet_ns=now_ns), None)]
     if now_ns - (alert.quiet_ns or now_ns) >= alert.lasting_ns:
         return [_to(alert, "resolved", now_ns, EVIDENCE, "what was seen is as before")]

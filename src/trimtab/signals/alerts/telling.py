@@ -66,7 +66,8 @@ def _kind(leader: Alert, members: Iterable[Alert], heard: list[Alert], now_ns: i
     if leader.told == "ticket" and any(one.severity == "page" and one.state == "open" for one in heard):
         return "escalated"
     waits = any(one.state == "open" for one in heard)
-    return "reminder" if waits and now_ns - leader.told_ns >= REMIND_NS[leader.told] else None
+    is_time = abs(now_ns - leader.told_ns) >= REMIND_NS[leader.told]  # a clock set right may have gone back
+    return "reminder" if waits and is_time else None
 
 
 def _worst(alerts: Iterable[Alert]) -> Severity:
