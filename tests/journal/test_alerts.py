@@ -150,6 +150,14 @@ def test_delivery_is_tried_until_it_arrives(store: AlertStore, outbox: Outbox) -
     assert outbox.of_alert("a1") == ()
 
 
+def test_a_clock_that_was_ahead_puts_nothing_off(store: AlertStore, outbox: Outbox) -> None:
+    """What is due an hour from now waits for that; nothing is put off for a day, so that is due at once."""
+    hour_ns = 3600 * 10**9
+    store.keep(Passed(outgoing=(outgoing("l1", AT_NS + hour_ns), outgoing("l2", AT_NS + 24 * hour_ns))))
+    assert [one.id for one in outbox.due(AT_NS, 10)] == ["l2"]
+    assert [one.id for one in outbox.due(AT_NS + hour_ns, 10)] == ["l1", "l2"]
+
+
 def test_what_cannot_be_delivered_is_a_dead_letter(state: Path, store: AlertStore, outbox: Outbox) -> None:
     """It waits among the dead letters, and is taken up again from there; both once."""
     store.keep(Passed(alerts=(row("a1"),), outgoing=(outgoing(),)))

@@ -15,6 +15,8 @@ from trimtab.journal.alerts import Kind
 MAX_WHY: Final = 500
 MOST_DEAD: Final = 1000
 """Dead letters of alerts that are kept; beyond that the oldest go."""
+BEYOND_NS: Final = 7200 * 1_000_000_000
+"""Longer than any try is put off: what is due later was put off by a clock that was ahead, and is due now."""
 UNDELIVERED: Final = "undelivered"
 
 
@@ -59,7 +61,7 @@ class Outbox:
 
     def due(self, now_ns: int, limit: int) -> tuple[Letter, ...]:
         """What is to be delivered by now, up to `limit` of each receiver, the longest due first."""
-        return self._read("due", {"now_ns": now_ns, "limit": limit})
+        return self._read("due", {"now_ns": now_ns, "beyond_ns": now_ns + BEYOND_NS, "limit": limit})
 
     def get(self, letter: str) -> Letter | None:
         """One of them; None if there is none of that id."""

@@ -5,12 +5,12 @@ VALUES (:id, :alert, :kind, :receiver, :body, :made_ns, :due_ns)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: due
--- What is to be delivered by now, so many of each receiver, the longest due first.
+-- What is to be delivered by now, or later than anything is put off to, so many of each receiver, the longest due first.
 SELECT id, alert, kind, receiver, body, made_ns, due_ns, tries, state, why FROM outbox
 WHERE id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER (PARTITION BY receiver ORDER BY due_ns, id) AS place FROM outbox
-        WHERE state = 'waiting' AND due_ns <= :now_ns
+        WHERE state = 'waiting' AND (due_ns <= :now_ns OR due_ns > :beyond_ns)
     ) WHERE place <= :limit
 )
 ORDER BY due_ns, id;
