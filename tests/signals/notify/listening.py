@@ -49,10 +49,14 @@ def http_receiver() -> Iterator[Receiver]:
 
 @dataclass
 class Mailbox:
-    """Where mails arrive; `refuse` is the answer to a recipient, if it is not taken."""
+    """Where mails arrive; `refuse` is the answer to a recipient, if it is not taken, `sign_in` that to a sign-in, and
+    `farewell` that to `QUIT`.
+    """
 
     url: str = ""
     refuse: str = ""
+    sign_in: str = "235 welcome"
+    farewell: str = "221 bye"
     mails: list[str] = field(default_factory=list)
 
 
@@ -72,8 +76,12 @@ def mail_receiver() -> Iterator[Mailbox]:
                     self.say("250 taken")
                 elif verb == b"RCPT" and box.refuse:
                     self.say(box.refuse)
+                elif verb == b"EHLO":
+                    self.say("250-here\r\n250 AUTH PLAIN")
+                elif verb == b"AUTH":
+                    self.say(box.sign_in)
                 elif verb == b"QUIT":
-                    self.say("221 bye")
+                    self.say(box.farewell)
                     return
                 else:
                     self.say("250 ok")

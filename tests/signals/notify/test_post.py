@@ -123,3 +123,20 @@ def test_refused_recipients_are_told_from_busy_ones(mailbox: Mailbox, answer: st
     with pytest.raises(Undelivered) as caught:
         deliver("email", mailbox.url, to=("a@example.com",), sender="trimtab@example.com")
     assert caught.value.is_final is is_final
+
+
+@pytest.mark.parametrize(("answer", "is_final"), [("535 wrong password", True), ("454 try later", False)])
+def test_a_sign_in_that_may_work_later_is_tried_again(mailbox: Mailbox, answer: str, is_final: bool) -> None:
+    """A wrong password stays one; a server that cannot look it up just now says so (RFC 4954)."""
+    mailbox.sign_in = answer
+    facts = {"to": ("a@example.com",), "sender": "trimtab@example.com", "user": "trimtab"}
+    with pytest.raises(Undelivered) as caught:
+        deliver("email", mailbox.url, secret=Address("KEY", is_secret=True), **facts)
+    assert (caught.value.is_final, caught.value.why) == (is_final, f"SMTP {answer[:3]}: sign-in refused")
+
+
+def test_a_mail_that_was_taken_is_not_sent_again(mailbox: Mailbox) -> None:
+    """Whatever the server says when it is left, it has taken the mail."""
+    mailbox.farewell = "421 closing"
+    deliver("email", mailbox.url, to=("a@example.com",), sender="trimtab@example.com")
+    assert len(mailbox.mails) == 1

@@ -5,6 +5,7 @@ Blocks; `post` may be used from several threads. What went wrong is told without
 
 from __future__ import annotations
 
+import contextlib
 import re
 import smtplib
 import ssl
@@ -106,12 +107,18 @@ class Post:
     def _mail(self, url: str, mail: EmailMessage, user: str, password: str) -> None:
         parts = urlsplit(url)
         try:
-            with self._server(parts.scheme, parts.hostname or "localhost", parts.port) as server:
+            server = self._server(parts.scheme, parts.hostname or "localhost", parts.port)
+            try:
                 if user:
                     server.login(user, password)
                 server.send_message(mail)
+                with contextlib.suppress(smtplib.SMTPException, OSError):
+                    server.quit()  # whatever it says to that, it has taken the message
+            finally:
+                server.close()
         except smtplib.SMTPAuthenticationError as failure:
-            raise Undelivered(f"SMTP {failure.smtp_code}: sign-in refused", is_final=True) from None
+            is_final = failure.smtp_code >= 500
+            raise Undelivered(f"SMTP {failure.smtp_code}: sign-in refused", is_final=is_final) from None
         except smtplib.SMTPRecipientsRefused as failure:
             codes = sorted({code for code, _ in failure.recipients.values()})
             is_final = all(code >= 550 for code in codes)
