@@ -187,14 +187,13 @@ def failing(day: Batch) -> tuple[str, ...]:
 def kept(book: AlertBook, rules: Watch, now_ns: int, those: Sequence[Alert]) -> None:
     """Puts alerts into a book, each with the steps of its life."""
     for one in those:
-        changed_ns = one.changed_ns
-        book.keep([Moved(one, Step(one.id, one.found_ns, "", "pending", "evidence"))], rules, changed_ns)
+        steps = [Step(one.id, one.found_ns, "", "pending", "evidence")]
+        if one.opened_ns and one.state != "open":
+            steps.append(Step(one.id, one.opened_ns, "pending", "open", "evidence"))
         if one.state != "pending":
-            book.keep(
-                [Moved(one, Step(one.id, changed_ns, "pending", one.state, one.by or "evidence", one.why))],
-                rules,
-                changed_ns,
-            )
+            steps.append(Step(one.id, one.changed_ns, steps[-1].after, one.state, one.by or "evidence", one.why))
+        for step in steps:
+            book.keep([Moved(one, step)], rules, one.changed_ns)
 
 
 def hostile_alert(now_ns: int) -> Alert:

@@ -138,6 +138,13 @@ async def test_a_key_for_some_tasks_sees_theirs_alone(office: Office) -> None:
     assert made.status == 403
 
 
+async def test_as_many_are_listed_as_were_asked_for_of_those_that_a_key_sees(office: Office) -> None:
+    """Alerts of other tasks, found later or earlier, take no room of its list."""
+    for task in ("extract", "route"):
+        listed = (await office.get("/api/alerts?limit=1", "viewer", task)).json()["alerts"]
+        assert [one["task"] for one in listed] == [task]
+
+
 async def test_a_key_for_some_tasks_reads_of_no_other_in_what_changed(office: Office) -> None:
     """A lock tells of all tasks: such a key sees the lines on its own, and on the model of its alert."""
     ids = await office.ids()

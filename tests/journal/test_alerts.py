@@ -85,11 +85,14 @@ def test_what_was_learned_is_kept_until_it_is_learned_anew(store: AlertStore) ->
     assert (store.minute(), store.monitors()) == (4, ())
 
 
+def opened(alert: str) -> StepRow:
+    return StepRow(alert, AT_NS, "pending", "open", "evidence", "")
+
+
 def test_alerts_are_listed_as_asked(store: AlertStore) -> None:
     """By task, rule, signal, state and time; the one found last first."""
-    store.keep(
-        Passed(alerts=(row("a1"), row("a2", "resolved", AT_NS + 1), row("a3", "acknowledged", AT_NS + 2, "route")))
-    )
+    alerts = row("a1"), row("a2", "resolved", AT_NS + 1), row("a3", "acknowledged", AT_NS + 2, "route")
+    store.keep(Passed(alerts=alerts, steps=(opened("a2"),)))
     listed = {
         "all": (AlertsAsked(), (b"a3", b"a2", b"a1")),
         "active": (AlertsAsked(state="active"), (b"a3", b"a1")),
@@ -97,12 +100,22 @@ def test_alerts_are_listed_as_asked(store: AlertStore) -> None:
         "task": (AlertsAsked(task="route"), (b"a3",)),
         "rule": (AlertsAsked(rule="tools"), ()),
         "signal": (AlertsAsked(signal="parse_rate", limit=1), (b"a3",)),
+        "tasks": (AlertsAsked(tasks=("route", "other"), limit=1), (b"a3",)),
+        "other tasks": (AlertsAsked(tasks=("extract",), limit=1), (b"a2",)),
         "since": (AlertsAsked(since_ns=AT_NS + 1), (b"a3", b"a2")),
     }
     for asked, expected in listed.values():
         assert store.list(asked) == expected
     assert store.living(AT_NS + 2) == (b"a1", b"a3")
     assert store.living(AT_NS + 1) == (b"a1", b"a2", b"a3")
+
+
+def test_what_did_not_last_takes_no_room_of_what_is_listed(store: AlertStore) -> None:
+    """Nobody was told of it: it is neither shown nor counted among as many as are asked for."""
+    over = StepRow("a2", AT_NS, "pending", "resolved", "evidence", "it did not last")
+    alerts = row("a1", "resolved"), row("a2", "resolved", AT_NS + 1)
+    store.keep(Passed(alerts=alerts, steps=(opened("a1"), over)))
+    assert store.list(AlertsAsked(limit=1)) == (b"a1",)
 
 
 def test_whoever_leads_an_alert_that_lives_is_among_the_living(store: AlertStore) -> None:
@@ -116,9 +129,9 @@ def test_whoever_leads_an_alert_that_lives_is_among_the_living(store: AlertStore
 
 def test_only_so_many_resolved_alerts_are_kept(store: AlertStore) -> None:
     """The oldest go, with their history; one that is open never does."""
-    step = StepRow("a1", AT_NS, "open", "resolved", "ana", "")
-    store.keep(Passed(alerts=(row("a0"), row("a1", "resolved")), steps=(step,)))
-    store.keep(Passed(alerts=(row("a2", "resolved", AT_NS + 1), row("a3", "resolved", AT_NS + 2))))
+    store.keep(Passed(alerts=(row("a0"), row("a1", "resolved")), steps=(opened("a1"),)))
+    alerts = row("a2", "resolved", AT_NS + 1), row("a3", "resolved", AT_NS + 2)
+    store.keep(Passed(alerts=alerts, steps=(opened("a2"), opened("a3"))))
     assert store.list(AlertsAsked(limit=9)) == (b"a3", b"a2", b"a0")
     assert store.history("a1") == ()
     store.retain(AT_NS + 2)

@@ -6,6 +6,7 @@ Bodies are bytes that their reader understands; what is asked by has a column of
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Final, Literal, NamedTuple
 
@@ -84,7 +85,9 @@ class Outgoing(Struct, frozen=True):
 
 
 class AlertsAsked(Struct, frozen=True):
-    """Which alerts are asked for; an empty field narrows nothing, `state` "active" is all but resolved ones."""
+    """Which alerts are asked for; an empty field narrows nothing, `state` "active" is all but resolved ones. `tasks`
+    are those that the asker may see.
+    """
 
     task: str = ""
     rule: str = ""
@@ -92,6 +95,7 @@ class AlertsAsked(Struct, frozen=True):
     state: str = ""
     since_ns: int = 0
     limit: int = 50
+    tasks: tuple[str, ...] = ()
 
 
 class Passed(Struct, frozen=True):
@@ -156,9 +160,10 @@ class AlertStore:
             return tuple(row[0] for row in self._connection.execute(self._sql["living"], {"since_ns": since_ns}))
 
     def list(self, wanted: AlertsAsked) -> tuple[bytes, ...]:
-        """The alerts asked for, newest first."""
+        """The alerts asked for, newest first, without those that were over before anybody was told."""
+        facts = {**structs.asdict(wanted), "tasks": json.dumps(wanted.tasks)}
         with mapped(self._path):
-            rows = self._connection.execute(self._sql["listed"], structs.asdict(wanted)).fetchall()
+            rows = self._connection.execute(self._sql["listed"], facts).fetchall()
         return tuple(row[0] for row in rows)
 
     def history(self, alert: str) -> tuple[StepRow, ...]:

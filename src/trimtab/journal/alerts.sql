@@ -20,9 +20,12 @@ WHERE state <> 'resolved' OR changed_ns >= :since_ns OR id IN (SELECT led_by FRO
 ORDER BY found_ns, id;
 
 -- name: listed
--- The alerts of a task, rule and state, where given, newest first; an empty state is all.
+-- The alerts of some tasks (JSON), a task, rule and state, where given, newest first; an empty state is all. Those that
+-- were over before anybody was told are none.
 SELECT body FROM alerts
-WHERE (:task = '' OR task = :task) AND (:rule = '' OR rule = :rule) AND (:signal = '' OR signal = :signal)
+WHERE (state <> 'resolved' OR EXISTS (SELECT 1 FROM alert_steps WHERE alert = alerts.id AND after = 'open'))
+  AND (:tasks = '[]' OR task IN (SELECT value FROM json_each(:tasks)))
+  AND (:task = '' OR task = :task) AND (:rule = '' OR rule = :rule) AND (:signal = '' OR signal = :signal)
   AND (:state = '' OR state = :state OR (:state = 'active' AND state <> 'resolved')) AND changed_ns >= :since_ns
 ORDER BY found_ns DESC, id DESC
 LIMIT :limit;

@@ -109,7 +109,8 @@ def _reading(watch: AlertWatch, clock: Clock) -> tuple[Endpoint, ...]:
     async def listed(request: Request) -> Response:
         """The alerts: ?task=&rule=&signal=&state=&since=&limit=."""
         visitor, wanted = visitor_of(request), _wanted(request, clock)
-        visitor.within((wanted.task,) if wanted.task else ())
+        tasks = visitor.within((wanted.task,) if wanted.task else ())
+        wanted = msgspec.structs.replace(wanted, tasks=tasks)
         found = await watch.ask(lambda book, rules, now_ns: book.list(wanted, rules, now_ns))
         return json_answer(Listed(_within(visitor, found)))
 

@@ -153,7 +153,7 @@ class AlertBook:
     def list(self, wanted: AlertsAsked, watch: Watch, now_ns: int) -> tuple[AlertShown, ...]:
         """The alerts asked for, newest first; without those that did not last and were never told."""
         found = map(_alerts.decode, self._store.list(wanted))
-        return tuple(self._shown(one, watch, now_ns) for one in found if one.is_active or one.opened_ns)
+        return tuple(self._shown(one, watch, now_ns) for one in found)
 
     def detail(self, alert_id: str, watch: Watch, now_ns: int) -> AlertDetail:
         """One alert with its history and its group; raises `AlertRefused` if there is none of that id."""
