@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from trimtab import blocking, event, result, run, sleep, step, submit, tell, work
+from trimtab import blocking, event, result, review, run, sleep, step, submit, tell, work
 from trimtab.journal.asks import Ask, Claim, Told
 from trimtab.testing import JumpingClock, JumpingLoop, LocalRuns
 
@@ -80,6 +80,36 @@ def test_a_sub_run_that_sleeps_is_taken_up_with_the_run_that_began_it() -> None:
 
     with LocalRuns() as runs:
         assert asyncio.run(all_of_it(runs)) == "slept"
+
+
+def test_a_sub_run_that_waits_for_an_event_or_a_person_is_taken_up_with_those_that_began_it() -> None:
+    """Also by a worker that was told of the outermost alone."""
+
+    @run(task="inner")
+    async def inner() -> str:
+        return f"{await event('state', str)}, {await review('sent', 'may it go?')}"
+
+    @run(task="middle")
+    async def middle() -> str:
+        return await inner()
+
+    @run(task="outer")
+    async def outer() -> str:
+        return await middle()
+
+    async def all_of_it(runs: LocalRuns) -> str:
+        name = await submit(outer)
+        assert await work(outer, until_idle=True, patience_s=0.0) == 1
+        assert await work(outer, until_idle=True, patience_s=0.0) == 0
+        await tell(runs.runs()[2], "state", "packed")
+        assert await work(outer, until_idle=True, patience_s=0.0) == 1
+        assert await work(outer, until_idle=True, patience_s=0.0) == 0
+        runs.decide("approved")
+        assert await work(outer, until_idle=True, patience_s=0.0) == 1
+        return str(await result(name, str))
+
+    with LocalRuns() as runs:
+        assert asyncio.run(all_of_it(runs)) == "packed, sent"
 
 
 def test_a_run_whose_branches_go_on_is_not_given_back_for_one_that_waits() -> None:

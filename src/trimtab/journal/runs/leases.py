@@ -18,6 +18,8 @@ RUN_ID: Final = re.compile(r"[A-Za-z0-9._:@/+-]{1,200}")
 TTL_MIN_S: Final = 0.1
 TTL_MAX_S: Final = 3600.0
 SECOND_NS: Final = 1_000_000_000
+MOST_DEPTH: Final = 100
+"""Levels of sub-runs that an order goes down, and that what came for one goes up."""
 
 
 def fence(row: Row, epoch: int) -> None:
@@ -83,11 +85,16 @@ def let_go(tx: Transaction, row: Row) -> None:
 
 
 def wake(tx: Transaction, row: Row) -> None:
-    """Something has come that a run may have waited for."""
-    if row.ended or row.through == "gateway":
-        return
-    tx.moved(row)
-    row.woken = 1
+    """Something has come that a run may have waited for, and with it those that began it: whoever has the function of
+    one of them takes it up.
+    """
+    one: Row | None = row
+    for _ in range(MOST_DEPTH):
+        if one is None or one.ended or one.through == "gateway":
+            return
+        tx.moved(one)
+        one.woken = 1
+        one = tx.find(one.parent) if one.parent else None
 
 
 def begin_run(tx: Transaction, ask: Open) -> Row:

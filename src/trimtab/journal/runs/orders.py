@@ -10,15 +10,13 @@ from trimtab.journal.entries import Order, Ordered, Result
 from trimtab.journal.refusals import AskInvalid, OutcomeKnown, RunEnded, StepUnknown
 from trimtab.journal.runs import background, tries
 from trimtab.journal.runs.forks import finished
-from trimtab.journal.runs.leases import wake
+from trimtab.journal.runs.leases import MOST_DEPTH, wake
 from trimtab.journal.runs.notes import FINAL, end_as_ordered
 from trimtab.journal.runs.reviews import expire
 from trimtab.journal.runs.steps import NO_OUTPUT, digest_of, intent_at, is_cut, step_at
 from trimtab.journal.runs.transaction import Row, Transaction
 from trimtab.journal.steps import ABANDONED
 
-MOST_DEPTH: Final = 100
-"""Levels of sub-runs that an order goes down."""
 SETTLES_NS: Final = 60 * 10**9
 """How old a step is before its worker, which does not know it, may be taken at its word."""
 MOST_HELD: Final = 100_000
