@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -193,10 +193,17 @@ def open_runs_to_read(path: Path) -> SqliteDatabase:
 
 
 def _shrinking(connection: sqlite3.Connection) -> None:
-    """Has the database give room back; one that was made without is written anew for it, unless it is large."""
+    """Has the database give room back; one that was made without is written anew for it, unless it is large.
+
+    Where the disk has no room for that, it stays as it is until the next start, and what was begun is given back.
+    """
     if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL:
         return
     (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
     if pages * size <= VACUUMED_BYTES:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("VACUUM")
+        try:
+            connection.execute("VACUUM")
+        except sqlite3.OperationalError:
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
