@@ -17,6 +17,7 @@ from trimtab.journal.asks import Begin, Find, Note, Open, RunRow, Runs
 from trimtab.journal.client import LocalKeeper
 from trimtab.journal.dead_letters import DeadLetters, Letters
 from trimtab.journal.entries import Ended, Started
+from trimtab.journal.erasing import Shred
 from trimtab.journal.run_counts import Verified, Verify
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
@@ -174,6 +175,25 @@ def test_bodies_go_but_for_those_that_somebody_else_named_too(house: House) -> N
     index.update()
     kept = {name: index.read(digest) for name, digest in house.refs.items()}
     assert kept == {USER: None, "bob": house.bodies["bob"], "both": house.bodies["both"]}
+
+
+def test_bodies_behind_many_that_cannot_go_have_their_turn(house: House) -> None:
+    """Those that a damaged pack may hold stay noted, and those behind them do not wait: one goes, one is Bob's too."""
+    damaged = house.root / "bodies" / "w-9" / "00000000.pack"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"no pack at all" * 100)
+
+    async def main() -> None:
+        await house.journal.do(Shred(add=tuple(f"{number:064x}" for number in range(10_000))))
+        await all_of(house.erasure())
+        shredder = Shredder(house.journal, lambda digests, before_ns: set(), house.root / "bodies")
+        assert [await shredder.look(house.desk), await shredder.look(house.desk)] == [0, 1]
+
+    house.live(main)
+    damaged.unlink()
+    index = BodyIndex(house.root / "bodies")
+    index.update()
+    assert index.read(house.refs[USER]) is None
 
 
 @pytest.mark.parametrize("portions", [1, 2])

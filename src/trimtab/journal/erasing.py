@@ -24,9 +24,10 @@ class Shred(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="shred
 
 
 class FindShreds(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find_shreds"):
-    """Bodies that are still to go."""
+    """Bodies that are still to go, in the order of their digests, those behind one."""
 
     limit: int = 10_000
+    after: str = ""
 
 
 class RunErased(Struct, frozen=True, omit_defaults=True, tag_field="told", tag="run_erased"):

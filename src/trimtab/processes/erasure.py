@@ -32,6 +32,7 @@ from trimtab.store.erasing import UserCall
 RUNS_AT_ONCE: Final = 20
 CALLS_AT_ONCE: Final = 2000
 EVERY_S: Final = 60.0
+SHREDS_AT_ONCE: Final = 10_000
 MOST_FILE: Final = 64 << 20
 MOST_FILES: Final = 10_000
 
@@ -134,6 +135,7 @@ class Shredder:
         self._named = named
         self._bodies = bodies
         self._pause = pause
+        self._after = ""
 
     def __repr__(self) -> str:
         return f"Shredder({self._bodies})"
@@ -148,9 +150,10 @@ class Shredder:
             await self._pause(EVERY_S)
 
     async def look(self, desk: Desk) -> int:
-        """Takes out what can be taken out now; how many bodies that was."""
-        told = await self._runs.do(FindShreds())
+        """Takes out what can be taken out now of the next 10,000 bodies, all in turn; how many bodies that was."""
+        told = await self._runs.do(FindShreds(SHREDS_AT_ONCE, self._after))
         digests = told.digests if isinstance(told, Shreds) else ()
+        self._after = digests[-1] if len(digests) >= SHREDS_AT_ONCE else ""
         if not digests:
             return 0
         going = {bytes.fromhex(digest) for digest in digests}

@@ -99,7 +99,7 @@ def shred(tx: Transaction, ask: Shred) -> Shreds:
 def find_shreds(tx: Transaction, ask: FindShreds) -> Shreds:
     """Bodies that are still to go."""
     limit = max(1, min(ask.limit, MOST_SHREDS))
-    return Shreds(tuple(digest for (digest,) in tx.rows("shreds", limit=limit)))
+    return Shreds(tuple(digest for (digest,) in tx.rows("shreds", limit=limit, after=ask.after)))
 
 
 def _reviews(tx: Transaction, row: Row) -> set[str]:

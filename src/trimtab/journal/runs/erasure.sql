@@ -25,5 +25,5 @@ INSERT INTO shreds (digest) VALUES (:digest) ON CONFLICT (digest) DO NOTHING;
 DELETE FROM shreds WHERE digest = :digest;
 
 -- name: shreds
--- Bodies that are to go.
-SELECT digest FROM shreds ORDER BY digest LIMIT :limit;
+-- Bodies that are to go, those behind one.
+SELECT digest FROM shreds WHERE digest > :after ORDER BY digest LIMIT :limit;
