@@ -26,7 +26,11 @@ from trimtab.processes.changes import Changes
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.erasure import ErasedPortion, Erasure, Shredder, digest_of
 from trimtab.processes.installed_key import keep_key
+from trimtab.record.disk import Disk
 from trimtab.record.index import BodyIndex
+from trimtab.record.kept import KeptBodies
+from trimtab.record.log import RollingLog
+from trimtab.record.packs import PACK
 from trimtab.store.ingest import Ingest
 from trimtab.store.memory import MemoryTelemetry
 from trimtab.testing import JumpingClock, JumpingLoop
@@ -56,6 +60,8 @@ class House:
         self.stop, self.tried = asyncio.Event(), asyncio.Event()
         self.desk = Desk(self.opened, self.clock)
         self.changes: list[tuple[str, ...]] = []
+        packs = RollingLog(root / "bodies" / "control-1", PACK, self.clock, Disk(), max_bytes=1 << 20, max_age_s=3600.0)
+        self.kept = KeptBodies(packs)
         worker = Worker(root)
         self.bodies = {name: b'{"of":"%s"}' % name.encode() * 100 for name in (USER, "bob", "both")}
         self.refs = {name: worker.request(body, None).body for name, body in self.bodies.items()}
@@ -91,6 +97,10 @@ class House:
 
         return Erasure(self.desk, self.journal, Noted(), self.root / "erasure.key", (self.root / "data",))
 
+    def shredder(self) -> Shredder:
+        """What takes bodies out of packs."""
+        return Shredder(self.journal, lambda digests, before_ns: set(), self.root / "bodies", self.kept)
+
     def live(self, main: Any) -> None:
         """Runs `main` beside the desk."""
 
@@ -106,6 +116,7 @@ class House:
         with asyncio.Runner(loop_factory=lambda: JumpingLoop(self.clock, 0.05)) as runner:
             runner.run(both())
         self.store.close()
+        self.kept.close()
 
 
 async def all_of(erasure: Erasure) -> list[ErasedPortion]:
@@ -166,7 +177,7 @@ def test_bodies_go_but_for_those_that_somebody_else_named_too(house: House) -> N
 
     async def main() -> None:
         await all_of(house.erasure())
-        shredder = Shredder(house.journal, lambda digests, before_ns: set(), house.root / "bodies")
+        shredder = house.shredder()
         assert await shredder.look(house.desk) == 2
         assert await shredder.look(house.desk) == 0
 
@@ -186,7 +197,7 @@ def test_bodies_behind_many_that_cannot_go_have_their_turn(house: House) -> None
     async def main() -> None:
         await house.journal.do(Shred(add=tuple(f"{number:064x}" for number in range(10_000))))
         await all_of(house.erasure())
-        shredder = Shredder(house.journal, lambda digests, before_ns: set(), house.root / "bodies")
+        shredder = house.shredder()
         assert [await shredder.look(house.desk), await shredder.look(house.desk)] == [0, 1]
 
     house.live(main)
@@ -194,6 +205,25 @@ def test_bodies_behind_many_that_cannot_go_have_their_turn(house: House) -> None
     index = BodyIndex(house.root / "bodies")
     index.update()
     assert index.read(house.refs[USER]) is None
+
+
+def test_a_body_that_control_wrote_goes_within_the_hour(house: House) -> None:
+    """Also where control writes no other one behind it, which would begin the next pack."""
+    answer = b"what Zoe should have been told" * 100
+    digest = house.kept.keep(answer)
+
+    async def main() -> None:
+        await house.journal.do(Shred(add=(digest,)))
+        shredder = house.shredder()
+        house.clock.advance(3599)
+        assert await shredder.look(house.desk) == 0
+        house.clock.advance(1)
+        assert await shredder.look(house.desk) == 1
+
+    house.live(main)
+    index = BodyIndex(house.root / "bodies")
+    index.update()
+    assert index.read(digest) is None
 
 
 @pytest.mark.parametrize("portions", [1, 2])

@@ -149,7 +149,8 @@ async def control(orders: ControlOrders, in_force: LastTold) -> None:
     runs = run_room(directory, orders.data.journal, clock, Path(orders.root))
     obeying = asyncio.ensure_future(obey(channel, in_force, stop))
     try:
-        with_pages = with_erasure(_with_pages(parts, orders, directory, state, runs), orders, directory, runs, noted)
+        with_pages = _with_pages(parts, orders, directory, state, runs)
+        with_pages = with_erasure(with_pages, orders, directory, runs, noted, corrections)
         await serve_control(settings, with_pages, stop, lambda: tell_ready(channel, in_force))
     finally:
         obeying.cancel()

@@ -26,6 +26,7 @@ from trimtab.processes.changes import Changes
 from trimtab.processes.desk import Desk, Stores
 from trimtab.processes.installed_key import keep_key
 from trimtab.processes.logs import event
+from trimtab.record.kept import KeptBodies
 from trimtab.record.shredding import shred
 from trimtab.store.erasing import UserCall
 
@@ -122,18 +123,23 @@ class Erasure:
 
 
 class Shredder:
-    """One of control's works: takes bodies out of packs that were noted to go, as soon as nobody writes those."""
+    """One of control's works: takes bodies out of packs that were noted to go, as soon as nobody writes those.
+
+    `kept` are control's own, whose pack it finishes in time.
+    """
 
     def __init__(
         self,
         runs: Asking,
         named: Named,
         bodies: Path,
+        kept: KeptBodies,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._runs = runs
         self._named = named
         self._bodies = bodies
+        self._kept = kept
         self._pause = pause
         self._after = ""
 
@@ -151,6 +157,7 @@ class Shredder:
 
     async def look(self, desk: Desk) -> int:
         """Takes out what can be taken out now of the next 10,000 bodies, all in turn; how many bodies that was."""
+        await asyncio.to_thread(self._kept.finish)
         told = await self._runs.do(FindShreds(SHREDS_AT_ONCE, self._after))
         digests = told.digests if isinstance(told, Shreds) else ()
         self._after = digests[-1] if len(digests) >= SHREDS_AT_ONCE else ""

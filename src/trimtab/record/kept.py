@@ -27,12 +27,23 @@ class KeptBodies:
         frame = (packs.head(Kind.BLOB, digest, len(content)), content)
         size = packs.HEAD_BYTES + len(content)
         with self._lock:
-            if self._log.due():
-                self._log.roll()
+            self._roll()
             if self._log.append(frame, lambda limit: size if limit >= size else 0) < size:
                 raise StoreError(store=self._log.directory, detail="the disk has no room for a body; free some")
             self._log.sync()
         return digest.hex()
+
+    def finish(self) -> None:
+        """Finishes a pack that is at its limit of size or age, so that bodies can be taken out of it."""
+        with self._lock:
+            if self._roll():
+                self._log.sync()
+
+    def _roll(self) -> bool:
+        due = self._log.due()
+        if due:
+            self._log.roll()
+        return due
 
     def close(self) -> None:
         """Seals the pack."""
