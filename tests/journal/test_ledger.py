@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from tests.journal.logs import BEGAN, logged
-from trimtab.journal.entries import Entry, Intent, Leased, Reconciled, Result, Started, StepKind, Tried
-from trimtab.journal.ledger import MOST_LINES, ledgers
-from trimtab.journal.steps import log_of
+from trimtab.journal.entries import Entry, Intent, Leased, Logged, Reconciled, Result, Started, StepKind, Tried
+from trimtab.journal.ledger import MOST_LINES, ledgers, tries_of
+from trimtab.journal.steps import Step, log_of
 
 
 def tries(*entries: Entry) -> list[list[tuple[str, str, int]]]:
@@ -77,3 +80,28 @@ def test_a_ledger_is_bounded() -> None:
     for number in range(MOST_LINES + 50):
         entries += [intent(), Result(BEGAN, 2 + 2 * number, "error", error="internal")]
     assert len(tries(*entries)[-1]) == MOST_LINES
+
+
+class Looked(list[Logged]):
+    """Leases that count how many of them were looked at."""
+
+    looks = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        self.looks += len(found) if isinstance(at, slice) else 1
+        return found
+
+    def __iter__(self) -> Iterator[Logged]:
+        for one in super().__iter__():
+            self.looks += 1
+            yield one
+
+
+def test_a_run_that_was_taken_up_often_is_not_looked_through_for_each_step() -> None:
+    """Of thousands of leases a step has those between its beginning and its end looked at."""
+    leases = Looked(Logged(seq, Leased(BEGAN + seq, seq, "a"), "") for seq in range(1, 20_002, 2))
+    step = Step(10_000, intent(step="tool"), Result(BEGAN, 10_000, "ok"), 10_004)
+    found = tries_of(step, leases)
+    assert [one.cause for one in found] == ["lease_lost", "lease_lost", "ok"]
+    assert leases.looks < 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final
 
@@ -43,13 +44,18 @@ def tries_of(step: Step, leases: Sequence[Logged] = ()) -> tuple[Tried, ...]:
     again = "gateway" if lines else ""
     if step.reconciled is None or step.reconciled.found != FOUND_OUT:
         ends = step.result_seq or (leases[-1].seq + 1 if leases else 0)
-        taken = [step.intent.at_ns, *(one.entry.at_ns for one in leases if step.seq < one.seq < ends)]
+        begin, end = bisect_right(leases, step.seq, key=_seq), bisect_left(leases, ends, key=_seq)
+        taken = [step.intent.at_ns, *(one.entry.at_ns for one in leases[begin:end])]
         lines += [Tried("driver", LEASE_LOST, at_ns) for at_ns in taken[:-1]]
         again = "driver" if len(taken) > 1 else again
     last = _last(step)
     if again:
         last = (replace(last[0], layer=again), *last[1:])
     return (*lines, *last)
+
+
+def _seq(lease: Logged) -> int:
+    return lease.seq
 
 
 def _broken_off(step: Step, result: Result) -> Tried:
