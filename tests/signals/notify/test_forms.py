@@ -148,8 +148,9 @@ def test_mails_of_a_group_are_one_thread() -> None:
     assert "trimtab calls show c1" in opened.get_content()
 
 
-def test_a_line_break_does_not_end_a_mails_subject() -> None:
-    """What stands in an alert's words makes no header of its own."""
-    mail = forms.email(message(words="one\r\nBcc: all@example.com"), "trimtab@example.com", ("a@example.com",), NOW_S)
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\x0b", "\x0c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_a_line_break_does_not_end_a_mails_subject(end: str) -> None:
+    """What stands in an alert's words, such as a tool's name, makes no header of its own, and leaves no mail unsent."""
+    mail = forms.email(message(words=f"one{end}Bcc: all@example.com"), "trimtab@example.com", ("a@example.com",), NOW_S)
     assert mail["Bcc"] is None
-    assert mail["Subject"] == "[page] one  Bcc: all@example.com"
+    assert mail["Subject"] == "[page] one Bcc: all@example.com"

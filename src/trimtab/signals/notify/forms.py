@@ -144,7 +144,7 @@ def alertmanager(message: Message, now_s: float) -> Sent:
 def email(message: Message, sender: str, to: tuple[str, ...], now_s: float) -> EmailMessage:
     """A plain text e-mail; all tellings of a group are one thread."""
     mail = EmailMessage()
-    mail["Subject"] = _cut(f"[{message.severity}] {message.title}".replace("\r", " ").replace("\n", " "), MAX_SUBJECT)
+    mail["Subject"] = _cut(" ".join(f"[{message.severity}] {message.title}".splitlines()), MAX_SUBJECT)
     mail["From"] = sender
     mail["To"] = ", ".join(to)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now_s, UTC))
