@@ -14,12 +14,14 @@ import pytest
 from tests.assemble.evaluating import TASK, Model, says, write_project
 from tests.threaded_upstream import threaded_upstream
 from trimtab.assemble.evaluation import Around, carry_out
+from trimtab.assemble.evaluation_money import bound_of
 from trimtab.assemble.evaluation_plan import Options, prepare
 from trimtab.assemble.evaluation_scorers import scorers_of
 from trimtab.assemble.evaluation_side import Side, side
 from trimtab.clock import SystemClock
 from trimtab.declare.load import load
 from trimtab.evals.kept import Evaluations
+from trimtab.evals.plan import Cell
 from trimtab.evals.sample import Arm
 from trimtab.ids import IdSource
 from trimtab.testing import Received, Script, json_answer
@@ -150,3 +152,18 @@ def test_what_judges_said_before_a_crash_is_not_paid_twice(tmp_path: Path, kept:
     assert whole is not None
     assert again is not None
     assert (again.metrics[:2], again.cost_usd) == (whole.metrics[:2], pytest.approx(whole.cost_usd))
+
+
+def test_what_judges_may_cost_has_the_size_of_the_case(tmp_path: Path) -> None:
+    """A question of 20,000 letters of two bytes each is shown to both judges, three times and twice three times."""
+    write(tmp_path, "http://127.0.0.1:9", 0.0)
+    folder = tmp_path / "tasks" / "sort"
+    text = (folder / "task.toml").read_text()
+    (folder / "task.toml").write_text(text.replace("temperature = 0.0", "temperature = 0.0, max_output_tokens = 50"))
+    row = {"id": "long", "messages": [{"role": "user", "content": "\u00e9" * 20_000}], "expected": "a"}
+    (folder / "cases.jsonl").write_text(json.dumps(row) + "\n")
+    found = {"candidate": side(load(tmp_path), "here")}
+    prepared = prepare("sort", found, Options(), SystemClock(), IdSource())
+    bound = bound_of(prepared, SystemClock())(Cell("candidate", "long", 0, 0))
+    assert bound is not None
+    assert bound > (3 + 2 * 3) * 40_000 * 10.0 / 1e6

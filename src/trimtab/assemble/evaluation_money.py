@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -22,6 +23,7 @@ from trimtab.evals.observing import AMOUNTS
 from trimtab.evals.plan import Cell
 from trimtab.evals.report import Report
 from trimtab.evals.sample import Arm
+from trimtab.evals.scorers.judging import question_of
 
 PUSD_A_USD: Final = 1e12
 MESSAGE_BYTES: Final = 64
@@ -29,6 +31,7 @@ MESSAGE_BYTES: Final = 64
 JUDGED_TOKENS: Final = 1024
 """What a judge may write where nothing says otherwise."""
 QUESTION_BYTES: Final = 4096
+"""Around what a judge is shown: its instruction, and the names of the parts."""
 BYTES_A_TOKEN: Final = 4
 USUAL_OUTPUT: Final = 0.4
 """The part of a limit on output that answers use, where no earlier evaluation tells."""
@@ -101,7 +104,7 @@ def bound_of(prepared: Prepared, clock: Clock) -> Bound:
     """The most that each call can cost, its attempts, repairs and judges included; remembered by arm and case."""
     prices = {arm: _pricer(side, prepared.plan.task, clock) for arm, side in prepared.sides.items()}
     cases = {case.id: case for case in _asked(prepared)}
-    judges = _judge_bound(prepared, clock)
+    judges = _judge_pricer(prepared, clock)
     known: dict[tuple[Arm, str], float | None] = {}
 
     def bound(cell: Cell) -> float | None:
@@ -111,7 +114,8 @@ def bound_of(prepared: Prepared, clock: Clock) -> Bound:
             repairs = task.output.repairs if task.output is not None and task.output.on_invalid == "repair" else 0
             once = prices[cell.arm](cases[cell.case], 1, 1.0)
             times = task.retry.attempts * (1 + repairs)
-            known[key] = None if once is None or judges is None else once * times + judges
+            judged = judges(cases[cell.case])
+            known[key] = None if once is None or judged is None else once * times + judged
         return known[key]
 
     return bound
@@ -141,20 +145,29 @@ def _pricer(side: Side, task: str, clock: Clock) -> Price:
     return price
 
 
-def _judge_bound(prepared: Prepared, clock: Clock) -> float | None:
-    """The most that the judges of one answer can cost; 0 where there are none."""
-    side, day = prepared.suite_side, meter.day(clock.wall_ns())
-    limit = side.snapshot.tasks[prepared.plan.task].sampling.max_output_tokens or JUDGED_TOKENS
-    total = 0.0
-    for scorer in prepared.plan.suite.scorers:
-        if scorer.model:
-            rates = side.snapshot.rates.get(scorer.model, ())
-            sent = QUESTION_BYTES + len(scorer.question) + 2 * limit * BYTES_A_TOKEN
-            cost = meter.bound(rates, sent, JUDGED_TOKENS, day)
+def _judge_pricer(prepared: Prepared, clock: Clock) -> Callable[[Case], float | None]:
+    """Prices the most that the judges of one answer to a case can cost, attempts included; 0 where there are none."""
+    side, task, day = prepared.suite_side, prepared.plan.task, meter.day(clock.wall_ns())
+    limits = [one.snapshot.tasks[task].sampling.max_output_tokens or JUDGED_TOKENS for one in prepared.sides.values()]
+    answers = 2 * max(limits) * BYTES_A_TOKEN
+    scorers = [one for one in prepared.plan.suite.scorers if one.model]
+
+    def price(case: Case) -> float | None:
+        shown = _bytes(json.dumps(question_of(case), ensure_ascii=False)) if scorers else 0
+        total = 0.0
+        for scorer in scorers:
+            sent = QUESTION_BYTES + _bytes(scorer.question) + shown + answers
+            cost = meter.bound(side.snapshot.rates.get(scorer.model, ()), sent, JUDGED_TOKENS, day)
             if cost is None:
                 return None
-            total += 2 * cost / PUSD_A_USD
-    return total
+            total += 2 * side.snapshot.undeclared(scorer.model).retry.attempts * cost / PUSD_A_USD
+        return total
+
+    return price
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _asked(prepared: Prepared) -> list[Case]:
