@@ -72,3 +72,22 @@ async def test_what_cannot_be_read_is_no_rollout(tmp_path: Path, wrong: str) -> 
                 file.write_bytes(msgspec.msgpack.encode(replace(one, share=float("inf"))))
         RolloutFollower(run).look(both.gateway.pipeline, both.gateway.policy.digest)
         assert said(await both.ask()) == "base"
+
+
+async def test_what_could_not_be_read_is_read_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A failure that passes takes a worker out of the rollout for as long as it lasts, and is said once."""
+    run, away = tmp_path / "published", tmp_path / "away"
+    run.mkdir()
+    async with Opened(tmp_path, rollout(share=1e-9)) as both:
+        follower, pipeline, in_force = RolloutFollower(run), both.gateway.pipeline, both.gateway.policy.digest
+        one = published(run, both)
+        candidate = run / rollouts.candidate_name(one.snapshot)
+        candidate.rename(away)
+        follower.look(pipeline, in_force)
+        follower.look(pipeline, in_force)
+        said_once = [record.message for record in caplog.records if "rollout_refused" in record.message]
+        heard = [said(await both.ask())]
+        away.rename(candidate)
+        follower.look(pipeline, in_force)
+        heard.append(said(await both.ask()))
+    assert (heard, len(said_once)) == (["base", "candidate"], 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from trimtab.errors import FormatError, StoreError
 from trimtab.gateway.pipeline import Pipeline
 from trimtab.policy import rollout as rollouts
 from trimtab.policy.rollout import Rollout
@@ -19,12 +20,13 @@ class RolloutFollower:
     def __init__(self, run: Path) -> None:
         self._run = run
         self._seen: tuple[int, int, str] | None = None
+        self._trouble = ""
 
     def look(self, pipeline: Pipeline, in_force: str) -> None:
         """Takes in what has changed since the last look; `in_force` is the digest of the snapshot in force.
 
         A rollout that was begun beside another snapshot is none. What cannot be read or served is said in the log, and
-        then nothing is rolled out.
+        then nothing is rolled out; what could not be read is read again at the next look.
         """
         stamp = self._stamp(in_force)
         if stamp == self._seen:
@@ -34,11 +36,20 @@ class RolloutFollower:
             rollout = rollouts.read(self._run)
             if rollout is None or not rollout.is_live or rollout.base_snapshot != in_force:
                 pipeline.roll_out(None)
-                return
-            self._take(pipeline, rollout)
+            else:
+                self._take(pipeline, rollout)
+            self._trouble = ""
         except Exception as failure:  # noqa: BLE001  whatever is wrong with it, what is in force serves on
             pipeline.roll_out(None)
-            event(log, logging.ERROR, "rollout_refused", error=f"{type(failure).__name__}: {failure}")
+            if isinstance(failure, StoreError | OSError) and not isinstance(failure, FormatError):
+                self._seen = None
+            self._say(f"{type(failure).__name__}: {failure}")
+
+    def _say(self, trouble: str) -> None:
+        """Says in the log what keeps it from being taken in, once."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            event(log, logging.ERROR, "rollout_refused", error=trouble)
 
     def _take(self, pipeline: Pipeline, rollout: Rollout) -> None:
         snapshot = rollouts.load_candidate(self._run, rollout.snapshot)
