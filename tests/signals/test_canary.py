@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from trimtab.policy.rollout import Rollout, below, place, unit_of
 from trimtab.record.events import Admitted, Settled, ToolOutcome
-from trimtab.signals.canary import Comparison, Kept, not_refused, parsed, tools_valid, went_well
+from trimtab.signals.canary import Comparison, Kept, Waiting, not_refused, parsed, tools_valid, went_well
 
 BASE, CANDIDATE = "b" * 64, "c" * 64
 ROLLOUT = Rollout(
@@ -80,6 +81,22 @@ def test_each_call_in_force_is_used_once() -> None:
     [errors] = [one for one in found.standings if one.signal == "error_rate"]
     assert errors.units == 2
     assert errors.difference == pytest.approx(((0.5 - 0.5) + (1.0 - 1.0)) / 2)
+
+
+def test_a_user_who_waits_for_the_other_side_takes_no_more_room() -> None:
+    """However often one calls while nothing is in force beside it, a mean is kept, and counts once."""
+    found = Waiting()
+    found.add("u1", 0.0)
+    tracemalloc.start()
+    try:
+        for _ in range(99_999):
+            found.add("u1", 1.0)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    found.base.append(1.0)
+    assert kept < 10_000
+    assert list(found.pairs()) == [pytest.approx(-1 / 100_000)]
 
 
 def test_an_alarm_and_going_on_after_a_restart() -> None:

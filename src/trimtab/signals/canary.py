@@ -20,7 +20,8 @@ from trimtab.signals.behaviour import REFUSALS
 from trimtab.statistics.harm import HarmRunning, HarmTest
 
 MOST_KEPT: Final = 20_000
-"""Values of one side that wait for the other; the oldest are forgotten."""
+"""Users of the candidate, and values of the other side, that wait; of values the oldest are forgotten, of users the
+latest."""
 RECENT: Final = 200
 """Values of the other side that wait for the candidate's next call, so that both are of about the same time."""
 Measure = Callable[[Settled], float | None]
@@ -92,7 +93,7 @@ class Waiting:
     """Values of one measure of one task that are not yet set against each other."""
 
     def __init__(self) -> None:
-        self.candidate: dict[str, list[float]] = {}
+        self.candidate: dict[str, tuple[float, int]] = {}
         self.base: deque[float] = deque(maxlen=MOST_KEPT)
 
     def pairs(self) -> Iterator[float]:
@@ -100,16 +101,17 @@ class Waiting:
         units, base = self.candidate, self.base
         each = len(base) // len(units) if units else 0
         for unit in list(units)[: len(base) if each == 0 else len(units)]:
-            values = units.pop(unit)
+            total, count = units.pop(unit)
             others = [base.popleft() for _ in range(max(1, each))]
-            yield sum(values) / len(values) - sum(others) / len(others)
+            yield total / count - sum(others) / len(others)
         while len(base) > RECENT:
             base.popleft()
 
     def add(self, unit: str, value: float) -> None:
         """A call of the candidate."""
         if unit in self.candidate or len(self.candidate) < MOST_KEPT:
-            self.candidate.setdefault(unit, []).append(value)
+            total, count = self.candidate.get(unit, (0.0, 0))
+            self.candidate[unit] = total + value, count + 1
 
 
 class Comparison:
