@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,6 +156,23 @@ def test_it_is_taken_away_where_there_is_no_room_to_end_it(host: Host) -> None:
     shown = host.desk.shown
     assert shown is not None
     assert (shown.rollout.state, host.changes[-1].by) == ("rolled_back", "alarm")
+
+
+async def test_an_end_that_the_disk_does_not_take_is_tried_again(host: Host) -> None:
+    """Control looks on where the rollout can neither be ended nor taken away, and ends it once that can be done."""
+    host.start()
+    published = host.run / rollouts.FILE
+    published.unlink()
+    published.mkdir()
+    host.calls(IN_FORCE, 200)
+    host.calls(TRIED, 20, "upstream_error")
+    looking = asyncio.create_task(host.desk.run())
+    await asyncio.sleep(0)
+    assert not looking.done()
+    looking.cancel()
+    published.rmdir()
+    host.desk.look()
+    assert host.state == "rolled_back"
 
 
 def test_a_promotion_that_cannot_be_kept(host: Host) -> None:

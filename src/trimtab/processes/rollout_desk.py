@@ -111,22 +111,32 @@ class RolloutDesk:
         self._unfit.extend(one for one in batch.changes if one.kind == UNFIT and one.subject == rollout.id)
 
     async def run(self) -> None:
-        """Looks every 2 s until it is cancelled."""
+        """Looks every 2 s until it is cancelled; an end that the disk does not take is tried again at the next look."""
+        trouble = ""
         while True:
-            self.look()
+            found = ""
+            try:
+                self.look()
+            except StoreError as failure:
+                found = str(failure)
+            if found and found != trouble:
+                event(log, logging.ERROR, "rollout_not_ended", error=found)
+            trouble = found
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> None:
-        """Counts what came, and ends what must end."""
+        """Counts what came, and ends what must end. Raises `StoreError` where the workers cannot be told of an end."""
         rollout, comparison = self._rollout, self._comparison
         if rollout is None or comparison is None or not rollout.is_live:
             return
         came = bool(self._calls)
         while self._calls:
             comparison.take(self._calls.popleft())
-        self._decide(rollout, comparison.look())
-        if came:
-            self._keep(comparison)
+        try:
+            self._decide(rollout, comparison.look())
+        finally:
+            if came:
+                self._keep(comparison)
 
     def _decide(self, rollout: Rollout, alarm: Standing | None) -> None:
         """Ends the rollout, if something asks for it."""
