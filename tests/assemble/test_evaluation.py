@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import resource
 import signal
 import socket
 import threading
@@ -24,7 +25,7 @@ from trimtab.assemble.evaluation_side import Side, side
 from trimtab.clock import SystemClock
 from trimtab.declare.evaluating import Evals
 from trimtab.declare.load import load
-from trimtab.errors import EvaluationRefused
+from trimtab.errors import EvaluationRefused, StoreError
 from trimtab.evals.asking import Judge
 from trimtab.evals.case import Case
 from trimtab.evals.kept import Evaluations
@@ -159,6 +160,19 @@ def test_samples_that_only_the_gateway_knows_are_not_paid_twice(tmp_path: Path) 
     assert whole is not None
     assert report is not None
     assert report.metrics[0] == whole.metrics[0]
+
+
+def test_a_disk_without_room_for_what_was_asked(tmp_path: Path) -> None:
+    """It is told as a failure of the store, which people are shown without a traceback."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with model(hot_is_wrong) as found:  # type: ignore[arg-type]
+        prepared = sides(tmp_path, found.url)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+        try:
+            with pytest.raises(StoreError, match=r"asked\.json"):
+                carry_out(prepared, around(tmp_path), asked=b"x" * (2 << 20))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_has_changed_is_not_taken_up(tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from trimtab.assemble.evaluation_room import make_room
 from trimtab.assemble.evaluation_side import Side
 from trimtab.clock import Clock
 from trimtab.declare.evaluating import Evals
-from trimtab.errors import EvaluationRefused
+from trimtab.errors import EvaluationRefused, StoreError
 from trimtab.evals.asking import Judge
 from trimtab.evals.book import judged_calls
 from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.looking import ONCE
-from trimtab.evals.plan import plan_digest, suite_digest
+from trimtab.evals.plan import Plan, plan_digest, suite_digest
 from trimtab.evals.progress import Outcome, Progress
 from trimtab.evals.report import ArmReport, Exactly, Report
 from trimtab.evals.running import run
@@ -104,7 +104,7 @@ def carry_out(
         raise EvaluationRefused(task=plan.task, detail=missing)
     if plan.id not in evaluations.ids():
         make_room(evaluations)
-        (evaluations.begin(plan) / ASKED).write_bytes(asked)
+        _begin(plan, evaluations, asked)
     stop = early_stop(prepared)
     served = {arm: Served(side.snapshot, str(side.root)) for arm, side in prepared.sides.items()}
     labels = {label(case, number): (case, number) for case in plan.order for number in range(plan.suite.samples)}
@@ -135,6 +135,14 @@ def carry_out(
     report = report_of(prepared, outcome, stop, judges)
     evaluations.end(report)
     return Done(prepared, outcome, report)
+
+
+def _begin(plan: Plan, evaluations: Evaluations, asked: bytes) -> None:
+    path = evaluations.begin(plan) / ASKED
+    try:
+        path.write_bytes(asked)
+    except OSError as failure:
+        raise StoreError(store=str(path), detail=failure.strerror) from None
 
 
 def early_stop(prepared: Prepared) -> EarlyStop | None:
