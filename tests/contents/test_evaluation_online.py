@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Scoring:
         self.suite = SUITE
         self.judged: list[bytes] = []
         self.schema: str | None = None
+        self.closed = 0
         self.refused: dict[str, Exception] = {}
         state = self.place.directory.state
         self.sample = OnlineSample(LiveEvaluations(open_state(state)), self.watch, self.place.clock)
@@ -73,7 +75,12 @@ class Scoring:
     def prepare(self, root: Path, suite: Evals, task: str, schema: str | None) -> Ready:
         if task in self.refused:
             raise self.refused[task]
-        return ready(suite, root, LiveJudge(self.judge), SystemClock(), task="route", schema=schema)
+        made = ready(suite, root, LiveJudge(self.judge), SystemClock(), task="route", schema=schema)
+        return dataclasses.replace(made, held=(*made.held, self))
+
+    def close(self) -> None:
+        """Scorers were ended."""
+        self.closed += 1
 
     def judge(self, headers: dict[str, str], body: bytes) -> Told:
         assert headers == {"x-trimtab-task": "(judge)"}
@@ -192,6 +199,18 @@ async def test_a_suite_that_cannot_be_made_ready_holds_up_no_other_task(tmp_path
             made.place.clock.advance(1)
             await made.scoring.step(desk)
             assert kept.waiting(9) == ()
+
+
+async def test_scorers_of_a_task_that_is_scored_no_more_are_ended(scoring: tuple[Scoring, Desk]) -> None:
+    """What they started lives no longer than that, also where no call waits."""
+    made, desk = scoring
+    made.suite = replace(SUITE, scorers=SUITE.scorers[1:2])
+    await made.put(desk, made.place.call(asked(), chat("please")))
+    await made.scores(desk)
+    assert made.closed == 0
+    made.suite = replace(made.suite, online=None)
+    await made.scoring.step(desk)
+    assert made.closed == 1
 
 
 def test_the_scorers_that_can() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import threading
@@ -51,6 +52,7 @@ class Live:
         self.suite = SUITE
         self.wrong: set[str] = set()
         self.status, self.attempts = 200, 0
+        self.closed = 0
         self.reading_s = 0.0
         self.text = "{}"
         self.schema: str | None = None
@@ -90,7 +92,12 @@ class Live:
 
     def _prepare(self, task: str, suite: Evals, schema: str | None) -> Ready:
         self.place.clock.advance(self.reading_s)
-        return ready(suite, self.root, LiveJudge(self.ask), SystemClock(), task=task, schema=schema)
+        made = ready(suite, self.root, LiveJudge(self.ask), SystemClock(), task=task, schema=schema)
+        return dataclasses.replace(made, held=(*made.held, self))
+
+    def close(self) -> None:
+        """Scorers were ended."""
+        self.closed += 1
 
     async def _alert(self, place: AlertPlace) -> Alert | None:
         return self.alert if self.alert is not None and self.alert.place == place else None
@@ -346,3 +353,13 @@ async def test_a_suite_that_cannot_be_read(desk: tuple[Live, Desk], caplog: pyte
     path.write_bytes(rows)
     await live.step(at)
     assert len(live.asked) == 5
+
+
+async def test_scorers_of_a_task_without_a_schedule_are_ended(desk: tuple[Live, Desk]) -> None:
+    """What they started lives no longer than the schedule, also where the task is not looked at again."""
+    live, made = desk
+    await live.step(made)
+    assert live.closed == 0
+    live.suite = replace(SUITE, schedule=None)
+    await live.step(made)
+    assert live.closed == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -131,10 +131,11 @@ class OnlineScoring:
         Raises `StoreError`.
         """
         store = await self._do(self._opened)
+        watch = self._parts.watch()
+        await self._do(self._retain, {name for name, one in watch.tasks.items() if one.evals and one.evals.online})
         waiting = await self._do(store.waiting, AT_ONCE)
         if not waiting:
             return
-        watch = self._parts.watch()
         found = await desk.ask(lambda stores: _glances(stores, waiting))
         for one in waiting:
             watched, glance = watch.tasks.get(one.task), found.get(one.call)
@@ -195,6 +196,11 @@ class OnlineScoring:
             known[2].close()
         self._ready[task] = (suite, schema, made)
         return made
+
+    def _retain(self, tasks: Container[str]) -> None:
+        """Ends what scorers of other tasks than these started."""
+        for task in [one for one in self._ready if one not in tasks]:
+            self._ready.pop(task)[2].close()
 
     def _opened(self) -> LiveEvaluations:
         if self._store is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -96,6 +96,12 @@ class LiveSuites:
         self._keys[task] = key
         self._known[task] = LiveSuite(task, suite, schedule, cases.by_id(), of_canaries, about, ready)
         return self._known[task]
+
+    def retain(self, tasks: Container[str]) -> None:
+        """Ends what scorers of other tasks than these started."""
+        for task in [one for one in self._known if one not in tasks]:
+            del self._keys[task]
+            self._known.pop(task).ready.close()
 
     def close(self) -> None:
         """Ends what scorers started."""

@@ -147,6 +147,7 @@ class EvaluationWatch:
         scheduled = {name: one.evals for name, one in watch.tasks.items() if one.evals and one.evals.schedule}
         if watch.digest:
             await self._do(self._drop, store, lambda one: one.task not in scheduled)
+            await self._do(self._parts.suites.retain, scheduled)
         for task, evals in sorted(scheduled.items()):
             try:
                 start_s = self._start_s(evals)
