@@ -77,6 +77,8 @@ async def test_a_step_with_its_bodies(ran: Scene) -> None:
     assert f"/runs/{FAILED}?step=5#one" in page
     tried = (await data(ran, f"/runs/{FAILED}?step=7"))["one"]["tries"]
     assert [(one["cause"], one["where"]) for one in tried] == [("upstream_error", "http://a"), ("ok", "http://b")]
+    for table in ("steps", "tries"):
+        assert (await data(ran, f"/runs/{FAILED}?step=3&table={table}"))[0]["cost"] == 0.005
     found = await data(ran, f"/runs/{FAILED}?step=5")
     assert json.loads(found["one"]["answered"]["text"]) == "order 12 is open"
     assert (await get(ran, f"/runs/{FAILED}?step=2")).status_code == 404

@@ -261,7 +261,7 @@ def steps_table(asked: Asked, part: Part, lines: Sequence[StepLine]) -> Table[St
 NO_STEP: Final = "No step is like that. Take a filter out, or wait: a run that has just begun has none."
 
 
-def _usd(line: StepLine) -> float | None:
+def _usd(line: StepLine | Tried) -> float | None:
     return line.cost_pusd / 1e12 if line.cost_pusd is not None else None
 
 
@@ -278,7 +278,7 @@ def tries_table(tries: Sequence[Tried]) -> Table[Tried]:
         Column("layer", "by", lambda line: line.layer),
         Column("cause", "ended", lambda line: line.cause or "under way", lambda line: shown(short(line.cause, 80))),
         Column("took", "took", lambda line: line.took_s, lambda line: written.duration(line.took_s), numeric=True),
-        Column("cost", "cost", lambda line: line.cost_pusd, lambda line: written.money(line.cost_pusd), numeric=True),
+        Column("cost", "cost", _usd, lambda line: written.money(line.cost_pusd), numeric=True),
         Column("tokens", "tokens", tokens, numeric=True),
         Column("where", "where", where, lambda line: shown(short(where(line), 80))),
     )
