@@ -49,9 +49,9 @@ def none_due(world: World) -> None:
     world.told(Take("g0", 15.0), Nothing)
 
 
-def begin(world: World, taken: Taken) -> Begun:
+def begin(world: World, taken: Taken, label: str = "t", request: str = "aa") -> Begun:
     run = taken.call.run
-    ask = Begin(run, taken.epoch, "model", "t", "aa", branch=BRANCH, after=taken.after, call=f"c{taken.epoch}")
+    ask = Begin(run, taken.epoch, "model", label, request, branch=BRANCH, after=taken.after, call=f"c{taken.epoch}")
     return world.told(ask, Begun)  # type: ignore[no-any-return]
 
 
@@ -159,6 +159,21 @@ def test_an_answer_that_was_not_settled_is_not_asked_for_again(world: World) -> 
     assert (found.found, found.result.output if found.result else None) == ("recorded", body_of(b'{"choices": []}'))
     settle(world, taken, "done", found.seq)
     assert poll(world).call.status == "completed"
+
+
+@pytest.mark.parametrize(("label", "request_"), [("renamed", "aa"), ("t", "bb")])
+def test_a_try_goes_on_though_its_request_is_seen_as_another_one(world: World, label: str, request_: str) -> None:
+    """Where the label of a task, or what of requests is volatile, was changed between two tries, the call is made."""
+    world.told(submission(world), Submitted)
+    taken = take(world)
+    seq = begin(world, taken).seq
+    settle(world, taken, "back")
+    again = take(world)
+    begun = begin(world, again, label, request_)
+    assert (begun.seq, begun.found, begun.again) == (seq, "go", True)
+    world.ask(Finish("b1", again.epoch, Result(world.now, seq, "ok", body_of(b"{}"), status=200)))
+    settle(world, again, "back")
+    assert begin(world, take(world), label, request_).found == "recorded"
 
 
 def test_workers_that_die_at_every_try_make_a_dead_letter(world: World) -> None:

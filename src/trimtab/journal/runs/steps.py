@@ -10,6 +10,7 @@ from msgspec import structs
 from trimtab.errors import StoreError
 from trimtab.journal import entries
 from trimtab.journal.asks import Begin, Begun, Finish, Written
+from trimtab.journal.background import BRANCH
 from trimtab.journal.entries import Body, Intent, Result, Started
 from trimtab.journal.refusals import (
     Ambiguous,
@@ -164,12 +165,17 @@ def _next_of_branch(tx: Transaction, row: Row, ask: Begin, alike: int) -> Step |
     step = _one(tx.rows("next_of_branch", number=row.number, branch=ask.branch, after=ask.after))
     if step is None:
         return None
-    if step.alike != alike:
+    if step.alike != alike and not _is_next_try(row, ask, step):
         raise _divergence(tx, row, ask, step)
     stem, mark, _ = ask.branch.rpartition("#")
     if mark and not ask.after and step.seq <= row.held_to:
         _tell_apart(tx, row, ask, [one for one in _all_alike(tx, row, alike) if _is_sibling(one, stem)], step)
     return step
+
+
+def _is_next_try(row: Row, ask: Begin, step: Step) -> bool:
+    """Whether a background call is tried again: its request is what was submitted, whatever it is seen as now."""
+    return row.through == "background" and ask.branch == BRANCH and step.epoch != row.epoch
 
 
 def _is_sibling(step: Step, stem: str) -> bool:
