@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.journal_runs.world import World
 from trimtab.journal.asks import Begin, Begun, Claim, Direct, Directed, Find, Finish, Nothing, Runs, Sweep, Swept
@@ -97,6 +98,21 @@ def test_a_submission_that_comes_again_is_the_first_one(world: World) -> None:
     assert world.refused(submission(world, "b3", request=b"{}", repeat="order-7")) == "RepeatDiffers"
     assert world.refused(submission(world, "b1", request=b"{}")) == "RunExists"
     assert world.told(submission(world, "b4", "other", repeat="order-7"), Submitted).call.run == "b4"
+
+
+def test_a_repeat_to_another_task_or_surface_is_refused(world: World) -> None:
+    """Its body may be the same, and its answer is another one."""
+    first = submission(world, repeat="order-7")
+    world.told(first, Submitted)
+    again = submission(world, "b2", repeat="order-7")
+    other = replace(again.started, task="u")
+    for differing in (
+        replace(again, surface="messages"),
+        replace(again, kind="response"),
+        replace(again, started=other),
+    ):
+        assert world.refused(differing) == "RepeatDiffers"
+    assert world.told(again, Submitted).call.run == "b1"
 
 
 def test_a_key_has_so_many_waiting_and_no_more(world: World) -> None:

@@ -132,11 +132,12 @@ def _before(tx: Transaction, ask: Submit) -> BackgroundCall | None:
     again = tx.rows("background_again", key=ask.key, repeats=ask.repeat) if ask.repeat else []
     if not again:
         return None
-    run, request = again[0]
-    if request != digest:
-        raise RepeatDiffers(run=run, repeat=ask.repeat)
-    row = tx.row(run)
-    return _told(row, _found(tx, row))
+    row = tx.row(again[0][0])
+    waiting = _found(tx, row)
+    was = waiting.request, waiting.kind, waiting.surface, row.task
+    if was != (digest, ask.kind, ask.surface, ask.started.task):
+        raise RepeatDiffers(run=row.run, repeat=ask.repeat)
+    return _told(row, waiting)
 
 
 def take(tx: Transaction, ask: Take) -> Taken | Nothing:

@@ -14,7 +14,7 @@ FROM background WHERE number = :number;
 
 -- name: background_again
 -- The call that a key submitted under a name.
-SELECT r.run, b.request FROM background b JOIN runs r ON r.number = b.number
+SELECT r.run FROM background b JOIN runs r ON r.number = b.number
 WHERE b.key = :key AND b.repeats = :repeats;
 
 -- name: background_waiting
