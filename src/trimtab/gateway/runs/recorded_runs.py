@@ -90,7 +90,7 @@ class RecordedRuns:
         self, steps: RecordedSteps, label: str, asked: Request, volatile: Sequence[requests.Path]
     ) -> ReplayDivergence:
         """Names the step that a request was meant to be, which is not recorded, and how it differs from it."""
-        recorded: list[tuple[Step, Request]] = []
+        bodies: list[tuple[Step, bytes]] = []
         load, loaded = self.loader(steps.run), 0
         for step in steps.near(label, len(asked.body)):
             if loaded > MOST_LOADED:
@@ -101,9 +101,8 @@ class RecordedRuns:
                 continue
             loaded += len(body)
             if body:
-                form = requests.canonical(MODEL, step.intent.tool, body, volatile)
-                recorded.append((step, Request(body, form.shown)))
-        found = await asyncio.to_thread(nearest, asked, recorded)
+                bodies.append((step, body))
+        found = await asyncio.to_thread(_nearest, asked, bodies, volatile)
         if not found:
             return ReplayDivergence(run=steps.run, detail=f"nothing like this request ({label}) is recorded")
         step, request = found[0]
@@ -127,6 +126,17 @@ class RecordedRuns:
         except BodyUnknown:
             return None
         return difference(requests.canonical(MODEL, intent.tool, body, volatile).shown, asked.shown)
+
+
+def _nearest(
+    asked: Request, bodies: Sequence[tuple[Step, bytes]], volatile: Sequence[requests.Path]
+) -> Sequence[tuple[Step, Request]]:
+    """The recorded requests that are nearest to one, the nearest first; too much work for an event loop."""
+    forms = [
+        (step, Request(body, requests.canonical(MODEL, step.intent.tool, body, volatile).shown))
+        for step, body in bodies
+    ]
+    return nearest(asked, forms)
 
 
 def difference(recorded: bytes, asked: bytes) -> str:
