@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -16,6 +18,9 @@ TIMEOUT_S: Final = 900.0
 HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length", "upgrade", "te"})
 RUN: Final = "x-trimtab-run"
 SEQ: Final = "x-trimtab-seq"
+MOST_LINE: Final = 1024
+HEX: Final = b"0123456789abcdefABCDEF"
+DIGITS: Final = b"0123456789"
 
 
 class Forwarder:
@@ -37,7 +42,7 @@ class Forwarder:
         self.passed = self.given = 0
         self.refused = ""
         self._guard = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -63,7 +68,13 @@ class Forwarder:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                forwarder._pass(self, self.rfile.read(min(int(self.headers.get("content-length") or 0), MOST_BYTES)))
+                try:
+                    body = _body_of(self)
+                except ValueError as wrong:
+                    self.close_connection = True
+                    _told(self, 400, "invalid_request", str(wrong))
+                    return
+                forwarder._pass(self, body)
 
             def do_GET(self) -> None:
                 forwarder._pass(self, b"")
@@ -91,9 +102,8 @@ class Forwarder:
             line.request(request.command, request.path, body or None, headers)
             self._answer(request, line.getresponse())
         except (OSError, http.client.HTTPException) as failure:
-            told = json.dumps({"error": {"code": "unreachable", "message": f"the gateway: {failure}"}}).encode()
             request.close_connection = True
-            _whole(request, 502, {"content-type": "application/json"}, told)
+            _told(request, 502, "unreachable", f"the gateway: {failure}")
         finally:
             line.close()
 
@@ -107,11 +117,51 @@ class Forwarder:
         if answer.headers.get("transfer-encoding", "") != "chunked":
             _whole(request, answer.status, told, answer.read(MOST_BYTES))
             return
-        _head(request, answer.status, {**told, "transfer-encoding": "chunked"})
-        while piece := answer.read1(1 << 16):
-            request.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-            request.wfile.flush()
-        request.wfile.write(b"0\r\n\r\n")
+        try:
+            _head(request, answer.status, {**told, "transfer-encoding": "chunked"})
+            while piece := answer.read1(1 << 16):
+                request.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                request.wfile.flush()
+            request.wfile.write(b"0\r\n\r\n")
+        except (OSError, http.client.HTTPException):
+            request.close_connection = True
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A program that hangs up is no fault."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def _body_of(request: BaseHTTPRequestHandler) -> bytes:
+    """The body of a request; raises `ValueError` for one that is too large or cannot be read."""
+    if "chunked" in request.headers.get("transfer-encoding", "").lower():
+        return _joined(request.rfile)
+    size = _number(request.headers.get("content-length", "0").encode("latin-1", "replace"), 10)
+    if size > MOST_BYTES:
+        raise ValueError(f"the body has more than {MOST_BYTES:,} bytes; send a smaller one")
+    return request.rfile.read(size)
+
+
+def _joined(lines: BufferedIOBase) -> bytes:
+    """The body that comes in chunks (RFC 9112, section 7.1)."""
+    body = bytearray()
+    while size := _number(lines.readline(MOST_LINE).partition(b";")[0].strip(), 16):
+        if len(body) + size > MOST_BYTES:
+            raise ValueError(f"the body has more than {MOST_BYTES:,} bytes; send a smaller one")
+        body += lines.read(size)
+        if lines.readline(MOST_LINE) != b"\r\n":
+            raise ValueError("a chunk of the body is not as long as it says; send it again")
+    while lines.readline(MOST_LINE).strip():
+        pass
+    return bytes(body)
+
+
+def _number(text: bytes, base: int) -> int:
+    if not 0 < len(text) <= 16 or text.strip(HEX if base == 16 else DIGITS):
+        raise ValueError("the body does not say how long it is; send its content-length")
+    return int(text, base)
 
 
 def _head(request: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
@@ -119,6 +169,11 @@ def _head(request: BaseHTTPRequestHandler, status: int, headers: dict[str, str])
     for name, value in headers.items():
         request.send_header(name, value)
     request.end_headers()
+
+
+def _told(request: BaseHTTPRequestHandler, status: int, code: str, message: str) -> None:
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    _whole(request, status, {"content-type": "application/json"}, body)
 
 
 def _whole(request: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes) -> None:
