@@ -82,6 +82,7 @@ def test_the_routes(running: tuple[Running, Path]) -> None:
         (f"/api/undeclared/{SORTING}/proposal?name=route", 409, "route is the name of a task or model already"),
         ("/api/undeclared/ffffffffffff/proposal", 404, "there are no undeclared calls ffffffffffff in this window"),
         (f"/api/undeclared/{SORTING[:3]}/proposal", 404, "there are no undeclared calls"),
+        (f"/api/undeclared/{SORTING}/proposal?name=../../x", 400, "?name=../../x names no task"),
         ("/api/undeclared?since=yesterday", 400, "yesterday"),
         ("/api/undeclared?until=1h", 400, "?until= is not known here"),
     ],

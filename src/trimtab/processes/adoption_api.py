@@ -15,6 +15,7 @@ from trimtab.advice.seen import ClusterDetail, Proposal, UndeclaredShown
 from trimtab.clock import Clock
 from trimtab.console.endpoint import Endpoint, Query
 from trimtab.console.problems import json_answer
+from trimtab.declare.values import NAME as TASK_NAME
 from trimtab.errors import CallError, InvalidRequest
 from trimtab.policy.snapshot import Snapshot
 from trimtab.processes.adoption import NoCluster, Undeclareds
@@ -82,6 +83,9 @@ def adoption_endpoints(adopting: Adopting, clock: Clock) -> tuple[Endpoint, ...]
     async def proposal(request: Request) -> Response:
         """The task that such calls could be: ?since=&name=."""
         name = request.query_params.get("name", "")
+        if name and not TASK_NAME.fullmatch(name):
+            detail = f"?name={name[:40]} names no task; give 1 to 64 of the characters a-z 0-9 . _ -"
+            raise InvalidRequest(detail=detail)
         return json_answer(await adopting.proposal(request.path_params["cluster"], name, *window(request)))
 
     return (
