@@ -44,6 +44,8 @@ async def test_clusters(strayed: Scene) -> None:
     assert sorting["begins"].startswith("You are a helpful assistant that sorts support tickets")
     assert (sorting["tool_names"], sorting["spreads"]["output"]["n"]) == (["look_up_order"], 159)
     assert (few["id"], few["calls"], few["cost_pusd"], few["priced"]) == (FEW, 12, 12 * 10**9, 12)
+    rows = (await get(strayed, "/undeclared?format=json&table=clusters")).json()
+    assert rows[1]["cost"] == pytest.approx(0.012)
 
 
 async def test_the_range_told_is_the_one_counted(strayed: Scene) -> None:

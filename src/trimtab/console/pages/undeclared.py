@@ -94,7 +94,7 @@ def table_of(asked: Asked, data: UndeclaredShown) -> Table[ClusterShown]:
     columns: tuple[Column[ClusterShown], ...] = (
         Column("id", "cluster", lambda one: one.id, name_of, place, group=kind),
         Column("calls", "calls", lambda one: one.calls, href=partial(calls_of, asked), group=kind, numeric=True),
-        Column("cost", "cost", lambda one: one.cost_pusd, cost_of, group=kind, numeric=True, says=COST),
+        Column("cost", "cost", usd_of, cost_of, group=kind, numeric=True, says=COST),
         Column("keys", "keys", lambda one: names(one.keys), group=kind),
         Column("asked", "asked for", lambda one: names(one.asked), group=kind),
         Column("prompt", "system prompt", lambda one: one.system_prompt, prompt_of, group=kind),
@@ -193,6 +193,11 @@ def counted(calls: Mapping[str, int]) -> tuple[Count, ...]:
 def good(one: ClusterShown) -> float | None:
     """The share of calls that ended well."""
     return one.outcomes.get(OK, 0) / one.calls if one.calls else None
+
+
+def usd_of(one: ClusterShown) -> float | None:
+    """What its calls cost, in US dollars."""
+    return one.cost_pusd / 1e12 if one.cost_pusd is not None else None
 
 
 def cost_of(one: ClusterShown) -> str:
