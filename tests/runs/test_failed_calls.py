@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.gateway.harness import KEY
 from tests.runs.through_gateway import journaled
-from trimtab import ModelFailed, model, replay, run, step
+from trimtab import ModelFailed, model, replay, run, stamps, step
 from trimtab.errors import JournalUnavailable
 from trimtab.journal.entries import Intent
-from trimtab.testing import Hang, Script
+from trimtab.testing import Answer, Hang, Script, chat_json
 from trimtab.testing.scripts import error_answer
 
 PATIENCE: list[asyncio.Timeout] = []
@@ -84,3 +86,36 @@ async def test_a_run_goes_on_behind_a_call_that_it_gave_up(tmp_path: Path) -> No
         steps = [entry for entry in world.entries("r") if isinstance(entry, Intent)]
         assert [one.label for one in steps] == ["triage", "instead"]
         assert world.asked() == 1
+
+
+async def test_a_run_goes_on_behind_a_client_s_call_that_it_gave_up(tmp_path: Path) -> None:
+    """The next call, and the step after it, come after that of which the client has heard nothing."""
+
+    @run(task="support", without="url")
+    async def asks_twice(url: str) -> str:
+        async def said(client: httpx.AsyncClient, content: str) -> str:
+            body = {"model": "support", "messages": [{"role": "user", "content": content}]}
+            answer = await client.post(f"{url}/v1/chat/completions", json=body)
+            return str(answer.json()["choices"][0]["message"]["content"])
+
+        bearing = {"authorization": f"Bearer {KEY.decode()}"}
+        async with httpx.AsyncClient(event_hooks=stamps.hooks, headers=bearing, timeout=None) as client:
+            for question in ("slow", "slow too"):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(None) as until:
+                        PATIENCE.append(until)
+                        await said(client, question)
+            await instead()
+            return await said(client, "quick")
+
+    async with journaled(tmp_path) as world:
+        world.upstream.always(lambda got: Script((Hang(),)) if b"slow" in got.body else chat_json(Answer(("well",))))
+        with world.runtime():
+            async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+                doing = group.create_task(asks_twice.options(id="r")(world.url))
+                await lose_patience(lambda: world.asked() == 1)
+                await lose_patience(lambda: world.asked() == 2)
+        assert doing.result() == "well"
+        steps = [(seq, entry) for seq, entry in enumerate(world.entries("r"), 1) if isinstance(entry, Intent)]
+        assert [one.step for _, one in steps] == ["model", "model", "step", "model"]
+        assert [one.after for _, one in steps] == [0, *(seq for seq, _ in steps[:-1])]

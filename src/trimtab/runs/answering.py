@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -17,11 +17,7 @@ from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.runtime import current
 from trimtab.runs.session import Act, Place, Session, here, labelled, moved_on
 from trimtab.runs.stamping import line_of, step_headers
-from trimtab.runs.stepping import catch_up, know_before, load, take
-from trimtab.runs.waiting import FIRST_LOOK_S
-
-WRITTEN_S: Final = 1.0
-"""How long a gateway may take to write a call of which its client has heard nothing."""
+from trimtab.runs.stepping import heard, know_before, load, take, written
 
 
 async def answer(asked: Asked, name: str = "") -> Reply:
@@ -61,7 +57,8 @@ async def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:
         body = asked.body()
     except (TypeError, ValueError, RecursionError) as unfit:
         raise NotData(what="what is asked", label=label, detail=str(unfit)) from unfit
-    line = line_of(place, body)
+    line, _ = line_of(place, body)
+    await heard(session, line)
     headers = step_headers(session, line, label) | dict(asked.headers)
     try:
         with session.working():
@@ -71,28 +68,15 @@ async def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:
     except Leaving as leaving:
         raise session.leave(leaving.why) from leaving
     except ModelFailed as failed:
-        line.last = failed.seq or (line.last if failed.facts["status"] else await _written(session, line))
+        line.last = failed.seq or (line.last if failed.facts["status"] else await written(session, line))
         raise
     except BaseException as failure:
         if flow.stopped(failure) and session.left is None:
-            line.last = await flow.settled(_written(session, line))
+            line.last = await flow.settled(written(session, line))
         raise
     finally:
         moved_on(place, line)
     return reply_of(asked.task, body)
-
-
-async def _written(session: Session, line: Line) -> int:
-    """The place of the call that was made last on a line and has no answer, as soon as it is written. That of the step
-    before it where it is not, as the gateway has not got it.
-    """
-    waited_s = 0.0
-    while True:
-        await catch_up(session)
-        if (line.name, line.last) in session.folded.next or waited_s >= WRITTEN_S:
-            return session.folded.next.get((line.name, line.last), line.last)
-        await flow.rest(session, FIRST_LOOK_S)
-        waited_s += FIRST_LOOK_S
 
 
 async def _leave_again(session: Session, line: Line, label: str) -> None:

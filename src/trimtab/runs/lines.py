@@ -26,17 +26,19 @@ LONGEST: Final = 200
 
 
 class Line:
-    """One line: `taken` counts its steps so far, `last` is the seq of the latest.
+    """One line: `taken` counts its steps so far, `last` is the seq of the latest; `unheard` is the request of a call
+    through the gateway whose seq is not known yet, empty for none.
 
     One inside a write `lasts`: a task on it is not cancelled, but waited for.
     """
 
-    __slots__ = ("last", "lasts", "name", "taken", "thread")
+    __slots__ = ("last", "lasts", "name", "taken", "thread", "unheard")
 
     def __init__(self, name: str, thread: int = 0, *, lasts: bool = False) -> None:
         self.name = name
         self.taken = 0
         self.last = 0
+        self.unheard = ""
         self.thread = thread
         self.lasts = lasts
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from trimtab.journal.requests import canonical
+from trimtab.runs import stepping
 from trimtab.runs.declared import Request
 from trimtab.runs.faults import Leaving
 from trimtab.runs.lines import Line
@@ -24,7 +25,7 @@ def headers() -> dict[str, str]:
     place = here()
     if place is None:
         return {}
-    line = line_of(place, b"")
+    line, _ = line_of(place, b"")
     if place.session.left is None:
         line.taken += 1
     found = step_headers(place.session, line.inside(), place.label)
@@ -66,23 +67,34 @@ class Stamps:
 
     def stamp(self, request: Any) -> None:
         """Gives a request its headers; raises `Leaving` once the run is left."""
-        place = here()
-        if place is None or not _is_gateway(str(request.url), place.session.runtime.models.url):
+        place = _place_of(request)
+        if place is None:
             return
-        line = line_of(place, _content(request))
-        request.headers.update(step_headers(place.session, line, place.label))
-        request.extensions[_LINE] = line
-        moved_on(place, line)
+        line, digest = line_of(place, _content(request))
+        if line.unheard != digest:
+            from trimtab.runs.blocking.stepping import heard  # noqa: PLC0415 - that package is made of this one
+
+            heard(place.session, line)
+        _bear(request, place, line, digest)
 
     def read(self, response: Any) -> None:
         """Learns from an answer which step it was."""
         line = response.request.extensions.get(_LINE)
+        if line is None:
+            return
+        line.unheard = ""
         seq = response.headers.get(SEQ_HEADER, "")
-        if line is not None and seq.isdigit():
+        if seq.isdigit():
             line.last = int(seq)
 
     async def _stamp_soon(self, request: Any) -> None:
-        self.stamp(request)
+        place = _place_of(request)
+        if place is None:
+            return
+        line, digest = line_of(place, _content(request))
+        if line.unheard != digest:
+            await stepping.heard(place.session, line)
+        _bear(request, place, line, digest)
 
     async def _read_soon(self, response: Any) -> None:
         self.read(response)
@@ -91,10 +103,27 @@ class Stamps:
 stamps = Stamps()
 
 
-def line_of(place: Place, content: bytes) -> Line:
-    """The line a call lies on; its request names a line that begins with it, so what is volatile is left out."""
+def line_of(place: Place, content: bytes) -> tuple[Line, str]:
+    """The line a call lies on, and the digest of its request; that names a line which begins with it, so what is
+    volatile is left out.
+    """
     digest = canonical("model", "", content, place.session.runtime.volatile).digest
-    return line_here(place, Act("model", place.label, Request("", content, digest)))
+    return line_here(place, Act("model", place.label, Request("", content, digest))), digest
+
+
+def _place_of(request: Any) -> Place | None:
+    """The place of a request to the gateway; None for another one, and outside a run."""
+    place = here()
+    if place is None or not _is_gateway(str(request.url), place.session.runtime.models.url):
+        return None
+    return place
+
+
+def _bear(request: Any, place: Place, line: Line, digest: str) -> None:
+    request.headers.update(step_headers(place.session, line, place.label))
+    request.extensions[_LINE] = line
+    line.unheard = digest
+    moved_on(place, line)
 
 
 def _content(request: Any) -> bytes:

@@ -20,6 +20,9 @@ from trimtab.runs.session import Act, Place, Session, content_of, inside, line_h
 
 FIRST_REST_S: Final = 0.1
 LONGEST_REST_S: Final = 5.0
+FIRST_LOOK_S: Final = 0.02
+WRITTEN_S: Final = 1.0
+"""How long a gateway may take to write a call of which its client has heard nothing."""
 STALE: Final = 3
 """The part of a lease after which an answer of the journal is too old to act on."""
 
@@ -50,6 +53,7 @@ async def take(place: Place, act: Act, call: Call, tries: Tries = ONCE) -> bytes
     """
     session = place.session
     line = line_here(place, act)
+    await heard(session, line)
     question = session.begin(act, line)
     asked_s = session.runtime.clock.monotonic()
     try:
@@ -112,6 +116,26 @@ async def know_before(session: Session) -> None:
     """Reads what earlier drivers of this run wrote, once."""
     if session.folded.until < session.head:
         await catch_up(session)
+
+
+async def written(session: Session, line: Line) -> int:
+    """The place of the call that was made last on a line and has no answer, as soon as it is written. That of the step
+    before it where it is not, as the gateway has not got it.
+    """
+    waited_s = 0.0
+    while True:
+        await catch_up(session)
+        if (line.name, line.last) in session.folded.next or waited_s >= WRITTEN_S:
+            return session.folded.next.get((line.name, line.last), line.last)
+        await flow.rest(session, FIRST_LOOK_S)
+        waited_s += FIRST_LOOK_S
+
+
+async def heard(session: Session, line: Line) -> None:
+    """Learns from the log which step a client's call was that it has heard nothing of; the next one comes after it."""
+    if line.unheard:
+        line.last = await written(session, line)
+        line.unheard = ""
 
 
 async def task_of(session: Session) -> str:

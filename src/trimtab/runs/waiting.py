@@ -15,9 +15,8 @@ from trimtab.runs import flow, values
 from trimtab.runs.declared import Request, Reviewed
 from trimtab.runs.faults import CheckFailed, Rejected, Suspended
 from trimtab.runs.session import Act, Place, Session, content_of, labelled, line_here, required
-from trimtab.runs.stepping import catch_up, know_before, load, take
+from trimtab.runs.stepping import FIRST_LOOK_S, catch_up, know_before, load, take
 
-FIRST_LOOK_S: Final = 0.02
 LONGEST_LOOK_S: Final = 1.0
 
 T = TypeVar("T")

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from trimtab.declare.changed import decode, for_step
 from trimtab.journal.asks import Begun
 from trimtab.runs.blocking import flow
-from trimtab.runs.blocking.stepping import catch_up, know_before, load, take
-from trimtab.runs.blocking.waiting import FIRST_LOOK_S
+from trimtab.runs.blocking.stepping import heard, know_before, load, take, written
 from trimtab.runs.declared import Request
 from trimtab.runs.faults import Leaving, ModelFailed, NotData
 from trimtab.runs.lines import Line
@@ -20,9 +19,6 @@ from trimtab.runs.models import Asked, Reply, reply_of
 from trimtab.runs.runtime import current
 from trimtab.runs.session import Act, Place, Session, here, labelled, moved_on
 from trimtab.runs.stamping import line_of, step_headers
-
-WRITTEN_S: Final = 1.0
-"""How long a gateway may take to write a call of which its client has heard nothing."""
 
 
 def answer(asked: Asked, name: str = "") -> Reply:
@@ -62,7 +58,8 @@ def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:
         body = asked.body()
     except (TypeError, ValueError, RecursionError) as unfit:
         raise NotData(what="what is asked", label=label, detail=str(unfit)) from unfit
-    line = line_of(place, body)
+    line, _ = line_of(place, body)
+    heard(session, line)
     headers = step_headers(session, line, label) | dict(asked.headers)
     try:
         with session.working():
@@ -72,28 +69,15 @@ def _through_gateway(place: Place, asked: Asked, label: str) -> Reply:
     except Leaving as leaving:
         raise session.leave(leaving.why) from leaving
     except ModelFailed as failed:
-        line.last = failed.seq or (line.last if failed.facts["status"] else _written(session, line))
+        line.last = failed.seq or (line.last if failed.facts["status"] else written(session, line))
         raise
     except BaseException as failure:
         if flow.stopped(failure) and session.left is None:
-            line.last = flow.settled(_written(session, line))
+            line.last = flow.settled(written(session, line))
         raise
     finally:
         moved_on(place, line)
     return reply_of(asked.task, body)
-
-
-def _written(session: Session, line: Line) -> int:
-    """The place of the call that was made last on a line and has no answer, as soon as it is written. That of the step
-    before it where it is not, as the gateway has not got it.
-    """
-    waited_s = 0.0
-    while True:
-        catch_up(session)
-        if (line.name, line.last) in session.folded.next or waited_s >= WRITTEN_S:
-            return session.folded.next.get((line.name, line.last), line.last)
-        flow.rest(session, FIRST_LOOK_S)
-        waited_s += FIRST_LOOK_S
 
 
 def _leave_again(session: Session, line: Line, label: str) -> None:

@@ -14,12 +14,11 @@ from trimtab.journal.entries import Asked, Checked, Decided, Intent, ReviewVerdi
 from trimtab.journal.proposals import Background, context_of
 from trimtab.runs import values
 from trimtab.runs.blocking import flow
-from trimtab.runs.blocking.stepping import catch_up, know_before, load, take
+from trimtab.runs.blocking.stepping import FIRST_LOOK_S, catch_up, know_before, load, take
 from trimtab.runs.declared import Request, Reviewed
 from trimtab.runs.faults import CheckFailed, Rejected, Suspended
 from trimtab.runs.session import Act, Place, Session, content_of, labelled, line_here, required
 
-FIRST_LOOK_S: Final = 0.02
 LONGEST_LOOK_S: Final = 1.0
 
 T = TypeVar("T")
