@@ -253,6 +253,18 @@ def test_results_that_came_later_belong_to_a_fork_too(world: World) -> None:
     world.whole("f")
 
 
+def test_an_event_that_a_fork_has_changes_nothing_when_it_is_told_again(world: World) -> None:
+    """One that came before its place is in its log already; one that came behind it is new there."""
+    world.open()
+    before = world.tell("e1").seq
+    behind = world.tell("e2").seq
+    forked(world, behind)
+    assert world.tell("e1", "f") == Written(before, changed=False)
+    assert world.tell("e2", "f").changed
+    assert world.kinds("f").count("Arrived") == 2
+    world.whole("r", "f")
+
+
 def test_a_fork_of_calls(world: World) -> None:
     """Its calls get what is recorded before its place, each once, and go out after that."""
     world.calls("r")

@@ -24,6 +24,7 @@ def copy_prefix(tx: Transaction, origin: Row, fork: Row, before: int, answer: Re
     before = min(before, _end_of(tx, origin))
     for _, _, content in tx.many("copy_entries", number=origin.number, before=before):
         tx.append_content(fork, content)
+    tx.write("copy_events", number=origin.number, fork=fork.number, before=before)
     for seq, alike, occurrence, branch, after, _, taken, result, outcome, output, call, _ in tx.many(
         "copy_steps", number=origin.number, before=before
     ):

@@ -67,6 +67,10 @@ SELECT seq, content, digest FROM entries WHERE number = :number AND seq >= :sinc
 -- The id of an event that arrived.
 INSERT INTO arrived (number, id, seq) VALUES (:number, :id, :seq);
 
+-- name: copy_events
+-- The ids of events that arrived before a place, as those of a fork.
+INSERT INTO arrived (number, id, seq) SELECT :fork, id, seq FROM arrived WHERE number = :number AND seq < :before;
+
 -- name: event
 -- Where an event of that id is written.
 SELECT seq FROM arrived WHERE number = :number AND id = :id;
