@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from trimtab import OutcomeUnknown, Parked, event, run, step, tell, together, tool
-from trimtab.journal.asks import Ask, Note, Told
+from trimtab.journal.asks import LEASE_S, Ask, Claim, Find, Note, Renew, Runs, Told
 from trimtab.journal.entries import Ended, Result
-from trimtab.journal.refusals import Halted
+from trimtab.journal.refusals import Halted, LeaseLost
 from trimtab.testing import LocalRuns
 
 
@@ -184,3 +184,39 @@ def test_an_order_that_comes_with_the_end_is_too_late(order: Any, monkeypatch: p
         monkeypatch.setattr(keeper, "ask", ask_meanwhile)
         assert asyncio.run(short.options(id="r")()) == "done"
         assert runs.state("r") == "completed"
+
+
+def test_a_sub_run_is_given_back_where_the_run_that_began_it_is_lost() -> None:
+    """Whoever took the outer run over goes on with the sub-run at once, and does not meet a driver that is gone."""
+    begun = asyncio.Event()
+
+    @step
+    async def waits() -> None:
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+
+    @step
+    async def goes_on() -> None:
+        raise AssertionError("somebody else holds the run")
+
+    @run
+    async def inner() -> None:
+        await waits()
+
+    @run
+    async def outer() -> None:
+        await together(lambda branch: branch(), [inner, taken_over])
+
+    async def taken_over() -> None:
+        await begun.wait()
+        runs.advance(LEASE_S + 1)
+        runs.do(Renew(runs.runs()[1], 1, LEASE_S))
+        runs.do(Claim("another", "o", ttl_s=LEASE_S))
+        await goes_on()
+
+    with LocalRuns() as runs:
+        with pytest.raises(LeaseLost):
+            asyncio.run(outer.options(id="o")())
+        told = runs.do(Find(run=runs.runs()[1]))
+        assert isinstance(told, Runs)
+        assert (told.runs[0].state, told.runs[0].owner) == ("waiting", "")

@@ -249,7 +249,7 @@ async def _give_back(session: Session, why: TrimtabError) -> None:
     if order in FINAL:
         detail = f"{why.facts.get('by')}: {why.facts.get('reason')}"
         await _end(session, Ended(session.now_ns(), FINAL[order], error="run_stopped", detail=detail))  # type: ignore[arg-type]
-    elif not isinstance(why, (LeaseLost, RunEnded)):
+    elif not (isinstance(why, (LeaseLost, RunEnded)) and why.facts.get("run") == session.run):
         try:
             await flow.settled(flow.ask(session.runtime, session.release()))
         except TrimtabError:
