@@ -153,3 +153,40 @@ def test_what_a_run_gave_up_last_is_given_up_in_a_replay() -> None:
     with LocalRuns():
         assert asyncio.run(impatient.options(id="i")()) == "gave up"
         assert asyncio.run(once_more()) == "gave up"
+
+
+def test_a_run_that_is_cancelled_twice_is_over() -> None:
+    """The second time while what it began still tidies up: its end is written all the same, and no worker goes on."""
+    begun, tidies, tidied = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @step
+    async def tidy() -> None:
+        try:
+            begun.set()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            tidies.set()
+            await tidied.wait()
+
+    @run
+    async def cut() -> None:
+        beside = asyncio.ensure_future(tidy())
+        await asyncio.get_running_loop().create_future()
+        await beside
+
+    async def twice() -> None:
+        doing = asyncio.ensure_future(cut.options(id="c")())
+        await begun.wait()
+        doing.cancel()
+        await tidies.wait()
+        doing.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        tidied.set()
+        with pytest.raises(asyncio.CancelledError):
+            await doing
+        assert [one.outcome for one in runs.log("c") if isinstance(one, Result)] == ["cancelled"]
+        assert runs.state("c") == "cancelled"
+
+    with LocalRuns() as runs:
+        asyncio.run(twice())

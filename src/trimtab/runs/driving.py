@@ -146,8 +146,11 @@ async def drive(session: Session, call: Call) -> bytes:
                 content = values.encode(await call())
             await _complete(session, content)
         except BaseException as failure:  # noqa: BLE001 - a cancellation ends a run too
-            await flow.let_go(session)
-            raise await _left(session, failure, outer) from failure.__cause__
+            try:
+                await flow.let_go(session)
+            finally:
+                why = await _left(session, failure, outer)
+            raise why from failure.__cause__
         await flow.let_go(session)
         return content
 

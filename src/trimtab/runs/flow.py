@@ -90,7 +90,8 @@ def hold(session: Session) -> None:
 async def let_go(session: Session) -> None:
     """Nothing of the run is left running here; the cancellation by which an order reached it is taken back.
 
-    Writes that were begun have ended then, which those who wait for them do.
+    Writes that were begun have ended then, which those who wait for them do. All of it comes before another
+    cancellation meanwhile is raised.
     """
     session.runtime.leases.let_go(session)
     mine = asyncio.current_task()
@@ -100,13 +101,19 @@ async def let_go(session: Session) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # where it has not been raised yet
         mine.uncancel()
+    cut = None
     for lasting in (False, True):
         tasks = session.lines.tasks(lasting=lasting)
         others = [task for task in tasks if task is not mine and not task.done() and _loop_is_ours(task)]
         for task in others:
             task.cancel()
         if others:
-            await asyncio.wait(others)
+            try:
+                await settled(asyncio.wait(others))
+            except asyncio.CancelledError as cancelled:
+                cut = cancelled
+    if cut is not None:
+        raise cut
 
 
 def _loop_is_ours(task: asyncio.Task[Any]) -> bool:

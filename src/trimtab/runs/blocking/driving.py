@@ -148,8 +148,11 @@ def drive(session: Session, call: Call) -> bytes:
                 content = values.encode(call())
             _complete(session, content)
         except BaseException as failure:  # noqa: BLE001 - a cancellation ends a run too
-            flow.let_go(session)
-            raise _left(session, failure, outer) from failure.__cause__
+            try:
+                flow.let_go(session)
+            finally:
+                why = _left(session, failure, outer)
+            raise why from failure.__cause__
         flow.let_go(session)
         return content
 
