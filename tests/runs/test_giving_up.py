@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from trimtab import replay, run, step, work
+from trimtab import Happened, OutcomeUnknown, replay, run, step, tool, work
 from trimtab.journal.asks import Ask, Begin, Open, Told
 from trimtab.journal.entries import Result
 from trimtab.testing import LocalRuns
@@ -190,3 +190,46 @@ def test_a_run_that_is_cancelled_twice_is_over() -> None:
 
     with LocalRuns() as runs:
         asyncio.run(twice())
+
+
+def test_an_effect_that_is_given_up_while_it_is_looked_for_is_given_up_in_a_replay() -> None:
+    """Its program lost patience with `reconcile`, which is the step's result like any other."""
+    patience: list[asyncio.Timeout] = []
+
+    def lose_patience() -> None:
+        patience.pop().reschedule(asyncio.get_running_loop().time())
+
+    async def look() -> Happened[str]:
+        lose_patience()
+        return await asyncio.get_running_loop().create_future()
+
+    @tool(effect="idempotent", reconcile=look)
+    async def pay() -> str:
+        raise OutcomeUnknown
+
+    @step
+    async def instead() -> str:
+        return "gave up"
+
+    @run
+    async def impatient() -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as until:
+                patience.append(until)
+                await pay()
+        return await instead()
+
+    async def once_more() -> str:
+        replayed = asyncio.ensure_future(replay("i", impatient))
+        while not patience and not replayed.done():
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not replayed.done(), replayed.exception()
+        lose_patience()
+        return str(await replayed)
+
+    with LocalRuns() as runs:
+        assert asyncio.run(impatient.options(id="i")()) == "gave up"
+        assert [one.outcome for one in runs.log("i") if isinstance(one, Result)] == ["cancelled", "ok"]
+        assert asyncio.run(once_more()) == "gave up"

@@ -196,7 +196,7 @@ async def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Beg
             break
         except Exception as failure:
             unsure = isinstance(failure, OutcomeUnknown)
-            found = await _look(tries) if unsure else None
+            found = await _looked(session, act, begun, began_s, tries) if unsure else None
             if isinstance(found, Happened):
                 content = values.encode(found.output)
                 break
@@ -262,6 +262,16 @@ async def _give_up(session: Session, act: Act, begun: Begun, began_s: float) -> 
 
 async def _look(tries: Tries) -> Found:
     return None if tries.reconcile is None else await tries.reconcile()
+
+
+async def _looked(session: Session, act: Act, begun: Begun, began_s: float, tries: Tries) -> Found:
+    """What is known of an effect of this driver's own; its program may give up the step meanwhile, unless it writes."""
+    try:
+        return await _look(tries)
+    except BaseException as failure:
+        if flow.stopped(failure) and session.left is None and act.effect != "write":
+            await _give_up(session, act, begun, began_s)
+        raise
 
 
 async def _looked_up(session: Session, act: Act, question: Begin, begun: Begun, tries: Tries) -> Begun:

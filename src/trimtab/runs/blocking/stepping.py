@@ -198,7 +198,7 @@ def _taken(place: Place, line: Line, act: Act, question: Begin, begun: Begun, ca
             break
         except Exception as failure:
             unsure = isinstance(failure, OutcomeUnknown)
-            found = _look(tries) if unsure else None
+            found = _looked(session, act, begun, began_s, tries) if unsure else None
             if isinstance(found, Happened):
                 content = values.encode(found.output)
                 break
@@ -264,6 +264,16 @@ def _give_up(session: Session, act: Act, begun: Begun, began_s: float) -> None:
 
 def _look(tries: Tries) -> Found:
     return None if tries.reconcile is None else tries.reconcile()
+
+
+def _looked(session: Session, act: Act, begun: Begun, began_s: float, tries: Tries) -> Found:
+    """What is known of an effect of this driver's own; its program may give up the step meanwhile, unless it writes."""
+    try:
+        return _look(tries)
+    except BaseException as failure:
+        if flow.stopped(failure) and session.left is None and act.effect != "write":
+            _give_up(session, act, begun, began_s)
+        raise
 
 
 def _looked_up(session: Session, act: Act, question: Begin, begun: Begun, tries: Tries) -> Begun:
