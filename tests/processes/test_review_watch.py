@@ -119,6 +119,28 @@ async def test_runs_that_ended_are_sampled(world: World, tmp_path: Path) -> None
     assert {one.proposed.inline for one in found} == {"done"}
 
 
+async def test_no_more_are_sampled_in_a_day_however_many_wait(world: World, tmp_path: Path) -> None:
+    """Reviews that runs of the task wait for, and samples of earlier days, hide none of today's."""
+    watch = Watch(tasks={"t": TaskWatch(review_sample=ReviewSample(1.0, reviewers=1, runs_a_day=2))})
+    world.open("s", "d0")
+    step = world.begin("look", "aa", run="s")
+    for number in range(MOST):
+        world.review(step.seq, f"S{number}", run="s", sampled=True)
+    world.clock.advance(86_400)
+    for number in range(5):
+        world.open(f"r{number}")
+        world.step(run=f"r{number}")
+        world.end(f"r{number}")
+    began_ns = world.now
+    with closing(Outbox(open_state(tmp_path / "state.db"))) as box:
+        looking = watching(world, box, watch)
+        for _ in range(3):
+            await looking.look()
+            world.clock.advance(60)
+    today = world.told(FindReviews(limit=MOST, sampled=True, since_ns=began_ns), Reviews).reviews
+    assert (len(today), len({one.run for one in today})) == (2, 2)
+
+
 def test_a_share_is_a_share() -> None:
     """About as many are drawn as are meant, and the same ones for whoever asks."""
     drawn = sum(is_drawn(f"run-{number}", 0.1) for number in range(10_000))

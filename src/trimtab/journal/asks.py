@@ -32,8 +32,8 @@ from trimtab.journal.entries import (
     StepKind,
     Through,
 )
-from trimtab.journal.erasing import Erase, FindShreds, RunErased, Shred, Shreds
-from trimtab.journal.keeping import FindHolds, Hold, Holds, Retire, Retired
+from trimtab.journal.erasing import ErasingAsk, ErasingTold
+from trimtab.journal.keeping import KeepingAsk, KeepingTold
 from trimtab.journal.run_counts import CountRuns, RunsCounted, Standing, Stands, Verified, Verify
 
 LEASE_S: Final = 30.0
@@ -241,7 +241,10 @@ class Find(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find")
 
 
 class FindReviews(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag="find_reviews"):
-    """Reviews that runs wait for, the oldest first, then samples (or none), then the latest decided (or only these)."""
+    """Reviews that runs wait for, the oldest first, then samples (or none), then the latest decided (or only these).
+
+    `sampled` asks for samples alone, `since_ns` for those that were asked then or later.
+    """
 
     run: str = ""
     review: str = ""
@@ -250,6 +253,8 @@ class FindReviews(Struct, frozen=True, omit_defaults=True, tag_field="ask", tag=
     limit: int = 50
     samples: bool = True
     decided: bool = False
+    sampled: bool = False
+    since_ns: int = 0
 
 
 class Sweep(Struct, frozen=True, tag_field="ask", tag="sweep"):
@@ -296,12 +301,8 @@ Ask = (
     | CountRuns
     | Standing
     | Verify
-    | Retire
-    | Hold
-    | FindHolds
-    | Erase
-    | Shred
-    | FindShreds
+    | KeepingAsk
+    | ErasingAsk
 )
 
 
@@ -483,10 +484,8 @@ Told = (
     | RunsCounted
     | Stands
     | Verified
-    | Retired
-    | Holds
-    | RunErased
-    | Shreds
+    | KeepingTold
+    | ErasingTold
     | Refused
     | BackgroundTold
 )

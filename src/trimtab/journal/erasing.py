@@ -43,3 +43,7 @@ class Shreds(Struct, frozen=True, tag_field="told", tag="shreds"):
     """Bodies that are still to go."""
 
     digests: tuple[str, ...]
+
+
+ErasingAsk = Erase | Shred | FindShreds
+ErasingTold = RunErased | Shreds

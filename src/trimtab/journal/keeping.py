@@ -71,3 +71,7 @@ class Holds(Struct, frozen=True, tag_field="told", tag="holds"):
     """What is held."""
 
     holds: tuple[Held, ...]
+
+
+KeepingAsk = Retire | Hold | FindHolds
+KeepingTold = Retired | Holds

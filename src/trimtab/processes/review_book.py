@@ -83,11 +83,11 @@ class ReviewBook:
 
     async def agreement(self, task: str) -> SampledAgreement:
         """How well those agree who looked at sampled runs, and how checks of these stand against them."""
-        found = await self._found(FindReviews(task=task, limit=MOST_COUNTED, decided=True))
+        found = await self._found(FindReviews(task=task, limit=MOST_COUNTED, decided=True, sampled=True))
         said: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(dict)
         drawn: dict[tuple[str, int], float] = {}
         for one in found:
-            if one.sampled and one.verdict in VALUES:
+            if one.verdict in VALUES:
                 said[one.run, one.of][one.by] = VALUES[one.verdict]
                 drawn[one.run, one.of] = background_of(await self._body(one.run, one.context)).drawn
         looked: list[Looked] = []

@@ -116,9 +116,10 @@ class ReviewWatch:
 
     async def _today(self, task: str, now_ns: int) -> set[str]:
         """The runs of a task that were sampled today (UTC)."""
-        told = await self._journal.do(FindReviews(task=task, waiting=False, limit=MOST))
-        found = told.reviews if isinstance(told, Reviews) else ()
-        return {one.run for one in found if one.sampled and one.asked_ns >= now_ns - now_ns % DAY_NS}
+        today_ns = now_ns - now_ns % DAY_NS
+        wanted = FindReviews(task=task, waiting=False, sampled=True, since_ns=today_ns, limit=MOST)
+        told = await self._journal.do(wanted)
+        return {one.run for one in told.reviews} if isinstance(told, Reviews) else set()
 
     async def _ask(self, row: RunRow, sample: ReviewSample) -> None:
         told = await self._journal.do(Read(row.run, max(1, row.head - LAST_ENTRIES + 1), LAST_ENTRIES))

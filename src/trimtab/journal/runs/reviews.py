@@ -114,7 +114,8 @@ def find_reviews(tx: Transaction, ask: FindReviews) -> Reviews:
     if ask.review:
         return Reviews((_one(tx, ask.review),))
     limit = max(1, min(ask.limit, MOST_REVIEWS))
-    facts: dict[str, Any] = {"run": ask.run, "task": ask.task, "samples": int(ask.samples)}
+    facts: dict[str, Any] = {"run": ask.run, "task": ask.task, "since_ns": ask.since_ns}
+    facts |= {"least": int(ask.sampled), "most": int(ask.samples)}
     found = tx.many("waiting_reviews", limit=limit, **facts) if not ask.decided else []
     if (ask.decided or not ask.waiting) and len(found) < limit:
         found += tx.many("decided_reviews", limit=limit - len(found), **facts)

@@ -27,7 +27,7 @@ SELECT v.review, r.run, v.of, r.task, v.tool, v.binds, v.proposed, v.asked_ns, v
     v.decided_ns, v.edited, v.lock
 FROM reviews v JOIN runs r ON r.number = v.number
 WHERE v.verdict IS NULL AND (:run = '' OR r.run = :run) AND (:task = '' OR r.task = :task)
-    AND (:samples = 1 OR v.sampled = 0)
+    AND v.sampled BETWEEN :least AND :most AND v.asked_ns >= :since_ns
 ORDER BY v.sampled, v.asked_ns, v.review LIMIT :limit;
 
 -- name: decided_reviews
@@ -37,7 +37,7 @@ SELECT v.review, r.run, v.of, r.task, v.tool, v.binds, v.proposed, v.asked_ns, v
     v.decided_ns, v.edited, v.lock
 FROM reviews v JOIN runs r ON r.number = v.number
 WHERE v.verdict IS NOT NULL AND (:run = '' OR r.run = :run) AND (:task = '' OR r.task = :task)
-    AND (:samples = 1 OR v.sampled = 0)
+    AND v.sampled BETWEEN :least AND :most AND v.asked_ns >= :since_ns
 ORDER BY v.decided_ns DESC, v.review DESC LIMIT :limit;
 
 -- name: decide_review
