@@ -21,7 +21,7 @@ from trimtab.journal.proposals import Background, context_of
 from trimtab.journal.runs.database import open_runs, open_runs_to_read
 from trimtab.journal.runs.reader import RunReader
 from trimtab.processes.review_api import review_endpoints
-from trimtab.processes.review_book import ReviewBook
+from trimtab.processes.review_book import MOST_COUNTED, ReviewBook
 from trimtab.processes.run_room import RunRoom
 
 SCHEMA = '{"type":"object","properties":{"amount_usd":{"type":"number"}},"additionalProperties":false}'
@@ -229,6 +229,18 @@ async def test_two_look_at_a_sample_by_themselves(desk: Desk) -> None:
     found = await book.agreement("extract")
     assert (found.reviewers.rows, found.reviewers.same) == (1, 0.0)
     assert (found.runs, found.undecided, found.checks) == (1, 1, ())
+
+
+async def test_other_decisions_take_no_place_from_samples(desk: Desk) -> None:
+    """How well people agree is told of all that was said of samples, whatever was decided since for runs that wait."""
+    ana, book = desk.signed_in("ana"), desk.scene.reviews
+    assert book is not None
+    assert await decide(desk, desk.ask("r1", sampled=True, roles=("viewer",)), ana, "approve") == 303
+    desk.world.clock.advance(60)
+    step = desk.ask("r2").of
+    for number in range(MOST_COUNTED):
+        desk.world.review(step, f"again {number}", run="r2", epoch=desk.epochs["r2"])
+    assert (await book.agreement("extract")).runs == 1
 
 
 async def test_a_key_for_some_tasks_sees_theirs_however_many_others_wait(desk: Desk) -> None:
