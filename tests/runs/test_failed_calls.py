@@ -119,3 +119,39 @@ async def test_a_run_goes_on_behind_a_client_s_call_that_it_gave_up(tmp_path: Pa
         steps = [(seq, entry) for seq, entry in enumerate(world.entries("r"), 1) if isinstance(entry, Intent)]
         assert [one.step for _, one in steps] == ["model", "model", "step", "model"]
         assert [one.after for _, one in steps] == [0, *(seq for seq, _ in steps[:-1])]
+
+
+class Deaf(httpx.HTTPTransport):
+    """Loses the first answer."""
+
+    lost = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        if self.lost:
+            return answer
+        self.lost = True
+        answer.read()
+        answer.close()
+        raise httpx.ReadTimeout("no answer in time", request=request)
+
+
+async def test_a_run_that_does_not_await_goes_on_behind_a_client_s_call(tmp_path: Path) -> None:
+    """Another call comes after the one whose answer was lost."""
+
+    @run(task="support")
+    def asks_twice(url: str) -> str:
+        bearing = {"authorization": f"Bearer {KEY.decode()}"}
+        with httpx.Client(event_hooks=stamps.blocking_hooks, headers=bearing, timeout=None, transport=Deaf()) as client:
+            body = {"model": "support", "messages": [{"role": "user", "content": "well?"}]}
+            with pytest.raises(httpx.ReadTimeout):
+                client.post(f"{url}/v1/chat/completions", json=body)
+            answer = client.post(f"{url}/v1/chat/completions", json=body | {"temperature": 0.5})
+            return str(answer.json()["choices"][0]["message"]["content"])
+
+    async with journaled(tmp_path) as world:
+        world.upstream.always(chat_json(Answer(("well",))))
+        with world.runtime():
+            assert await asyncio.to_thread(asks_twice.options(id="r"), world.url) == "well"
+        steps = [(seq, entry) for seq, entry in enumerate(world.entries("r"), 1) if isinstance(entry, Intent)]
+        assert [one.after for _, one in steps] == [0, steps[0][0]]
