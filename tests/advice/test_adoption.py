@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.advice.samples import PROMPT, SPREADS, cluster, facts
@@ -249,7 +249,7 @@ def test_tools() -> None:
     assert mistakes(found) == []
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(prompt=TEXT, key=TEXT, asked=TEXT, reason=TEXT, description=TEXT.filter(str.strip), name=TEXT)
 def test_hostile_texts(prompt: str, key: str, asked: str, reason: str, description: str, name: str) -> None:
     """Whatever stands in prompts, models asked for, finish reasons, tools and answers, the files have no mistake."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lock import governed
@@ -99,7 +99,7 @@ def strange_locks(draw: st.DrawFn) -> Lock:
     return lockfile.lock(entries)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None)
 @given(strange_locks())
 def test_any_lock_is_held_against_and_compiled(strange: Lock) -> None:
     """Whatever a readable lock pins, the supervisor goes on: it is told what differs, or that nothing does."""
