@@ -176,15 +176,21 @@ def test_a_disk_without_room_for_what_was_asked(tmp_path: Path) -> None:
 
 
 def test_what_has_changed_is_not_taken_up(tmp_path: Path) -> None:
-    """Other cases, another arm or another suite are other work."""
+    """Another suite is other work, and so is the same suite of the other side, whose judges may be others."""
     prepared = sides(tmp_path, NOWHERE)
     evaluations = around(tmp_path).evaluations
     evaluations.begin(prepared.plan)
     assert taken_up(prepared, evaluations) is not None
     more = replace(prepared.plan, id="", suite=replace(prepared.plan.suite, samples=3))
-    assert taken_up(Prepared(more, prepared.cases, prepared.sides, "candidate"), evaluations) is None
+    assert taken_up(Prepared(more, prepared.cases, prepared.sides), evaluations) is None
+    gate = prepare("sort", prepared.sides, Options(), CLOCK, IDS, "base")
+    assert taken_up(gate, evaluations) is None
+    evaluations.begin(gate.plan)
+    found = taken_up(gate, evaluations)
+    assert found is not None
+    assert (found.plan.id, found.suite_side) == (gate.plan.id, prepared.sides["base"])
     quick = replace(prepared.plan, id="", suite=replace(prepared.plan.suite, concurrency=9, budget_usd=3.0))
-    again = taken_up(Prepared(quick, prepared.cases, prepared.sides, "candidate"), evaluations)
+    again = taken_up(Prepared(quick, prepared.cases, prepared.sides), evaluations)
     assert again is not None
     assert (again.plan.suite.concurrency, again.plan.suite.budget_usd) == (9, 3.0)
 

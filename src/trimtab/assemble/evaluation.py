@@ -85,7 +85,7 @@ def taken_up(prepared: Prepared, evaluations: Evaluations) -> Prepared | None:
     kept = evaluations.plan(found)
     suite = prepared.plan.suite
     again = replace(kept, suite=replace(kept.suite, concurrency=suite.concurrency, budget_usd=suite.budget_usd))
-    return Prepared(again, prepared.cases, prepared.sides, prepared.suite_arm)
+    return Prepared(again, prepared.cases, prepared.sides)
 
 
 def carry_out(
@@ -113,10 +113,10 @@ def carry_out(
         arms(evaluations.folder(plan.id), served, around.clock, around.ids) as gateways,
         contextlib.closing(ArmAsker(gateways, labels, around.clock)) as asker,
     ):
-        judge = ArmJudge(asker, prepared.suite_arm, plan.id)
+        judge = ArmJudge(asker, plan.suite_arm, plan.id)
         with contextlib.closing(around.scorers(plan.suite, prepared.suite_side, plan.task, judge)) as scorers:
             known = judged_calls(kept.all(), {one.name for one in scorers.pairings})
-            asker.take_up_judged(prepared.suite_arm, plan.id, known)
+            asker.take_up_judged(plan.suite_arm, plan.id, known)
             outcome = run(
                 plan,
                 prepared.cases.by_id(),

@@ -51,12 +51,11 @@ class Options(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Prepared:
-    """An evaluation that can begin: its plan, its cases, and its sides; `suite_arm` is that whose suite it is."""
+    """An evaluation that can begin: its plan, its cases, and its sides."""
 
     plan: Plan
     cases: Cases
     sides: Mapping[Arm, Side]
-    suite_arm: Arm
 
     @property
     def base(self) -> Side | None:
@@ -71,7 +70,7 @@ class Prepared:
     @property
     def suite_side(self) -> Side:
         """Where suite, cases and the files of scorers come from."""
-        return self.sides[self.suite_arm]
+        return self.sides[self.plan.suite_arm]
 
     @property
     def changes(self) -> tuple[Difference, ...]:
@@ -106,8 +105,9 @@ def prepare(
         judges=judges_of(task, suite, sides[suite_arm]),
         packages=packages(),
         trimtab=__version__,
+        suite_arm=suite_arm,
     )
-    return Prepared(plan, cases, sides, suite_arm)
+    return Prepared(plan, cases, sides)
 
 
 def _task(name: str, side: Side, arm: Arm) -> Task:
@@ -184,7 +184,7 @@ def unreachable(prepared: Prepared) -> str:
     """Which model has no replica that lets us in, and what to do; empty where all have one."""
     for arm, side in prepared.sides.items():
         task = side.snapshot.tasks[prepared.plan.task]
-        for name in (task.models[0], *(one for one in prepared.plan.judges if arm == prepared.suite_arm)):
+        for name in (task.models[0], *(one for one in prepared.plan.judges if arm == prepared.plan.suite_arm)):
             model = side.snapshot.models[name]
             why = _away(model.replicas)
             if why:

@@ -42,7 +42,8 @@ class Plan(Struct, frozen=True):
 
     `suite` has what the command line changed in it already. `order` are the ids of the cases in the order in which
     they are asked, `cases` the digest of their content and `data_set` where they come from. `judges` are the pins of
-    judging models by name. What follows from chance follows from `suite.seed`.
+    judging models by name. What follows from chance follows from `suite.seed`. `suite_arm` is the arm whose suite,
+    cases and judges it has.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Plan(Struct, frozen=True):
     packages: dict[str, str] = {}
     trimtab: str = ""
     version: int = FORMAT_VERSION
+    suite_arm: Arm = "candidate"
 
     @property
     def calls(self) -> int:
