@@ -111,14 +111,12 @@ async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path, listen
     """Who asks and who watches rest before they connect again."""
     met = 0
 
-    async def hang_up() -> None:
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal met
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-            connection.close()
-            met += 1
+        met += 1
+        writer.close()
 
-    hanging_up = asyncio.ensure_future(hang_up())
+    server = await asyncio.start_unix_server(hang_up, sock=listener)
     asking, watching = KeeperClient(path, patience_s=0.2), KeeperClient(path, hears=print)
     with pytest.raises(JournalUnavailable):
         await asking.do(event(0))
@@ -129,7 +127,8 @@ async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path, listen
     assert met <= 0.2 / FIRST_REST_S + 1
     await asking.close()
     await watching.close()
-    hanging_up.cancel()
+    server.close()
+    await server.wait_closed()
 
 
 @pytest.mark.parametrize("ask", [Release("r-1", 1, 1 << 70), Find(task="caf\ud8ff")])

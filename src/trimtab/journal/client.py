@@ -128,8 +128,9 @@ class KeeperClient:
     async def close(self) -> None:
         """Hangs up; whoever waits for an answer, or asks after that, gets `JournalUnavailable`."""
         self._closed = True
-        if self._connecting is not None:
+        if self._connecting is not None and not self._connecting.done():
             self._connecting.cancel()
+            await asyncio.wait([self._connecting])
         if self._link is not None:
             self._link.close()
 
