@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -12,9 +14,34 @@ from trimtab.journal.entries import Result
 from trimtab.testing import LocalRuns
 
 
+class Patience:
+    """What a program waits with, until it is told to `lose` it."""
+
+    def __init__(self) -> None:
+        self._until: asyncio.Timeout | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the program waits."""
+        return self._until is not None
+
+    def lose(self) -> None:
+        """The program waits no longer."""
+        assert self._until is not None
+        self._until.reschedule(asyncio.get_running_loop().time())
+        self._until = None
+
+    @asynccontextmanager
+    async def lost(self) -> AsyncIterator[None]:
+        """What is waited for inside is given up."""
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as self._until:
+                yield
+
+
 def test_a_step_that_is_given_up_as_it_begins_is_the_one_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its intent is written when patience is lost; the run goes on behind it, and so does its replay."""
-    patience: list[asyncio.Timeout] = []
+    patience = Patience()
 
     @step
     async def slow() -> None:
@@ -26,18 +53,16 @@ def test_a_step_that_is_given_up_as_it_begins_is_the_one_before_the_next(monkeyp
 
     @run
     async def impatient() -> str:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as until:
-                patience.append(until)
-                await slow()
+        async with patience.lost():
+            await slow()
         return await instead()
 
     with LocalRuns() as runs:
         ask = runs._keeper.ask
 
         def ask_too_long(question: Ask) -> Told:
-            if isinstance(question, Begin) and question.label == "slow" and patience:
-                patience.pop().reschedule(asyncio.get_running_loop().time())
+            if isinstance(question, Begin) and question.label == "slow" and patience.waits:
+                patience.lose()
             return ask(question)
 
         monkeypatch.setattr(runs._keeper, "ask", ask_too_long)
@@ -49,15 +74,12 @@ def test_a_step_that_is_given_up_as_it_begins_is_the_one_before_the_next(monkeyp
 def test_a_step_that_is_given_up_between_tries_is_given_up_in_a_replay() -> None:
     """Its program lost patience while it rested, which is its result: nobody takes it once more."""
     failed: list[str] = []
-    patience: list[asyncio.Timeout] = []
-
-    def lose_patience() -> None:
-        patience.pop().reschedule(asyncio.get_running_loop().time())
+    patience = Patience()
 
     @step(attempts=9)
     async def fails() -> None:
         failed.append("x")
-        asyncio.get_running_loop().call_soon(lose_patience)
+        asyncio.get_running_loop().call_soon(patience.lose)
         raise ValueError("no")
 
     @step
@@ -66,17 +88,15 @@ def test_a_step_that_is_given_up_between_tries_is_given_up_in_a_replay() -> None
 
     @run
     async def impatient() -> str:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as until:
-                patience.append(until)
-                await fails()
+        async with patience.lost():
+            await fails()
         return await instead()
 
     async def once_more() -> str:
         replayed = asyncio.ensure_future(replay("i", impatient))
-        while not patience:
+        while not patience.waits:
             await asyncio.sleep(0)
-        lose_patience()
+        patience.lose()
         return str(await replayed)
 
     with LocalRuns() as runs:
@@ -88,7 +108,7 @@ def test_a_step_that_is_given_up_between_tries_is_given_up_in_a_replay() -> None
 
 def test_a_sub_run_that_is_given_up_as_it_begins_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in the journal when patience is lost, and no worker goes on with it."""
-    patience: list[asyncio.Timeout] = []
+    patience = Patience()
 
     @run(task="inner")
     async def inner() -> None:
@@ -96,10 +116,8 @@ def test_a_sub_run_that_is_given_up_as_it_begins_is_over(monkeypatch: pytest.Mon
 
     @run
     async def impatient() -> str:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as until:
-                patience.append(until)
-                await inner()
+        async with patience.lost():
+            await inner()
         return "gave up"
 
     with LocalRuns() as runs:
@@ -107,8 +125,8 @@ def test_a_sub_run_that_is_given_up_as_it_begins_is_over(monkeypatch: pytest.Mon
 
         async def do_slowly(question: Ask) -> Told:
             told = await do(question)
-            if isinstance(question, Open) and patience:
-                patience.pop().reschedule(asyncio.get_running_loop().time())
+            if isinstance(question, Open) and patience.waits:
+                patience.lose()
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
             return told
@@ -122,32 +140,27 @@ def test_a_sub_run_that_is_given_up_as_it_begins_is_over(monkeypatch: pytest.Mon
 
 def test_what_a_run_gave_up_last_is_given_up_in_a_replay() -> None:
     """No step tells there that the program went on: it waits to be given up again."""
-    patience: list[asyncio.Timeout] = []
-
-    def lose_patience() -> None:
-        patience.pop().reschedule(asyncio.get_running_loop().time())
+    patience = Patience()
 
     @step
     async def slow() -> None:
-        lose_patience()
+        patience.lose()
         await asyncio.get_running_loop().create_future()
 
     @run
     async def impatient() -> str:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as until:
-                patience.append(until)
-                await slow()
+        async with patience.lost():
+            await slow()
         return "gave up"
 
     async def once_more() -> str:
         replayed = asyncio.ensure_future(replay("i", impatient))
-        while not patience and not replayed.done():
+        while not patience.waits and not replayed.done():
             await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)
         assert not replayed.done(), replayed.exception()
-        lose_patience()
+        patience.lose()
         return str(await replayed)
 
     with LocalRuns():
@@ -194,13 +207,10 @@ def test_a_run_that_is_cancelled_twice_is_over() -> None:
 
 def test_an_effect_that_is_given_up_while_it_is_looked_for_is_given_up_in_a_replay() -> None:
     """Its program lost patience with `reconcile`, which is the step's result like any other."""
-    patience: list[asyncio.Timeout] = []
-
-    def lose_patience() -> None:
-        patience.pop().reschedule(asyncio.get_running_loop().time())
+    patience = Patience()
 
     async def look() -> Happened[str]:
-        lose_patience()
+        patience.lose()
         return await asyncio.get_running_loop().create_future()
 
     @tool(effect="idempotent", reconcile=look)
@@ -213,20 +223,18 @@ def test_an_effect_that_is_given_up_while_it_is_looked_for_is_given_up_in_a_repl
 
     @run
     async def impatient() -> str:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as until:
-                patience.append(until)
-                await pay()
+        async with patience.lost():
+            await pay()
         return await instead()
 
     async def once_more() -> str:
         replayed = asyncio.ensure_future(replay("i", impatient))
-        while not patience and not replayed.done():
+        while not patience.waits and not replayed.done():
             await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)
         assert not replayed.done(), replayed.exception()
-        lose_patience()
+        patience.lose()
         return str(await replayed)
 
     with LocalRuns() as runs:
