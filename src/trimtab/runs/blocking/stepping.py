@@ -156,11 +156,11 @@ def _begun(session: Session, act: Act, question: Begin, line: Line) -> Begun:
         begun = flow.ask_for(session, question)
     except BaseException as failure:
         if flow.stopped(failure) and session.left is None:
-            written = flow.ask_for(session, question)
-            assert isinstance(written, Begun)  # noqa: S101 - what a `Begin` is told
-            line.last = written.seq
-            if written.found == "go":
-                _give_up(session, act, written, session.runtime.clock.monotonic())
+            there = flow.ask_for(session, question)
+            assert isinstance(there, Begun)  # noqa: S101 - what a `Begin` is told
+            line.last = there.seq
+            if there.found == "go":
+                _give_up(session, act, there, session.runtime.clock.monotonic())
         raise
     assert isinstance(begun, Begun)  # noqa: S101 - what a `Begin` is told
     line.last = begun.seq
