@@ -77,8 +77,8 @@ class ArmAsker:
         asked = {**body, "model": model}
         step = f"sha256:{hashlib.sha256(msgspec.json.encode(asked, order='sorted')).hexdigest()}"
         with self._lock:
-            if self._judged[step]:
-                return self._judged[step].popleft()
+            if waiting := self._judged.get(step):
+                return waiting.popleft()
         headers = {"x-trimtab-task": JUDGE_TASK, "x-trimtab-run": evaluation, "x-trimtab-step": step}
         return self._ask(arm, headers, "", asked)
 
