@@ -40,6 +40,7 @@ SUITES = {
     "journal": "appends to the journal of runs, beside DBOS; room that runs take; what a crash of the machine leaves",
     "replay": "recorded runs given again with no model there: every byte and chunk, its time; one character changed",
     "reviews": "persons, deploys, crashes and expiry in 10,000 random orders: what was not approved of never happens",
+    "in_force": "how soon an edited task, a new key and a revoked key hold",
     "startup": "the start of the command line and of the demo engine, and `make up` to a first answered call",
 }
 

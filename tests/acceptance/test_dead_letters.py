@@ -190,9 +190,9 @@ async def test_what_can_be_read_of_a_damaged_segment_is_stored_once(tmp_path: Pa
 
 async def killed(up: Up, role: str) -> None:
     """Kills the one process of a role and waits for its successor."""
-    [member] = up.members(role)
+    member = await up.member(role)
     os.kill(member.pid, signal.SIGKILL)
-    await up.until(lambda: [one for one in up.members(role) if one.pid != member.pid])
+    await up.member(role, after=member)
 
 
 async def salvage(operator: Operator, segment: str) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -45,16 +44,12 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Exit status: 0 done" in shown
 
 
-def test_help_is_quick() -> None:
-    """`trimtab --help` loads nothing heavy and takes under 300 ms (the best of five, on a machine that is shared)."""
-    times = []
-    for _ in range(5):
-        began = time.monotonic()
-        told = trimtab("--help", flags=("-X", "importtime"))
-        times.append(time.monotonic() - began)
-        loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
-        assert not loaded & set(HEAVY)
-    assert min(times) < 0.3
+def test_help_loads_nothing_heavy() -> None:
+    """`trimtab --help` imports none of the modules that would make it slow; `bench startup` has its time."""
+    told = trimtab("--help", flags=("-X", "importtime"))
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "trimtab.cli" in loaded
+    assert not loaded & set(HEAVY)
 
 
 def leaves(command: click.Command) -> Iterator[click.Command]:

@@ -103,10 +103,10 @@ async def working(made: Scoring) -> AsyncIterator[Desk]:
     desk = Desk(made.place.stores, made.place.clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     work = asyncio.create_task(desk.run(stop, tried.set))
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     yield desk
     stop.set()
-    await asyncio.wait_for(work, 10)
+    await asyncio.wait_for(work, 60)
 
 
 @pytest.fixture

@@ -138,10 +138,10 @@ async def desk(tmp_path: Path) -> AsyncIterator[tuple[Live, Desk]]:
     made = Desk(live.place.stores, live.place.clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(made.run(stop, tried.set))
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     yield live, made
     stop.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 60)
 
 
 async def test_a_slot_is_asked_and_scored(desk: tuple[Live, Desk]) -> None:

@@ -89,7 +89,7 @@ async def opened(place: Place, *, up: bool = True) -> AsyncIterator[Door]:
     desk = Desk(stores, place.clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(desk.run(stop, tried.set))
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     with (
         contextlib.closing(open_state(place.directory.state)) as state,
         contextlib.closing(KeyDirectory(place.directory.state)) as finder,
@@ -100,7 +100,7 @@ async def opened(place: Place, *, up: bool = True) -> AsyncIterator[Door]:
         door.network = serving(rows, gate)
         yield door
     stop.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 60)
 
 
 @pytest.fixture

@@ -59,10 +59,10 @@ async def judging(tmp_path: Path) -> AsyncIterator[Callable[[Ask], tuple[Place, 
     desk = Desk(stores, place.clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(desk.run(stop, tried.set))
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     yield lambda ask: (place, Judge(desk, ask, place.watch, place.noted, place.clock), desk)
     stop.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 60)
 
 
 async def put(place: Place, desk: Desk, *calls: Any) -> None:

@@ -101,7 +101,7 @@ async def alerting(
     desk = Desk(stores, clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(desk.run(stop, tried.set))
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     sight = sight or Sight()
     state = folder / "state.db"
     ids = IdSource(seed=1)
@@ -110,4 +110,4 @@ async def alerting(
     made.restart()
     yield made
     stop.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 60)

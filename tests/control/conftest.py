@@ -172,7 +172,7 @@ async def scene(tmp_path: Path, clock: JumpingClock, keys: KeyStore) -> AsyncIte
     desk = Desk(stores, clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(desk.run(stop, tried.set))
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     recorded = Recorded()
     metrics = Metrics(recorded, Host(lambda: BOARD, lambda: (desk.lag, desk.state.up), lambda: desk.dead))
     gateway = FakeGateway()
@@ -186,7 +186,7 @@ async def scene(tmp_path: Path, clock: JumpingClock, keys: KeyStore) -> AsyncIte
             yield Scene(clock, telemetry, desk, keys, recorded, sources, run, spool, undertaker, gateway, gate, live)
     undertaker.close()
     stop.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 60)
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ async def test_a_client_that_vanishes_over_tls_is_noticed(certificates) -> None:
         client.send(GET)
         await until(lambda: running.server.open_calls == 1)
         client.reset()
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(30):
             await gone.wait()
 
 

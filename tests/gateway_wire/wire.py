@@ -21,7 +21,7 @@ from trimtab.gateway.server import Server
 from trimtab.gateway.upstreams.connection import UpstreamConnection
 from trimtab.gateway.upstreams.sink import Failure
 
-GUARD_S = 10.0
+GUARD_S = 60.0
 PLAIN = b"content-type: text/plain\r\n"
 Log = list[tuple[Request, Answer]]
 Script = Callable[[Request, Answer], Coroutine[Any, Any, None] | None]

@@ -80,7 +80,7 @@ class Stepped(Shelf):
 
     def do(self, asks: list[Ask]) -> list[Told]:
         self.begun.release()
-        self.go.acquire(timeout=10)
+        self.go.acquire(timeout=60)
         return super().do(asks)
 
 

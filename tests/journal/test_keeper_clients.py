@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ async def test_a_client_that_is_closed_lets_nobody_wait(path: Path, listener: so
         await client.health()
         await client.close()
         with pytest.raises(JournalUnavailable, match="closed"):
-            await asyncio.wait_for(doing, 10)
+            await asyncio.wait_for(doing, 60)
         with pytest.raises(JournalUnavailable, match="closed"):
             await client.do(event(1))
         while (await other.health()).connections > 1:
@@ -104,7 +105,7 @@ async def test_a_client_that_is_closed_while_it_connects(path: Path) -> None:
     await asyncio.sleep(0)
     await client.close()
     with pytest.raises(JournalUnavailable, match="closed"):
-        await asyncio.wait_for(doing, 10)
+        await asyncio.wait_for(doing, 60)
 
 
 async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path, listener: socket.socket) -> None:
@@ -118,13 +119,14 @@ async def test_a_keeper_that_hangs_up_at_once_is_not_besieged(path: Path, listen
 
     server = await asyncio.start_unix_server(hang_up, sock=listener)
     asking, watching = KeeperClient(path, patience_s=0.2), KeeperClient(path, hears=print)
+    began = time.monotonic()
     with pytest.raises(JournalUnavailable):
         await asking.do(event(0))
-    assert met <= 0.2 / FIRST_REST_S + 1
-    met = 0
+    assert met <= (time.monotonic() - began) / FIRST_REST_S + 1
+    met, began = 0, time.monotonic()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(watching.watch(), 0.2)
-    assert met <= 0.2 / FIRST_REST_S + 1
+    assert met <= (time.monotonic() - began) / FIRST_REST_S + 1
     await asking.close()
     await watching.close()
     server.close()

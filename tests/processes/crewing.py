@@ -17,7 +17,7 @@ from trimtab.processes.listeners import open_listeners
 from trimtab.processes.post import Post, Surroundings
 
 LIGHT = Path(__file__).with_name("light_child.py")
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 def role(mode: str = "works", *, patience_s: float = 10.0, name: str = "gateway") -> Role:

@@ -23,7 +23,7 @@ async def test_keeper_is_up_and_then_gone(tmp_path: Path) -> None:
     clock = JumpingClock()
     listener = open_unix_listener(tmp_path / "keeper.sock")
     keeper = Keeper(RunStore(open_runs(tmp_path / "journal.db"), MemoryBodies(), clock), clock)
-    client = KeeperClient(tmp_path / "keeper.sock", patience_s=0.2)
+    client = KeeperClient(tmp_path / "keeper.sock", patience_s=2.0)
     watch = KeeperWatch(client, clock)
     assert watch.view is None
     await keeper.start(listener)

@@ -68,5 +68,5 @@ async def test_a_snapshot_that_cannot_be_read_ends_nothing(told: Told, tmp_path:
 async def test_it_ends_when_told(told: Told) -> None:
     """A drain stops control."""
     told.supervisor.send(Drain())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await told.stop.wait()

@@ -49,10 +49,10 @@ async def opened(folder: Path, clock: JumpingClock, telemetry: MemoryTelemetry) 
     desk = Desk(lambda: Stores(telemetry, Ingest(folder / "spool", folder / "ingest", telemetry, clock)), clock)
     stop, tried = asyncio.Event(), asyncio.Event()
     working = asyncio.create_task(desk.run(stop, tried.set))
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     yield desk
     stop.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 60)
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ async def test_all_of_it_may_be_stopped_between_submission_and_poll(
 
 
 async def test_a_cancelled_call_ends_in_whichever_worker_it_is(tmp_path: Path) -> None:
-    """The replica's connection is closed within a second, and the run has ended."""
+    """The replica's connection is closed, and the run has ended."""
     async with ScriptedUpstream() as upstream:
         upstream.always(Script((Hang(),)), path="/v1/chat/completions")
         write_project(tmp_path, upstream.url, workers=2)
@@ -179,10 +179,8 @@ async def test_a_cancelled_call_ends_in_whichever_worker_it_is(tmp_path: Path) -
             client = Client(up)
             run = await client.submit("hang")
             await up.until(lambda: any(one.method == "POST" for one in upstream.requests))
-            began = asyncio.get_running_loop().time()
             await client.cancel(run)
             await up.until(lambda: upstream.open_connections == 0)
-            took_s = asyncio.get_running_loop().time() - began
             answer = await client.over(run)
             keeper = KeeperClient(up.run / "keeper.sock", patience_s=30)
 
@@ -195,7 +193,6 @@ async def test_a_cancelled_call_ends_in_whichever_worker_it_is(tmp_path: Path) -
                     await asyncio.sleep(0.05)
             await keeper.close()
             await client.close()
-    assert took_s < 10
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "run_stopped")
 
 

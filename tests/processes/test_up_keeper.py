@@ -42,7 +42,7 @@ async def test_keeper_is_there_and_ends_last(tmp_path: Path) -> None:
         upstream.always(chat_json())
         write_project(tmp_path, upstream.url)
         async with Up(tmp_path) as up:
-            (keeper,) = up.members("keeper")
+            keeper = await up.member("keeper")
             assert keeper.epoch.startswith("k0-")
             client = KeeperClient(up.run / "keeper.sock")
             lease = await begun(client, "r-1")
@@ -63,10 +63,10 @@ async def test_a_killed_keeper_is_replaced_and_has_lost_nothing(tmp_path: Path) 
         async with Up(tmp_path) as up:
             client = KeeperClient(up.run / "keeper.sock", patience_s=60)
             lease = await begun(client, "r-1")
-            seq = 0
+            seq, keeper = 0, None
             for number in range(4):
                 seq = await step(client, lease, number, seq)
-                (keeper,) = up.members("keeper")
+                keeper = await up.member("keeper", after=keeper)
                 os.kill(keeper.pid, signal.SIGKILL)
             seq = await step(client, lease, 4, seq)
             told = await client.do(Read("r-1"))
@@ -83,13 +83,13 @@ async def test_a_keeper_that_stands_still_is_not_waited_for(tmp_path: Path) -> N
         write_project(tmp_path, upstream.url)
         async with Up(tmp_path) as up:
             client = BlockingKeeper(up.run / "keeper.sock", patience_s=0.5)
-            await asyncio.to_thread(client.health)
-            (keeper,) = up.members("keeper")
+            patient = BlockingKeeper(up.run / "keeper.sock", patience_s=30)
+            await asyncio.to_thread(patient.health)
+            keeper = await up.member("keeper")
             os.kill(keeper.pid, signal.SIGSTOP)
             with pytest.raises(JournalUnavailable, match="no answer"):
                 await asyncio.to_thread(client.health)
             os.kill(keeper.pid, signal.SIGCONT)
-            patient = BlockingKeeper(up.run / "keeper.sock", patience_s=30)
             await asyncio.to_thread(patient.health)
             for one in (client, patient):
                 one.close()

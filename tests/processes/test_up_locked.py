@@ -93,7 +93,7 @@ async def test_edit_is_held_back_until_both_files_are_saved(root: Path, first: s
             write_file(root / lockfile.FILE, lockfile.encode(after))
         else:
             write_task(root, first_token="19s")
-        assert await up.until(lambda: up.members("gateway")[0].snapshot != digest, limit_s=5) < 1.0
+        await up.until(lambda: up.members("gateway")[0].snapshot != digest)
         assert (await up.call()).headers["x-trimtab-lock"] == after.lock_id[:12]
         assert up.standing()["drift"] is None
         (_, change) = up.changes("lock")

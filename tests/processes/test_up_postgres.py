@@ -38,7 +38,7 @@ async def test_runs_are_kept_in_postgresql(tmp_path: Path, monkeypatch: pytest.M
             async with Up(tmp_path) as up:
                 client = KeeperClient(up.run / "keeper.sock", patience_s=60)
                 assert isinstance(await client.do(Open("r-1", Started(0, task="chat"), owner="ada")), Lease)
-                (keeper,) = up.members("keeper")
+                keeper = await up.member("keeper")
                 os.kill(keeper.pid, signal.SIGKILL)
                 told = await client.do(Read("r-1"))
                 assert isinstance(told, Entries)

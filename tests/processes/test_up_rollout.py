@@ -59,7 +59,7 @@ async def candidates(up: Up, lock: str, number: int = 40) -> set[int]:
 
 async def until_answered(up: Up, lock: str) -> None:
     """Waits until every worker has heard of it: some conversation of many goes to the candidate."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await candidates(up, lock, 12):
             await asyncio.sleep(0.05)
 
@@ -122,7 +122,7 @@ async def test_stop_and_what_is_not_begun(root: Path) -> None:
         await until_answered(up, lock)
         assert "canary" in (await trimtab(root, "status"))[1]
         assert (await trimtab(root, "rollout", "stop", "--why", "enough"))[0] == 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await candidates(up, lock):
                 await asyncio.sleep(0.05)
         assert (await shown(root))["rollout"]["why"] == "enough"

@@ -50,7 +50,7 @@ async def test_an_order_reaches_an_open_call(tmp_path: Path) -> None:
 
 async def test_an_order_that_was_missed_is_heard_at_the_reconnect(tmp_path: Path) -> None:
     """Keeper is killed and an order given to its successor while a worker stands still: once it goes on, its open call
-    ends within a second, and that of another run goes on.
+    ends, and that of another run goes on.
     """
     async with ScriptedUpstream() as upstream:
         upstream.always(Script((*chat_stream().steps[:4], Hang())))
@@ -60,7 +60,7 @@ async def test_an_order_that_was_missed_is_heard_at_the_reconnect(tmp_path: Path
             other, its_writer = await up._send({"stream": True}, "x-trimtab-run: r-2\r\n")
             for one in (reader, other):
                 await one.readuntil(b"Hello")
-            (worker,), (keeper,) = up.members("gateway"), up.members("keeper")
+            worker, keeper = await up.member("gateway"), await up.member("keeper")
             os.kill(worker.pid, signal.SIGSTOP)
             try:
                 os.kill(keeper.pid, signal.SIGKILL)
@@ -68,7 +68,7 @@ async def test_an_order_that_was_missed_is_heard_at_the_reconnect(tmp_path: Path
                 assert await operator.do(Direct("stop", "ana", run="r-1")) == Directed(("r-1",))
             finally:
                 os.kill(worker.pid, signal.SIGCONT)
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(30):
                 assert b"run_stopped" in await reader.read()
             assert not other.at_eof()
             writer.close()
@@ -85,7 +85,7 @@ async def test_a_call_whose_worker_dies_is_closed_and_taken_again(tmp_path: Path
         async with Up(tmp_path) as up:
             reader, writer = await up._send({"stream": True}, "x-trimtab-run: r-1\r\n")
             await reader.readuntil(b"Hello")
-            (worker,) = up.members("gateway")
+            worker = await up.member("gateway")
             os.kill(worker.pid, signal.SIGKILL)
             with contextlib.suppress(OSError):
                 await reader.read()

@@ -8,7 +8,6 @@ import os
 import signal
 import ssl
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,18 +140,26 @@ class Up:
             each for each in roster.read(self.run / "processes.json") if each.role == role and each.state == "ready"
         ]
 
+    async def member(self, role: str, *, after: Member | None = None) -> Member:
+        """The one ready process of a role, as soon as the roster has it: a successor answers before it stands there.
+
+        After a process was killed, `after` says which one is meant no more.
+        """
+        gone = 0 if after is None else after.pid
+        await self.until(lambda: [one.pid != gone for one in self.members(role)] == [True])
+        (found,) = self.members(role)
+        return found
+
     def standing(self) -> dict[str, Any]:
         """What the supervisor wrote of the declaration."""
         found: dict[str, Any] = json.loads((self.run / "declaration.json").read_text())
         return found
 
-    async def until(self, condition: Callable[[], object], limit_s: float = LIMIT_S) -> float:
-        """Looks until a condition holds; returns the seconds that took."""
-        began = time.monotonic()
-        async with asyncio.timeout(limit_s):
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Looks until a condition holds."""
+        async with asyncio.timeout(LIMIT_S):
             while not condition():
                 await asyncio.sleep(LOOK_S)
-        return time.monotonic() - began
 
     async def logged(self, name: str, count: int = 1) -> dict[str, Any]:
         """Waits until an event has been logged so many times; its latest fields."""

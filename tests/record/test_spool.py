@@ -184,7 +184,7 @@ def test_syncing_in_a_thread_never_meets_a_closed_file(tmp_path):
         for number in range(300):
             worker.recorder.admit(admitted(f"c{number}"))
         done.set()
-        assert syncs.result(timeout=20) is None
+        assert syncs.result(timeout=60) is None
     worker.recorder.close()
     assert len(tail.segments(tmp_path / "spool")) == 300
     assert [event.call for event in all_events(tmp_path)] == [f"c{number}" for number in range(300)]

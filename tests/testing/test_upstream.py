@@ -332,7 +332,7 @@ async def test_every_named_script_plays(name):
         upstream.add(SCRIPTS[name](), Script((Send(b"NEXT"), Close())))
         await client.ask(GET)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 raw = await client.reader.readuntil(b"\r\n\r\n") if name not in CUT_SHORT | SILENT else b""
                 (request,) = await upstream.received(1)
                 await request.over()
