@@ -31,10 +31,10 @@ def found_of(alarm: Alarm, watch: Watch) -> Found:
     monitor, rule, decision = alarm
     scale = scale_of(rule, is_number=monitor.kind == "number")
     before = Measured(decision.baseline * scale) if decision.baseline is not None else Measured()
-    after = estimated(decision, scale) or Measured()
+    after = estimated(rule, decision, scale) or Measured()
     direction: str = decision.direction or rule.comparison
     if rule.comparison in LIMITS:
-        direction, before, after = rule.comparison, Measured(rule.limit), _beyond_limit(rule, after)
+        direction, before = rule.comparison, Measured(rule.limit)
     evidence = Evidence(
         direction,
         unit_of(rule, monitor.kind),
@@ -59,11 +59,6 @@ def _found(place: Place, rule: AlertRule, watch: Watch, began: int, evidence: Ev
     return Found(
         place, rule.signal, rule.severity, began * MINUTE_NS, evidence, task.owner, rule.receivers, task.models
     )
-
-
-def _beyond_limit(rule: AlertRule, after: Measured) -> Measured:
-    """A ratio against a limit is known by its detector; of a quantile that counts values beyond the limit alone."""
-    return after if rule.quantile is None else Measured(n=after.n)
 
 
 def quantile_text(rule: AlertRule) -> str:

@@ -269,17 +269,23 @@ def _monitor(base: RuleShown, watcher: Watcher, minute: int) -> RuleShown:
         normal=None if normal is None else normal * scale,
         odds=None if decision is None else min(math.exp(min(decision.evidence, 100.0)), MOST_ODDS),
         needed=None if decision is None else math.exp(decision.threshold),
-        estimate=None if decision is None else estimated(decision, scale),
+        estimate=None if decision is None else estimated(watcher.rule, decision, scale),
         alarmed=bool(watcher.monitor.alarmed),
         what=decision.what if decision is not None else "",
         learns_until_ns=0 if watcher.learned.n or not watcher.lens.learns else watcher.monitor.learn_at * MINUTE_NS,
     )
 
 
-def estimated(decision: Decision, scale: float) -> Measured | None:
-    """The value since the likeliest change; None where none was seen."""
+def estimated(rule: AlertRule, decision: Decision, scale: float) -> Measured | None:
+    """The value since the likeliest change; None where none was seen.
+
+    Of a quantile or a mean against a limit a detector knows only how many values, or hours, lie beyond it.
+    """
     if decision.estimate is None:
         return None
+    signal = BY_NAME.get(rule.signal)
+    if rule.limit is not None and signal is not None and signal.kind in {"spread", "amount"}:
+        return Measured(n=decision.n)
     low, high = decision.interval if decision.interval is not None else (None, None)
     ends = (None if end is None else end * scale for end in (low, high))
     return Measured(decision.estimate * scale, decision.n, *ends)
