@@ -31,9 +31,23 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """When one of its files is there, nothing is written and the file is named."""
     (tmp_path / "trimtab.toml").write_text("mine")
     assert run(["init", str(tmp_path)]) == 1
-    assert f"{tmp_path}/trimtab.toml exists already" in capsys.readouterr().err
+    assert f"there already: {tmp_path}/trimtab.toml; choose another directory" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["trimtab.toml"]
     assert (tmp_path / "trimtab.toml").read_text() == "mine"
+
+
+def test_a_folder_with_an_application_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A .gitignore that is there is no hindrance: it stays, and what belongs into it is told unless it stands there."""
+    for name, lines, told in (
+        ("app", "node_modules/\n", "as it was; add the line .trimtab/ to it"),
+        ("told", "/.trimtab\n", "as it was\n"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".gitignore").write_text(lines)
+        assert run(["init", str(tmp_path / name)]) == 0
+        assert f"left  {tmp_path}/{name}/.gitignore {told}" in capsys.readouterr().out
+        assert (tmp_path / name / ".gitignore").read_text() == lines
+        assert (tmp_path / name / "trimtab.toml").exists()
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,9 @@ FILES = {
     ".gitignore": "gitignore",
 }
 """What is written, and the file of `starter/` it is a copy of."""
+SHARED = ".gitignore"
+"""What a folder with an application in it has already; that one stays as it is."""
+DATA = ".trimtab/"
 
 
 class NotWritten(TrimtabError):
@@ -35,6 +38,8 @@ def command(directory: Path, as_json: bool) -> None:
         return
     for path in written:
         click.echo(f"wrote {path}")
+    if directory / SHARED not in written:
+        click.echo(_shared(directory / SHARED))
     click.echo("\nPut the address of your model's server into trimtab.toml; its comments say the rest.")
     click.echo("Then `trimtab lock` pins it all: commit trimtab.lock with the project, every call bears its id.")
     next_verb("trimtab check" if directory == Path() else f"trimtab check --project {directory}")
@@ -43,18 +48,30 @@ def command(directory: Path, as_json: bool) -> None:
 def write(directory: Path) -> tuple[Path, ...]:
     """Writes the starter project and returns its files.
 
-    Raises `NotWritten`, before anything is written, when a file is there already; also when one cannot be written.
+    A `.gitignore` that is there is left alone. Raises `NotWritten`, before anything is written, when another of the
+    files is there already; also when one cannot be written.
     """
-    there = [directory / name for name in FILES if (directory / name).exists()]
-    if there:
-        raise NotWritten(detail=f"{', '.join(map(str, there))} exists already; choose another directory")
+    there = [name for name in FILES if (directory / name).exists()]
+    taken = [str(directory / name) for name in there if name != SHARED]
+    if taken:
+        raise NotWritten(detail=f"there already: {', '.join(taken)}; choose another directory")
+    missing = {directory / name: source for name, source in FILES.items() if name not in there}
     starter = resources.files("trimtab.cli") / "starter"
     try:
-        for name, source in FILES.items():
-            path = directory / name
+        for path, source in missing.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8") as file:
                 file.write((starter / source).read_text("utf-8"))
     except OSError as failure:
         raise NotWritten(detail=f"the project cannot be written ({failure})") from failure
-    return tuple(directory / name for name in FILES)
+    return tuple(missing)
+
+
+def _shared(path: Path) -> str:
+    """What is said of a `.gitignore` that was there before."""
+    try:
+        ignored = {line.strip().strip("/") for line in path.read_text("utf-8", "replace").splitlines()}
+    except OSError:
+        ignored = set()
+    wanted = "" if DATA.strip("/") in ignored else f"; add the line {DATA} to it: keys' digests and records lie there"
+    return f"left  {path} as it was{wanted}"
