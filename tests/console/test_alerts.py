@@ -15,6 +15,7 @@ from tests.console.alarms import HELD, HOST, MINUTE_NS, OPEN, OVER, SEEN
 from tests.console.asking import data, get, post
 from tests.console.conftest import Scene
 from tests.console.past import NEW_PROMPT, OLD_PROMPT
+from tests.console.seeding import policy
 from tests.store.samples import call
 from trimtab.access.keys import Role
 from trimtab.console.alert_words import brief
@@ -22,7 +23,9 @@ from trimtab.console.pages.alerts import ends_ns
 from trimtab.declare.alerting import Maintenance
 from trimtab.processes.pages import shown_alerts
 from trimtab.record.events import Change
-from trimtab.signals.alerts.alert import Silence
+from trimtab.signals.alerts.alert import Alert, Evidence, Measured, Silence
+from trimtab.signals.alerts.finding import worded
+from trimtab.signals.alerts.monitors import Place
 from trimtab.testing.clock import START_NS
 
 OLD, NEW = OLD_PROMPT[:8], NEW_PROMPT[:8]
@@ -335,3 +338,42 @@ async def test_words_of_a_limit(alarmed: Scene) -> None:
     evidence = structs.replace(open_one.evidence, direction="below")
     limited = structs.replace(open_one, evidence=evidence, causes=())
     assert brief(limited) == "extract: parse rate is below its limit: 93.4 %"
+
+
+@pytest.mark.parametrize(
+    ("signal", "goal", "allowed"), [("availability", "success", 0.005), ("ttft", "ttft_p95", 0.05)]
+)
+async def test_a_budget_is_told_by_the_calls_that_broke_it(
+    scene: Scene, tmp_path: Path, signal: str, goal: str, allowed: float
+) -> None:
+    """What is allowed, what was found and what came since are shares of the calls that broke the goal: 5 of the last 20
+    failed or took over 800 ms to their first token, none of the 30 before.
+    """
+    now_ns = scene.clock.wall_ns()
+    good, bad = {"ttft_s": 0.1}, {"outcome": "upstream_error"} if goal == "success" else {"ttft_s": 2.0}
+    began = now_ns - 20 * MINUTE_NS
+    scene.put(
+        *(
+            call(
+                f"c{minute}",
+                now_ns - minute * MINUTE_NS,
+                task="extract",
+                **good | (bad if minute in range(6, 11) else {}),
+            )
+            for minute in range(1, 51)
+        )
+    )
+    evidence = Evidence("burns", "share", goal, Measured(allowed), Measured(0.25, 20, 0.11, 0.47), detail="too fast")
+    budget = Alert(
+        "budget", Place("extract", f"{signal}_burns"), signal, "page", "open", "budget", began, now_ns, evidence
+    )
+    at_work, outbox = alarms.alarms(tmp_path, alarms.watched(tmp_path / "project"), scene.clock)
+    await alarms.seed(at_work, outbox, now_ns, (), (worded(budget),))
+    desk = alarms.alert_desk(at_work, outbox)
+    shown = replace(scene, alert_desk=desk, found=shown_alerts(at_work), policy=policy())
+    found = await data(shown, "/alerts/budget")
+    assert (found["before"]["value"], found["before"]["n"]) == (0.0, 30)
+    assert (found["since"]["value"], found["since"]["n"]) == (0.25, 20)
+    html = (await get(shown, "/alerts/budget")).text
+    assert f"Calls that broke {goal}" in html
+    outbox.close()

@@ -17,7 +17,7 @@ from trimtab.console.alert_words import TESTS, cause_href, figure_text, odds_tex
 from trimtab.console.marks import Kind, mark
 from trimtab.console.page import Asked, Built, Page
 from trimtab.console.pages import calls as call_list
-from trimtab.console.pages.alert_chart import Around, chart_of, find, is_drawn, window_of
+from trimtab.console.pages.alert_chart import Around, chart_of, find, is_drawn, promise_of, window_of
 from trimtab.console.pages.alerts import sees, table_of
 from trimtab.console.pages.calls import CallLine, line_of
 from trimtab.console.parts import Parts, Stores
@@ -87,7 +87,7 @@ async def build(asked: Asked, parts: Parts) -> Built[AlertPage]:
         TESTS.get(comparison, ""),
         worst,
     )
-    chart = chart_of(asked, alert, rule, around) if around is not None else None
+    chart = chart_of(asked, alert, around) if around is not None else None
     tables = (
         calls_of(asked, worst),
         *((table_of(asked, "group", "Others of its group", data.group, ""),) if data.group else ()),
@@ -122,9 +122,9 @@ async def _looked(
     try:
         around = None
         if is_drawn(alert):
-            window = window_of(asked, alert)
-            key = ("alert", alert.id, alert.changed_ns, window)
-            around = await parts.asker.figures(key, partial(find, alert, rule, window))
+            window, promise = window_of(asked, alert), promise_of(alert, parts.policy().tasks)
+            key = ("alert", alert.id, alert.changed_ns, promise, window)
+            around = await parts.asker.figures(key, partial(find, alert, rule, promise, window))
         worst = await parts.asker.ask(partial(worst_of, alert)) if alert.worst else ()
     except StoreError as failure:
         return None, (), str(failure)

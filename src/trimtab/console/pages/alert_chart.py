@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trimtab.console.changes import MOST, marks_of
@@ -11,14 +11,17 @@ from trimtab.console.charts import Chart, Line, Mark, Unit
 from trimtab.console.page import Asked
 from trimtab.console.parts import Stores
 from trimtab.console.window import LONGEST_NS, Window, step_of
+from trimtab.policy.snapshot import TaskPolicy
 from trimtab.policy.watch import AlertRule
 from trimtab.record.events import Change
 from trimtab.signals.alerts.alert import Measured
+from trimtab.signals.alerts.burning import share_broken
 from trimtab.signals.alerts.shown import AlertShown
 from trimtab.signals.catalogue import BY_NAME
 from trimtab.signals.figure import Cell, Figure
 from trimtab.signals.figures import FigureQuery, figures
-from trimtab.store.slices import Dimension
+from trimtab.signals.objectives import NAMES, Promise, promises
+from trimtab.store.slices import Dimension, SliceQuery
 
 MINUTE_NS: Final = 60 * 10**9
 HOUR_NS: Final = 60 * MINUTE_NS
@@ -27,7 +30,17 @@ MOST_BEFORE_NS: Final = 7 * 24 * HOUR_NS
 MOST_AFTER_NS: Final = 14 * 24 * HOUR_NS
 AFTER_END_NS: Final = HOUR_NS
 UNITS: Final[dict[str, Unit]] = {"share": "share", "probability": "share", "s": "s", "USD": "usd", "tokens": "tokens"}
+BURNS: Final = "burns"
 SOURCES: Final = ("slices", "readings", "scores")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The figure of an alert over one step, or over a whole window."""
+
+    at_ns: int
+    calls: int
+    told: Measured | None
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class Around:
     """What the stores tell of a figure about an alert: over time, as one before it began and since then."""
 
     window: Window
-    steps: Sequence[Cell]
+    steps: Sequence[Point]
     before: Measured | None
     since: Measured | None
     changes: Sequence[Change]
@@ -59,23 +72,48 @@ def window_of(asked: Asked, alert: AlertShown) -> Window:
     return Window(since_ns, until_ns, step_of((until_ns - since_ns) // 10**9))
 
 
-def find(alert: AlertShown, rule: AlertRule | None, window: Window, stores: Stores) -> Around:
+def promise_of(alert: AlertShown, tasks: Mapping[str, TaskPolicy]) -> Promise | None:
+    """The goal that an alert on a budget is about; None of other alerts, and where it is no longer declared."""
+    policy = tasks.get(alert.task)
+    if policy is None or alert.evidence.direction != BURNS:
+        return None
+    return next((one for one in promises(policy.objective) if one.name == alert.evidence.what), None)
+
+
+def find(alert: AlertShown, rule: AlertRule | None, promise: Promise | None, window: Window, stores: Stores) -> Around:
     """Three questions to the store, and what changed."""
 
-    def cells(since_ns: int, until_ns: int, step_s: int = 0) -> Sequence[Cell]:
+    def points(since_ns: int, until_ns: int, step_s: int = 0) -> Sequence[Point]:
         if until_ns <= since_ns:
             return ()
+        if alert.evidence.direction == BURNS:
+            return broke(promise, SliceQuery(since_ns, until_ns, (alert.task,), step_s=step_s), stores)
         by: Dimension = rule.by if rule is not None else "task"
         only = alert.value if by != "task" else ""
         query = FigureQuery(since_ns, until_ns, (alert.task,), (alert.signal,), by, only, step_s, before=False)
-        return figures(stores.telemetry, query).cells
+        cells = figures(stores.telemetry, query).cells
+        return [Point(cell.at_ns, cell.calls, measured(alert, rule, (cell,))) for cell in cells]
 
     began_ns = min(max(alert.began_ns // MINUTE_NS * MINUTE_NS, window.since_ns), window.until_ns)
-    before, since = cells(window.since_ns, began_ns), cells(began_ns, window.until_ns)
-    stepped = window.for_calls(sum(cell.calls for cell in (*before, *since)))
-    steps = cells(window.since_ns, window.until_ns, stepped.step_s)
+    before, since = points(window.since_ns, began_ns), points(began_ns, window.until_ns)
+    stepped = window.for_calls(sum(point.calls for point in (*before, *since)))
+    steps = points(window.since_ns, window.until_ns, stepped.step_s)
     changes = stores.telemetry.changes(window.since_ns, window.until_ns, MOST)
-    return Around(stepped, steps, measured(alert, rule, before), measured(alert, rule, since), changes)
+    return Around(stepped, steps, first_told(before), first_told(since), changes)
+
+
+def broke(promise: Promise | None, query: SliceQuery, stores: Stores) -> Sequence[Point]:
+    """The share of calls that broke a goal, which is what an error budget is told by."""
+    if promise is None:
+        return ()
+    spreads = (NAMES[promise.measure],) if promise.measure else ()
+    found = stores.telemetry.slices(replace(query, spreads=spreads, facts=("ends",)))
+    return [Point(one.at_ns, one.calls, share_broken(promise, one)) for one in found]
+
+
+def first_told(points: Iterable[Point]) -> Measured | None:
+    """The figure of the first point that has one."""
+    return next((point.told for point in points if point.told is not None), None)
 
 
 def measured(alert: AlertShown, rule: AlertRule | None, cells: Iterable[Cell]) -> Measured | None:
@@ -101,10 +139,10 @@ def told(figure: Figure, rule: AlertRule | None, what: str) -> Measured | None:
     return Measured(figure.value, figure.n, figure.low, figure.high) if figure.value is not None else None
 
 
-def chart_of(asked: Asked, alert: AlertShown, rule: AlertRule | None, around: Around) -> Chart | None:
+def chart_of(asked: Asked, alert: AlertShown, around: Around) -> Chart | None:
     """The chart; None where no step has a figure."""
     window = around.window
-    by_step = {cell.at_ns: measured(alert, rule, (cell,)) for cell in around.steps}
+    by_step = {point.at_ns: point.told for point in around.steps}
     found = [by_step.get(at) for at in window.steps]
     if not any(one is not None and one.value is not None for one in found):
         return None
@@ -116,11 +154,9 @@ def chart_of(asked: Asked, alert: AlertShown, rule: AlertRule | None, around: Ar
     )
     began = Mark(alert.began_ns, "likely began", "alert")
     marks = (*marks_of(around.changes, whole=not asked.tasks, asked=asked), began)
-    title = alert.signal.replace("_", " ") + (f" of {alert.field}" if alert.field else "")
-    what = f" ({alert.evidence.what})" if alert.evidence.what else ""
     return Chart(
         "figure",
-        f"{title[:1].upper()}{title[1:]}{what}",
+        title_of(alert),
         UNITS.get(alert.evidence.unit, "count"),
         window.steps,
         [line],
@@ -129,6 +165,15 @@ def chart_of(asked: Asked, alert: AlertShown, rule: AlertRule | None, around: Ar
         sorted(marks, key=lambda one: one.at_ns),
         "with its 95 % interval; the line that is not dashed marks when it likely began",
     )
+
+
+def title_of(alert: AlertShown) -> str:
+    """What is drawn, in words."""
+    if alert.evidence.direction == BURNS:
+        return f"Calls that broke {alert.evidence.what}"
+    title = alert.signal.replace("_", " ") + (f" of {alert.field}" if alert.field else "")
+    what = f" ({alert.evidence.what})" if alert.evidence.what else ""
+    return f"{title[:1].upper()}{title[1:]}{what}"
 
 
 def _level(what: str) -> float | None:

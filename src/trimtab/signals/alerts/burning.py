@@ -104,17 +104,22 @@ def _too_fast(
     low = wilson(spent.of, spent.n, CONFIDENCE).low
     if low < limit:
         return None
-    low95, high95 = wilson(spent.of, spent.n)
     ago = min(pace.minutes, -(-spent.of * pace.short // lately.of))
     evidence = Evidence(
         "burns",
         "share",
         promise.name,
         Measured(promise.allowed),
-        Measured(spent.of / spent.n, spent.n, low95, high95),
+        share_broken(promise, whole) or Measured(),
         detail=f"{_rate(spent, promise)} times as fast as allowed over the last {_length(pace.minutes)}",
     )
     return ago, evidence
+
+
+def share_broken(promise: Promise, one: Slice) -> Measured | None:
+    """The share of a slice's calls that broke a goal, with its 95 % interval; None where it had no call to break it."""
+    of, n = broken(promise, one)
+    return Measured(of / n, n, *wilson(of, n)) if n else None
 
 
 def _rate(spent: Ratio, promise: Promise) -> str:
