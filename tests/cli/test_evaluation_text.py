@@ -61,10 +61,14 @@ def test_a_blocked_change() -> None:
 
 
 def test_one_arm() -> None:
-    """Without a base there is no verdict and no case that turned."""
+    """Without a base there is no verdict and no case that turned; the score has its interval, and of what it is."""
     told = shown(ALONE)
     assert told.startswith("extract: working tree (lock b2b2b2b2b2b2)\n")
     assert "worse" not in told
+    assert words(told)[1:3] == [
+        ["value", "(95", "%)", "cases"],
+        ["exact", "86.9", "%", "(84.0", "to", "89.5)", "300"],
+    ]
 
 
 def test_hostile_names() -> None:

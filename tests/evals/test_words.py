@@ -29,6 +29,21 @@ def test_digits(value: float, told: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("figure", "unit", "told"),
+    [
+        (Figure(0.869, 0.84, 0.895, 300, 1500), "share", "86.9 % (84.0 to 89.5)"),
+        (Figure(28.9, 28.5, 29.2, 40, 120), "tokens", "28.9 tokens (28.5 to 29.2)"),
+        (Figure(0.98, 0.95, 1.02, 40, 120), "s", "980 ms (950 to 1.02 s)"),
+        (Figure(0.5, -UNBOUNDED, UNBOUNDED, 1, 1), "USD", "0.5 USD (? to ?)"),
+        (None, "share", "-"),
+    ],
+)
+def test_figures_with_intervals(figure: Figure | None, unit: str, told: str) -> None:
+    """The unit stands once, but where an end is told in another one."""
+    assert words.figure_text(figure, unit) == told
+
+
+@pytest.mark.parametrize(
     ("share", "told"), [(0, "0"), (1, "100"), (0.99999, ">99.9"), (0.0001, "<0.1"), (0.931, "93.1"), (0.5, "50.0")]
 )
 def test_shares(share: float, told: str) -> None:

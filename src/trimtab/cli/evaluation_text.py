@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Literal
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.evals.renderings import lines
-from trimtab.evals.report import Report
+from trimtab.evals.report import Metric, Report
 from trimtab.evals.words import count, plain
 
 GOOD, BAD, DOUBTFUL, QUIET = "green", "red", "yellow", "dim"
@@ -37,23 +37,23 @@ def _head(report: Report) -> Iterator[Text]:
 
 def _figures(report: Report) -> Iterator[RenderableType]:
     if report.metrics:
-        yield _table(lines.rows(lines.whole(report)))
+        yield _table(report, lines.whole(report))
     sliced = lines.sliced(report)
     if sliced:
         yield Text(f"{count(len(sliced), 'slice')}, each judged by itself", "bold")
-        yield _table(lines.rows(sliced))
+        yield _table(report, sliced)
     if report.price:
         yield Text(plain(report.price, MOST_REASON))
 
 
-def _table(rows: Iterable[lines.Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in lines.HEADS:
-        is_word = head in {"", "verdict"}
-        table.add_column(head, justify="left" if is_word else "right", overflow="fold", no_wrap=head == "verdict")
-    for one in rows:
-        *cells, verdict = one.cells
-        table.add_row(*map(Text, cells), Text(verdict, STYLES[one.decision]))
+def _table(report: Report, metrics: Iterable[Metric]) -> Table:
+    table, heads = Table(box=box.SIMPLE_HEAD, pad_edge=False), lines.heads(report)
+    for head in heads:
+        side: Literal["left", "right"] = "left" if head in lines.IN_WORDS else "right"
+        table.add_column(head, justify=side, overflow="fold", no_wrap=head == "verdict")
+    for one in lines.rows(report, metrics):
+        styles = (STYLES[one.decision] if head == "verdict" else "" for head in heads)
+        table.add_row(*map(Text, one.cells, styles))
     return table
 
 

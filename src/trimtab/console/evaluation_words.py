@@ -14,7 +14,7 @@ from trimtab.console.tables import Value
 from trimtab.console.text import shown
 from trimtab.evals.listed import Listed
 from trimtab.evals.report import UNBOUNDED, Figure, Metric
-from trimtab.evals.words import NONE, UNBOUNDED_WORD, amount_text, difference_text
+from trimtab.evals.words import difference_text, figure_text
 
 SIGNS: Final = {"ship": ("good", "✓"), "block": ("bad", "!"), "inconclusive": ("warn", "▲"), "": ("idle", "·")}
 DASH: Final = Markup('<span class="none">{}</span>').format(written.NOTHING)
@@ -50,17 +50,6 @@ def lock_mark(asked: Asked, lock: str) -> Markup:
 def side_mark(asked: Asked, source: str, lock: str) -> Markup:
     """Where an arm comes from, with its lock."""
     return Markup("{} {}").format(shown(source), lock_mark(asked, lock)) if lock else shown(source)
-
-
-def figure_text(figure: Figure | None, unit: str) -> str:
-    """A value with its interval in its unit: `86.9 % (84.0 to 89.5)`."""
-    if figure is None:
-        return NONE
-    low, high = (
-        UNBOUNDED_WORD if abs(one) >= UNBOUNDED else amount_text(one, unit) for one in (figure.low, figure.high)
-    )
-    low, high = (low.removesuffix(" %"), high.removesuffix(" %")) if unit == "share" else (low, high)
-    return f"{amount_text(figure.value, unit)} ({low} to {high})"
 
 
 def figure_mark(figure: Figure | None, unit: str) -> Markup:

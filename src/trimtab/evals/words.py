@@ -43,6 +43,19 @@ def value_text(metric: Metric, figure: Figure | None) -> str:
     return NONE if figure is None else amount_text(figure.value, metric.unit)
 
 
+def figure_text(figure: Figure | None, unit: str) -> str:
+    """A value with its interval, the unit once: `86.9 % (84.0 to 89.5)`; `-` where nothing was measured."""
+    if figure is None:
+        return NONE
+    value = amount_text(figure.value, unit)
+    _, space, shown = value.rpartition(" ")
+    low, high = (
+        UNBOUNDED_WORD if abs(one) >= UNBOUNDED else amount_text(one, unit).removesuffix(space + shown)
+        for one in (figure.low, figure.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
 def amount_text(value: float, unit: str) -> str:
     """A value in its unit."""
     if unit == "share":

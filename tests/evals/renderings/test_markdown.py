@@ -70,7 +70,7 @@ def test_one_arm() -> None:
     """Without a base there is no verdict, no margin and no difference."""
     told = markdown(ALONE)
     assert told.startswith("### extract\\: working tree \\(lock b2b2b2b2b2b2\\)\n")
-    assert "| exact | \\- | 86.9 % | \\- | \\- | \\- |" in told
+    assert "| exact | 86.9 % \\(84.0 to 89.5\\) | 300 |" in told
     assert "worse" not in told
 
 

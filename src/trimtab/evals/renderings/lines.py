@@ -14,6 +14,7 @@ from trimtab.evals.words import (
     count,
     difference_text,
     digits,
+    figure_text,
     margin_text,
     name_of,
     plain,
@@ -25,17 +26,28 @@ MOST_CASES: Final = 10
 """Cases that are shown of those that came out otherwise; JSON and the console have all."""
 MOST_NOTE: Final = 500
 HEADS: Final = ("", "base", "candidate", "difference (95 %)", "margin", "verdict")
+HEADS_ALONE: Final = ("", "value (95 %)", "cases")
+"""Without a base."""
+IN_WORDS: Final = frozenset({"", "verdict"})
+"""The heads of columns that hold words; the others hold numbers."""
 
 
 class Row(Struct, frozen=True):
-    """A metric as a row of a table: its cells, in the order of `HEADS`, and what was decided by it."""
+    """A metric as a row of a table: its cells, in the order of `heads`, and what was decided by it."""
 
     cells: tuple[str, ...]
     decision: str
 
 
-def rows(metrics: Iterable[Metric]) -> list[Row]:
-    """Metrics as rows."""
+def heads(report: Report) -> tuple[str, ...]:
+    """What stands above the columns of its metrics."""
+    return HEADS_ALONE if report.base is None else HEADS
+
+
+def rows(report: Report, metrics: Iterable[Metric]) -> list[Row]:
+    """Metrics as rows: both arms and what differs; of one alone its value with its interval, and of how many cases."""
+    if report.base is None:
+        return [Row((name_of(one), figure_text(one.candidate, one.unit), _cases(one)), "") for one in metrics]
     return [
         Row(
             (
@@ -50,6 +62,10 @@ def rows(metrics: Iterable[Metric]) -> list[Row]:
         )
         for one in metrics
     ]
+
+
+def _cases(metric: Metric) -> str:
+    return NONE if metric.candidate is None else f"{metric.candidate.cases:,}"
 
 
 def whole(report: Report) -> list[Metric]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from trimtab.evals.renderings import lines
-from trimtab.evals.report import Report
+from trimtab.evals.report import Metric, Report
 from trimtab.evals.words import NONE, count, plain
 
 MOST_CHARACTERS: Final = 60_000
@@ -44,14 +44,16 @@ def _head(report: Report) -> str:
     found += [f"- {escaped(reason)}" for reason in report.reasons]
     found += [""] if report.reasons else []
     if report.metrics:
-        found += [*_metrics(lines.rows(lines.whole(report))), ""]
+        found += [*_metrics(report, lines.whole(report)), ""]
     if report.price:
         found += [escaped(report.price), ""]
     return "\n".join(found)
 
 
-def _metrics(rows: Iterable[lines.Row]) -> Iterator[str]:
-    return _table(lines.HEADS, "lrrrrl", [one.cells for one in rows])
+def _metrics(report: Report, metrics: Iterable[Metric]) -> Iterator[str]:
+    heads = lines.heads(report)
+    sides = "".join("l" if head in lines.IN_WORDS else "r" for head in heads)
+    return _table(heads, sides, [one.cells for one in lines.rows(report, metrics)])
 
 
 def _table(heads: Sequence[str], sides: str, rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -63,7 +65,7 @@ def _table(heads: Sequence[str], sides: str, rows: Iterable[Sequence[str]]) -> I
 def _folded(report: Report) -> Iterator[str]:
     slices = lines.sliced(report)
     if slices:
-        yield _details(f"{count(len(slices), 'slice')}", _metrics(lines.rows(slices)))
+        yield _details(f"{count(len(slices), 'slice')}", _metrics(report, slices))
     changed = lines.flipped(report)
     if changed:
         shown = lines.case_rows(report, changed[: lines.MOST_CASES])
