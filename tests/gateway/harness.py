@@ -39,10 +39,11 @@ from trimtab.record.packs import PACK
 from trimtab.record.recorder import Recorder
 from trimtab.record.room import Room
 from trimtab.record.spool import Spool
+from trimtab.testing import JumpingLoop
 
 EventT = TypeVar("EventT", Admitted, Attempt, Settled, Change)
 KEY = b"tt_test"
-FAST = Deadlines(connect_s=2.0, first_token_s=2.0, gap_s=2.0)
+GENEROUS = Deadlines(connect_s=30.0, first_token_s=30.0, gap_s=30.0)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def task(name: str, *models: str, **policy: Any) -> TaskPolicy:
         "owner": "team",
         "task_class": "interactive",
         "sampling": Sampling(),
-        "deadline": FAST,
+        "deadline": GENEROUS,
         "objective": Objective(),
         "retry": Retry(attempts=3),
         "redaction": "full",
@@ -77,7 +78,7 @@ def snapshot(models: Mapping[str, str | list[str]], *tasks: TaskPolicy, **more: 
         "environment": "test",
         "lock_id": "",
         "gateway": Gateway(listen=Listen("127.0.0.1", 0), workers=1),
-        "defaults": Defaults(deadline=FAST),
+        "defaults": Defaults(deadline=GENEROUS),
         "models": declared,
         "rates": {name: (Rate(input=150_000, output=600_000, cache_read=75_000),) for name in declared},
         "gpu_pusd_per_s": {},
@@ -117,11 +118,12 @@ class Response:
 
 
 class RunningGateway:
-    """The gateway under test and the client's side of it."""
+    """The gateway under test and the client's side of it; on a loop that jumps its time is the loop's."""
 
     def __init__(self, directory: Path, policy: Snapshot, clock: Clock | None = None, disk: Disk | None = None) -> None:
         self.directory = directory
-        self.clock = clock or SystemClock()
+        loop = asyncio.get_running_loop()
+        self.clock = clock or (loop.clock if isinstance(loop, JumpingLoop) else SystemClock())
         self.disk = disk or Disk()
         self.policy = policy
         self.keys: dict[bytes, ClientKey] = {KEY: ClientKey()}

@@ -7,14 +7,16 @@ import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from tests.gateway.harness import Events, Response, RunningGateway
 from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import Settled
 from trimtab.testing import JumpingClock, JumpingLoop, Script, ScriptedUpstream
 
+P = ParamSpec("P")
 T = TypeVar("T")
 QUIET_S = 0.002
 """Real seconds in which nothing came, before time jumps: bytes on loopback are faster."""
@@ -62,6 +64,16 @@ def jump(main: Callable[[JumpingClock], Awaitable[T]]) -> T:
 
     with asyncio.Runner(loop_factory=lambda: JumpingLoop(clock, QUIET_S)) as runner:
         return runner.run(inner())
+
+
+def jumped(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """The test on a jumping loop of its own."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        jump(lambda _: test(*args, **kwargs))
+
+    return run
 
 
 def play(

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.gateway.harness import Response, RunningGateway, snapshot, task
+from tests.gateway.jumping import jumped
 from trimtab.declare.project import Deadlines, OnInvalid, Output, Retry, Schema
 from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import Usage
@@ -223,6 +224,7 @@ async def test_a_refusal_is_delivered_as_one(tmp_path: Path) -> None:
     assert (settled.outcome, settled.verdict) == ("ok", "refused")
 
 
+@jumped
 async def test_a_held_stream_releases_nothing_before_it_is_valid(tmp_path: Path) -> None:
     """A replica that fails amid a held answer leaves a real HTTP error: the client has seen nothing."""
     events = said(GOOD, pieces=len(GOOD)).events()[:6]
@@ -251,6 +253,7 @@ async def test_a_held_stream_is_tried_again_after_content(tmp_path: Path) -> Non
     assert [attempt.cause for attempt in events_seen.attempts] == ["upstream_truncated", "ok"]
 
 
+@jumped
 async def test_a_repair_shares_the_total_deadline(tmp_path: Path) -> None:
     """The second answer has only what the first left of the call's time."""
     async with ScriptedUpstream() as upstream:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.harness import RunningGateway, snapshot, task
+from tests.gateway.jumping import jumped
 from trimtab.declare.project import Deadlines, Retry
 from trimtab.testing import (
     SCRIPTS,
@@ -26,7 +27,7 @@ from trimtab.testing import (
 HELLO: dict[str, Any] = {"model": "triage", "messages": [{"role": "user", "content": "hi"}]}
 STREAM = {**HELLO, "stream": True}
 ONCE = Retry(attempts=1)
-QUICK = Deadlines(connect_s=0.15, first_token_s=0.15, gap_s=0.15)
+LIMITS = Deadlines(connect_s=5.0, first_token_s=20.0, gap_s=5.0)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +41,14 @@ QUICK = Deadlines(connect_s=0.15, first_token_s=0.15, gap_s=0.15)
         ("rate_limited", "rate_limited", 429),
     ],
 )
+@jumped
 async def test_failures_before_content_are_real_http_errors(
     tmp_path: Path, script: str, code: str, status: int
 ) -> None:
     """Before the first content-bearing event the client has seen nothing, so it gets a status and a code."""
     async with ScriptedUpstream() as upstream:
         upstream.always(SCRIPTS[script]())
-        policy = snapshot({"small": upstream.url}, task("triage", "small", deadline=QUICK, retry=ONCE))
+        policy = snapshot({"small": upstream.url}, task("triage", "small", deadline=LIMITS, retry=ONCE))
         async with RunningGateway(tmp_path, policy) as gateway:
             response = await gateway.post(STREAM)
             events = await gateway.events()
@@ -67,11 +69,12 @@ async def test_failures_before_content_are_real_http_errors(
         ("reset", "upstream_truncated"),
     ],
 )
+@jumped
 async def test_failures_after_content_end_in_an_error_event_and_a_cut(tmp_path: Path, script: str, code: str) -> None:
     """After the head, the stream ends in a typed event, without [DONE] and without the final chunk."""
     async with ScriptedUpstream() as upstream:
         upstream.always(SCRIPTS[script]())
-        policy = snapshot({"small": upstream.url}, task("triage", "small", deadline=QUICK))
+        policy = snapshot({"small": upstream.url}, task("triage", "small", deadline=LIMITS))
         async with RunningGateway(tmp_path, policy) as gateway:
             response = await gateway.post(STREAM)
             events = await gateway.events()
@@ -104,12 +107,13 @@ async def test_done_after_an_error_is_no_success(tmp_path: Path, bad: bytes) -> 
 
 
 @pytest.mark.parametrize("first", ["failing_500", "hang_before_first_token", "rate_limited", "dropped"])
+@jumped
 async def test_fallback_answers_when_the_first_model_fails(tmp_path: Path, first: str) -> None:
     """A failure before content goes to the fallback inside the same call, and both attempts are recorded."""
     async with ScriptedUpstream() as bad, ScriptedUpstream() as good:
         bad.always(SCRIPTS[first]())
         good.always(chat_stream())
-        policy = snapshot({"small": bad.url, "large": good.url}, task("triage", "small", "large", deadline=QUICK))
+        policy = snapshot({"small": bad.url, "large": good.url}, task("triage", "small", "large", deadline=LIMITS))
         async with RunningGateway(tmp_path, policy) as gateway:
             response = await gateway.post(STREAM)
             events = await gateway.events()
@@ -161,11 +165,12 @@ async def test_our_own_credentials_are_not_the_clients_fault(tmp_path: Path, sta
     assert "sk-abcdef" not in response.body.decode()
 
 
+@jumped
 async def test_total_is_shared_by_all_attempts(tmp_path: Path) -> None:
     """The call ends with its total deadline although the fallback's clocks are fresh."""
     async with ScriptedUpstream() as upstream:
         upstream.always(SCRIPTS["hang_before_headers"]())
-        limits = Deadlines(connect_s=1.0, first_token_s=0.2, gap_s=1.0, total_s=0.3)
+        limits = Deadlines(connect_s=5.0, first_token_s=20.0, gap_s=5.0, total_s=30.0)
         policy = snapshot(
             {"small": upstream.url, "large": upstream.url}, task("triage", "small", "large", deadline=limits)
         )
@@ -174,9 +179,10 @@ async def test_total_is_shared_by_all_attempts(tmp_path: Path) -> None:
             events = await gateway.events()
     assert (response.status, response.json()["error"]["code"]) == (504, "deadline_total")
     assert [attempt.cause for attempt in events.attempts] == ["deadline_first_token", "deadline_total"]
-    assert events.settled[0].total_s == pytest.approx(0.3, abs=0.1)
+    assert events.settled[0].total_s == pytest.approx(30.0, abs=0.1)
 
 
+@jumped
 async def test_the_client_may_shorten_the_total_but_not_lengthen_it(tmp_path: Path) -> None:
     """x-trimtab-deadline-ms takes effect when it is shorter, and the rest goes upstream."""
     async with ScriptedUpstream() as upstream:

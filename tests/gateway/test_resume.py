@@ -10,13 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.gateway.harness import Response, RunningGateway, snapshot, task
+from tests.gateway.jumping import jumped
 from trimtab.declare.project import Deadlines, Output, Retry, Schema
 from trimtab.policy.snapshot import Snapshot
 from trimtab.record.events import Usage
 from trimtab.testing import SCRIPTS, Answer, Framing, Hang, Reset, Script, ScriptedUpstream, Send, chat_stream, event
 
 ASK: dict[str, Any] = {"model": "write", "messages": [{"role": "user", "content": "Tell."}], "stream": True}
-QUICK = Deadlines(connect_s=0.5, first_token_s=0.5, gap_s=0.1)
+LIMITS = Deadlines(connect_s=5.0, first_token_s=20.0, gap_s=5.0)
 
 
 def chunk(text: str, made: int, prompt: int, **more: Any) -> bytes:
@@ -51,7 +52,7 @@ def playing(events: list[bytes], *then: Any) -> Script:
 
 
 def writing(*urls: str, **more: Any) -> Snapshot:
-    policy = snapshot({"small": list(urls)}, task("write", "small", **{"deadline": QUICK, **more}))
+    policy = snapshot({"small": list(urls)}, task("write", "small", **{"deadline": LIMITS, **more}))
     return replace(policy, models={"small": replace(policy.models["small"], engine="vllm")})
 
 
@@ -66,6 +67,7 @@ def text_of(response: Response) -> str:
 
 
 @pytest.mark.parametrize("fault", [Reset(), Send(b"0\r\n\r\n"), Hang(), Send(b'14\r\ndata: {"error": {}}\r\n\r\n')])
+@jumped
 async def test_an_interrupted_stream_goes_on_as_one(tmp_path: Path, fault: Any) -> None:
     """Cut, ended without a marker or fallen silent: the client sees one answer, and the record both and the seam."""
     async with ScriptedUpstream() as upstream:
@@ -91,6 +93,7 @@ async def test_an_interrupted_stream_goes_on_as_one(tmp_path: Path, fault: Any) 
     assert settled.answer_tokens == 4
 
 
+@jumped
 async def test_the_limit_on_tokens_counts_what_was_made(tmp_path: Path) -> None:
     """The other replica may make what is left of the limit and no more."""
     async with ScriptedUpstream() as upstream:
@@ -102,6 +105,7 @@ async def test_the_limit_on_tokens_counts_what_was_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("least", "left"), [(4, 1), (2, 0)])
+@jumped
 async def test_the_least_number_of_tokens_counts_what_was_made(tmp_path: Path, least: int, left: int) -> None:
     """A vLLM refuses a request that has to make more tokens than it may."""
     async with ScriptedUpstream() as upstream:
@@ -112,6 +116,7 @@ async def test_the_least_number_of_tokens_counts_what_was_made(tmp_path: Path, l
     assert json.loads(upstream.requests[1].body)["min_tokens"] == left
 
 
+@jumped
 async def test_a_stream_that_had_reached_its_limit_just_ends(tmp_path: Path) -> None:
     """When only the end was lost there is nothing left to ask for."""
     async with ScriptedUpstream() as upstream:
@@ -129,6 +134,7 @@ async def test_a_stream_that_had_reached_its_limit_just_ends(tmp_path: Path) -> 
 @pytest.mark.parametrize("policy", [{}, {"repetition": "stop"}])
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize("finish", ["stop", "length"])
+@jumped
 async def test_a_stream_that_had_told_its_end_is_not_gone_on_with(
     tmp_path: Path, finish: str, lost: int, policy: dict[str, Any]
 ) -> None:
@@ -148,6 +154,7 @@ async def test_a_stream_that_had_told_its_end_is_not_gone_on_with(
     assert (settled.outcome, settled.seams, settled.finish_reason) == ("ok", (), finish)
 
 
+@jumped
 async def test_an_answer_that_had_told_its_end_ends_as_told_across_wires(tmp_path: Path) -> None:
     """The same for a client of messages, who is told the reason that the chat gave."""
     ask = {"model": "write", "messages": ASK["messages"], "stream": True, "max_tokens": 9}
@@ -163,6 +170,7 @@ async def test_an_answer_that_had_told_its_end_ends_as_told_across_wires(tmp_pat
     assert len(upstream.requests) == 1
 
 
+@jumped
 async def test_several_seams(tmp_path: Path) -> None:
     """An answer may be interrupted as often as the call has tries; the second goes on from the joined text."""
     async with ScriptedUpstream() as upstream:
@@ -179,6 +187,7 @@ async def test_several_seams(tmp_path: Path) -> None:
     assert json.loads(upstream.requests[2].body)["messages"][-1]["content"] == "ab"
 
 
+@jumped
 async def test_tries_are_bounded_and_end_in_the_typed_error(tmp_path: Path) -> None:
     """A replica that fails every time ends the stream as it does without resuming."""
     async with ScriptedUpstream() as upstream:
@@ -205,6 +214,7 @@ async def test_tries_are_bounded_and_end_in_the_typed_error(tmp_path: Path) -> N
         {"frequency_penalty": -1},
     ],
 )
+@jumped
 async def test_what_is_not_plain_text_is_never_resumed(tmp_path: Path, more: dict[str, Any]) -> None:
     """Tools, log probabilities, structured output and several choices get the typed error."""
     async with ScriptedUpstream() as upstream:
@@ -216,6 +226,7 @@ async def test_what_is_not_plain_text_is_never_resumed(tmp_path: Path, more: dic
 
 
 @pytest.mark.parametrize("more", [{"retry": Retry(attempts=3, resume=False)}, {"retry": Retry(attempts=1)}])
+@jumped
 async def test_a_task_may_forbid_it(tmp_path: Path, more: dict[str, Any]) -> None:
     """Without `resume`, or without another try, nothing goes on and no counts are asked for."""
     async with ScriptedUpstream() as upstream:
@@ -226,6 +237,7 @@ async def test_a_task_may_forbid_it(tmp_path: Path, more: dict[str, Any]) -> Non
     assert "continuous_usage_stats" not in json.loads(upstream.requests[0].body)["stream_options"]
 
 
+@jumped
 async def test_a_task_with_a_schema_is_never_resumed(tmp_path: Path) -> None:
     """Half an answer of one grammar and half of another is nobody's contract."""
     output = Output(Schema('{"type":"string"}', "d"), "reject")
@@ -236,6 +248,7 @@ async def test_a_task_with_a_schema_is_never_resumed(tmp_path: Path) -> None:
     assert '"code":"upstream_truncated"' in response.events[-1]
 
 
+@jumped
 async def test_reasoning_is_not_plain_text(tmp_path: Path) -> None:
     """Another replica is not told what the first one thought, so it cannot go on from there."""
     thinking = chunk("", 1, 9, delta={"reasoning_content": "hm"})
@@ -247,6 +260,7 @@ async def test_reasoning_is_not_plain_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["flag", "stop"])
+@jumped
 async def test_a_loop_is_flagged_or_stopped(tmp_path: Path, mode: str) -> None:
     """Stopped, the stream ends at once with a finish reason that says so, and the replica is cancelled."""
     loop = Answer(pieces=("I am sorry. ",) * 400)

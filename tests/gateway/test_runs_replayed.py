@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.replayed_runs import Said, agent, ask, modelled
-from tests.gateway.harness import FAST, RunningGateway, passing, snapshot, task
+from tests.gateway.harness import GENEROUS, RunningGateway, passing, snapshot, task
 from tests.gateway.jumping import jump
 from tests.gateway.run_journal import RunJournal
 from trimtab.declare.project import Defaults
@@ -36,7 +36,7 @@ def test_agents_are_replayed_with_their_model_gone(tmp_path: Path) -> None:
     jump(main)
 
 
-FULL = Defaults(deadline=FAST, undeclared_redaction="full")
+FULL = Defaults(deadline=GENEROUS, undeclared_redaction="full")
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}]},
     "/v1/messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 50},
