@@ -20,6 +20,7 @@ from trimtab.errors import JournalUnavailable, TrimtabError
 from trimtab.journal.entries import Asked
 from trimtab.journal.reading import BlockingAsking
 from trimtab.journal.recording import NoRecording, Recording
+from trimtab.journal.refusals import Divergence
 from trimtab.processes.run_export import exported
 from trimtab.testing import Diverged, LocalRuns, NetworkClosed, ReplayedRun
 
@@ -74,6 +75,39 @@ def test_what_changed_is_not_given_an_old_answer(tmp_path: Path) -> None:
         with pytest.raises(TrimtabError, match="something else"), ReplayedRun(path) as replay:
             replay.call(changed.agent)
         assert changed.calls == 0
+
+
+@pytest.mark.parametrize("by", ["its name", "the program"])
+def test_what_was_never_recorded_is_not_done(tmp_path: Path, by: str) -> None:
+    """A step that the program takes beyond what it did is refused, also behind the last one, and not taken for real."""
+    path = record(tmp_path / "run.jsonl", Shop())
+    paid: list[int] = []
+
+    @trimtab.tool(effect="write")
+    async def pay(cents: int) -> None:
+        paid.append(cents)
+
+    @trimtab.run(name="refund", task="refund")
+    async def agent(order: int) -> str:
+        text: str = await again.agent.__wrapped__(order)  # type: ignore[attr-defined]
+        await pay(1900)
+        return text
+
+    again = Shop()
+    with pytest.raises(Divergence, match=r"\(pay\): nothing is recorded"), ReplayedRun(path) as replay:
+        replay.call(agent if by == "its name" else lambda url: agent(12))
+    assert (paid, again.calls) == ([], 0)
+
+
+def test_a_run_that_is_begun_otherwise_is_named(tmp_path: Path) -> None:
+    """A program that calls its run by itself is held to the arguments of then."""
+    path = record(tmp_path / "run.jsonl", Shop())
+    again = Shop()
+    with ReplayedRun(path) as replay:
+        assert replay.call(lambda url: again.agent(12)) == "refunded"
+    with pytest.raises(Divergence, match="order differs: recorded 12, now 13"), ReplayedRun(path) as replay:
+        replay.call(lambda url: again.agent(13))
+    assert again.calls == 0
 
 
 def test_a_run_whose_review_was_asked_anew_is_done_again(tmp_path: Path) -> None:

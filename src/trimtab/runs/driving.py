@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from trimtab.errors import JournalUnavailable, ReplayDivergence, ReviewPending, RunStopped, TrimtabError
 from trimtab.journal.asks import Begun, Claim, Entries, Find, Lease, Load, Loaded, Nothing, Open, Read, Runs
+from trimtab.journal.difference import first_difference
 from trimtab.journal.entries import ENDED, Body, Ended, Started, body_of
-from trimtab.journal.refusals import Ambiguous, Divergence, Halted, LeaseHeld, LeaseLost, RunEnded
+from trimtab.journal.refusals import Ambiguous, Divergence, Halted, LeaseHeld, LeaseLost, RunEnded, RunExists
 from trimtab.runs import flow, values
 from trimtab.runs.declared import Declared, Facts
 from trimtab.runs.faults import Parked, RunFailed, Suspended, again, told
@@ -44,7 +45,7 @@ async def begin(
     runtime: Runtime, declared: Declared, facts: Facts, content: bytes, call: Call, patience_s: float | None = None
 ) -> bytes:
     """Begins a run, or takes it up, and drives it; gives its output as JSON. One that has ended gives what it gave."""
-    run = facts.run or run_of(runtime, declared, facts)
+    run = run_of(runtime, declared, facts)
     owner = f"driver-{runtime.new_id()}"
     started = start_of(runtime, declared, facts, content)
     ask = Open(run, started, owner, runtime.lease_s, content_of(started.input, content))
@@ -52,6 +53,10 @@ async def begin(
         lease = await flow.settled(flow.ask(runtime, ask))
     except RunEnded:
         return await output_of(runtime, run)
+    except RunExists as other:
+        if not runtime.replays:
+            raise
+        raise await _begun_otherwise(runtime, run, declared, content, other) from other
     except BaseException as failure:
         if not flow.stopped(failure):
             raise
@@ -60,6 +65,19 @@ async def begin(
     session = session_of(runtime, lease, owner, patience_s)
     session.checks = declared.checks
     return await drive(session, call)
+
+
+async def _begun_otherwise(
+    runtime: Runtime, run: str, declared: Declared, content: bytes, other: RunExists
+) -> Divergence:
+    """What a program that is replayed begins otherwise than it did."""
+    first = await flow.ask(runtime, Read(run, 1, 1))
+    assert isinstance(first, Entries)  # noqa: S101 - what a `Read` is told
+    started = first.entries[0].entry
+    assert isinstance(started, Started)  # noqa: S101 - what begins each log
+    found = first_difference(await bytes_of(runtime, run, started.input), content)
+    detail = found.told() if found is not None else str(other.facts["detail"])
+    return Divergence(run=run, seq=1, label=declared.name, detail=detail)
 
 
 def _cut(failure: BaseException) -> Call:
@@ -106,11 +124,15 @@ async def claimed(runtime: Runtime, tasks: tuple[str, ...], patience_s: float | 
 def session_of(runtime: Runtime, lease: Lease, owner: str, patience_s: float | None) -> Session:
     """The run of a lease that was just given, whose last entry is the lease's own."""
     before = lease.head if lease.epoch > 1 or lease.head > 2 else 0
-    return Session(runtime, lease.run, lease.epoch, owner, before, patience_s)
+    return Session(runtime, lease.run, lease.epoch, owner, before, patience_s, runtime.replays)
 
 
 def run_of(runtime: Runtime, declared: Declared, facts: Facts) -> str:
-    """The id of a run: the one that follows from its key, else a fresh one."""
+    """The id of a run: that of the one replayed here, its own, the one that follows from its key, or a fresh one."""
+    if runtime.replays and not facts.parent:
+        return runtime.replays
+    if facts.run:
+        return facts.run
     if not facts.key:
         return runtime.new_id()
     return sha256(f"trimtab/run\0{declared.facts['task']}\0{declared.name}\0{facts.key}".encode()).hexdigest()[:32]

@@ -37,7 +37,7 @@ async def submit(run: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) ->
     runtime = current()
     content = declared.request(declared.given(args, kwargs), declared.name).content
     started = start_of(runtime, declared, facts, content)
-    run_id = facts.run or run_of(runtime, declared, facts)
+    run_id = run_of(runtime, declared, facts)
     told = await flow.ask(runtime, Open(run_id, started, content=content_of(started.input, content)))
     assert isinstance(told, Lease)  # noqa: S101 - what an `Open` is told
     return told.run

@@ -75,7 +75,8 @@ class Runtime:
     lock id that runs name and reviews are bound to, `volatile` gives paths in models' requests that do not count,
     `reviews` the rules by which tools' calls are put before persons, `checks` what steps' answers are held against;
     each is asked for once.
-    `lease_s` is how long a run stays held by a driver of which nothing is heard.
+    `lease_s` is how long a run stays held by a driver of which nothing is heard. `replays` names a run, there as a
+    copy: whatever is begun here is that run, only what is recorded of it is given, and nothing is done.
     """
 
     def __init__(  # noqa: PLR0913 - all are named, and most have defaults
@@ -91,6 +92,7 @@ class Runtime:
         reviews: Callable[[], Rules] = dict,
         checks: Callable[[], Checks] = dict,
         lease_s: float = LEASE_S,
+        replays: str = "",
     ) -> None:
         self.blocking = blocking
         self.models = models
@@ -101,6 +103,7 @@ class Runtime:
         self._reviews = reviews
         self._checks = checks
         self.lease_s = lease_s
+        self.replays = replays
         self.seeds = random.Random(os.urandom(16))  # noqa: S311 - jitter, not secrecy
         self.leases = Leases(keeper, lease_s)
         self._keeper = keeper

@@ -142,7 +142,7 @@ class Session:
     if it waits for a time; None is for ever. `folded` is read from the log when it is first needed, at least to `head`,
     which is what earlier drivers wrote; `values` are the run's states as far as this execution has set them. `checks`
     are those of the run's function, and `instead` has the answers that stand after checks, by the place of their step.
-    `replays` names the run of which only recorded answers are given.
+    `replays` names the run of which only recorded answers are given: another one, or this one where it is a copy.
     `inner` are its sub-runs that are driven here, which are left when it is.
     `changed` has what steps under way are taken with as their fork asks, and what they could not be, with why.
     """

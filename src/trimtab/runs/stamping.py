@@ -39,7 +39,7 @@ def step_headers(session: Session, line: Line, label: str) -> dict[str, str]:
         raise Leaving(session.left)
     line.taken += 1
     named = {"x-trimtab-branch": line.name, "x-trimtab-after": str(line.last)}
-    if session.replays:
+    if session.replays not in ("", session.run):
         named["x-trimtab-replay"] = session.replays
     else:
         named |= {"x-trimtab-run": session.run, "x-trimtab-lease": str(session.epoch)}

@@ -210,6 +210,9 @@ class ReplayedRun:
         self.server.__enter__()
         if any(intent.call for _, intent, _ in self.recording.steps()):
             self._local.through(GatewayModels(self.server.url))
+        self._local.runtime.replays = self.recording.run
+        if self.recording.started.through == "sdk":
+            put(self._local, self.recording)
         self._local.__enter__()
         self.server.through(self._local)
         self._sealed.__enter__()
@@ -231,7 +234,6 @@ class ReplayedRun:
         declared = getattr(function, "__trimtab__", None)
         if declared is None:
             return _done(function(self.url))
-        put(self._local, self.recording)
         started = self.recording.started
         content = self.recording.content(started.input)
         bound = declared.call_from(msgspec.json.decode(content or b"null"))
