@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,14 +17,18 @@ import msgspec
 import pytest
 
 import trimtab
-from tests.journal.logs import Writing
+from tests.journal.logs import BEGAN, Writing
 from trimtab.errors import JournalUnavailable, TrimtabError
-from trimtab.journal.entries import Asked
+from trimtab.journal.asks import Begin, Begun, Finish
+from trimtab.journal.entries import Asked, Result, body_of
 from trimtab.journal.reading import BlockingAsking
 from trimtab.journal.recording import NoRecording, Recording
 from trimtab.journal.refusals import Divergence
+from trimtab.journal.requests import canonical
 from trimtab.processes.run_export import exported
+from trimtab.runs.models import Asked as Asking
 from trimtab.testing import Diverged, LocalRuns, NetworkClosed, ReplayedRun
+from trimtab.testing.runs import Answering, ScriptedModels
 
 CHUNKS = (b'data: {"choices": [{"delta": {"content": "re', b'funded"}}]}\n\n', b"data: [DONE]\n\n")
 ASKED = {"model": "refund", "messages": [{"role": "user", "content": "Where is order 12?"}], "stream": True}
@@ -66,6 +72,62 @@ def test_a_run_is_done_again_without_effects(tmp_path: Path) -> None:
         assert replay.call(again.agent) == "refunded"
         assert replay.output == "refunded"
     assert again.calls == 0
+
+
+class Journaling(ScriptedModels):
+    """Models behind a gateway, which writes each call down as a step before it has it answered."""
+
+    journaled = True
+
+    def __init__(self, answers: dict[str, Answering], runs: LocalRuns) -> None:
+        super().__init__(answers)
+        self._runs = runs
+
+    async def ask(self, asked: Asking, headers: Mapping[str, str]) -> tuple[bytes, int]:
+        """The answer of the table, and the seq of its step."""
+        run, epoch = headers["x-trimtab-run"], int(headers["x-trimtab-lease"])
+        content = asked.body()
+        begin = Begin(
+            run, epoch, "model", asked.task, canonical("model", "", content).digest, body_of(content),
+            branch=headers["x-trimtab-branch"], after=int(headers["x-trimtab-after"]), call=f"c{len(self.asked)}",
+        )  # fmt: skip
+        begun = self._runs.do(begin)
+        assert isinstance(begun, Begun)
+        try:
+            body, _ = self.ask_blocking(asked, headers)
+            if asked.task == "slow":
+                await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self._runs.do(Finish(run, epoch, Result(BEGAN, begun.seq, "cancelled", None, status=499)))
+            raise
+        self._runs.do(Finish(run, epoch, Result(BEGAN, begun.seq, "ok", body_of(body), status=200)))
+        return body, begun.seq
+
+
+@trimtab.run(name="refund", task="refund")
+async def careful(order: int) -> str:
+    """Asks within a step, and gives one call up."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            await trimtab.model("slow", order=order)
+    return await sorted_out(order)
+
+
+@trimtab.step
+async def sorted_out(order: int) -> str:
+    return (await trimtab.model("refund", order=order)).text
+
+
+def test_a_call_within_a_step_need_not_be_made_again(tmp_path: Path) -> None:
+    """The step gives what it gave, and nobody asks what it asked; nor what was given up before it was answered."""
+    path = tmp_path / "run.jsonl"
+    with LocalRuns() as runs:
+        runs.runtime.models = Journaling({"slow": "never", "refund": "refunded"}, runs)
+        assert asyncio.run(careful.options(id="r")(12)) == "refunded"
+        path.write_bytes(b"".join(exported(runs, "r")))
+    with ReplayedRun(path) as replay:
+        assert replay.call(careful) == "refunded"
+    assert replay.server.left == 0
 
 
 def test_what_changed_is_not_given_an_old_answer(tmp_path: Path) -> None:

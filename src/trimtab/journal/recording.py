@@ -103,6 +103,23 @@ class Recording:
                 yield one.seq, one.entry, results.get(one.seq)
 
 
+def asked_again(recording: Recording) -> frozenset[int]:
+    """The seqs of those steps with a result that a program asks for again when it does the run again: all but those
+    taken within a step, which gives what it gave, and calls that the program of a driver itself gave up.
+    """
+    found, outer = set[int](), list[tuple[str, int]]()
+    ends = {one.entry.of: one.seq for one in recording.entries if isinstance(one.entry, Result)}
+    for seq, intent, result in recording.steps():
+        outer = [(branch, end) for branch, end in outer if end > seq]
+        if result is None or any(intent.branch.startswith(branch) for branch, _ in outer):
+            continue
+        if not intent.call:
+            outer.append((f"{intent.branch}.", ends[seq]))
+        if not (intent.call and intent.branch and result.outcome == "cancelled"):
+            found.add(seq)
+    return frozenset(found)
+
+
 def request_of(recording: Recording, intent: Intent) -> str:
     """The digest that a step is known by in a replay. Of a gateway's call it is made of its body, so that neither the
     surface nor what was volatile then need be known; where the body was not kept, it is what was recorded.

@@ -21,7 +21,7 @@ from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Begin, Begun
 from trimtab.journal.difference import first_difference
 from trimtab.journal.entries import Result
-from trimtab.journal.recording import Recording, chunk_lengths, put, request_of
+from trimtab.journal.recording import Recording, asked_again, chunk_lengths, put, request_of
 from trimtab.journal.refusals import JournalRefusal
 from trimtab.journal.requests import canonical
 from trimtab.runs.gateway import GatewayModels
@@ -54,6 +54,7 @@ class ReplayServer:
         self._steps = {
             seq: (intent, result) for seq, intent, result in recording.steps() if intent.call and result is not None
         }
+        self._due = asked_again(recording)
         self._waiting: dict[str, list[int]] = defaultdict(list)
         for seq, (intent, _) in self._steps.items():
             self._waiting[request_of(recording, intent)].append(seq)
@@ -79,8 +80,8 @@ class ReplayServer:
 
     @property
     def left(self) -> int:
-        """How many recorded calls of models were not asked for again."""
-        return sum(len(row) for row in self._waiting.values())
+        """How many recorded calls of models were not asked for again, but were to be."""
+        return sum(seq in self._due for row in self._waiting.values() for seq in row)
 
     def check(self) -> None:
         """Raises `Diverged` where anything was asked otherwise, or not at all."""
