@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.signals.alerts.streams import Minute, Stream
 from tests.signals.counted import HOUR_NS, NOON_NS, ByHand
 from trimtab.declare.alert_defaults import DEFAULTS
 from trimtab.declare.project import Objective
@@ -51,3 +52,20 @@ def test_no_window_is_longer_than_the_objective() -> None:
     for window_s, found in ((6 * 3600.0, 1), (6 * 3600.0 - 60, 0)):
         watch = TaskWatch(objective=Objective(success=0.99, window_s=window_s), alerts=(RULE,))
         assert len(burning(telemetry, {"route": watch}, NOON_NS // MINUTE_NS)) == found
+
+
+@pytest.mark.parametrize("first", [58, 6])
+def test_it_began_when_calls_began_to_fail(first: int) -> None:
+    """All calls fail for two minutes: it began with them, however long there were calls before, and not with a few that
+    failed long ago.
+    """
+    now = NOON_NS // MINUTE_NS
+    stream = Stream()
+    for ago in range(first, 0, -1):
+        failed = {1: 100, 2: 100, 50: 10}.get(ago, 0)
+        outcomes = {name: count for name, count in (("ok", 100 - failed), ("upstream_error", failed)) if count}
+        at = now - ago
+        stream.put(at, Minute(Slice("route", at * MINUTE_NS, calls=100, outcomes=outcomes)))
+    watch = TaskWatch(objective=Objective(success=0.99, window_s=86_400.0), alerts=(RULE,))
+    [found] = burning(stream, {"route": watch}, now)
+    assert now - found.began == 2

@@ -80,10 +80,31 @@ def burning(telemetry: Sliced, tasks: Mapping[str, TaskWatch], minute: int) -> l
             over = (known[length].get(name) for length in (pace.minutes, pace.short))
             one = _too_fast(promise, pace, tasks[name].objective.window_s, *over)
             if one is not None:
-                ago, evidence = one
-                found.append(Burning(name, rule, minute - ago, evidence))
+                limit, evidence = one
+                found.append(Burning(name, rule, _began(telemetry, name, promise, pace, limit, minute), evidence))
                 break
     return found
+
+
+def _began(telemetry: Sliced, task: str, promise: Promise, pace: Pace, limit: float, minute: int) -> int:
+    """The minute at which more began to break a goal than `limit` of the calls, by sixtieths of the long window.
+
+    Source: E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954): it began where the sum of what is beyond
+    the limit was last zero before it was largest.
+    """
+    spreads = (NAMES[promise.measure],) if promise.measure else ()
+    window = (minute - pace.minutes) * MINUTE_NS, minute * MINUTE_NS
+    query = SliceQuery(*window, (task,), step_s=pace.minutes, spreads=spreads, facts=("ends",))
+    since = began = minute - pace.short
+    total = largest = 0.0
+    for one in sorted(telemetry.slices(query), key=lambda step: step.at_ns):
+        bad, n = broken(promise, one)
+        if total <= 0:
+            total, since = 0.0, max(one.at_ns // MINUTE_NS, minute - pace.minutes)
+        total += bad - limit * n
+        if total > largest:
+            largest, began = total, since
+    return began
 
 
 def _paces(rule: AlertRule) -> tuple[Pace, ...]:
@@ -92,8 +113,8 @@ def _paces(rule: AlertRule) -> tuple[Pace, ...]:
 
 def _too_fast(
     promise: Promise, pace: Pace, window_s: float, whole: Slice | None, last: Slice | None
-) -> tuple[int, Evidence] | None:
-    """About how many minutes ago it began, if it is so: as long as it takes at the latest pace."""
+) -> tuple[float, Evidence] | None:
+    """The share of calls that may break a goal at this pace, and what tells that more do."""
     if whole is None or last is None or pace.minutes * 60 > window_s:
         return None
     factor = max(pace.least, pace.part * window_s / 60 / pace.minutes)
@@ -104,7 +125,6 @@ def _too_fast(
     low = wilson(spent.of, spent.n, CONFIDENCE).low
     if low < limit:
         return None
-    ago = min(pace.minutes, -(-spent.of * pace.short // lately.of))
     evidence = Evidence(
         "burns",
         "share",
@@ -113,7 +133,7 @@ def _too_fast(
         share_broken(promise, whole) or Measured(),
         detail=f"{_rate(spent, promise)} times as fast as allowed over the last {_length(pace.minutes)}",
     )
-    return ago, evidence
+    return limit, evidence
 
 
 def share_broken(promise: Promise, one: Slice) -> Measured | None:
