@@ -7,14 +7,15 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from tests.evals.samples import BOTH, SUITE, both, cases, drawn
+from tests.evals.samples import ALONE, BOTH, SUITE, both, cases, drawn
 from trimtab.declare.evaluating import Evals, Scorer
-from trimtab.evals.comparing import compare
+from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.foreseeing import cases_to_block, foresee, spread_of
 from trimtab.evals.report import Report, Spread
 from trimtab.statistics.power import Shape
 
 ONE = replace(SUITE, samples=1)
+THREE = replace(SUITE, samples=3)
 KNOWN = replace(
     compare(BOTH, ONE, cases(2), both(cases(2), 1, lambda *_: 1.0, lambda *_: 1.0)), spread=Spread(0.1, 0.0, "case")
 )
@@ -98,6 +99,49 @@ def test_one_arm_before() -> None:
     alone = replace(KNOWN, base=None)
     assert isinstance(alone, Report)
     assert spread_of(alone).difference < 2 * 0.1
+
+
+def always_right(setting: Setting, number: int) -> Report:
+    """What so many cases give that are right in each of three samples, of both arms or of one."""
+    these = cases(number)
+    samples = both(these, 3, lambda *_: 1.0, lambda *_: 1.0)
+    return compare(setting, THREE, these, [one for one in samples if setting.base or one.arm == "candidate"])
+
+
+@pytest.mark.parametrize("setting", [BOTH, ALONE])
+def test_where_nothing_varied_it_is_told_for_certain(setting: Setting) -> None:
+    """So many cases that are all alike are shipped as foretold, and one fewer are not: a difference nobody saw is no
+    proof that there is none.
+    """
+    found = foresee(THREE, 30, always_right(setting, 30))
+    assert found.ships == 0
+    assert found.to_ship is not None
+    assert foresee(THREE, found.to_ship, always_right(setting, 30)).ships == 1
+    assert always_right(BOTH, found.to_ship).verdict == "ship"
+    few = always_right(BOTH, found.to_ship - 1)
+    assert (few.verdict, few.needed) == ("inconclusive", 1)
+    assert "About 1 more case would settle it" in few.reasons[1]
+
+
+def test_a_drop_varies_though_nothing_else_does() -> None:
+    """Of cases that were all right a tenth turns wrong: the variance is 0.1 * 0.9, and with a margin of 5 points it
+    takes (1.645 + 0.842)^2 * 0.09 / 0.05^2 = 223 cases, give or take a tenth for what is no normal distribution.
+    """
+    found = cases_to_block(THREE, 0.1, always_right(BOTH, 30))
+    assert found is not None
+    assert 200 <= found <= 245
+    blocked = foresee(THREE, found, always_right(BOTH, 30)).blocked
+    assert blocked == pytest.approx(0.1, abs=0.001)
+    assert foresee(THREE, 10, always_right(BOTH, 30)).blocked != pytest.approx(0.05)
+
+
+def test_what_one_arm_tells_where_nearly_all_is_right() -> None:
+    """One answer of 120 is wrong: that 30 cases are too few for a margin of 5 points is told all the same."""
+    these = cases(40)
+    marks = both(these, 3, lambda *_: 1.0, lambda case, number: float((case.id, number) != ("c0", 0)))
+    earlier = compare(ALONE, THREE, these, [one for one in marks if one.arm == "candidate"])
+    assert earlier.spread is not None and earlier.spread.within_cases > 0
+    assert foresee(THREE, 30, earlier).ships < 0.5
 
 
 @pytest.mark.parametrize("scorers", [(), (Scorer("fast", "latency"),)])

@@ -18,7 +18,7 @@ from trimtab.evals.correcting import Labels, corrected, uncorrected
 from trimtab.evals.looking import ONCE, Look
 from trimtab.evals.measured import Arms, weigh_all
 from trimtab.evals.observing import scores
-from trimtab.evals.report import ArmReport, Exactly, Figure, Metric, Report, Spread
+from trimtab.evals.report import ALL_OF, ONE_OF, ArmReport, Exactly, Figure, Metric, Report, Spread
 from trimtab.evals.sample import Arm, Sample
 from trimtab.evals.scorers.calibrating import Calibration
 from trimtab.evals.weighing import Weighed
@@ -228,7 +228,7 @@ def _passing(evals: Evals, cases: Sequence[Case], arms: Arms) -> list[Metric]:
         return []
     return [
         _passed(name, [estimate(side, k) if side else None for side in sides])
-        for name, estimate in ((f"pass@{k}", passes.pass_at), (f"pass^{k}", passes.pass_all))
+        for name, estimate in ((f"{ONE_OF}{k}", passes.pass_at), (f"{ALL_OF}{k}", passes.pass_all))
     ]
 
 

@@ -6,18 +6,21 @@ import math
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.declare.evaluating import Evals
 from trimtab.evals.looking import looks_of
 from trimtab.evals.observing import AMOUNTS
-from trimtab.evals.report import Report
+from trimtab.evals.report import ALL_OF, Report
 from trimtab.evals.words import count, digits
-from trimtab.statistics import power
+from trimtab.statistics import power, ties
 from trimtab.statistics.clustered import VarianceParts
 from trimtab.statistics.group_sequential import plan
 
 USUAL_RIGHT: Final = 0.85
 """The share of right answers that is expected where no earlier evaluation tells."""
+_STEPS: Final = 12
+"""By halves, to within a 40th of a point."""
 
 
 class Foresight(Struct, frozen=True):
@@ -45,10 +48,14 @@ def spread_of(earlier: Report | None) -> power.Spread:
     if earlier.base is not None:  # of differences: what samples add comes from both arms
         each = found.within_cases / 2
         return power.Spread(found.between_cases, each, each, found.design_effect, found.cases_per_group, found.shapes)
-    cases = max(2, len(earlier.cases))
-    return power.spread_before(
-        VarianceParts(0.0, found.between_cases, found.within_cases, cases, cases, float(earlier.exactly.samples))
+    cases, samples = max(2, len(earlier.cases)), earlier.exactly.samples
+    spread = power.spread_before(
+        VarianceParts(0.0, found.between_cases, found.within_cases, cases, cases, float(samples))
     )
+    if not _is_pass_or_fail(earlier):
+        return spread
+    mixed = sum(one.candidate not in {None, 0.0, 1.0} for one in earlier.cases)
+    return replace(spread, shapes=(ties.shape_before(cases, cases * spread.of_case(samples), mixed),))
 
 
 def foresee(evals: Evals, cases: int, earlier: Report | None = None, *, early: bool = False) -> Foresight:
@@ -62,13 +69,16 @@ def foresee(evals: Evals, cases: int, earlier: Report | None = None, *, early: b
     margin = evals.margin if first.margin is None else first.margin
     spread, samples = spread_of(earlier), evals.samples
     worth = _worth(cases, evals) if early else cases
-    ships = power.power_of(spread, samples, worth, margin, evals.alpha)
-    needed = power.cases_needed(spread, samples, margin, evals.power, evals.alpha) if margin > 0 else None
+    if spread.of_case(samples) > 0:
+        ships = power.power_of(spread, samples, worth, margin, evals.alpha)
+        needed = power.cases_needed(spread, samples, margin, evals.power, evals.alpha) if margin > 0 else None
+    else:  # nothing differed: what the test makes of that is certain
+        ships = float(ties.is_seen(margin, worth, samples, evals.alpha, spread.cases_per_group))
+        needed = ties.cases_needed(margin, samples, evals.alpha, spread.cases_per_group)
     to_ship = needed
     if early and needed is not None:
         to_ship = plan(needed, looks_of(cases), evals.power, evals.alpha).most
-    beyond = power.smallest_effect(spread.mirrored(), samples, worth, evals.power, _to_block(evals))
-    blocked = margin + beyond if math.isfinite(beyond) and margin + beyond <= 1 else None
+    blocked = _smallest_drop(evals, worth, margin, earlier)
     is_known = earlier is not None and earlier.spread is not None
     found = Foresight(cases, samples, ships, to_ship, blocked, is_known, "")
     return Foresight(cases, samples, ships, to_ship, blocked, is_known, _words(found, evals, margin))
@@ -80,13 +90,46 @@ def _worth(cases: int, evals: Evals) -> int:
     return max(1, cases * 100 // hundred)
 
 
+def _smallest_drop(evals: Evals, worth: int, margin: float, earlier: Report | None) -> float | None:
+    """The smallest drop of the first score that is blocked with the suite's power, None where none is."""
+    level = _to_block(evals)
+    seen = spread_of(earlier).mirrored()
+    least = margin + power.smallest_effect(seen, evals.samples, worth, evals.power, level)
+    if least > 1 or not _varies_by_itself(evals, earlier):
+        return least if least <= 1 else None
+
+    def is_blocked(drop: float) -> bool:
+        spread = ties.spread_of_drop(drop, evals.samples).mirrored()
+        return power.power_of(spread, evals.samples, worth, drop - margin, level) >= evals.power
+
+    low, high = least, 1.0
+    if low > margin and is_blocked(low):
+        return low
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_blocked(middle) else (middle, high)
+    return high if high < 1 else None
+
+
 def cases_to_block(evals: Evals, drop: float, earlier: Report | None = None) -> int | None:
     """How many cases a drop needs to be blocked with the suite's power; None for one within the margin."""
     first = evals.scorers[0] if evals.scorers else None
     margin = evals.margin if first is None or first.margin is None else first.margin
-    return power.cases_needed(
-        spread_of(earlier).mirrored(), evals.samples, drop - margin, evals.power, _to_block(evals)
-    )
+    spreads = [spread_of(earlier).mirrored()]
+    if _varies_by_itself(evals, earlier):
+        spreads.append(ties.spread_of_drop(drop, evals.samples).mirrored())
+    found = [power.cases_needed(one, evals.samples, drop - margin, evals.power, _to_block(evals)) for one in spreads]
+    known = [one for one in found if one is not None]
+    return max(known) if len(known) == len(found) else None
+
+
+def _varies_by_itself(evals: Evals, earlier: Report | None) -> bool:
+    """Whether a drop varies by itself, however little answers did: where they are right or wrong, or did not vary."""
+    return _is_pass_or_fail(earlier) or not spread_of(earlier).of_case(evals.samples) > 0
+
+
+def _is_pass_or_fail(earlier: Report | None) -> bool:
+    return earlier is not None and any(one.name.startswith(ALL_OF) for one in earlier.metrics)
 
 
 def _to_block(evals: Evals) -> float:

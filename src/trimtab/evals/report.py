@@ -15,6 +15,9 @@ UNBOUNDED: Final = sys.float_info.max
 Verdict = Literal["ship", "block", "inconclusive"]
 EXIT_STATUS: dict[Verdict, int] = {"ship": 0, "block": 1, "inconclusive": 2}
 FORMAT_VERSION = 1
+ONE_OF: Final = "pass@"
+ALL_OF: Final = "pass^"
+"""How metrics begin that stand beside a first score of right or wrong: one of k samples is right, all are."""
 
 
 class Figure(Struct, frozen=True):

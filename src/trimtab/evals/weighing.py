@@ -13,7 +13,7 @@ from trimtab.declare.evaluating import Evals
 from trimtab.evals.looking import ONCE, Look
 from trimtab.evals.observing import Measure
 from trimtab.evals.report import UNBOUNDED, Figure, Metric
-from trimtab.statistics import clustered, decision, paired, power
+from trimtab.statistics import clustered, decision, paired, power, ties
 from trimtab.statistics.clustered import Observation
 from trimtab.statistics.paired import Difference
 
@@ -161,16 +161,27 @@ def _foreseen(one: Weighed, base: Sequence[Observation], candidate: Sequence[Obs
     if tested is None or verdict is None or one.metric.kind != "score" or tested.clusters < LEAST_CLUSTERS:
         return one
     metric, more = one.metric, None
+    is_open = verdict.decision == decision.Decision.INCONCLUSIVE
     if not tested.deviation > 0:
-        return one
+        return _never_differed(one, tested, verdict, evals) if is_open and not tested.value else one
     spread = power.spread_of(*(base, candidate) if one.measure.more_is_better else (candidate, base))
     if not metric.slice:
         smallest = power.smallest_effect(spread, evals.samples, tested.cases, evals.power, evals.alpha)
         metric = replace(metric, smallest_effect=_finite(smallest))
-    if verdict.decision == decision.Decision.INCONCLUSIVE:
+    if is_open:
         more = power.more_needed(tested, verdict.margin, spread, evals.samples, alpha=evals.alpha, power=evals.power)
         metric = replace(metric, needed=more.cases)
     return replace(one, metric=metric, more=more)
+
+
+def _never_differed(one: Weighed, tested: Difference, verdict: decision.Verdict, evals: Evals) -> Weighed:
+    """How many cases would settle it if none differs: that is known for certain, of scores from 0 to 1."""
+    each = tested.cases / tested.clusters
+    needed = ties.cases_needed(verdict.margin, evals.samples, evals.alpha, each) if one.measure.is_share else None
+    if needed is None or needed <= tested.cases:
+        return one
+    more = power.More(needed - tested.cases, None)
+    return replace(one, metric=replace(one.metric, needed=more.cases), more=more)
 
 
 def _scaled(values: Sequence[float], factor: float) -> tuple[float, ...]:
