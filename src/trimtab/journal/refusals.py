@@ -14,7 +14,12 @@ TrimtabError
 
 from __future__ import annotations
 
+from typing import Final
+
 from trimtab.errors import TrimtabError
+
+ANOTHER: Final = "its request is another"
+"""The detail of a `Divergence` whose two requests tell how they differ."""
 
 
 class JournalRefusal(TrimtabError):

@@ -9,9 +9,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from trimtab.errors import JournalUnavailable
-from trimtab.journal.asks import Begin, Begun, Claim, Entries, Lease, Load, Loaded, Read, Reconcile, Renew
-from trimtab.journal.entries import Body, Reconciled, Result, Started, Tried, body_of
-from trimtab.journal.refusals import BodyUnknown, Divergence, JournalRefusal
+from trimtab.journal.asks import Begin, Begun, Claim, Entries, Lease, Load, Loaded, Read, Reconcile, Renew, Told
+from trimtab.journal.difference import first_difference
+from trimtab.journal.entries import Body, Intent, Reconciled, Result, Started, Tried, body_of
+from trimtab.journal.refusals import ANOTHER, BodyUnknown, Divergence, JournalRefusal
 from trimtab.runs import flow, values
 from trimtab.runs.declared import MOST_ATTEMPTS, Happened, NeverHappened
 from trimtab.runs.faults import Leaving, OutcomeUnknown, Parked, Rejected, again, told
@@ -151,7 +152,7 @@ async def task_of(session: Session) -> str:
 async def _begun(session: Session, act: Act, question: Begin, line: Line) -> Begun:
     """What there is of a step, which is the line's latest from then on, also where its caller gives up meanwhile."""
     try:
-        begun = await flow.ask_for(session, question)
+        begun = await _asked(session, act, question)
     except BaseException as failure:
         if flow.stopped(failure) and session.left is None:
             there = await flow.ask_for(session, question)
@@ -163,6 +164,36 @@ async def _begun(session: Session, act: Act, question: Begin, line: Line) -> Beg
     assert isinstance(begun, Begun)  # noqa: S101 - what a `Begin` is told
     line.last = begun.seq
     return begun
+
+
+async def _asked(session: Session, act: Act, question: Begin) -> Told:
+    """What the journal tells of a step; a request that is not the recorded one is told with how it differs."""
+    try:
+        return await flow.settled(flow.ask(session.runtime, question))
+    except Divergence as other:
+        detail = await _difference(session, act, other) or other.facts["detail"]
+        raise session.leave(Divergence(**{**other.facts, "detail": detail})) from other
+    except (JournalRefusal, JournalUnavailable) as refusal:
+        raise session.leave(refusal) from refusal
+
+
+async def _difference(session: Session, act: Act, other: Divergence) -> str:
+    """In words, how a step's request differs from the recorded one; empty where nobody can tell."""
+    if other.facts["detail"] != ANOTHER:
+        return ""
+    try:
+        there = await flow.settled(flow.ask(session.runtime, Read(session.run, int(str(other.facts["seq"])), 1)))
+        intent = there.entries[0].entry if isinstance(there, Entries) else None
+        if not isinstance(intent, Intent) or intent.input is None:
+            return ""
+        recorded = intent.input.inline
+        if recorded is None:
+            loaded = await flow.settled(flow.ask(session.runtime, Load(session.run, intent.input.digest)))
+            recorded = loaded.content.decode() if isinstance(loaded, Loaded) else ""
+    except (JournalRefusal, JournalUnavailable):
+        return ""
+    found = first_difference(recorded.encode(), act.request.content)
+    return found.told() if found is not None else ""
 
 
 async def _still_held(session: Session, asked_s: float) -> None:

@@ -13,6 +13,7 @@ from trimtab.journal.asks import Begin, Begun, Finish, Written
 from trimtab.journal.background import BRANCH
 from trimtab.journal.entries import Body, Intent, Result, Started
 from trimtab.journal.refusals import (
+    ANOTHER,
     Ambiguous,
     AskInvalid,
     Divergence,
@@ -200,7 +201,7 @@ def _divergence(tx: Transaction, row: Row, ask: Begin, step: Step) -> Divergence
     elif step.epoch == row.epoch and step.seq > row.held_to:
         detail = f"this driver took it and begins another one after step {ask.after} of branch {ask.branch!a}"
     else:
-        detail = "its request is another"
+        detail = ANOTHER
     return Divergence(
         run=row.run, seq=step.seq, label=recorded.label, detail=detail, recorded=recorded.request, request=ask.request
     )
