@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.text import Text
 
+from trimtab.cli.replaying import replaying
 from trimtab.cli.runs_client import runs_here
 from trimtab.cli.runs_keep import keep
 from trimtab.cli.runs_text import listed_text
@@ -34,7 +35,6 @@ from trimtab.processes.run_acts import MOST_AT_ONCE, dead, forked, ordered, reco
 from trimtab.processes.run_export import case_line, exported, pytest_text
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.window import since_ns
-from trimtab.testing.replay import ReplayServer
 
 EXIT: Final = "Exit status: 0 done, 1 not all of it could be done, 2 the command was not understood."
 FAILED: Final = 1
@@ -255,25 +255,23 @@ def _redriven_text(done: Redriven) -> Text:
 def replay(context: click.Context, /, run: str, command: tuple[str, ...], project: Path, as_json: bool) -> None:
     """Have a command do a run again: models answer what they answered then, byte for byte, and nobody else is asked.
 
-    Write -- before the command. Its OPENAI_BASE_URL, ANTHROPIC_BASE_URL and TRIMTAB_URL lead to the recorded answers.
-    With --json what it prints goes to stderr.
+    Write -- before the command. Its OPENAI_BASE_URL, ANTHROPIC_BASE_URL and TRIMTAB_URL lead to the recorded answers. A
+    @run in it is that run: its tools and steps give what they gave, and do nothing. With --json what the command prints
+    goes to stderr.
     """
     with tempfile.TemporaryDirectory(prefix="trimtab-replay-") as folder:
         path = Path(folder) / "run.jsonl"
         with runs_here(project) as here:
             _write(path, exported(here.reads, run), "wb")
-        with ReplayServer(Recording.load(path)) as server:
-            addresses = {
-                "OPENAI_BASE_URL": f"{server.url}/v1",
-                "ANTHROPIC_BASE_URL": server.url,
-                "TRIMTAB_URL": server.url,
-            }
+        with replaying(Recording.load(path), Path(folder)) as again:
             try:
                 told = sys.stderr if as_json else None
-                status = subprocess.run(command, env=os.environ | addresses, stdout=told, check=False).returncode
+                status = subprocess.run(
+                    command, env=os.environ | again.environment, stdout=told, check=False
+                ).returncode
             except OSError as failure:
                 raise click.UsageError(f"{command[0]} cannot be run: {failure.strerror}") from failure
-            diverged, served, left = server.diverged, server.served, server.left
+            diverged, served, left = again.diverged, again.served, again.left
     if as_json:
         found = {"run": run, "diverged": list(diverged), "served": served, "left": left, "status": status}
         say_json(msgspec.json.encode(found))

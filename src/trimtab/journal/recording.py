@@ -136,12 +136,18 @@ def chunk_lengths(result: Result) -> list[int]:
         return []
 
 
-def put(journal: BlockingAsking, recording: Recording) -> None:
-    """Writes what a run did into another journal, but for its end, so that it can be taken up there under its id.
+def copied(recording: Recording) -> Started:
+    """What a run is begun as in another journal."""
+    return replace(recording.started, parent="", parent_seq=0, fork_of="", fork_seq=0, through="sdk")
 
-    Raises `JournalRefusal`.
+
+def put(journal: BlockingAsking, recording: Recording) -> dict[int, int]:
+    """Writes what a run did into another journal, but for its end, so that it can be taken up there under its id; gives
+    the seqs that its steps have there by those they had. Raises `JournalRefusal`.
     """
-    _Putting(journal, recording).all()
+    putting = _Putting(journal, recording)
+    putting.all()
+    return putting.seqs
 
 
 class _Putting:
@@ -150,11 +156,11 @@ class _Putting:
         self._recording = recording
         self._run = recording.run
         self._epoch = 0
-        self._seqs: dict[int, int] = {}
+        self.seqs: dict[int, int] = {}
         self._reviews: dict[str, str] = {}
 
     def all(self) -> None:
-        started = replace(self._recording.started, parent="", parent_seq=0, fork_of="", fork_seq=0, through="sdk")
+        started = copied(self._recording)
         content, changed = self._bytes(started.input), self._bytes(started.changes)
         lease = self._do(Open(self._run, started, OWNER, content=content, changed=changed))
         self._epoch = lease.epoch if isinstance(lease, Lease) else 0
@@ -165,18 +171,18 @@ class _Putting:
     def _entry(self, seq: int, entry: Entry) -> None:
         match entry:
             case Intent():
-                self._seqs[seq] = self._begun(entry)
-            case Result() if entry.of in self._seqs:
-                result = replace(entry, of=self._seqs[entry.of])
+                self.seqs[seq] = self._begun(entry)
+            case Result() if entry.of in self.seqs:
+                result = replace(entry, of=self.seqs[entry.of])
                 self._do(Finish(self._run, self._epoch, result, self._bytes(entry.output)))
-            case Checked() if entry.of in self._seqs:
-                self._do(Note(self._run, self._epoch, replace(entry, of=self._seqs[entry.of])))
+            case Checked() if entry.of in self.seqs:
+                self._do(Note(self._run, self._epoch, replace(entry, of=self.seqs[entry.of])))
             case State():
                 self._do(Note(self._run, self._epoch, entry, self._bytes(entry.value)))
             case Arrived():
                 self._do(Tell(self._run, entry, self._bytes(entry.value)))
-            case Asked() if entry.of in self._seqs:
-                asked = replace(entry, of=self._seqs[entry.of])
+            case Asked() if entry.of in self.seqs:
+                asked = replace(entry, of=self.seqs[entry.of])
                 told = self._do(AskReview(self._run, self._epoch, asked, body_of(b"null")))
                 if isinstance(told, Reviews) and told.reviews:
                     self._reviews[entry.review] = told.reviews[0].review
@@ -196,7 +202,7 @@ class _Putting:
     def _begun(self, intent: Intent) -> int:
         asked = Begin(
             self._run, self._epoch, intent.step, intent.label, request_of(self._recording, intent), intent.input,
-            self._bytes(intent.input), intent.branch, self._seqs.get(intent.after, 0), intent.effect, intent.key,
+            self._bytes(intent.input), intent.branch, self.seqs.get(intent.after, 0), intent.effect, intent.key,
             intent.tool, intent.binds, intent.lock, intent.call,
         )  # fmt: skip
         told = self._do(asked)

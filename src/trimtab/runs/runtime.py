@@ -186,11 +186,15 @@ def connect(
     """What runs are kept in and models asked through: the data directory of a `trimtab up`, and its gateway.
 
     What is not said is taken from `TRIMTAB_DIRECTORY`, `TRIMTAB_URL`, `TRIMTAB_KEY` and `TRIMTAB_LOCK`; where nothing
-    names a lock, it is the one in force there. Connects when it is first needed.
+    names a lock, it is the one in force there. Connects when it is first needed. What `trimtab runs replay` runs is
+    connected to the recorded run, whatever is said.
     """
     environment = os.environ
+    replays = environment.get("TRIMTAB_REPLAY", "")
+    if replays:
+        url, lock = environment.get("TRIMTAB_URL"), environment.get("TRIMTAB_LOCK", "")
     folder = Path(directory or environment.get("TRIMTAB_DIRECTORY") or DIRECTORY)
-    place = folder / SOCKET
+    place = Path(environment["TRIMTAB_REPLAY_SOCKET"]) if replays else folder / SOCKET
     tasks = cache(lambda: _tasks(folder.parent))
     return Runtime(
         keeper=lambda hears: KeeperClient(place, hears=hears),
@@ -200,6 +204,7 @@ def connect(
         volatile=lambda: _declared(folder.parent),
         reviews=lambda: {name: task.reviews for name, task in tasks().items() if task.reviews},
         checks=lambda: {name: task.checks for name, task in tasks().items() if task.checks},
+        replays=replays,
     )
 
 

@@ -117,8 +117,9 @@ class ReplayServer:
             else:
                 self.served += 1
         if isinstance(found, str):
+            told = {"x-should-retry": "false", "x-trimtab-run": self.recording.run}
             error = {"error": {"code": "replay_divergence", "type": "replay_divergence", "message": found}}
-            _send(request, 409, "application/json", json.dumps(error).encode(), [], {"x-should-retry": "false"})
+            _send(request, 409, "application/json", json.dumps(error).encode(), [], told)
             return
         seq, result = found
         output = self.recording.content(result.output)
