@@ -98,7 +98,10 @@ async def test_a_planted_regression_opens_the_right_alert(
         assert abs(found.began_ns - NOW * MINUTE_NS) < 2 * 60 * MINUTE_NS
         kinds = {cause.kind: cause for cause in found.causes}
         assert (kinds["prompt"].before, kinds["prompt"].after) == (PROMPT_A, PROMPT_B)
-        assert (kinds["lock"].before, kinds["lock"].after) == (LOCK_A, LOCK_B)
+        [lock] = [cause for cause in found.causes if cause.kind == "lock"]
+        assert (lock.before, lock.after, lock.at_ns) == (LOCK_A, LOCK_B, NOW * MINUTE_NS)
+        assert lock.words == "prompts/extract: the prompt is another"
+        assert lock.share is not None
         assert "started" not in kinds
         assert found.worst == ("call-1", "call-2")
         assert found.evidence.before.value is not None

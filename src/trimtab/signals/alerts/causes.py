@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from trimtab.policy.watch import AlertRule
 from trimtab.record.events import Change
 from trimtab.record.purposes import EVALUATION, apart, served
@@ -276,8 +278,11 @@ def _narrowed(rule: AlertRule, what: str) -> Mapping[str, object]:
 
 
 def joined(*causes: Sequence[WhatChanged]) -> tuple[WhatChanged, ...]:
-    """Causes of several alerts, each once."""
+    """Causes of several alerts, each once: a lock that calls show and the record tells of is one, with both."""
     found: dict[tuple[str, str, str], WhatChanged] = {}
     for one in (one for some in causes for one in some):
-        found.setdefault((one.kind, one.subject, one.after), one)
+        key = (one.kind, "" if one.kind == "lock" else one.subject, one.after)
+        known = found.setdefault(key, one)
+        if one.words and not known.words:
+            found[key] = replace(known, subject=one.subject, at_ns=one.at_ns, words=one.words)
     return tuple(found.values())[:TOLD]
