@@ -21,7 +21,8 @@
     |  `- GitTookTooLong       `told` is what it had printed until then
     |- IdentityUntested, ToolUntested
     |- DataInvalid, DataNotTaken, ImportRefused
-    |- EvaluationUnknown, EvaluationRuns, EvaluationStuck, EvaluationRefused, BaseUnknown, GatewayGone
+    |- EvaluationUnknown, NotEvaluated, EvaluationRuns, EvaluationStuck, EvaluationRefused
+    |- BaseUnknown, GatewayGone
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
        |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
@@ -181,6 +182,10 @@ class ImportRefused(TrimtabError):
 
 class EvaluationUnknown(TrimtabError):
     """There is no evaluation {id!a} here: {detail}; they lie under evaluations/ in the data directory."""
+
+
+class NotEvaluated(TrimtabError):
+    """No evaluation of {task} has ended here; run `trimtab eval {task}`."""
 
 
 class EvaluationRuns(TrimtabError):

@@ -65,11 +65,8 @@ def reports_of(evaluations: Evaluations, latest: int | None = None) -> Iterator[
 def report_of(root: Path, name: str) -> Report:
     """The report of an evaluation by its id, or the beginning of one alone. Raises `EvaluationUnknown`."""
     evaluations = Evaluations(Path(load(root).data.directory))
-    alike = [each for each in evaluations.ids() if each.startswith(name)] if name else []
-    if len(alike) != 1:
-        detail = "several begin like that" if alike else "`trimtab eval list` has those that there are"
-        raise EvaluationUnknown(id=name[:80], detail=detail)
-    report = evaluations.report(alike[0])
+    found = evaluations.named(name)
+    report = evaluations.report(found)
     if report is None:
-        raise EvaluationUnknown(id=alike[0], detail="it has not ended; `trimtab eval --resume` goes on with it")
+        raise EvaluationUnknown(id=found, detail="it has not ended; `trimtab eval --resume` goes on with it")
     return report

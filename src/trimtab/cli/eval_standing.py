@@ -19,7 +19,7 @@ from trimtab.data.cases import case as as_words
 from trimtab.data.coverage import LIKENESS, coverage
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
-from trimtab.errors import EvaluationUnknown
+from trimtab.errors import EvaluationUnknown, NotEvaluated, UnknownTask
 from trimtab.evals.case import Case
 from trimtab.evals.cases import read_cases
 from trimtab.evals.hard import HardParts, hard_parts
@@ -65,12 +65,16 @@ def standing(root: Path, task: str, last: int, since: str, sample: int) -> Stand
 
 def _reports(root: Path, task: str, evaluation: str, most: int) -> tuple[Project, list[Report]]:
     declared = load(root)
+    if task not in declared.tasks:
+        raise UnknownTask(task=task)
     kept = Evaluations(Path(declared.data.directory))
     named = (one for one in reports_of(kept) if one.id.startswith(evaluation) and one.task == task)
     found = list(islice(named, most))
+    if not found and evaluation:
+        detail = f"none of {task} begins like that and has ended; see `trimtab eval list --task {task}`"
+        raise EvaluationUnknown(id=evaluation[:80], detail=detail)
     if not found:
-        detail = f"no evaluation of {task[:60]} has ended here; `trimtab eval {task[:60]}` runs one"
-        raise EvaluationUnknown(id=evaluation[:80] or "the latest", detail=detail)
+        raise NotEvaluated(task=task)
     return declared, found
 
 

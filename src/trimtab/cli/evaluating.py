@@ -89,9 +89,9 @@ class Evaluating:
 
     def _named(self, resume: str, task: str) -> str:
         evaluations = self.around.evaluations
-        found = evaluations.unfinished(task) if resume == LATEST else resume
+        found = evaluations.unfinished(task) if resume == LATEST else evaluations.named(resume)
         if found is None:
-            raise EvaluationUnknown(id=LATEST, detail="none was cut short")
+            raise EvaluationRefused(task=task or "any task", detail="none was cut short; leave --resume out")
         if evaluations.report(found) is not None:
             raise EvaluationUnknown(id=found, detail="it has ended; `trimtab eval show` has its report")
         return found
@@ -131,8 +131,8 @@ class Evaluating:
     def taken_up(self, prepared: Prepared, resume: str = "", *, is_new: bool = False) -> Prepared:
         """The same as it was begun before, if it was. Raises `EvaluationRefused` where `resume` is of other work."""
         found = None if is_new else taken_up(prepared, self.around.evaluations)
-        if resume and (found is None or resume not in {LATEST, found.plan.id}):
-            wanted = self._named(resume, prepared.plan.task)
+        wanted = self._named(resume, prepared.plan.task) if resume else ""
+        if wanted and (found is None or wanted != found.plan.id):
             detail = f"since {wanted} was begun its suite, cases or arms have changed; begin anew without --resume"
             raise EvaluationRefused(task=prepared.plan.task, detail=detail)
         if found is None:

@@ -86,8 +86,9 @@ class OwnOffice:
             rows, source = list(wanted.rows), wanted.source
             if wanted.evaluation:
                 labelling = self._book.get(name)
-                rows = self._book.answers(labelling, wanted.evaluation, wanted.count, wanted.seed)
-                source = f"evaluation {wanted.evaluation}"
+                evaluation = self._book.evaluation(wanted.evaluation)
+                rows = self._book.answers(labelling, evaluation, wanted.count, wanted.seed)
+                source = f"evaluation {evaluation}"
             return self._book.add(name, rows, source)
 
     def detail(self, name: str, reviewer: str) -> SetDetail:

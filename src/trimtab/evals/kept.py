@@ -72,6 +72,16 @@ class Evaluations:
             return ()
         return tuple(sorted((name for name in found if (self.root / name / PLAN).exists()), reverse=True))
 
+    def named(self, beginning: str) -> str:
+        """The one whose id begins like this; raises `EvaluationUnknown` where none does, or several do."""
+        if (self.folder(beginning) / PLAN).exists():
+            return beginning
+        alike = [each for each in self.ids() if each.startswith(beginning)]
+        if len(alike) != 1:
+            detail = "several begin like that" if alike else "`trimtab eval list` has those that there are"
+            raise EvaluationUnknown(id=beginning[:80], detail=detail)
+        return alike[0]
+
     def plan(self, evaluation: str) -> Plan:
         """The plan of one; raises `EvaluationUnknown`."""
         found = _read(self.folder(evaluation) / PLAN, Plan, evaluation)

@@ -128,9 +128,9 @@ def _acting(book: LabelBook) -> tuple[Endpoint, ...]:
         if wanted.evaluation:
             if not 0 < wanted.count <= MOST_AT_ONCE:
                 raise InvalidRequest(detail=f"count is not from 1 to {MOST_AT_ONCE:,}")
-            chosen = (labelling, wanted.evaluation, wanted.count, wanted.seed)
-            rows = await asyncio.to_thread(book.answers, *chosen)
-            source = f"evaluation {wanted.evaluation}"
+            evaluation = await asyncio.to_thread(book.evaluation, wanted.evaluation)
+            rows = await asyncio.to_thread(book.answers, labelling, evaluation, wanted.count, wanted.seed)
+            source = f"evaluation {evaluation}"
         return json_answer(book.add(labelling.name, rows, source))
 
     async def put(request: Request) -> Response:

@@ -81,6 +81,13 @@ class LabelBook:
         added = self._store.add(name, lines, source)
         return Added(added, len(lines) - added)
 
+    def evaluation(self, beginning: str) -> str:
+        """The id of an evaluation by the beginning of it. It reads files alone, like `answers`."""
+        try:
+            return self._evaluations.named(beginning)
+        except EvaluationUnknown as unknown:
+            raise InvalidRequest(detail=_not_there(unknown)) from None
+
     def answers(self, labelling: Labelling, evaluation: str, count: int, seed: int = 0) -> list[dict[str, Any]]:
         """Answers of an evaluation as rows of a set, drawn at random, those alike once; pairs for a pairwise one.
 
@@ -89,7 +96,7 @@ class LabelBook:
         try:
             plan, samples = self._evaluations.plan(evaluation), self._evaluations.samples(evaluation)
         except EvaluationUnknown as unknown:
-            raise InvalidRequest(detail=str(unknown)) from None
+            raise InvalidRequest(detail=_not_there(unknown)) from None
         if plan.task != labelling.task:
             raise InvalidRequest(detail=f"that evaluation is of {plan.task}, and the set of {labelling.task}")
         cases = self._cases(plan)
@@ -156,6 +163,11 @@ class LabelBook:
                 continue
             found[case.id] = case
         return found
+
+
+def _not_there(unknown: EvaluationUnknown) -> str:
+    """What is wrong with an evaluation that was named, within a sentence of another error."""
+    return f"no answers of evaluation {unknown.facts['id']} can be had: {unknown.facts['detail']}"
 
 
 def _shown(labelling: Labelling, rows: Sequence[Row], reviewer: str) -> SetShown:
