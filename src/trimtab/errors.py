@@ -25,7 +25,7 @@
     |- BaseUnknown, GatewayGone
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
-       |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
+       |- InvalidRequest, RolloutRefused, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
        |- JudgedUnknown, TooManyJudgements
        |- RequestTimeout, HeadersTooLarge, PayloadTooLarge, BodyTooLarge
        |- Unauthorized, Forbidden, TooManyWrongKeys
@@ -200,10 +200,6 @@ class EvaluationRefused(TrimtabError):
     """The evaluation of {task} is not begun: {detail}."""
 
 
-class RolloutRefused(TrimtabError):
-    """It is not rolled out: {detail}."""
-
-
 class PromotionRefused(TrimtabError):
     """It is not promoted: {detail}."""
 
@@ -252,6 +248,13 @@ class CallError(TrimtabError):
 
 class InvalidRequest(CallError):
     """The request is not valid: {detail}; correct it before sending it again."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class RolloutRefused(CallError):
+    """It is not rolled out: {detail}."""
 
     code = "invalid_request"
     status = 400

@@ -126,3 +126,8 @@ async def test_stop_and_what_is_not_begun(root: Path) -> None:
             while await candidates(up, lock):
                 await asyncio.sleep(0.05)
         assert (await shown(root))["rollout"]["why"] == "enough"
+        assert "50 % of" in (await trimtab(root, "rollout", "status"))[1]
+        status, said = await trimtab(root, "rollout", "stop")
+        assert status == 1
+        assert said.startswith("trimtab: It is not rolled out: no rollout is under way")
+        assert said.rstrip().endswith("`trimtab rollout start` begins one.")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from trimtab.console.endpoint import Endpoint, visitor_of
 from trimtab.console.problems import json_answer, json_given
-from trimtab.errors import InvalidRequest, RolloutRefused, StoreError
+from trimtab.errors import RolloutRefused, StoreError
 from trimtab.processes.rollout_desk import NewRollout, RolloutDesk, RolloutShown
 
 T = TypeVar("T")
@@ -47,24 +47,18 @@ def rollout_endpoints(desk: RolloutDesk) -> tuple[Endpoint, ...]:
         new = await _body(request, NewRollout)
         try:
             return json_answer(RolloutState(desk.start(new, visitor_of(request).name)))
-        except (RolloutRefused, StoreError) as refused:
-            raise InvalidRequest(detail=str(refused)) from refused
+        except StoreError as failure:
+            raise RolloutRefused(detail=str(failure)) from failure
 
     async def stop(request: Request) -> Response:
         """Ends it."""
         given = await _body(request, Why)
-        try:
-            return json_answer(RolloutState(desk.stop(visitor_of(request).name, given.why)))
-        except RolloutRefused as refused:
-            raise InvalidRequest(detail=str(refused)) from refused
+        return json_answer(RolloutState(desk.stop(visitor_of(request).name, given.why)))
 
     async def promote(request: Request) -> Response:
         """Says that it may come into force."""
         given = await _body(request, Promoting)
-        try:
-            return json_answer(RolloutState(desk.promote(visitor_of(request).name, given.why, given.evaluations)))
-        except RolloutRefused as refused:
-            raise InvalidRequest(detail=str(refused)) from refused
+        return json_answer(RolloutState(desk.promote(visitor_of(request).name, given.why, given.evaluations)))
 
     path = "/api/rollout"
     return (

@@ -74,7 +74,7 @@ class RolloutShown(Struct, frozen=True):
     def words(self) -> str:
         """How it stands, in a line for people."""
         one, reach = self.rollout, self.exposed
-        share = f"{one.kind} {one.id} of lock {one.lock[:12]}: {one.share:.2%} of {', '.join(one.tasks)}"
+        share = f"{one.kind} {one.id} of lock {one.lock[:12]}: {_percent(one.share)} of {', '.join(one.tasks)}"
         if one.kind == "canary":
             whom = f"{reach.reached:,} of at most {one.exposed:,} users reached"
         else:
@@ -197,7 +197,7 @@ class RolloutDesk:
         self._unfit.clear()
         self._rollout, self._comparison = rollout, Comparison(rollout)
         grounds = f"evaluated: {', '.join(new.evaluations)}" if new.evaluations else f"not evaluated: {new.without}"
-        detail = f"{new.kind} for {new.share:.2%} of {', '.join(new.tasks)}; {grounds}"
+        detail = f"{new.kind} for {_percent(new.share)} of {', '.join(new.tasks)}; {grounds}"
         self._noted.note("rollout", rollout.id, detail, before=rollout.base_lock, after=rollout.lock, by=by)
         return RolloutShown(rollout, Exposed())
 
@@ -331,8 +331,9 @@ def _read(run: Path) -> Rollout | None:
 def _hold(new: NewRollout, candidate: Snapshot, in_force: Snapshot) -> None:
     """Raises `RolloutRefused` for what cannot be rolled out beside the snapshot in force."""
     if not 0 < new.share <= rollouts.MOST_SHARE[new.kind]:
-        detail = f"a {new.kind} of {new.share:.2%} is none; give a share over 0 % and up to"
-        raise RolloutRefused(detail=f"{detail} {rollouts.MOST_SHARE[new.kind]:.0%}")
+        most = _percent(rollouts.MOST_SHARE[new.kind])
+        detail = f"a {new.kind} of {_percent(new.share)} is none; give a share over 0 % and up to {most}"
+        raise RolloutRefused(detail=detail)
     if new.kind == "canary" and not 0 < new.exposed <= rollouts.MOST_EXPOSED:
         raise RolloutRefused(detail=f"--exposed {new.exposed} is not from 1 to {rollouts.MOST_EXPOSED:,} users")
     if not 0 <= new.margin < 1:
@@ -349,3 +350,7 @@ def _hold(new: NewRollout, candidate: Snapshot, in_force: Snapshot) -> None:
         raise RolloutRefused(detail=f"not in both declarations: {named}; name tasks of both with --task")
     if not new.evaluations and not new.without.strip():
         raise RolloutRefused(detail="no evaluation says ship; evaluate it, or say why not with --without-evaluation")
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.4g} %"
