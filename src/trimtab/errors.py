@@ -25,7 +25,8 @@
     |- BaseUnknown, GatewayGone
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
-       |- InvalidRequest, RolloutRefused, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
+       |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
+       |  `- RolloutRefused
        |- JudgedUnknown, TooManyJudgements
        |- RequestTimeout, HeadersTooLarge, PayloadTooLarge, BodyTooLarge
        |- Unauthorized, Forbidden, TooManyWrongKeys
@@ -253,11 +254,8 @@ class InvalidRequest(CallError):
     status = 400
 
 
-class RolloutRefused(CallError):
+class RolloutRefused(InvalidRequest):
     """It is not rolled out: {detail}."""
-
-    code = "invalid_request"
-    status = 400
 
 
 class UnknownTask(CallError):
