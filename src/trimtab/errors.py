@@ -45,6 +45,7 @@ says what to do next.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -57,12 +58,18 @@ class TrimtabError(Exception):
         super().__init__(template.format_map(facts))
 
 
+def _listed(what: str, lines: tuple[str, ...]) -> dict[str, object]:
+    """How many there are, and each on a line of its own."""
+    count = f"1 {what}" if len(lines) == 1 else f"{len(lines)} {what}s"
+    return {"count": count, "listing": "".join(f"\n{line}" for line in lines)}
+
+
 class DeclarationError(TrimtabError):
-    """{count} mistake(s) in {root}; mend what is listed and run `trimtab check` again:\n{listing}"""
+    """{count} in {root}; mend what is listed and run `trimtab check` again:{listing}"""
 
     def __init__(self, root: str, mistakes: tuple[str, ...]) -> None:
         self.mistakes = mistakes
-        super().__init__(root=root, count=len(mistakes), listing="\n".join(mistakes))
+        super().__init__(root=Path(root).absolute(), **_listed("mistake", mistakes))
 
 
 class StoreError(TrimtabError):
@@ -146,11 +153,11 @@ class GitTookTooLong(GitFailed):
 
 
 class LockRefused(TrimtabError):
-    """{count} thing(s) cannot be locked; mend what is listed and run `trimtab lock` again:\n{listing}"""
+    """{count} cannot be locked; mend what is listed and run `trimtab lock` again:{listing}"""
 
     def __init__(self, refusals: tuple[str, ...]) -> None:
         self.refusals = refusals
-        super().__init__(count=len(refusals), listing="\n".join(refusals))
+        super().__init__(**_listed("thing", refusals))
 
 
 class LockUnknown(TrimtabError):

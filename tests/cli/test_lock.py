@@ -134,7 +134,7 @@ def test_a_refusal_writes_nothing(root: Path, ask: Ask) -> None:
     place(root, "trimtab.toml", MODEL.replace("acme/small-1", "acme/small:latest"))
     said = ask()
     assert said.status == 1
-    assert "1 thing(s) cannot be locked" in said.err
+    assert "1 thing cannot be locked" in said.err
     assert 'models.small.model is "acme/small:latest"' in said.err
     assert (root / FILE).read_bytes() == before
     found = ask("--check")

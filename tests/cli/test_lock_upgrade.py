@@ -135,7 +135,7 @@ def test_what_else_is_not_as_locked(root: Path, ask: Ask) -> None:
     place(root, "tasks/triage/prompt.md", PROMPT.replace("sort", "order"))
     said = ask("upgrade", "small", "--to", "acme/small-2")
     assert said.status == 1
-    assert "1 other thing(s) are not as locked; run `trimtab lock` first" in said.err
+    assert "1 other thing is not as locked; run `trimtab lock` first" in said.err
     (root / FILE).unlink()
     assert "There is no trimtab.lock" in ask("upgrade", "small", "--to", "x").err
 

@@ -293,7 +293,11 @@ def test_all_mistakes_at_once_and_in_order(tmp_path: Path) -> None:
         "tasks/b/task.toml:3",
         "trimtab.toml:1",
     ]
-    assert str(caught.value).startswith(f"5 mistake(s) in {tmp_path}; mend what is listed")
+    told = str(caught.value).splitlines()
+    assert told == [
+        f"5 mistakes in {tmp_path}; mend what is listed and run `trimtab check` again:",
+        *caught.value.mistakes,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -494,5 +494,5 @@ def test_secrets_are_not_repeated(tmp_path: Path, text: str) -> None:
 def test_no_project(tmp_path: Path) -> None:
     """Without `trimtab.toml` there is one mistake, which says how to begin."""
     assert list(map(str, read(tmp_path).mistakes)) == [
-        "trimtab.toml:1: there is no such file; write it, or let `trimtab init` do so"
+        "trimtab.toml:1: there is no such file; say --project FOLDER, or write it with `trimtab init`"
     ]

@@ -55,7 +55,8 @@ def plan(root: Path, held: Lock, name: str, to: str, revision: str, today: date,
     model = _model(project, name)
     stale = differences(held, resolve(project, held).lock)
     if stale:
-        detail = f"{len(stale)} other thing(s) are not as locked; run `trimtab lock` first, then only this model moves"
+        others = "1 other thing is" if len(stale) == 1 else f"{len(stale)} other things are"
+        detail = f"{others} not as locked; run `trimtab lock` first, then only this model moves"
         raise UpgradeRefused(what=f"models.{name}", detail=detail)
     moved = _moved(model, to, revision)
     if moved == model and ask is None:

@@ -69,7 +69,7 @@ def read(root: Path | str, cpus: int | None = None, *, data: bool = True) -> Rea
     """
     root = Path(root).absolute()
     mistakes = Mistakes()
-    source = read_toml(root, PROJECT_FILE, mistakes, "write it, or let `trimtab init` do so")
+    source = read_toml(root, PROJECT_FILE, mistakes, "say --project FOLDER, or write it with `trimtab init`")
     files = {name: read_task_file(root, name, mistakes) for name in task_folders(root, mistakes)}
     _check_keys(source, files, mistakes)
     tasks = {name: Table.whole(file, mistakes) for name, file in files.items() if file is not None}
