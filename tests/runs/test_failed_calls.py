@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.runs.through_gateway import journaled
 from trimtab import ModelFailed, model, replay, run, stamps, step
 from trimtab.errors import JournalUnavailable
 from trimtab.journal.entries import Intent
+from trimtab.runs.gateway import GatewayModels
+from trimtab.runs.models import Asked
 from trimtab.testing import Answer, Hang, Script, chat_json
 from trimtab.testing.scripts import error_answer
 
@@ -155,3 +158,15 @@ async def test_a_run_that_does_not_await_goes_on_behind_a_client_s_call(tmp_path
             assert await asyncio.to_thread(asks_twice.options(id="r"), world.url) == "well"
         steps = [(seq, entry) for seq, entry in enumerate(world.entries("r"), 1) if isinstance(entry, Intent)]
         assert [one.after for _, one in steps] == [0, steps[0][0]]
+
+
+async def test_a_gateway_that_is_not_there_is_named_with_what_has_to_run() -> None:
+    """A program without its gateway is told what starts it and what names another, whether it awaits or not."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        gateway = GatewayModels(f"http://127.0.0.1:{free.getsockname()[1]}")
+        told = f"{gateway.url} does not answer .*: `trimtab up` has to run, and TRIMTAB_URL names its gateway"
+        with pytest.raises(ModelFailed, match=told):
+            await gateway.ask(Asked("triage"), {})
+        with pytest.raises(ModelFailed, match=told):
+            gateway.ask_blocking(Asked("triage"), {})

@@ -68,6 +68,14 @@ class BlockingAsking(Protocol):
         ...
 
 
+def _met(failure: OSError) -> str:
+    """What an ask met, and what to do where no keeper is to be found."""
+    words = failure.strerror or str(failure)
+    if not isinstance(failure, FileNotFoundError | ConnectionRefusedError):
+        return words
+    return f"{words}, nothing runs there; `trimtab up` has to, and TRIMTAB_DIRECTORY names another data directory"
+
+
 class KeeperClient:
     """Keeper behind its socket, for one event loop; many asks may be open at once.
 
@@ -175,7 +183,7 @@ class KeeperClient:
                 return connecting.result()
             except OSError as failure:
                 if self._clock.monotonic() + LONGEST_REST_S >= until_s:
-                    raise self._unavailable(failure.strerror or str(failure)) from failure
+                    raise self._unavailable(_met(failure)) from failure
 
     async def _connect(self, until_s: float) -> _Link:
         """Tries until it stands or the time is over; raises `OSError`."""
@@ -196,7 +204,7 @@ class KeeperClient:
         return link
 
     def _unavailable(self, detail: str) -> JournalUnavailable:
-        return JournalUnavailable(detail=f"{self._path}: {detail}")
+        return JournalUnavailable(detail=f"{self._path.absolute()}: {detail}")
 
     def __repr__(self) -> str:
         state = "not connected" if self._link is None or self._link.lost.is_set() else "connected"
@@ -309,7 +317,7 @@ class BlockingKeeper:
             except OSError as failure:
                 self._drop_idle()
                 if self._clock.monotonic() + rest_s >= until_s:
-                    raise self._unavailable(failure.strerror or str(failure)) from failure
+                    raise self._unavailable(_met(failure)) from failure
             threading.Event().wait(rest_s)
             rest_s = min(2 * rest_s, LONGEST_REST_S)
 
@@ -364,7 +372,7 @@ class BlockingKeeper:
             self._bound(connection, until_s)
 
     def _unavailable(self, detail: str) -> JournalUnavailable:
-        return JournalUnavailable(detail=f"{self._path}: {detail}")
+        return JournalUnavailable(detail=f"{self._path.absolute()}: {detail}")
 
     def __repr__(self) -> str:
         return f"BlockingKeeper({self._path}, {len(self._idle)} connections idle)"

@@ -64,7 +64,7 @@ class GatewayModels:
         except TimeoutError:
             raise self._failed(asked, "request_timeout", f"no answer within {self._timeout_s:g} s") from None
         except (OSError, httptools.HttpParserError) as failure:
-            raise self._failed(asked, "unreachable", f"{self.url} does not answer ({failure})") from failure
+            raise self._unreachable(asked, failure) from failure
         return self._read(asked, answer.status, answer.headers, bytes(answer.body))
 
     def ask_blocking(self, asked: Asked, headers: Mapping[str, str]) -> tuple[bytes, int]:
@@ -80,7 +80,7 @@ class GatewayModels:
             body = answer.read(MOST_BYTES)
             return self._read(asked, answer.status, {k.lower(): v for k, v in answer.getheaders()}, body)
         except (OSError, http.client.HTTPException) as failure:
-            raise self._failed(asked, "unreachable", f"{self.url} does not answer ({failure})") from failure
+            raise self._unreachable(asked, failure) from failure
         finally:
             line.close()
 
@@ -119,9 +119,13 @@ class GatewayModels:
         code, words = _error_of(body)
         if code in STOPS:
             raise Leaving(STOPS[code](run=headers.get("x-trimtab-run", ""), detail=words))
-        failed = ModelFailed(task=asked.task, code=code, status=status, detail=words)
+        failed = ModelFailed(task=asked.task, code=code, status=status, detail=words.rstrip("."))
         failed.seq = seq
         raise failed
+
+    def _unreachable(self, asked: Asked, failure: Exception) -> ModelFailed:
+        detail = f"{self.url} does not answer ({failure}): `trimtab up` has to run, and TRIMTAB_URL names its gateway"
+        return self._failed(asked, "unreachable", detail)
 
     def _failed(self, asked: Asked, code: str, detail: str) -> ModelFailed:
         return ModelFailed(task=asked.task, code=code, status=0, detail=detail)
