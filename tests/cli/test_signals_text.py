@@ -138,3 +138,9 @@ def test_the_reliability_of_confidences() -> None:
     [row] = [line.split() for line in lines if line.strip().startswith("0.90-0.95")]
     assert row == ["0.90-0.95", "80", "%", "(37.6-96.4)", "5"]
     assert sum("0.90-0.95" in line for line in lines) == 1
+
+
+def test_a_window_of_one_day() -> None:
+    """A window of a day is told as one."""
+    told = shown(signals_text(Told(TOLD.figures, (replace(GOAL, window_s=86_400.0),)), whole_tasks=True, width=160))
+    assert "40 % of its budget left of 1 day, n 1,000" in told

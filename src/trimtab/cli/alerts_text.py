@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.cli.dead_text import age_text
+from trimtab.cli.fitted import Fitted
 from trimtab.processes.alert_test import Tested
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.numbers import NONE, whole
@@ -105,7 +106,7 @@ def rules_text(found: RulesShown) -> RenderableType:
         below.append(
             f"\n{found.unwatched} found no room among {whole(found.limit)} monitors: those with the fewest calls.", BAD
         )
-    return Group(table, below)
+    return Group(Fitted(table, keys=2), below)
 
 
 def _rule(one: RuleShown) -> Iterable[Text]:
@@ -135,7 +136,7 @@ def silences_text(silences: Iterable[Silence], now_ns: int) -> RenderableType:
     for one in silences:
         facts = one.id, one.task or NONE, one.signal or NONE, one.rule or NONE, age_text(one.until_ns - now_ns)
         table.add_row(*(plain_text(fact, SHORT) for fact in (*facts, one.by, one.why)))
-    return table if table.row_count else Text("Nothing is silenced.")
+    return Fitted(table) if table.row_count else Text("Nothing is silenced.")
 
 
 def tested_text(found: Tested, *, is_sent: bool) -> RenderableType:

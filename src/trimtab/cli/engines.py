@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.fitted import Fitted
 from trimtab.cli.screen import safe
 from trimtab.reports.numbers import NONE, percent, three_digits, whole
 from trimtab.signals.engine.view import EngineView
@@ -17,7 +18,7 @@ OLD_S = 60.0
 """A reading older than this tells its age."""
 
 
-def engines_table(views: Iterable[EngineView], now_ns: int) -> Table:
+def engines_table(views: Iterable[EngineView], now_ns: int) -> Fitted:
     """A line for each replica: its queue, its caches, what it does a second; under it why nothing could be read."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("model", "replica", "engine"):
@@ -39,7 +40,7 @@ def engines_table(views: Iterable[EngineView], now_ns: int) -> Table:
             _share(values.get("gpu_utilisation")),
             whole(view.restarts),
         )
-    return table
+    return Fitted(table, keys=2)
 
 
 def _server(view: EngineView, now_ns: int) -> Text:

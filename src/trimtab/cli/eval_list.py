@@ -13,6 +13,7 @@ from rich.text import Text
 
 from trimtab.cli.dead_text import age_text
 from trimtab.cli.evaluation_text import STYLES
+from trimtab.cli.fitted import Fitted
 from trimtab.declare.load import load
 from trimtab.errors import EvaluationUnknown
 from trimtab.evals.kept import Evaluations
@@ -48,7 +49,7 @@ def listed_text(rows: Sequence[Listed], now_ns: int) -> RenderableType:
             f"{one.samples:,}",
             cost,
         )
-    return table
+    return Fitted(table)
 
 
 def reports_of(evaluations: Evaluations, latest: int | None = None) -> Iterator[Report]:

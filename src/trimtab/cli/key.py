@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 
 from trimtab.access.keys import ROLES, Key, Role
+from trimtab.cli.fitted import Fitted
 from trimtab.cli.keyring import keyring
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.declare.load import Reading, read
@@ -122,7 +123,7 @@ def _check_tasks(tasks: tuple[str, ...], reading: Reading, root: Path) -> None:
             raise click.UsageError(f"there is no task {task!r} in this project; {hint}")
 
 
-def _table(keys: tuple[Key, ...]) -> Table:
+def _table(keys: tuple[Key, ...]) -> Fitted:
     table = Table("name", "id", "made", "role", "tasks", "state", box=box.SIMPLE_HEAD, pad_edge=False)
     for key in keys:
         state = "live" if key.revoked_ns is None else f"revoked {_day(key.revoked_ns)}"
@@ -130,7 +131,7 @@ def _table(keys: tuple[Key, ...]) -> Table:
         table.add_row(
             key.name, key.id, _day(key.created_ns), key.role, ", ".join(key.tasks) or "all", state, style=style
         )
-    return table
+    return Fitted(table)
 
 
 def _day(at_ns: int) -> str:

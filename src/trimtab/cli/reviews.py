@@ -15,6 +15,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.fitted import Fitted
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.console.review_desk import ReviewShown
 from trimtab.declare.load import load
@@ -85,7 +86,7 @@ def list_reviews(project: Path, task: str, run: str, everything: bool, as_json: 
         roles = " or ".join(one.roles or USUAL_ROLES)
         cells = (one.task, one.tool, one.reason, roles, decided)
         table.add_row(one.review, *(plain_text(cell, 60) for cell in cells))
-    say(table if found else Text("Nothing waits for a person."))
+    say(Fitted(table) if found else Text("Nothing waits for a person."))
     first = next((one for one in found if one.verdict is None), None)
     next_verb(f"trimtab reviews show {first.review}" if first is not None else "trimtab reviews list --all")
 

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.fitted import Fitted
 from trimtab.cli.runs_client import RunsHere
 from trimtab.cli.screen import next_verb, say, say_json
 from trimtab.journal.asks import RunRow
@@ -79,7 +80,7 @@ def calls_text(found: Sequence[Shown], now_ns: int) -> RenderableType:
             plain_text((call.key if call is not None else "") or NONE, 30),
             plain_text(_why(row, call) or NONE, 60),
         )
-    return table
+    return Fitted(table)
 
 
 def _why(row: RunRow, call: BackgroundCall | None) -> str:

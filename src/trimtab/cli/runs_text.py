@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from trimtab.cli.fitted import Fitted
 from trimtab.console.run_desk import Branch, Compared
 from trimtab.journal.alignment import Pair
 from trimtab.journal.asks import RunRow
@@ -33,6 +34,8 @@ STYLES: Final = {
 }
 SHOWN_LINES: Final = 40
 MOST_CHANGES: Final = 40
+DAY_AND_MINUTE: Final = slice(5, 16)
+"""What a narrow list of runs has room for of a time."""
 SIGNS: Final = {"same": "=", "moved": "~", "left": "-", "right": "+"}
 
 
@@ -59,12 +62,12 @@ def listed_text(rows: Sequence[RunRow], now_ns: int, width: int) -> RenderableTy
             plain_text(row.run),
             Text(row.state, STYLES.get(row.state, "")),
             plain_text(row.task or NONE, 30),
-            Text(clock_text(row.started_ns)),
+            Text(clock_text(row.started_ns)[slice(None) if wide else DAY_AND_MINUTE]),
             *more,
             Text(whole(row.steps)),
             Text(usd(row.cost_pusd)),
         )
-    return table
+    return Fitted(table)
 
 
 def run_text(row: RunRow, log: Log, steps: Sequence[Step], left_out: int) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 import msgspec
@@ -51,4 +52,4 @@ def command(task: str, project: Path, tasks: tuple[str, ...], as_json: bool, **a
     if worst is not None and not wish.by:
         next_verb(f"trimtab signals --signal {worst.signal} --by prompt")
     else:
-        next_verb(f"trimtab signals {found.figures.cells[0].task}" if not wish.task else "trimtab report")
+        next_verb(f"trimtab signals {quote(found.figures.cells[0].task)}" if not wish.task else "trimtab report")

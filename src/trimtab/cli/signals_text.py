@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.cli.dead_text import age_text
+from trimtab.cli.fitted import Fitted
 from trimtab.reports.foreign import plain_text
 from trimtab.reports.numbers import NONE, milliseconds, percent, three_digits, whole
 from trimtab.reports.window import clock_text
@@ -50,7 +51,7 @@ def signals_text(told: Told, *, whole_tasks: bool, width: int) -> RenderableType
     )
 
 
-def overview(figures: Figures) -> Table:
+def overview(figures: Figures) -> Fitted:
     """A row for each task, value and step."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("\ntask")
@@ -68,7 +69,7 @@ def overview(figures: Figures) -> Table:
         names += [Text(clock_text(cell.at_ns)[:16])] if figures.step_s else []
         cells = [_short(BY_NAME[name], cell.figure(name)) for name, _ in (*LEFT, *RIGHT)]
         table.add_row(*names, *cells, _queue(figures.gauges, cell.task))
-    return table
+    return Fitted(table, keys=1 + (figures.by != "task") + bool(figures.step_s))
 
 
 def _value_name(by: str, value: str) -> str:
@@ -229,9 +230,8 @@ def _goals(found: Iterable[ObjectiveFigure]) -> Iterator[Text]:
         left = f"{percent(one.budget_left)} % of its budget left" if one.budget_left is not None else "no calls"
         burns = "  ".join(f"{burn.window} {three_digits(burn.rate)}" for burn in one.burns)
         days = three_digits(one.window_s / 86_400)
-        words = (
-            f"objective {one.task} {one.name}: {one.standing}, {left} of {days} days, n {whole(one.n)}; burns {burns}"
-        )
+        days += " day" if days == "1" else " days"
+        words = f"objective {one.task} {one.name}: {one.standing}, {left} of {days}, n {whole(one.n)}; burns {burns}"
         yield Text(plain_text(words).plain, style=STANDINGS[one.standing])
 
 
@@ -257,4 +257,4 @@ def catalogue_text() -> RenderableType:
         table.add_column(head, overflow="fold")
     for one in SIGNALS:
         table.add_row(one.name, one.family, one.unit, "" if one.better == "neither" else one.better, one.says)
-    return table
+    return Fitted(table)

@@ -15,6 +15,7 @@ from rich.text import Text
 from trimtab.cli.answers import answers
 from trimtab.cli.dead_text import causes_text
 from trimtab.cli.engines import engines_table
+from trimtab.cli.fitted import Fitted
 from trimtab.cli.screen import PROJECT, next_verb, safe, say, say_json
 from trimtab.gateway.board_view import BoardView, Enforces
 from trimtab.policy.agreement import told
@@ -96,7 +97,7 @@ def _drift(drift: Drift) -> Iterator[Text]:
     yield Text(f"    {REMEDY}", style=QUIET)
 
 
-def _processes(status: Status) -> Table:
+def _processes(status: Status) -> Fitted:
     """Every process, and of a gateway worker what it wrote on the board."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("process", "state"):
@@ -117,7 +118,7 @@ def _processes(status: Status) -> Table:
             whole(worker.open_connections) if worker else NONE,
             three_digits(heartbeat),
         )
-    return table
+    return Fitted(table)
 
 
 def _replicas(board: BoardView) -> RenderableType:
@@ -140,7 +141,7 @@ def _replicas(board: BoardView) -> RenderableType:
             f"{replica.window_failures} of {replica.window_votes}",
             three_digits(replica.retry_in_s),
         )
-    return table
+    return Fitted(table, keys=2)
 
 
 def _enforces(found: Enforces) -> Text:
@@ -149,7 +150,7 @@ def _enforces(found: Enforces) -> Text:
     return Text(words[found], {"fully": GOOD, "weakly": "yellow", "not": BAD}.get(found, QUIET))
 
 
-def _identity(tested: tuple[ReplicaIdentity, ...]) -> Table:
+def _identity(tested: tuple[ReplicaIdentity, ...]) -> Fitted:
     """Whether each replica that is tested still serves the model that was locked."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("model", "replica", "identity", "tested", "evidence"):
@@ -164,7 +165,7 @@ def _identity(tested: tuple[ReplicaIdentity, ...]) -> Table:
             clock_text(standing.checked_ns) if standing.checked_ns else NONE,
             Text(safe(f"! {one.trouble}" if one.trouble else f"{sides}{standing.detail}")),
         )
-    return table
+    return Fitted(table, keys=2)
 
 
 def _telemetry(state: TelemetryState) -> Text:
