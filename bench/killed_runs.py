@@ -25,6 +25,7 @@ from bench.durable_agents import BOUNDARIES, SHAPES, Boundaries, Counted, Counte
 from trimtab.clock import SystemClock
 from trimtab.errors import TrimtabError
 from trimtab.journal.asks import (
+    LEASE_S,
     Ask,
     Decide,
     Entries,
@@ -56,10 +57,12 @@ from trimtab.testing.runs import ScriptedModels
 
 RUN: Final = "run-1"
 NAME: Final = "n"
-LEASE_S: Final = 0.4
+STOPPED_LEASE_S: Final = 0.4
+"""The lease of drivers that are stopped, so that it runs out; others have the one that drivers have."""
 LIMIT_S: Final = 60.0
 PATIENCE_S: Final = 20.0
 LOOK_S: Final = 0.002
+LOOK_AGAIN_S: Final = 0.05
 QUIET: Final = (Sweep, Renew, Read, Load, Find, FindReviews)
 """Asks that a kill of keeper is not counted at: they come as time passes."""
 Victim = Literal["driver", "keeper", "nobody", "stopped driver"]
@@ -323,25 +326,27 @@ def drive(folder: Path, path: Path, shape: str, at: int, signum: signal.Signals)
     """A driver's life: begins the run or takes it up, and says what it gave. A person's part is played here too."""
     BOUNDARIES.arm(at, signum)
     enter(World(folder))
+    holder = lambda: f"driver-{os.getpid()}"  # noqa: E731
     runtime = Runtime(
-        keeper=lambda hears: Counted(KeeperClient(path, patience_s=PATIENCE_S, hears=hears)),
-        blocking=CountedBlocking(BlockingKeeper(path, patience_s=PATIENCE_S)),
+        keeper=lambda hears: Counted(KeeperClient(path, patience_s=PATIENCE_S, hears=hears, holder=holder())),
+        blocking=CountedBlocking(BlockingKeeper(path, patience_s=PATIENCE_S, holder=holder)),
         models=ScriptedModels({}),
-        lease_s=LEASE_S,
+        lease_s=STOPPED_LEASE_S if signum == signal.SIGSTOP else LEASE_S,
+        holder=holder,
     )
     function = SHAPES[shape].options(id=RUN)
-    persons = 0
+    persons, begun_s = 0, time.monotonic()
     while True:
-        begun_s = time.monotonic()
         try:
             with runtime:
                 given = asyncio.run(function(NAME)) if inspect.iscoroutinefunction(SHAPES[shape]) else function(NAME)
             break
         except LeaseHeld as held:
-            time.sleep(min(float(str(held.facts["left_s"])), LEASE_S) + 0.01)
+            time.sleep(min(float(str(held.facts["left_s"])), LOOK_AGAIN_S) + 0.01)
         except Parked as parked:
             persons += 1
             settle(path, World(folder), str(parked.facts["run"]), int(str(parked.facts["seq"])))
+            begun_s = time.monotonic()
         except JournalRefusal:
             if signum == signal.SIGSTOP and at >= 0:
                 return  # another driver has taken the run over, as it must be

@@ -14,6 +14,7 @@ from trimtab.errors import JournalUnavailable, StoreError
 from trimtab.journal.asks import (
     Ask,
     Begin,
+    Claim,
     Direct,
     Directed,
     Find,
@@ -24,6 +25,7 @@ from trimtab.journal.asks import (
     Written,
 )
 from trimtab.journal.client import (
+    BlockingKeeper,
     BlockingLocalKeeper,
     KeeperClient,
     LocalKeeper,
@@ -32,7 +34,7 @@ from trimtab.journal.client import (
 from trimtab.journal.entries import Started
 from trimtab.journal.frames import FRAME_LIMIT, Frames, FrameTooLong, Given, frame, read_told
 from trimtab.journal.keeper import Keeper
-from trimtab.journal.refusals import LeaseLost, RunUnknown
+from trimtab.journal.refusals import LeaseHeld, LeaseLost, RunUnknown
 from trimtab.journal.runs.bodies import MemoryBodies
 from trimtab.journal.runs.database import open_runs
 from trimtab.journal.runs.store import RunStore
@@ -327,5 +329,35 @@ async def test_what_a_lost_worker_had_under_way_is_closed(path: Path, listener: 
             await asyncio.sleep(0)
     assert (await workers[1].do(Find(run="r1"))).runs[0].open == 1  # type: ignore[union-attr]
     await workers[1].close()
+    await keeper.stop()
+    store.close()
+
+
+@pytest.mark.parametrize("face", ["awaits", "threads"])
+async def test_the_run_of_a_driver_that_died_is_free(
+    path: Path, listener: socket.socket, tmp_path: Path, face: str
+) -> None:
+    """Its process hangs up as it dies, and nobody waits for its lease; one of its connections alone says nothing."""
+    store = RunStore(open_runs(tmp_path / "journal.db"), MemoryBodies(), SystemClock())
+    keeper = Keeper(store, SystemClock(), sweep_every_s=60.0)
+    await keeper.start(listener.dup())
+    listens, other = KeeperClient(path, holder="driver-1"), KeeperClient(path)
+    dies = BlockingKeeper(path, holder=lambda: "driver-1")
+    opens = Open("r", Started(1, "t"), "driver-1/a")
+    await (asyncio.to_thread(dies.do, opens) if face == "threads" else listens.do(opens))
+    if face == "threads":
+        await listens.do(Find())
+        await listens.close()
+        await other.do(Find())
+        with pytest.raises(LeaseHeld):
+            await other.do(Claim("driver-2/a", "r"))
+        dies.close()
+    else:
+        await listens.close()
+    async with asyncio.timeout(60):
+        while (await other.do(Find(run="r"))).runs[0].until_ns:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+    assert (await other.do(Claim("driver-2/a", "r"))).epoch == 2  # type: ignore[union-attr]
+    await other.close()
     await keeper.stop()
     store.close()

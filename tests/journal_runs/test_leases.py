@@ -7,7 +7,7 @@ import pytest
 from tests.journal_runs.conftest import fresh
 from tests.journal_runs.world import World, beginning, finishing
 from trimtab.errors import StoreError
-from trimtab.journal.asks import Claim, Note, Open, Release, Renew, Written
+from trimtab.journal.asks import Claim, Note, Open, Release, Renew, Sweep, Swept, Written
 from trimtab.journal.entries import Ended, Started, State, body_of
 
 
@@ -53,6 +53,19 @@ def test_a_lease_that_ran_out_may_be_kept_while_nobody_took_the_run(world: World
     assert world.begin().found == "go"
     assert world.renew().until_ns > world.now
     assert world.refused(Claim("d2", "r")) == "LeaseHeld"
+
+
+def test_leases_of_a_process_that_hung_up_are_over(world: World) -> None:
+    """Its runs are free at once, and those of other processes are held as before."""
+    for run, owner in (("r", "driver-1/a"), ("s", "driver-1/b"), ("o", "driver-10/a"), ("d", "driver-1")):
+        world.open(run, owner)
+    swept = world.told(Sweep(gone=("driver-1",)), Swept)
+    assert sorted(swept.expired) == ["r", "s"]
+    assert world.told(Sweep(gone=("driver-1",)), Swept).expired == ()
+    assert world.claim("driver-2/a", "r").epoch == 2
+    assert world.refused(Renew("r", 1)) == "LeaseLost"
+    assert world.renew("s").epoch == 1
+    assert {world.refused(Claim("driver-2/a", run)) for run in ("s", "o", "d")} == {"LeaseHeld"}
 
 
 def test_a_driver_that_gave_its_run_back_begins_nothing(world: World) -> None:

@@ -30,7 +30,9 @@ class FrameTooLong(TrimtabError):
 
 
 class Hello(Struct, frozen=True, tag_field="ask", tag="hello"):
-    """Who is there: `orders` asks to be told of each order that is given, `holder` is the gateway worker that it is."""
+    """Who is there: `orders` asks to be told of each order that is given, `holder` is the gateway worker or the process
+    of drivers that it is.
+    """
 
     protocol: int = PROTOCOL
     orders: bool = False

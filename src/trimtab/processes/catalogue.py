@@ -290,7 +290,9 @@ JOURNAL_ASKS = Metric(
     "trimtab_journal_asks_total", "counter", "What was asked of the journal of runs, by what came of it.", ("result",)
 )
 JOURNAL_COMMITS = Metric("trimtab_journal_commit_seconds", "summary", "Commits of the journal of runs, and their time.")
-RUNS_EXPIRED = Metric("trimtab_runs_expired_total", "counter", "Runs whose driver was not heard of for its lease.")
+RUNS_EXPIRED = Metric(
+    "trimtab_runs_expired_total", "counter", "Runs whose driver died, or was not heard of for its lease."
+)
 RUNS = Metric("trimtab_runs", "gauge", "Runs that have not ended.", ("task", "state"), most=4 * TASKS, folds=("state",))
 RUN_AMPLIFICATION = Metric(
     "trimtab_run_amplification",

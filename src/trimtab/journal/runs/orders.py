@@ -70,7 +70,11 @@ def sweep(tx: Transaction, ask: Sweep) -> Swept:
     tx.bodies.finish()
     limit = max(1, min(ask.limit, 10_000))
     abandoned = _abandon(tx, ask, limit) if ask.here is not None or ask.gone else []
+    left = [
+        run for gone in ask.gone for (run,) in tx.many("held_by", process=f"{gone}/", now_ns=tx.now_ns, limit=limit)
+    ]
     expired = [tx.row(run) for (run,) in tx.many("expired", now_ns=tx.now_ns, limit=limit)]
+    expired += map(tx.row, left)
     for row in expired:
         _expire(tx, row)
     woken = [tx.row(run) for (run,) in tx.many("due", now_ns=tx.now_ns, limit=limit)]
