@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -34,6 +35,21 @@ def test_a_task_that_neither_side_has_does_not_ship(sides: tuple[str, ...], caps
     assert run(["gate", *sides, "--task", "sort", "--task", "srot"]) == 3
     told = capsys.readouterr()
     assert (told.out, "'srot'" in told.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"), [("Sort it.", 0, ""), ("Sort it well.", 2, "sort: not evaluated.")]
+)
+def test_build_servers_are_told_what_was_not_evaluated(tmp_path: Path, words: str, status: int, told: str) -> None:
+    """A task that changed and has no suite is an error in the JUnit file, and where nothing changed a test passes."""
+    base, candidate, file = tmp_path / "base", tmp_path / "candidate", tmp_path / "gate.xml"
+    write_project(base, URL)
+    write_project(candidate, URL, words=words)
+    assert run(["gate", "--project", str(candidate), "--base", str(base), "--junit", str(file)]) == status
+    (suite,) = ET.parse(file).getroot()
+    (test,) = suite
+    assert (suite.get("tests"), suite.get("errors")) == ("1", "1" if told else "0")
+    assert [one.get("message") for one in test.findall("error")] == ([told] if told else [])
 
 
 def cut_short(*_: Any) -> NoReturn:

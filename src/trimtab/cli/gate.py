@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from trimtab.cli.screen import PROJECT, safe, say, say_json
 from trimtab.cli.verdicts import FILE, STATUSES, VerdictCommand, status_of, verdict_of, write_reports
+from trimtab.evals.renderings.junit import whole
 from trimtab.evals.report import Report, Verdict
 
 
@@ -62,7 +63,8 @@ def command(project: Path, base: str, **given: Any) -> int:
         return 0
     verdict = verdict_of([*(one.verdict for one in reports), *(None for _ in gating.unevaluated)])
     gated = Gated(base, verdict, tuple(reports), gating.changes, gating.unevaluated, tuple(gating.found()))
-    write_reports(reports, given["markdown_file"], given["junit_file"], "\n".join(_head(gated)))
+    in_junit = whole(f"gate against {base}", verdict, _words(gated))
+    write_reports(reports, given["markdown_file"], given["junit_file"], "\n".join(_head(gated)), in_junit)
     if given["as_json"]:
         say_json(msgspec.json.encode(gated))
     else:
@@ -84,8 +86,8 @@ def _say(gated: Gated) -> None:
 def _words(gated: Gated) -> str:
     if not gated.reports and not gated.unevaluated:
         return f"nothing that bears on an answer differs from {safe(gated.base)}."
-    told = [f"{safe(one.task)} {one.verdict or 'not decided'}" for one in gated.reports]
-    told += [f"{safe(name)} not evaluated" for name in gated.unevaluated]
+    told = [f"{safe(one.task)}: {one.verdict or 'not decided'}" for one in gated.reports]
+    told += [f"{safe(name)}: not evaluated" for name in gated.unevaluated]
     more = [f"{safe(one.task)}: about {one.needed:,} more cases would settle it" for one in gated.reports if one.needed]
     return ", ".join(told) + "." + "".join(f" {words}." for words in more)
 

@@ -73,8 +73,12 @@ def status_of(verdict: Verdict | None) -> int:
     return 0 if verdict is None else EXIT_STATUS[verdict]
 
 
-def write_reports(reports: list[Report], markdown_file: Path | None, junit_file: Path | None, head: str = "") -> None:
+def write_reports(
+    reports: list[Report], markdown_file: Path | None, junit_file: Path | None, head: str = "", whole: str = ""
+) -> None:
     """Writes reports where they are wanted; Markdown is added to a file that is there, as build servers want it.
+
+    `head` comes before them in Markdown, the suite `whole` in JUnit.
 
     Raises `click.ClickException` for a file that cannot be written.
     """
@@ -83,13 +87,14 @@ def write_reports(reports: list[Report], markdown_file: Path | None, junit_file:
             with markdown_file.open("a", encoding="utf-8") as file:
                 file.write("\n".join([*([head] if head else []), *map(markdown, reports)]))
         if junit_file is not None:
-            junit_file.write_text(junit_of(reports), encoding="utf-8")
+            junit_file.write_text(junit_of(reports, whole), encoding="utf-8")
     except OSError as failure:
         raise click.ClickException(f"{failure.filename} cannot be written: {failure.strerror}") from failure
 
 
-def junit_of(reports: list[Report]) -> str:
-    """Reports as one JUnit document."""
+def junit_of(reports: list[Report], whole: str = "") -> str:
+    """Reports as one JUnit document, after a suite of what is said of all of them."""
     head, root, end = '<?xml version="1.0" encoding="UTF-8"?>', '<testsuites name="trimtab">', "</testsuites>"
-    inner = [line for one in reports for line in junit(one).splitlines()[2:-1]]
+    inner = [whole] if whole else []
+    inner += [line for one in reports for line in junit(one).splitlines()[2:-1]]
     return "\n".join([head, root, *inner, end, ""])

@@ -7,7 +7,7 @@ from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from trimtab.evals.renderings import lines
-from trimtab.evals.report import Metric, Report
+from trimtab.evals.report import Metric, Report, Verdict
 from trimtab.evals.words import difference_text, margin_text, name_of
 
 _NO_XML: Final = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,11 +27,20 @@ def junit(report: Report) -> str:
                       "</testsuites>", ""])  # fmt: skip
 
 
+def whole(name: str, verdict: Verdict, told: str) -> str:
+    """A verdict over several reports, as a suite of one test to stand before theirs."""
+    return _suite_of(name, [_test("verdict", name, verdict, told)])
+
+
 def _suite(report: Report, name: str, tests: list[str]) -> str:
+    return _suite_of(f"{report.task} {name}", tests)
+
+
+def _suite_of(name: str, tests: list[str]) -> str:
     failures, errors = (sum(f"<{what} " in test for test in tests) for what in ("failure", "error"))
     counts = f'tests="{len(tests)}" failures="{failures}" errors="{errors}" skipped="0"'
     inner = "\n".join(tests)
-    return f"  <testsuite name={_text(f'{report.task} {name}')} {counts}>\n{inner}\n  </testsuite>"
+    return f"  <testsuite name={_text(name)} {counts}>\n{inner}\n  </testsuite>"
 
 
 def _verdict(report: Report) -> str:
