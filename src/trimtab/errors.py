@@ -21,12 +21,10 @@
     |  `- GitTookTooLong       `told` is what it had printed until then
     |- IdentityUntested, ToolUntested
     |- DataInvalid, DataNotTaken, ImportRefused
-    |- EvaluationUnknown, NotEvaluated, EvaluationRuns, EvaluationStuck, EvaluationRefused
-    |- BaseUnknown, GatewayGone
+    |- EvaluationUnknown, EvaluationRuns, EvaluationStuck, EvaluationRefused, BaseUnknown, GatewayGone
     |- EngineRefusal            what the demo engine answers instead of text
     `- CallError                the end of a call: `code`, HTTP `status` and whether it may be sent again
-       |- InvalidRequest, UnknownTask, UnknownModel, NotFound, MethodNotAllowed
-       |  `- RolloutRefused
+       |- InvalidRequest (RolloutRefused), UnknownTask, UnknownModel, NotFound, MethodNotAllowed
        |- JudgedUnknown, TooManyJudgements
        |- RequestTimeout, HeadersTooLarge, PayloadTooLarge, BodyTooLarge
        |- Unauthorized, Forbidden, TooManyWrongKeys
@@ -190,10 +188,6 @@ class ImportRefused(TrimtabError):
 
 class EvaluationUnknown(TrimtabError):
     """There is no evaluation {id!a} here: {detail}; they lie under evaluations/ in the data directory."""
-
-
-class NotEvaluated(TrimtabError):
-    """No evaluation of {task} has ended here; run `trimtab eval {task}`."""
 
 
 class EvaluationRuns(TrimtabError):

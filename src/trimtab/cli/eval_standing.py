@@ -19,7 +19,7 @@ from trimtab.data.cases import case as as_words
 from trimtab.data.coverage import LIKENESS, coverage
 from trimtab.declare.load import load
 from trimtab.declare.project import Project
-from trimtab.errors import EvaluationUnknown, NotEvaluated, UnknownTask
+from trimtab.errors import EvaluationUnknown, TrimtabError, UnknownTask
 from trimtab.evals.case import Case
 from trimtab.evals.cases import read_cases
 from trimtab.evals.hard import HardParts, hard_parts
@@ -33,6 +33,10 @@ from trimtab.signals.readings.language import language
 
 SURE: Final = 0.05
 MOST_NAMED: Final = 20
+
+
+class NotEvaluated(TrimtabError):
+    """No evaluation of {task} has ended here; run `trimtab eval {task}`."""
 
 
 class Standing(Struct, frozen=True):
