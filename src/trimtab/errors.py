@@ -6,8 +6,7 @@
     |  |- DirectoryInUse
     |  |- StorageFull           also a CallError: what the client of a refused call sees
     |  `- FormatError           bytes on disk that are not what their header says
-    |- ControlUnreachable
-    |- CannotListen, CannotStart
+    |- ControlUnreachable, CannotListen, CannotStart
     |- ChannelBroken            the line between the supervisor and a child
     |- KeyNameInvalid, KeyUnknown
     |- SchemaInvalid
@@ -56,18 +55,13 @@ class TrimtabError(Exception):
         super().__init__(template.format_map(facts))
 
 
-def _listed(what: str, lines: tuple[str, ...]) -> dict[str, object]:
-    """How many there are, and each on a line of its own."""
-    count = f"1 {what}" if len(lines) == 1 else f"{len(lines)} {what}s"
-    return {"count": count, "listing": "".join(f"\n{line}" for line in lines)}
-
-
 class DeclarationError(TrimtabError):
     """{count} in {root}; mend what is listed and run `trimtab check` again:{listing}"""
 
     def __init__(self, root: str, mistakes: tuple[str, ...]) -> None:
         self.mistakes = mistakes
-        super().__init__(root=Path(root).absolute(), **_listed("mistake", mistakes))
+        count = f"{len(mistakes)} mistake{'s' * (len(mistakes) != 1)}"
+        super().__init__(root=Path(root).absolute(), count=count, listing="\n".join(("", *mistakes)))
 
 
 class StoreError(TrimtabError):
@@ -155,7 +149,7 @@ class LockRefused(TrimtabError):
 
     def __init__(self, refusals: tuple[str, ...]) -> None:
         self.refusals = refusals
-        super().__init__(**_listed("thing", refusals))
+        super().__init__(count=f"{len(refusals)} thing{'s' * (len(refusals) != 1)}", listing="\n".join(("", *refusals)))
 
 
 class LockUnknown(TrimtabError):
