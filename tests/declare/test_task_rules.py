@@ -118,6 +118,16 @@ def test_task_rule(tmp_path: Path, text: str, what: str, instead: str) -> None:
     assert instead in mistake.instead, mistake
 
 
+def test_a_task_of_a_project_without_models(tmp_path: Path) -> None:
+    """Where no model is declared, that of a task is still a mistake with its line, and no other is offered."""
+    write(tmp_path, "", a=TASK)
+    assert list(map(str, read(tmp_path).mistakes)) == [
+        'tasks/a/task.toml:1: there is no model "small"; declare [models.small] in trimtab.toml',
+        'trimtab.toml:1: no model is declared; write [models.small] with model = "Qwen/Qwen3-8B" and '
+        'replicas = ["http://127.0.0.1:8000"]',
+    ]
+
+
 def test_two_tasks_with_one_key(tmp_path: Path) -> None:
     """A client key may belong to one task only; the later task is told."""
     match = 'match = { keys = ["app"] }\n'

@@ -86,5 +86,6 @@ def check_model(table: Table, at: tuple[str | int, ...], name: str, models: Mapp
     if name in models:
         return
     close = nearest(name, models)
-    hint = f"did you mean {close}?" if close else f"declare [models.{name}] in trimtab.toml, or use {one_of(models)}"
+    others = f", or use {one_of(models)}" if models else ""
+    hint = f"did you mean {close}?" if close else f"declare [models.{name}] in trimtab.toml{others}"
     table.wrong_at(at, f"there is no model {values.show(name)}", hint)
