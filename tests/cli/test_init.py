@@ -63,3 +63,11 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "file").write_text("")
     assert run(["init", str(tmp_path / "file" / "new")]) == 1
     assert "the project cannot be written" in capsys.readouterr().err
+
+
+def test_what_was_written_is_taken_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a later file cannot be written the earlier ones do not stay, so that none is in the way of the next try."""
+    (tmp_path / "tasks").write_text("")
+    assert run(["init", str(tmp_path)]) == 1
+    assert "the project cannot be written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["tasks"]

@@ -49,7 +49,7 @@ def write(directory: Path) -> tuple[Path, ...]:
     """Writes the starter project and returns its files.
 
     A `.gitignore` that is there is left alone. Raises `NotWritten`, before anything is written, when another of the
-    files is there already; also when one cannot be written.
+    files is there already; also when one cannot be written, and takes the others back then.
     """
     there = [name for name in FILES if (directory / name).exists()]
     taken = [str(directory / name) for name in there if name != SHARED]
@@ -57,12 +57,16 @@ def write(directory: Path) -> tuple[Path, ...]:
         raise NotWritten(detail=f"there already: {', '.join(taken)}; choose another directory")
     missing = {directory / name: source for name, source in FILES.items() if name not in there}
     starter = resources.files("trimtab.cli") / "starter"
+    made: list[Path] = []
     try:
         for path, source in missing.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8") as file:
+                made.append(path)
                 file.write((starter / source).read_text("utf-8"))
     except OSError as failure:
+        for path in made:
+            path.unlink(missing_ok=True)
         raise NotWritten(detail=f"the project cannot be written ({failure})") from failure
     return tuple(missing)
 
