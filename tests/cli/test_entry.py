@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.declare.projects import write
+from tests.declare.projects import MODEL, TASK, write
 from trimtab import __version__
 from trimtab.cli import VERBS, run
 
@@ -124,3 +124,28 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     told = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert b"Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    "verb", ["up", "status", "calls tail", "runs list", "reviews list", "data snapshot tasks/b/cases"]
+)
+def test_a_data_directory_that_cannot_be_is_told(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a file is in the way of the data directory, every verb names it and what to do, without a traceback."""
+    write(tmp_path, MODEL + '[gateway]\nkeys = "open"\n[data]\ndirectory = "taken/data"\n', b=TASK)
+    (tmp_path / "tasks" / "b" / "cases.jsonl").write_text('{"inputs": {}}\n')
+    (tmp_path / "taken").write_text("")
+    assert run([*verb.split(), "--project", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert f"{tmp_path}/taken/data" in told
+    assert "cannot be used: Not a directory; move away what lies there, or name another place" in told
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_tells_of_every_command_whole(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a verb has commands of its own, its help says of each what it does, and breaks off nowhere."""
+    command = import_module(VERBS[verb].module).command
+    assert run([verb, "--help"]) == 0
+    if isinstance(command, click.Group):
+        listed = capsys.readouterr().out.partition("Commands:")[2]
+        assert "..." not in listed
+        assert listed.strip()

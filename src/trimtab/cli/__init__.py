@@ -6,6 +6,7 @@ the keyboard. A verb that has another says so in its own help.
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,6 +19,20 @@ from trimtab.errors import TrimtabError
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
+OWNED: Final = "be whoever it belongs to, or have them let you in"
+ROOM: Final = "free some room there, or name another place"
+PLACE: Final = "move away what lies there, or name another place"
+REMEDIES: Final = {
+    errno.EACCES: OWNED,
+    errno.EPERM: OWNED,
+    errno.EROFS: "make it writable, or name another place",
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EEXIST: PLACE,
+    errno.ENOTDIR: PLACE,
+    errno.EISDIR: PLACE,
+}
+"""What to do where a file or folder of this machine is not as a verb needs it; anything else is a fault of ours."""
 
 
 class Verb(NamedTuple):
@@ -112,6 +127,12 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except TrimtabError as failure:
         click.echo(f"trimtab: {failure}", err=True)
+        return FAILED
+    except OSError as failure:
+        remedy = REMEDIES.get(failure.errno or 0)
+        if remedy is None:
+            raise
+        click.echo(f"trimtab: {failure.filename or 'a file'} cannot be used: {failure.strerror}; {remedy}.", err=True)
         return FAILED
     return status if isinstance(status, int) else 0
 
