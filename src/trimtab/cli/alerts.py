@@ -10,6 +10,7 @@ import msgspec
 
 from trimtab.cli.alerts_client import Wanted, alert_office
 from trimtab.cli.alerts_text import alert_text, listed_text, rules_text, silences_text, tested_text
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, SINCE, next_verb, plain, say, say_json
 from trimtab.declare import values
 from trimtab.processes.alert_api import STATES, NewSilence, Trial
@@ -23,7 +24,7 @@ SIGNAL = click.option("--signal", default="", metavar="NAME", help="Only of this
 LONGEST_S = 90 * 86_400.0
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """What is wrong, since when and by which change; who sees to it; what is watched."""
 

@@ -17,6 +17,7 @@ from rich.text import Text
 from trimtab.cli.answers import Answers, Bodies, CallShown, Wanted, answers
 from trimtab.cli.call_text import call_text, calls_table
 from trimtab.cli.calls_search import search
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, SINCE, TASKS, console, next_verb, plain, say, say_json
 from trimtab.record.events import Settled
 from trimtab.reports.foreign import plain_text
@@ -29,7 +30,7 @@ REMEMBERED = 10_000
 SHOWN_LINES = 40
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """The calls that were made."""
 

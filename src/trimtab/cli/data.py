@@ -14,6 +14,7 @@ from trimtab.cli.data_calls import coverage, from_calls
 from trimtab.cli.data_check import check, split
 from trimtab.cli.data_making import from_alert, from_feedback
 from trimtab.cli.data_show import list_text, shown_text
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.data.adding import Facts, add
 from trimtab.data.changes import RowChanges
@@ -28,7 +29,7 @@ EXIT = "Exit status: 0 done, 1 it could not be done and the message says why, 2 
 JSON = click.option("--json", "as_json", is_flag=True, help="The same as one JSON document.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """Data sets: rows of JSON Lines or any file, each with its digest and where it comes from."""
 

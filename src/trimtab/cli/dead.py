@@ -14,6 +14,7 @@ from rich.text import Text
 
 from trimtab.cli.dead_client import DeadOffice, Wanted, dead_office
 from trimtab.cli.dead_text import letter_text, listed_text, redriven_text
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, plain, say, say_json
 from trimtab.errors import TrimtabError
 from trimtab.processes.dead import MOST_AT_ONCE, Redriven
@@ -37,7 +38,7 @@ class Dropped(Struct, frozen=True):
     missing: tuple[str, ...]
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """Calls that failed for good, and records that could not be read."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import next_verb, plain, say, say_json
 from trimtab.reports.window import span_s
 
@@ -29,7 +30,7 @@ def _length(context: click.Context, option: click.Parameter, value: str) -> floa
         raise click.BadParameter(str(wrong), context, option) from wrong
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """Show what goes wrong, and how it is noticed, in a demo that runs (`trimtab up --demo`)."""
 

@@ -12,13 +12,14 @@ import msgspec
 from trimtab.cli.eval_cases import cases, slices
 from trimtab.cli.eval_import import command as imports
 from trimtab.cli.eval_run import command as run
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.cli.verdicts import FILE, write_reports
 
 HELP: Final = frozenset({"--help", "-h"})
 
 
-class OfTasks(click.Group):
+class OfTasks(Commands):
     """A verb with commands, whose first word is a task where it names none of them."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

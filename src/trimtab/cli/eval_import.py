@@ -11,6 +11,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, safe, say_json, visible
 from trimtab.errors import DataNotTaken
 from trimtab.lock.writing import write_file
@@ -39,7 +40,7 @@ class Taken(Struct, frozen=True):
     left: tuple[str, ...]
 
 
-@click.group("import")
+@click.group("import", cls=Commands)
 def command() -> None:
     """Turn a suite of another tool into that of a task: its cases, its scorers, and a list of what is left."""
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, say_json
 from trimtab.declare.load import load
 from trimtab.errors import TrimtabError
@@ -36,7 +37,7 @@ class Written(Struct, frozen=True):
     groups: tuple[dict[str, Any], ...] = ()
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=Commands, epilog=EPILOG)
 def command() -> None:
     """Write rules and dashboards from the signals and alerts of a project."""
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from trimtab.access.keys import ROLES, Key, Role
 from trimtab.cli.fitted import Fitted
 from trimtab.cli.keyring import keyring
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.declare.load import Reading, read
 from trimtab.declare.mistakes import nearest
@@ -31,7 +32,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="The same as one JSO
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, as one to call
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """The keys that clients call with and that people sign in with at the console.
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.cli.data_calls import write_lines
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.console.label_desk import SetDetail
 from trimtab.data.rows import RowFault, read_rows
@@ -40,7 +41,7 @@ MOST_SHOWN = 20_000
 HEADS = ("inputs", "messages", "expected", "answer", "first", "second")
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """Answers that people label. Nobody is told what another said of one before all that are asked have said it."""
 

@@ -1,12 +1,15 @@
-"""Verbs that have commands of their own: each is listed with its line, and loaded when it is asked for."""
+"""Verbs that have commands of their own: each is listed with its line, whole."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
+
+WHOLE: Final = 10_000
+"""Characters of a sentence; none is as long."""
 
 
 class Part(NamedTuple):
@@ -16,8 +19,18 @@ class Part(NamedTuple):
     help: str
 
 
+class Commands(click.Group):
+    """A verb with commands of its own; help tells the first sentence of each, where click cuts it."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands and their sentences into the help."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(WHOLE)) for name, one in found if one is not None])
+
+
 class Parts(click.Group):
-    """A verb with the parts it is given."""
+    """A verb with the parts it is given, each loaded when it is asked for."""
 
     def __init__(self, *arguments: Any, parts: Mapping[str, Part], **settings: Any) -> None:
         super().__init__(*arguments, **settings)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.cli.fitted import Fitted
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, say, say_json
 from trimtab.console.review_desk import ReviewShown
 from trimtab.declare.load import load
@@ -57,7 +58,7 @@ class _Awaited:
         return self._journal.do(ask)
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """What waits for a person: look at it, approve of it, edit or reject it."""
 

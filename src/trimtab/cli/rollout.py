@@ -9,6 +9,7 @@ import click
 import msgspec
 from msgspec.structs import replace
 
+from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, safe, say_json
 from trimtab.processes.rollout_desk import NewRollout, RolloutShown
 
@@ -32,7 +33,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
     return number
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """Try a lock on a part of the calls, beside the one in force; it is rolled back by itself when it does harm."""
 

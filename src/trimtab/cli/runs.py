@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from rich.text import Text
 
+from trimtab.cli.parts import Commands
 from trimtab.cli.runs_acts import ACTS
 from trimtab.cli.runs_background import calls_listed
 from trimtab.cli.runs_bisect import bisect
@@ -59,7 +60,7 @@ class Listed(Struct, frozen=True):
     runs: tuple[RunRow, ...]
 
 
-@click.group()
+@click.group(cls=Commands)
 def command() -> None:
     """Runs of agents: what they did, step by step; replay, fork, compare and stop them."""
 
