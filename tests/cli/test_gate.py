@@ -52,6 +52,16 @@ def test_build_servers_are_told_what_was_not_evaluated(tmp_path: Path, words: st
     assert [one.get("message") for one in test.findall("error")] == ([told] if told else [])
 
 
+def test_a_drop_that_the_suite_is_too_small_for(sides: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """How many cases there are is said beside how many it takes; of one that they suffice for it is not."""
+    project, base = sides[1], sides[3]
+    words = ["eval", "sort", "--project", project, "--against", base, "--dry-run", "--drop"]
+    assert run([*words, "12"]) == 0
+    assert "; the suite has 40, add cases or ask more samples of each." in capsys.readouterr().err
+    assert run([*words, "90"]) == 0
+    assert "the suite has" not in capsys.readouterr().err
+
+
 def cut_short(*_: Any) -> NoReturn:
     """Scorers that end an evaluation as it begins."""
     raise EvaluationStuck(id="", waited_s=0.0, detail="cut short")

@@ -7,8 +7,9 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from tests.evals.samples import ALONE, BOTH, SUITE, both, cases, drawn
+from tests.evals.samples import ALONE, BOTH, EXACTLY, SUITE, both, cases, drawn
 from trimtab.declare.evaluating import Evals, Scorer
+from trimtab.evals.case import Case
 from trimtab.evals.comparing import Setting, compare
 from trimtab.evals.foreseeing import cases_to_block, foresee, spread_of
 from trimtab.evals.report import Report, Spread
@@ -133,6 +134,28 @@ def test_a_drop_varies_though_nothing_else_does() -> None:
     blocked = foresee(THREE, found, always_right(BOTH, 30)).blocked
     assert blocked == pytest.approx(0.1, abs=0.001)
     assert foresee(THREE, 10, always_right(BOTH, 30)).blocked != pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("setting", "least", "most"), [(BOTH, 247, 285), (ALONE, 223, 260)])
+def test_one_sample_of_each_case_tells_too(setting: Setting, least: int, most: int) -> None:
+    """One case in ten turned, a twentieth each way: (1.645 + 0.842)^2 * 0.1 / 0.05^2 = 247 cases, and a few for what
+    the test adds. Where one arm is known, which is right on 90 %, its variance of 0.09 is expected of differences: 223.
+    """
+    these = cases(400)
+    marks = both(these, 1, lambda case, _: float(int(case.id[1:]) % 20 != 0), lambda case, _: right(case, setting))
+    single = replace(setting, exactly=replace(EXACTLY, samples=1))
+    earlier = compare(single, ONE, these, [one for one in marks if setting.base or one.arm == "candidate"])
+    found = foresee(ONE, 100, earlier)
+    assert earlier.spread is None and found.is_known
+    assert "85 %" not in found.words
+    assert found.to_ship is not None
+    assert least <= found.to_ship <= most
+
+
+def right(case: Case, setting: Setting) -> float:
+    """One case in twenty is wrong, others than in the base; of one arm alone one in ten."""
+    place = int(case.id[1:])
+    return float(place % 20 != 1 if setting.base else place % 10 != 0)
 
 
 def test_what_one_arm_tells_where_nearly_all_is_right() -> None:

@@ -18,7 +18,7 @@ from trimtab.declare.rendering import render
 from trimtab.evals.case import Case
 from trimtab.evals.cases import body
 from trimtab.evals.dispatch import Bound
-from trimtab.evals.foreseeing import Foresight, foresee
+from trimtab.evals.foreseeing import Foresight, foresee, tells
 from trimtab.evals.observing import AMOUNTS
 from trimtab.evals.plan import Cell
 from trimtab.evals.report import Report
@@ -72,7 +72,7 @@ def forecast(prepared: Prepared, earlier: Iterable[Report], clock: Clock) -> For
 
 def telling(reports: Iterable[Report]) -> Report | None:
     """The report that tells how scores of a task vary: of two arms if there is one."""
-    found = [one for one in reports if one.spread is not None]
+    found = [one for one in reports if tells(one)]
     return next((one for one in found if one.base is not None), found[0] if found else None)
 
 

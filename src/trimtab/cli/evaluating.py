@@ -108,10 +108,16 @@ class Evaluating:
 
     def prepare(self, asked: Asked, sides: dict[Arm, Side], options: Options) -> Prepared:
         """The evaluation that is asked for. Raises `EvaluationRefused`."""
-        suite_arm = asked.suite_arm
-        if asked.drop is not None:
-            options = replace(options, cases=self._cases_for(asked.drop, asked.task, sides[suite_arm], options))
-        return prepare(asked.task, sides, options, self.around.clock, self.around.ids, suite_arm)
+        suite_arm, drop = asked.suite_arm, asked.drop
+        if drop is None:
+            return prepare(asked.task, sides, options, self.around.clock, self.around.ids, suite_arm)
+        needed = self._cases_for(drop, asked.task, sides[suite_arm], options)
+        enough = replace(options, cases=needed)
+        found = prepare(asked.task, sides, enough, self.around.clock, self.around.ids, suite_arm)
+        has = len(found.plan.order)
+        fewer = f"; the suite has {has:,}, add cases or ask more samples of each" if has < needed else ""
+        self.screen.print(f"A drop of {drop:g} points takes {count(needed, 'case')} to be blocked{fewer}.")
+        return found
 
     def _cases_for(self, drop: float, task: str, suite_side: Side, options: Options) -> int:
         """How many cases a drop needs, in points."""
@@ -125,7 +131,6 @@ class Evaluating:
         if needed is None:
             detail = f"a drop of {drop:g} points lies within the margin of its first score; name a larger one"
             raise EvaluationRefused(task=task, detail=detail)
-        self.screen.print(f"A drop of {drop:g} points takes {count(needed, 'case')} to be blocked.")
         return needed
 
     def taken_up(self, prepared: Prepared, resume: str = "", *, is_new: bool = False) -> Prepared:

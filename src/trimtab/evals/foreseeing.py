@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from trimtab.declare.evaluating import Evals
 from trimtab.evals.looking import looks_of
 from trimtab.evals.observing import AMOUNTS
-from trimtab.evals.report import ALL_OF, Report
+from trimtab.evals.report import ALL_OF, CaseResult, Report
 from trimtab.evals.words import count, digits
 from trimtab.statistics import power, ties
-from trimtab.statistics.clustered import VarianceParts
+from trimtab.statistics.clustered import Observation, VarianceParts, variance_parts
 from trimtab.statistics.group_sequential import plan
 
 USUAL_RIGHT: Final = 0.85
@@ -42,9 +42,11 @@ class Foresight(Struct, frozen=True):
 
 def spread_of(earlier: Report | None) -> power.Spread:
     """How much the first score will vary: as it did in an earlier evaluation, else as 85 % of right answers do."""
-    found = earlier.spread if earlier is not None else None
-    if found is None or earlier is None:
+    if earlier is None or not tells(earlier):
         return power.spread_before(VarianceParts(0.0, USUAL_RIGHT * (1 - USUAL_RIGHT), math.nan, 100, 100, 1.0))
+    found = earlier.spread
+    if found is None:
+        return _spread_of_single(earlier)
     if earlier.base is not None:  # of differences: what samples add comes from both arms
         each = found.within_cases / 2
         return power.Spread(found.between_cases, each, each, found.design_effect, found.cases_per_group, found.shapes)
@@ -56,6 +58,36 @@ def spread_of(earlier: Report | None) -> power.Spread:
         return spread
     mixed = sum(one.candidate not in {None, 0.0, 1.0} for one in earlier.cases)
     return replace(spread, shapes=(ties.shape_before(cases, cases * spread.of_case(samples), mixed),))
+
+
+def tells(earlier: Report) -> bool:
+    """Whether an evaluation tells how the first score varies; one with a single sample of each case too."""
+    return earlier.spread is not None or len(_marked(earlier)) > 1
+
+
+def _marked(earlier: Report) -> list[CaseResult]:
+    """The cases whose one sample was marked in each arm there is, where there was one of each."""
+    is_share = bool(earlier.metrics) and earlier.metrics[0].unit == "share"
+    if earlier.exactly.samples > 1 or not is_share:
+        return []
+    return [
+        one for one in earlier.cases if one.candidate is not None and (earlier.base is None or one.base is not None)
+    ]
+
+
+def _spread_of_single(earlier: Report) -> power.Spread:
+    """What one sample of each case tells: all that varies counts as between cases."""
+    marked = _marked(earlier)
+    base, candidate = (
+        [Observation(one.case, one.group or one.case, (value or 0.0,)) for one, value in side]
+        for side in ([(one, one.base) for one in marked], [(one, one.candidate) for one in marked])
+    )
+    if earlier.base is not None:
+        return power.spread_of(base, candidate)
+    spread = power.spread_before(variance_parts(candidate))
+    if not _is_pass_or_fail(earlier) or not spread.of_case(1) > 0:
+        return spread
+    return replace(spread, shapes=(ties.shape_before(len(marked), len(marked) * spread.of_case(1), 0),))
 
 
 def foresee(evals: Evals, cases: int, earlier: Report | None = None, *, early: bool = False) -> Foresight:
@@ -79,7 +111,7 @@ def foresee(evals: Evals, cases: int, earlier: Report | None = None, *, early: b
     if early and needed is not None:
         to_ship = plan(needed, looks_of(cases), evals.power, evals.alpha).most
     blocked = _smallest_drop(evals, worth, margin, earlier)
-    is_known = earlier is not None and earlier.spread is not None
+    is_known = earlier is not None and tells(earlier)
     found = Foresight(cases, samples, ships, to_ship, blocked, is_known, "")
     return Foresight(cases, samples, ships, to_ship, blocked, is_known, _words(found, evals, margin))
 
@@ -129,7 +161,11 @@ def _varies_by_itself(evals: Evals, earlier: Report | None) -> bool:
 
 
 def _is_pass_or_fail(earlier: Report | None) -> bool:
-    return earlier is not None and any(one.name.startswith(ALL_OF) for one in earlier.metrics)
+    if earlier is None:
+        return False
+    if earlier.spread is None:
+        return all(value in {None, 0.0, 1.0} for one in _marked(earlier) for value in (one.base, one.candidate))
+    return any(one.name.startswith(ALL_OF) for one in earlier.metrics)
 
 
 def _to_block(evals: Evals) -> float:
