@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from tests.console.conftest import Scene
-from tests.console.seeding import HOSTILE, NEW_LOCK, NEW_PROMPT, OLD_LOCK, OLD_PROMPT, day, hostile, policy
+from tests.console.seeding import HOSTILE, NEW_LOCK, NEW_PROMPT, OLD_LOCK, OLD_PROMPT, day, hostile, labels, policy
 from tests.control.asgi import Answer, ask
 from tests.store.samples import MINUTE_NS, SECOND_NS, call
 from trimtab.console.pages.overview import Overview, queues
@@ -246,6 +246,9 @@ async def test_a_task_by_version(seeded: Scene) -> None:
     """By prompt, each version has a row of its own; what is in force is marked."""
     data = await told(seeded, "/tasks/extract?by=prompt", TaskPage)
     assert {cell.value for cell in data.cells} == {NEW_PROMPT, OLD_PROMPT}
+    seeded.put(*labels(seeded.clock.wall_ns()))
+    rows = (await seen(seeded, "/tasks/extract?by=prompt&format=json&table=versions")).json()
+    assert {row["prompt"] for row in rows} == {NEW_PROMPT, OLD_PROMPT}
     seeded.policy = structs.replace(seeded.policy, lock_id=NEW_LOCK)
     text = text_of(await seen(seeded, "/tasks/extract?by=lock"))
     assert re.search(rf"{NEW_LOCK[:8]} now", text)

@@ -226,7 +226,8 @@ def goals(asked: Asked, task: str, found: Sequence[ObjectiveFigure]) -> Table[Ob
 def versions(asked: Asked, task: str, by: str, cells: Sequence[Cell], prompt: str, lock: str) -> Table[VersionRow]:
     """One row for each version: what is in force now is marked."""
     now = {"prompt": prompt, "lock": lock}.get(by, "")
-    rows = [VersionRow(cell.value, cell, bool(now) and cell.value == now) for cell in cells]
+    known = [cell for cell in cells if cell.calls or any(figure.n for figure in cell.figures)]
+    rows = [VersionRow(cell.value, cell, bool(now) and cell.value == now) for cell in known]
     rows.sort(key=lambda row: (not row.current, -(row.cell.calls if row.cell else 0)))
 
     def behind(row: VersionRow, **filters: str | bool) -> str:
