@@ -223,6 +223,18 @@ def test_the_first_column_stays_with_its_lines(opened: Opened) -> None:
     assert table.locator("table").evaluate("(one) => getComputedStyle(one).borderCollapse") == "separate"
 
 
+def test_heads_make_room_before_a_table_is_cut(opened: Opened) -> None:
+    """Where a table is wider than its place its heads take a second line, units whole, and its edge is shaded."""
+    page, _ = opened("/costs", viewport=PHONE)
+    heads = page.locator("#costs thead tr:last-child")
+    line = heads.evaluate("(one) => parseFloat(getComputedStyle(one).lineHeight)")
+    assert heads.evaluate("(one) => one.clientHeight") > 2 * line
+    units = page.locator("#costs thead .unit")
+    assert {one.evaluate("(one) => one.getClientRects().length") for one in units.all()} == {1}
+    edge = page.locator("#costs .scroll").evaluate("(one) => getComputedStyle(one).backgroundAttachment")
+    assert edge == "local, scroll"
+
+
 @pytest.mark.parametrize("place", ["/look", "/signout"])
 def test_another_site_cannot_act(opened: Opened, serving: Serving, place: str) -> None:
     """A form of another site, sent by whoever is signed in, does nothing."""

@@ -130,8 +130,8 @@ def test_small_pictures() -> None:
     """A spark, bars and a meter are pictures with words; of nothing there is a dash."""
     assert drawn(spark([1.0, 2.0, 3.0], "rising")).get("aria-label") == "rising"
     assert len([one for one in drawn(bars([1, 0, 3])).iter() if one.tag == "rect"]) == 2
-    assert [one.get("width") for one in drawn(meter(0.5)).iter() if one.tag == "rect"] == ["64", "32"]
-    assert [one.get("width") for one in drawn(meter(7.0)).iter() if one.tag == "rect"] == ["64", "64"]
+    assert [one.get("width") for one in drawn(meter(0.5)).iter() if one.tag == "rect"] == ["48", "24"]
+    assert [one.get("width") for one in drawn(meter(7.0)).iter() if one.tag == "rect"] == ["48", "48"]
     for nothing in (spark([]), spark([1.0]), bars([]), bars([0, 0]), meter(None), meter(float("nan"))):
         assert "none" in nothing
 

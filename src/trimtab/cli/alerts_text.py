@@ -23,6 +23,7 @@ MARKS: Final = {"pending": "~ pending", "open": "! open", "acknowledged": "o ack
 STYLES: Final = {"pending": QUIET, "open": BAD, "acknowledged": WAIT, "resolved": GOOD}
 TOLD: Final = 400
 SHORT: Final = 100
+BEFORE: Final = {"below": "limit", "above": "limit", "burns": "allowed"}
 
 
 def listed_text(alerts: Iterable[AlertShown], now_ns: int) -> RenderableType:
@@ -75,9 +76,8 @@ def _facts(one: AlertShown, now_ns: int) -> Iterable[tuple[str, str]]:
     evidence = one.evidence
     if evidence.after.value is not None:
         if evidence.before.value is not None:
-            label = "limit" if evidence.direction in {"below", "above"} else "before"
-            yield label, measured_text(evidence.before, evidence.unit)
-        yield "since then", measured_text(evidence.after, evidence.unit)
+            yield BEFORE.get(evidence.direction, "before"), measured_text(evidence.before, evidence.unit)
+        yield "when it was found", measured_text(evidence.after, evidence.unit)
     if evidence.needed:
         yield "odds of a change", f"{evidence.odds:,.0f} to 1, where {evidence.needed:,.0f} to 1 raises an alert"
     if one.link:

@@ -11,7 +11,7 @@ from trimtab.console import format as written
 from trimtab.console.marks import Kind, mark
 from trimtab.console.page import Asked
 from trimtab.console.tables import Value
-from trimtab.console.text import short, shown
+from trimtab.console.text import short, wrapped
 from trimtab.signals.alerts.alert import Measured
 from trimtab.signals.alerts.shown import AlertShown, Cause
 from trimtab.signals.alerts.words import FELL, HAPPENED, measured_text, number
@@ -129,5 +129,5 @@ def cause_marked(asked: Asked, alert: AlertShown) -> Markup:
     """The likeliest cause with the way to it."""
     if not alert.causes:
         return Markup('<span class="none">{}</span>').format(written.NOTHING)
-    told, href = shown(short(first_cause(alert), 60)), cause_href(asked, alert, alert.causes[0])
+    told, href = wrapped(first_cause(alert), 60), cause_href(asked, alert, alert.causes[0])
     return Markup('<a href="{}">{}</a>').format(href, told) if href else told

@@ -78,6 +78,11 @@ def short(text: str, most: int = 80) -> str:
     return line if len(line) <= most else line[: most - 1].rstrip() + "\u2026"
 
 
+def wrapped(text: str, most: int) -> Markup:
+    """The beginning of a text for the cell of a table, over several lines where the table has no room for one."""
+    return Markup('<span class="wrap">{}</span>').format(shown(short(text, most))) if text else Markup("")
+
+
 def _sign(found: re.Match[str]) -> str:
     number = ord(found[0])
     if 0xD800 <= number <= 0xDFFF:

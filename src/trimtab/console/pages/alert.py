@@ -22,7 +22,7 @@ from trimtab.console.pages.alerts import sees, table_of
 from trimtab.console.pages.calls import CallLine, line_of
 from trimtab.console.parts import Parts, Stores
 from trimtab.console.tables import Column, Table
-from trimtab.console.text import short, shown
+from trimtab.console.text import short, shown, wrapped
 from trimtab.errors import StoreError
 from trimtab.journal.outbox import Letter
 from trimtab.policy.watch import AlertRule
@@ -170,9 +170,7 @@ def history_of(asked: Asked, steps: Sequence[Step]) -> Table[Step]:
         Column("before", "from", lambda one: one.before),
         Column("after", "to", lambda one: one.after),
         Column("by", "by", lambda one: one.by),
-        Column(
-            "why", "why", lambda one: one.why, lambda one: Markup('<span class="wide">{}</span>').format(shown(one.why))
-        ),
+        Column("why", "why", lambda one: one.why, lambda one: wrapped(one.why, 2000)),
     )
     return Table("history", "Its life", columns, steps)
 

@@ -28,7 +28,7 @@ from trimtab.console.needs import sort_of
 from trimtab.console.page import Asked, Built, Page, known_tasks
 from trimtab.console.parts import Parts
 from trimtab.console.tables import Column, Table
-from trimtab.console.text import short, shown
+from trimtab.console.text import short, shown, wrapped
 from trimtab.errors import InvalidRequest
 from trimtab.policy.watch import Maintenance
 from trimtab.signals.alerts.alert import ACTIVE, Silence
@@ -135,7 +135,7 @@ def table_of(
     is_over = name == "resolved"
     columns: tuple[Column[AlertShown], ...] = (
         Column("severity", "severity", lambda one: one.severity, severity_mark),
-        Column("words", "what", lambda one: one.words, lambda one: shown(short(headline(one), 110)), opens),
+        Column("words", "what", lambda one: one.words, lambda one: wrapped(headline(one), 110), opens),
         Column(
             "task",
             "task",
@@ -155,7 +155,7 @@ def table_of(
         ),
         Column(
             "after",
-            "since then",
+            "when found",
             lambda one: figure_value(one.evidence.after),
             lambda one: figure_text(one.evidence.after, one.evidence.unit),
             says="With its 95 % interval, and how many calls it is told of.",
@@ -163,7 +163,7 @@ def table_of(
         ),
         Column("changed", "what changed", first_cause, partial(cause_marked, asked)),
         Column("owner", "owner", lambda one: one.owner),
-        *((Column("why", "why", lambda one: one.why, lambda one: shown(short(one.why, 60))),) * is_over),
+        *((Column("why", "why", lambda one: one.why, lambda one: wrapped(one.why, 60)),) * is_over),
         Column("id", "alert", lambda one: one.id, lambda one: shown(one.id[-8:]), opens),
     )
     return Table(name, caption, columns, alerts, empty, opens)

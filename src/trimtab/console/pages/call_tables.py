@@ -15,7 +15,7 @@ from trimtab.console.page import Asked
 from trimtab.console.pages.call_facts import around
 from trimtab.console.pages.calls import cost, when
 from trimtab.console.tables import Column, Table
-from trimtab.console.text import short, shown
+from trimtab.console.text import short, shown, wrapped
 from trimtab.record.events import Attempt, Confidence, Score, Settled, ToolOutcome, ToolResult
 
 TOKENS: Final[Mapping[str, str]] = {
@@ -99,11 +99,7 @@ def attempt_table(asked: Asked, call: Settled, attempts: Sequence[Attempt], none
 
 def wide(attempt: Attempt) -> Markup:
     """What an attempt says of itself, over several lines."""
-    return (
-        Markup('<span class="wrap">{}</span>').format(shown(short(attempt.detail, 400)))
-        if attempt.detail
-        else Markup("")
-    )
+    return wrapped(attempt.detail, 400)
 
 
 def token_table(call: Settled) -> Table[TokenLine]:
@@ -200,8 +196,4 @@ def score_table(asked: Asked, scores: Sequence[Score]) -> Table[Score]:
 
 
 def _comment(score: Score) -> Markup:
-    return (
-        Markup('<span class="wrap">{}</span>').format(shown(short(score.explanation, 600)))
-        if score.explanation
-        else Markup("")
-    )
+    return wrapped(score.explanation, 600)

@@ -18,7 +18,7 @@ from trimtab.console.page import Asked, Built, Page
 from trimtab.console.pages.prompts import lock_place, prompt_place
 from trimtab.console.parts import Parts, Stores
 from trimtab.console.tables import Column, Table, Value
-from trimtab.console.text import short
+from trimtab.console.text import short, wrapped
 from trimtab.console.versions import VERSION, cells_of, chosen, commit_columns, figure_columns, minutes, named
 from trimtab.console.window import Window
 from trimtab.lock.git import Commit
@@ -179,7 +179,7 @@ def versions_table(asked: Asked, task: str, rows: Sequence[VersionShown]) -> Tab
     columns: tuple[Column[VersionShown], ...] = (
         Column("prompt", "version", lambda row: row.value, _name, here),
         *commit_columns(lambda row: row.commit, asked.zone, asked.now_ns),
-        Column("subject", "message", _subject, lambda row: short(_subject(row), 40)),
+        Column("subject", "message", _subject, lambda row: wrapped(_subject(row), 60)),
         Column(
             "lock",
             "first in lock",

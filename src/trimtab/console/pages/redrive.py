@@ -19,7 +19,7 @@ from trimtab.console.pages.dead import CHOSEN, id_word, letter_place
 from trimtab.console.pages.letter import seen
 from trimtab.console.parts import Parts
 from trimtab.console.tables import Column, Table
-from trimtab.console.text import short, shown
+from trimtab.console.text import shown, wrapped
 from trimtab.errors import InvalidRequest
 from trimtab.journal.dead_letters import DeadLetter
 
@@ -78,7 +78,7 @@ def read(one: Outcome) -> str:
 
 
 def _detail(one: Outcome) -> Markup:
-    return Markup('<span class="wide">{}</span>').format(shown(short(one.detail or read(one), 300)))
+    return wrapped(one.detail or read(one), 300)
 
 
 async def chosen_of(asked: Asked, parts: Parts, form: Mapping[str, str]) -> list[DeadLetter]:
