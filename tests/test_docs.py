@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import re
+import symtable
 import tomllib
 from collections.abc import Iterator
 from itertools import takewhile
@@ -91,6 +93,27 @@ def test_python_of_the_documentation_is_python() -> None:
     assert found
     for block in found:
         compile(block, "documentation", "exec")
+
+
+def tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    """A scope and all within it."""
+    yield table
+    for within in table.get_children():
+        yield from tables(within)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_of_the_documentation_names_what_it_imports(page: Path) -> None:
+    """Pasted one below the other, the blocks of a page use no name that nothing above or below brings."""
+    top = symtable.symtable("\n".join(blocks(page.read_text(encoding="utf-8"), "python")), page.name, "exec")
+    brought = {one.get_name() for one in top.get_symbols() if one.is_assigned() or one.is_imported()}
+    used = {
+        one.get_name()
+        for table in tables(top)
+        for one in table.get_symbols()
+        if one.is_referenced() and (table is top or one.is_global())
+    }
+    assert used <= brought | set(dir(builtins))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
