@@ -160,6 +160,15 @@ async def test_a_run_that_does_not_await_goes_on_behind_a_client_s_call(tmp_path
         assert [one.after for _, one in steps] == [0, steps[0][0]]
 
 
+async def test_a_program_without_a_key_is_told_where_its_key_goes(tmp_path: Path) -> None:
+    """The gateway speaks of a header; a program is told the variable that the key is taken from."""
+    async with journaled(tmp_path) as world:
+        gateway = GatewayModels(world.url)
+        with pytest.raises(ModelFailed, match=r"no valid key; .*; a program's is in TRIMTAB_KEY"):
+            await gateway.ask(Asked("triage"), {})
+        await gateway.close()
+
+
 async def test_a_gateway_that_is_not_there_is_named_with_what_has_to_run() -> None:
     """A program without its gateway is told what starts it and what names another, whether it awaits or not."""
     with socket.socket() as free:

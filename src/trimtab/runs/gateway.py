@@ -31,6 +31,9 @@ STOPS: Final[dict[str, type[TrimtabError]]] = {
 """What the gateway answers to a step of a run that does not go on here."""
 
 
+OUR_KEY: Final = "; a program's is in TRIMTAB_KEY"
+
+
 class GatewayModels:
     """Asks the gateway at `url`, with `key` if it wants one. Calls of a run are journaled there."""
 
@@ -119,7 +122,8 @@ class GatewayModels:
         code, words = _error_of(body)
         if code in STOPS:
             raise Leaving(STOPS[code](run=headers.get("x-trimtab-run", ""), detail=words))
-        failed = ModelFailed(task=asked.task, code=code, status=status, detail=words.rstrip("."))
+        detail = words.rstrip(".") + (OUR_KEY if code == "unauthorized" else "")
+        failed = ModelFailed(task=asked.task, code=code, status=status, detail=detail)
         failed.seq = seq
         raise failed
 
