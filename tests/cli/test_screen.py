@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import trimtab.cli
-from trimtab.cli import verbs
+from trimtab.cli import run, verbs
 from trimtab.cli.screen import PROJECT, next_verb
 
 LEAST_LINES = 60
@@ -93,3 +94,16 @@ def _commands(words: str) -> Iterator[tuple[str, Any]]:
             yield from _commands(f"{path} {name}")
     else:
         yield path, found
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "told"),
+    [("", 2, "nobody is there to be asked; say --yes"), ("n\n", 130, "It does not come back")],
+)
+def test_who_must_be_asked_is_not_there(
+    typed: str, status: int, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a script that asks nobody, the option that answers is named; a no is a no, and ends it as well."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert run(["erase", "zoe", "--project", "nowhere"]) == status
+    assert told in capsys.readouterr().err

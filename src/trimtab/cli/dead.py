@@ -15,7 +15,7 @@ from rich.text import Text
 from trimtab.cli.dead_client import DeadOffice, Wanted, dead_office
 from trimtab.cli.dead_text import letter_text, listed_text, redriven_text
 from trimtab.cli.parts import Commands
-from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, plain, say, say_json
+from trimtab.cli.screen import PROJECT, SINCE, be_sure, console, next_verb, plain, say, say_json
 from trimtab.errors import TrimtabError
 from trimtab.processes.dead import MOST_AT_ONCE, Redriven
 
@@ -146,7 +146,7 @@ def drop(
     with dead_office(project) as office:
         chosen = tuple(_chosen(office, letters, every=every, asked=asked))
         if every and chosen and not yes:
-            click.confirm(f"Drop {len(chosen)} letters?", abort=True, err=True)
+            be_sure(f"Drop {len(chosen)} letters?")
         dropped = office.drop(chosen) if chosen else ()
     missing = tuple(letter for letter in chosen if letter not in set(dropped))
     if as_json:

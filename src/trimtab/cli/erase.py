@@ -11,7 +11,7 @@ import msgspec
 from rich.text import Text
 
 from trimtab.cli.control_client import ControlClient, refusal
-from trimtab.cli.screen import PROJECT, next_verb, say, say_json
+from trimtab.cli.screen import PROJECT, be_sure, next_verb, say, say_json
 from trimtab.declare.load import load
 from trimtab.errors import TrimtabError
 from trimtab.processes.directory import DataDirectory
@@ -41,7 +41,7 @@ def command(end_user: str, project: Path, yes: bool, as_json: bool) -> None:
     END_USER is the id that calls and runs bear. Broken off, the same command goes on where it was.
     """
     if not yes:
-        click.confirm(f"Take out everything of {plain_text(end_user)}? It does not come back", abort=True, err=True)
+        be_sure(f"Take out everything of {plain_text(end_user)}? It does not come back")
     client = ControlClient(DataDirectory.of(load(project)).control_socket)
     counts, beyond = Counter[str](), dict[str, None]()
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,18 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+
+
+def be_sure(question: str) -> None:
+    """Asks a person; goes on after a yes alone. Raises `click.UsageError` where nobody is there to answer."""
+    try:
+        is_sure = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise click.UsageError("nobody is there to be asked; say --yes to do it all the same") from None
+    if not is_sure:
+        raise click.Abort
 
 
 def next_verb(*verbs: str, once: str = "") -> None:
