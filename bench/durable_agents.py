@@ -21,13 +21,17 @@ UNCOUNTED: Final = (Renew, Read, Load, Find, FindReviews)
 
 
 class Boundaries:
-    """Counts the places at which a process may be killed, and sends it `signum` at one of them."""
+    """Counts the places at which a process may be killed, and sends it `signum` at one of them.
+
+    `acts` is held by whoever acts, so that no boundary of another thread comes amid that.
+    """
 
     def __init__(self) -> None:
         self.passed = 0
         self._at = -1
         self._signum = signal.SIGKILL
         self._guard = threading.Lock()
+        self.acts = threading.RLock()
 
     def arm(self, at: int, signum: signal.Signals) -> None:
         """Is to die (or to stand still) at this one, counted from 0; -1 is never."""
@@ -37,7 +41,9 @@ class Boundaries:
         """Here is one; amid an act nobody is made to stand still, for nothing but the world could hold that act up."""
         with self._guard:
             here, self.passed = self.passed, self.passed + 1
-        if here == self._at and not (acting and self._signum == signal.SIGSTOP):
+        if here != self._at or (acting and self._signum == signal.SIGSTOP):
+            return
+        with self.acts:
             os.kill(os.getpid(), self._signum)
 
 
@@ -89,9 +95,10 @@ def enter(world: World) -> None:
 
 def act(kind: str, what: str) -> None:
     """An act of a tool, with a boundary before and after it."""
-    BOUNDARIES.pass_one(acting=True)
-    _worlds[0].act(kind, what)
-    BOUNDARIES.pass_one(acting=True)
+    with BOUNDARIES.acts:
+        BOUNDARIES.pass_one(acting=True)
+        _worlds[0].act(kind, what)
+        BOUNDARIES.pass_one(acting=True)
 
 
 class Counted:
