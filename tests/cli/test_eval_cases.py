@@ -91,6 +91,19 @@ def test_cases_that_tell_nothing_are_named(project: Path) -> None:
     assert told(project, "cases", "extract", "--last", "1")["spent"]["failing"] == ["case-29"]
 
 
+def test_cases_of_one_evaluation_in_words(project: Path) -> None:
+    """One is not several, and what is wrong nowhere needs no advice."""
+    last, both = (
+        CliRunner().invoke(verbs, ["eval", "cases", "extract", "--last", most, "--project", str(project)]).output
+        for most in "12"
+    )
+    assert last.startswith("30 cases in the last evaluation.\n")
+    assert both.startswith("30 cases in each of the last 2 evaluations.\n")
+    assert "1 always wrong in all of them: case-29\nLook at what is expected" in last
+    assert "0 always wrong in all of them.\n" in both
+    assert "Look at" not in both
+
+
 def test_a_report_that_cannot_be_read_is_passed_over(project: Path) -> None:
     """One evaluation whose report is damaged does not keep the others from being told."""
     (project / ".trimtab" / "evaluations" / evaluated.BLOCKED / "report.json").write_text("{")

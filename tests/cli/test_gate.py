@@ -57,7 +57,7 @@ def test_a_drop_that_the_suite_is_too_small_for(sides: tuple[str, ...], capsys: 
     project, base = sides[1], sides[3]
     words = ["eval", "sort", "--project", project, "--against", base, "--dry-run", "--drop"]
     assert run([*words, "12"]) == 0
-    assert "; the suite has 40, add cases or ask more samples of each." in capsys.readouterr().err
+    assert "; the suite has 40: add cases, or name a larger drop." in capsys.readouterr().err
     assert run([*words, "90"]) == 0
     assert "the suite has" not in capsys.readouterr().err
 

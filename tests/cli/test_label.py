@@ -57,6 +57,13 @@ def test_two_reviewers_from_the_first_row_to_the_export(project: Path) -> None:
     assert {key for one in lines for key in one} == {"inputs", "answer", "values"}
 
 
+def test_a_set_without_rows_says_how_to_fill_it(project: Path) -> None:
+    """Nobody is told that all is done where nothing was put in."""
+    run(project, "new", "empty", "--task", "triage", "--question", "Does it help?")
+    said = run(project, "next", "empty")
+    assert said.startswith("The set has no rows yet.\n\nNext: trimtab label add empty --evaluation ID")
+
+
 def test_answers_reach_the_terminal_without_their_escapes(project: Path) -> None:
     """What a model wrote is shown with its control codes escaped."""
     run(project, "new", "helpful", "--task", "triage", "--question", "Does it help?")

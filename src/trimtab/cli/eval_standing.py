@@ -26,7 +26,7 @@ from trimtab.evals.hard import HardParts, hard_parts
 from trimtab.evals.kept import Evaluations
 from trimtab.evals.report import Report
 from trimtab.evals.spent import Spent, spent
-from trimtab.evals.words import share_text
+from trimtab.evals.words import count, share_text
 from trimtab.processes.draw import Wish
 from trimtab.reports.foreign import plain_text
 from trimtab.signals.readings.language import language
@@ -131,9 +131,11 @@ def parts_text(found: HardParts, report: Report) -> RenderableType:
 def standing_text(found: Standing) -> RenderableType:
     """The cases that tell nothing any more, by why."""
     told = found.spent
-    lines = [f"{told.asked} cases were in each of the last {told.evaluations} evaluations."]
+    last = "the last evaluation" if told.evaluations == 1 else f"each of the last {told.evaluations} evaluations"
+    lines = [f"{count(told.asked, 'case')} in {last}."]
     lines += _named("always right in all of them, and tell no versions apart", told.saturated)
-    lines += _named("always wrong in all of them: look at what is expected", told.failing)
+    lines += _named("always wrong in all of them", told.failing)
+    lines += ["Look at what is expected of these, and at what was asked."] if told.failing else []
     lines += _named("right by turns in one of them", told.flaky)
     if found.calls:
         lines += _named(f"like none of {found.calls:,} recent calls (similarity below {found.threshold})", found.stale)

@@ -115,7 +115,7 @@ class Evaluating:
         enough = replace(options, cases=needed)
         found = prepare(asked.task, sides, enough, self.around.clock, self.around.ids, suite_arm)
         has = len(found.plan.order)
-        fewer = f"; the suite has {has:,}, add cases or ask more samples of each" if has < needed else ""
+        fewer = f"; the suite has {has:,}: add cases, or name a larger drop" if has < needed else ""
         self.screen.print(f"A drop of {drop:g} points takes {count(needed, 'case')} to be blocked{fewer}.")
         return found
 

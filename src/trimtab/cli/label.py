@@ -226,6 +226,10 @@ def _rows_of(file: Path) -> tuple[dict[str, object], ...]:
 def _say_next(found: SetDetail, name: str, reviewer: str) -> None:
     of, item = found.shown.labelling, found.next
     whose = "" if reviewer == own_name() else f" --reviewer {shlex.quote(reviewer)}"
+    if not found.shown.rows:
+        say(Text("The set has no rows yet."))
+        next_verb(f"trimtab label add {name} --evaluation ID")
+        return
     if item is None:
         say(Text("Nothing waits for you in this set."))
         next_verb(f"trimtab label agreement {name}{whose}")

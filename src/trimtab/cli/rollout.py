@@ -17,6 +17,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="The same as one JSO
 STATUSES: Final = "Exit status: 0 done, 1 it could not be done, 2 the command was not understood."
 ROLLED_BACK: Final = 4
 EXPOSED: Final = 200
+LOCK_DIGITS: Final = 12
 
 
 def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -139,3 +140,5 @@ def _say(shown: RolloutShown | None, *, as_json: bool) -> None:
         click.echo(f"    {safe(one.words)}")
     if shown.rollout.is_live:
         next_verb("trimtab rollout status")
+    elif shown.rollout.state == "rolled_back":
+        next_verb(f"trimtab calls tail --lock {shown.rollout.lock[:LOCK_DIGITS]}")
