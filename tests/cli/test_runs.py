@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import trimtab
 from tests.journal.logs import BEGAN, SECOND
 from trimtab.cli import run
 from trimtab.clock import SystemClock
@@ -112,6 +113,34 @@ def test_show(say: Say) -> None:
         "trimtab: Run r3 has no intent at 99; `trimtab runs show r3` lists its steps.\n",
     )
     assert say("show", "r9")[0] == 1
+
+
+def test_what_is_to_be_done_about_a_parked_run_is_said(say: Say, project: Path) -> None:
+    """The step of which nobody knows what became is named, where it stands on the page and in what the driver raises,
+    with the verb that says it.
+    """
+
+    @trimtab.tool(effect="write")
+    def pay(cents: int) -> str:
+        raise trimtab.OutcomeUnknown
+
+    @trimtab.run(task="refund")
+    def agent(cents: int) -> str:
+        return pay(cents)
+
+    with (
+        LocalRuns(directory=project / ".trimtab"),
+        pytest.raises(trimtab.Parked, match="`trimtab runs reconcile p1 3`"),
+    ):
+        agent.options(id="p1")(12)
+    _, text = say("show", "p1")
+    assert "waits for step 3, of which nobody knows whether it happened" in text
+    assert "Next: trimtab runs show p1 --step 3" in text
+    _, text = say("show", "p1", "--step", "3")
+    assert "answered" not in text
+    assert "Next: trimtab runs reconcile p1 3 --help" in text
+    assert say("reconcile", "p1", "3", "did-not-happen")[0] == 0
+    assert "Next: trimtab runs fork p1 --at 3" in say("show", "p1", "--step", "3")[1]
 
 
 def test_diff(say: Say) -> None:

@@ -110,18 +110,26 @@ def show(run: str, project: Path, seq: int | None, first: int, limit: int, whole
     with runs_here(project) as here:
         row, log = row_of(here.reads, run), log_read(here.reads, run)
         if seq is not None:
-            _show_step(here, log, seq, whole=whole, as_json=as_json)
+            _show_step(here, log, seq, _parked_at(row), whole=whole, as_json=as_json)
             return
     if as_json:
         say_json(msgspec.json.encode(Shown(row, log)))
         return
     wanted = [step for step in log.steps if step.seq >= first]
     say(run_text(row, log, wanted[:limit], max(0, len(wanted) - limit)))
-    failed = next((step.seq for step in log.steps if step.is_failed), wanted[-1].seq if wanted else 0)
+    failed = _parked_at(row) or next(
+        (step.seq for step in log.steps if step.is_failed), wanted[-1].seq if wanted else 0
+    )
     next_verb(f"trimtab runs show {run} --step {failed}" if failed else f"trimtab runs tree {run}")
 
 
-def _show_step(here: RunsHere, log: Log, seq: int, *, whole: bool, as_json: bool) -> None:
+def _parked_at(row: RunRow) -> int:
+    """The step of which a parked run waits for somebody to say what became; 0 where it waits for none."""
+    seq = row.waits_for.removeprefix("step ")
+    return int(seq) if row.state == "parked" and seq.isdecimal() else 0
+
+
+def _show_step(here: RunsHere, log: Log, seq: int, parked_at: int, *, whole: bool, as_json: bool) -> None:
     step = log.step(seq)
     if step is None:
         raise StepUnknown(run=log.run, seq=seq)
@@ -131,7 +139,8 @@ def _show_step(here: RunsHere, log: Log, seq: int, *, whole: bool, as_json: bool
         say_json(msgspec.json.encode(ShownStep(log.run, step, *said, tries)))
         return
     say(step_text(step, said, tries, to_the_end=whole))
-    next_verb(f"trimtab runs fork {log.run} --at {step.seq}")
+    unknown = step.seq == parked_at
+    next_verb(f"trimtab runs {f'reconcile {log.run} {seq} --help' if unknown else f'fork {log.run} --at {step.seq}'}")
 
 
 def _text(here: RunsHere, run: str, body: Body | None) -> str | None:

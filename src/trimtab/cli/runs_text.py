@@ -73,7 +73,9 @@ def listed_text(rows: Sequence[RunRow], now_ns: int, width: int) -> RenderableTy
 def run_text(row: RunRow, log: Log, steps: Sequence[Step], left_out: int) -> RenderableType:
     """A run: what it is, and its steps."""
     lines = [Text.assemble((row.run, "bold"), "   ", (row.state, STYLES.get(row.state, "")))]
-    lines += [plain_text(row.waits_for and f"waits for {row.waits_for}")] if row.waits_for else []
+    unknown = row.state == "parked" and row.waits_for.startswith("step ")
+    asks = ", of which nobody knows whether it happened" if unknown else ""
+    lines += [plain_text(f"waits for {row.waits_for}{asks}")] if row.waits_for else []
     if log.ended is not None and log.ended.error:
         lines.append(plain_text(": ".join(filter(None, (log.ended.error, log.ended.detail))), 400))
     ended = f"   ended {clock_text(row.ended_ns)}" if row.ended_ns else ""
@@ -189,7 +191,8 @@ def step_text(step: Step, said: Said, tries: Sequence[Tried], *, to_the_end: boo
         lines.append(plain_text(_found(step), 400))
     if step.diverged is not None:
         lines.append(plain_text(f"diverged: {step.diverged.difference}", 400))
-    parts = [_body("asked", said.asked, to_the_end), _body("answered", said.answered, to_the_end)]
+    parts = [_body("asked", said.asked, to_the_end)]
+    parts += [_body("answered", said.answered, to_the_end)] if step.state != "open" else []
     return Group(Text("\n").join(lines), _tries(tries), *parts)
 
 

@@ -64,7 +64,9 @@ class OutcomeUnknown(TrimtabError):
 
 
 class Parked(TrimtabError):
-    """Run {run} is parked: nobody knows whether {label} (step {seq}) happened; look, and tell it what you found."""
+    """Run {run} is parked: nobody knows whether {label} (step {seq}) happened; look, and say what you found with
+    `trimtab runs reconcile {run} {seq}`.
+    """
 
 
 class Suspended(TrimtabError):
