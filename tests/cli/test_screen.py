@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import trimtab.cli
+from tests.declare.projects import MODEL, TASK, write
 from trimtab.cli import run, verbs
 from trimtab.cli.screen import PROJECT, next_verb
 
@@ -107,3 +108,22 @@ def test_who_must_be_asked_is_not_there(
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     assert run(["erase", "zoe", "--project", "nowhere"]) == status
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        ("signals triag", "this project declares no task triag; did you mean triage?"),
+        ("report --task zzz", "this project declares no task zzz; `trimtab check` lists those there are"),
+        ("calls tail --task triag", "this project declares no task triag; did you mean triage?"),
+        ("signals triage", ""),
+        ("report --task (undeclared)", ""),
+    ],
+)
+def test_a_task_that_nobody_declared(verb: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing is found of a task that the project does not have, the name is told, and what was meant."""
+    write(tmp_path, triage=TASK, toml=MODEL + '[gateway]\nkeys = "open"\n')
+    assert run([*verb.split(), "--project", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert told in said
+    assert bool(told) == ("declares no task" in said)

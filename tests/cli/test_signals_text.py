@@ -125,7 +125,7 @@ def test_names_are_not_obeyed() -> None:
 def test_nothing() -> None:
     """A window without calls is a sentence that says what to do."""
     empty = Told(Figures(0, 1, "task", 0, ()))
-    assert "no calls in this window" in shown(signals_text(empty, whole_tasks=False, width=100))
+    assert "No calls in this window" in shown(signals_text(empty, whole_tasks=False, width=100))
 
 
 def test_the_reliability_of_confidences() -> None:

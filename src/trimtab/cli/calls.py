@@ -18,7 +18,7 @@ from trimtab.cli.answers import Answers, Bodies, CallShown, Wanted, answers
 from trimtab.cli.call_text import call_text, calls_table
 from trimtab.cli.calls_search import search
 from trimtab.cli.parts import Commands
-from trimtab.cli.screen import PROJECT, SINCE, TASKS, console, next_verb, plain, say, say_json
+from trimtab.cli.screen import PROJECT, SINCE, TASKS, console, next_verb, plain, say, say_json, tell_undeclared
 from trimtab.record.events import Settled
 from trimtab.reports.foreign import plain_text
 
@@ -63,6 +63,8 @@ def tail(follow: bool, as_json: bool, project: Path, **asked: object) -> None:
             for fresh in followed(source, wanted, first, time.sleep):
                 _say_lines(fresh) if as_json else say(calls_table(fresh, console().width, head=False))
     if not as_json:
+        if not first:
+            tell_undeclared(project, wanted.task)
         next_verb(f"trimtab calls show {first[-1].admitted.call}" if first else "trimtab status")
 
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from trimtab.cli.answers import Wanted, answers
-from trimtab.cli.screen import PROJECT, SINCE, TASKS, next_verb, say, say_json
+from trimtab.cli.screen import PROJECT, SINCE, TASKS, next_verb, say, say_json, tell_undeclared
 from trimtab.reports.terminal import report_text
 
 
@@ -30,6 +30,8 @@ def command(project: Path, as_json: bool, **asked: object) -> None:
         say_json(msgspec.json.encode(report))
         return
     say(report_text(report))
+    if not report.tasks:
+        tell_undeclared(project, wanted.task)
     failing = next((one for one in report.tasks if one.errors), None)
     if failing is not None:
         worst = max(failing.errors, key=lambda code: failing.errors[code])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,22 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+
+
+def tell_undeclared(project: Path, tasks: Iterable[str]) -> None:
+    """Says of tasks that nothing was found of and that the project does not declare, beside the answer, which was
+    probably meant. Names in parentheses, such as (undeclared), are of no project.
+    """
+    from trimtab.declare.load import read  # noqa: PLC0415 - only where nothing was found
+    from trimtab.declare.mistakes import nearest  # noqa: PLC0415 - as above
+
+    found = read(project, data=False).project
+    declared = found.tasks if found is not None else {}
+    for name in tasks:
+        if declared and name not in declared and not name.startswith("("):
+            close = nearest(name, declared)
+            meant = f"did you mean {close}?" if close else "`trimtab check` lists those there are"
+            click.echo(f"Note: this project declares no task {safe(name)}; {meant}", err=True)
 
 
 def be_sure(question: str) -> None:

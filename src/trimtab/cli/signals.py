@@ -8,7 +8,7 @@ from shlex import quote
 import click
 import msgspec
 
-from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, say, say_json
+from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, say, say_json, tell_undeclared
 from trimtab.cli.signals_client import Wish, told_signals
 from trimtab.cli.signals_text import catalogue_text, signals_text
 from trimtab.signals.catalogue import BY_NAME
@@ -44,6 +44,7 @@ def command(task: str, project: Path, tasks: tuple[str, ...], as_json: bool, **a
         return
     say(signals_text(found, whole_tasks=bool(wish.task), width=console().width))
     if not found.figures.cells:
+        tell_undeclared(project, wish.task)
         return
     worst = next(
         (one for cell in found.figures.cells for one in cell.figures if one.change and one.change.verdict == "worse"),

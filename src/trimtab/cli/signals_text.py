@@ -42,7 +42,7 @@ def signals_text(told: Told, *, whole_tasks: bool, width: int) -> RenderableType
     """The overview of several tasks, or everything of those that were asked for."""
     figures = told.figures
     if not figures.cells:
-        return Text("no calls in this window; `trimtab calls tail` shows the latest")
+        return Text("No calls in this window; `trimtab calls tail` shows the latest.")
     head = Text(f"{clock_text(figures.since_ns)} to {clock_text(figures.until_ns)}", style=QUIET)
     if figures.step_s or not whole_tasks:
         return Group(head, overview(figures), *_goals(told.objectives))
