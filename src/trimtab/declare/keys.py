@@ -272,7 +272,9 @@ TASK_KEYS: Final = (
     Key("model", "name", REQUIRED, "the model that serves the task"),
     Key("fallback", "list of names", "empty", "models to try after it, in order"),
     Key("owner", "text", "empty", "who answers for the task"),
-    Key("class", "interactive, background", "interactive", "whether a person waits for the answer"),
+    Key(
+        "class", "interactive, background", "interactive", "whether a person waits; for people, calls are treated alike"
+    ),
     Key("match.keys", "list of names", "empty", "client keys whose calls belong to this task"),
     Key("match.system_prompt", "digest, list of digests", "empty", "sha256 of system prompts whose calls belong to it"),
     Key("sampling.temperature", "0..2", "the client's", "sampling temperature"),
