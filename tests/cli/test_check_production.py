@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.declare.projects import MODEL, TASK, write
+from trimtab import demo
 from trimtab.cli import run
 
 READY = {
@@ -97,3 +98,8 @@ def test_mistakes_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert run(["check", "--production", "--json", "--project", str(tmp_path)]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert (len(answer["mistakes"]), answer["lacks"]) == (1, [])
+
+
+def test_the_demo_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a user copies from lacks nothing: each of its tasks says when its work is done."""
+    assert lacks(Path(demo.__file__).parent / "project", capsys) == (0, [])
