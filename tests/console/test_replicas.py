@@ -13,7 +13,7 @@ from trimtab.console.parts import Standings
 from trimtab.signals.engine.gap import Gap, Side
 from trimtab.signals.engine.standing import ReplicaStanding
 from trimtab.signals.engine.view import EngineRates, EngineView
-from trimtab.store.engine_samples import EngineSample
+from trimtab.store.engine_samples import EngineSample, EngineSeries
 
 URL = "http://10.0.0.11:8000"
 SILENT = "http://10.0.0.12:8000"
@@ -21,8 +21,10 @@ NOW = 10**9
 
 
 def standings(now_ns: int) -> Standings:
-    rates = EngineRates(60.0, decode_tokens_s=512.4, prefix_hit_share=0.75)
-    engine = EngineView("small", URL, "vllm", now_ns - 4 * NOW, {"queue_depth": 3.0, "kv_cache_usage": 0.42}, rates)
+    rates = EngineRates(60.0, decode_tokens_s=512.4, prefix_hit_share=0.75, preemptions=4.0)
+    values: dict[EngineSeries, float] = {"queue_depth": 3.0, "kv_cache_usage": 0.42}
+    values |= {"gpu_memory_used": 32e9, "gpu_memory_total": 80e9}
+    engine = EngineView("small", URL, "vllm", now_ns - 4 * NOW, values, rates)
     gap = Gap(URL, 3600.0, Side(ttft_s=0.1), Side(ttft_s=0.35), ("calls wait 250 ms before the engine knows of them",))
     return Standings(
         (
@@ -53,6 +55,7 @@ async def test_both_sides_of_a_replica(scene: Scene) -> None:
     first, _ = await rows(scene)
     assert (first["state"], first["in_flight"], first["outstanding"]) == ("well", 2, 900)
     assert (first["queue_depth"], first["kv"], first["hits"], first["decode"]) == (3.0, 0.42, 0.75, 512.4)
+    assert (first["preemptions"], first["gpu_memory"]) == (4.0, 0.4)
     assert first["read"] == 4.0
     assert first["ttft_gap"] == pytest.approx(0.25)
 
@@ -61,6 +64,7 @@ async def test_what_an_engine_does_not_tell_is_not_zero(scene: Scene) -> None:
     """A series that is not there, and a replica whose metrics are not read, have nothing in their cells."""
     first, second = await rows(scene)
     assert (first["running"], first["prefill"], first["gpu"]) == (None, None, None)
+    assert (second["preemptions"], second["gpu_memory"]) == (None, None)
     assert (second["queue_depth"], second["restarts"], second["read"], second["ttft_gap"]) == (None, None, None, None)
     assert (second["state"], second["identity"]) == ("breaker open", "changed")
 

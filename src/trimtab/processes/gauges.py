@@ -53,14 +53,13 @@ def _of_engine(view: EngineView) -> Iterator[Gauge]:
     if not view.at_ns:
         return
     values, rates = view.values, view.rates
-    memory = values.get("gpu_memory_total")
     said: dict[str, float | None] = {
         **{name: values.get(name) for name in VALUES},
         "preemptions": rates.preemptions,
         "prefix_cache_hit_share": rates.prefix_hit_share,
         "prefill_throughput": rates.prefill_tokens_s,
         "decode_throughput": rates.decode_tokens_s,
-        "gpu_memory": values["gpu_memory_used"] / memory if memory and "gpu_memory_used" in values else None,
+        "gpu_memory": view.gpu_memory,
         "engine_restarts": float(view.restarts),
     }
     for signal, value in said.items():

@@ -96,9 +96,20 @@ def table_of(asked: Asked, data: ReplicasPage) -> Table[ReplicaStanding]:
         engine_column("running", "running", its),
         Column("kv", "KV cache", partial(value_of, "kv_cache_usage"), kv, group=its, numeric=True),
         Column("hits", "prefix hits", partial(rate_of, "prefix_hit_share"), hits, group=its, numeric=True),
+        Column(
+            "preemptions",
+            "set back",
+            partial(rate_of, "preemptions"),
+            says="Answers that were set back over the last minute because the KV cache was full (preemptions).",
+            group=its,
+            numeric=True,
+        ),
         Column("prefill", "prefill", partial(rate_of, "prefill_tokens_s"), unit="tok/s", group=its, numeric=True),
         Column("decode", "decode", partial(rate_of, "decode_tokens_s"), unit="tok/s", group=its, numeric=True),
         Column("gpu", "GPU", partial(value_of, "gpu_utilisation"), gpu, group=its, numeric=True),
+        Column(
+            "gpu_memory", "GPU memory", gpu_memory, lambda one: written.share(gpu_memory(one)), group=its, numeric=True
+        ),
         Column("restarts", "restarts", restarts, group=its, numeric=True),
         Column("read", "read", partial(age, asked), partial(read, asked), group=its),
         Column(
@@ -144,6 +155,16 @@ def kv(one: ReplicaStanding) -> Markup | str:
 def gpu(one: ReplicaStanding) -> Markup | str:
     """How busy the GPU is."""
     return _filled(value_of("gpu_utilisation", one))
+
+
+def gpu_memory(one: ReplicaStanding) -> float | None:
+    """The share of the GPU's memory that is used."""
+    return one.engine.gpu_memory if one.engine is not None else None
+
+
+def memory(one: ReplicaStanding) -> str:
+    """The same for people."""
+    return written.share(gpu_memory(one))
 
 
 def hits(one: ReplicaStanding) -> str:

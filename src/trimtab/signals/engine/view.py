@@ -57,6 +57,12 @@ class EngineView(Struct, frozen=True):
     failures: int = 0
     restarts: int = 0
 
+    @property
+    def gpu_memory(self) -> float | None:
+        """The share of the memory of its GPUs that is in use."""
+        used, whole = self.values.get("gpu_memory_used"), self.values.get("gpu_memory_total")
+        return used / whole if used is not None and whole else None
+
 
 class Restart(NamedTuple):
     """A server was started anew: when it had been started before and was now, in seconds since 1970, or why else it is
