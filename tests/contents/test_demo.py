@@ -38,7 +38,7 @@ def test_feedback_in_the_demo(tmp_path: Path) -> None:
     """A call's answer, a thumb from its client, the right answer from the command line: each is there afterwards."""
     demo_at(tmp_path)
     task = tmp_path / "tasks" / "extract" / "task.toml"
-    task.write_text(task.read_text() + COMPLETION)
+    task.write_text(re.sub("(?m)^completion = .*\n", "", task.read_text()) + COMPLETION)
     declared = (tmp_path / "trimtab.toml").read_text()
     gateway, control = (f"http://{found}" for found in re.findall(r'listen = "([^"]+)"', declared))
     command = [*TRIMTAB, "up", "--demo", "--project", str(tmp_path)]
