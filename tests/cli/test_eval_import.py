@@ -47,7 +47,7 @@ def test_cases_and_suite_are_written(root: Path) -> None:
     suite = load(root).tasks["triage"].evals
     assert suite is not None
     assert [one.kind for one in suite.scorers] == ["exact"]
-    assert "1 cases are in tasks/triage/cases.jsonl." in told
+    assert "1 case is in tasks/triage/cases.jsonl." in told
     assert "Not taken over:\n  prompts (1)" in told
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 from trimtab.cli.parts import Commands
 from trimtab.cli.screen import PROJECT, next_verb, safe, say_json, visible
 from trimtab.errors import DataNotTaken
+from trimtab.evals.words import count
 from trimtab.lock.writing import write_file
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def _declare(place: Path, found: Imported) -> bool:
 
 
 def _say(taken: Taken, task: str) -> None:
-    click.echo(f"{taken.cases:,} cases are in {safe(taken.file)}.")
+    are = "is" if taken.cases == 1 else "are"
+    click.echo(f"{count(taken.cases, 'case')} {are} in {safe(taken.file)}.")
     if taken.is_written:
         click.echo(f"The suite stands at the end of tasks/{safe(task)}/task.toml:")
     else:
