@@ -62,6 +62,25 @@ def test_a_drop_that_the_suite_is_too_small_for(sides: tuple[str, ...], capsys: 
     assert "the suite has" not in capsys.readouterr().err
 
 
+def test_another_revision_is_asked_without_being_put_in_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a rollout will try is evaluated where the project lies that serves users, which is left as it is."""
+    with model(lambda _: says('{"label": "a"}')) as upstream:
+        for name, words in (("project", "Sort it."), ("tried", "Sort it well.")):
+            write_project(tmp_path / name, upstream.url, words=words)
+            write_suite(tmp_path / name, 3)
+        project, tried = tmp_path / "project", tmp_path / "tried"
+        words = ["eval", "sort", "--rev", str(tried), "--against", str(project), "--project", str(project), "--json"]
+        status = run(words)
+    told = capsys.readouterr()
+    assert status in {0, 1, 2}, told.err
+    report = json.loads(told.out)
+    assert report["base"]["prompt"] != report["candidate"]["prompt"]
+    assert (project / ".trimtab" / "evaluations" / report["id"]).is_dir()
+    assert not (tried / ".trimtab").exists()
+
+
 def cut_short(*_: Any) -> NoReturn:
     """Scorers that end an evaluation as it begins."""
     raise EvaluationStuck(id="", waited_s=0.0, detail="cut short")

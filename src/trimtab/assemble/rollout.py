@@ -58,7 +58,6 @@ def ships(project: Project, lock: str, base: str, tasks: Iterable[str]) -> tuple
             for name in missing
         ]
         detail = f"lock {lock[:12]} against {base[:12]} is not to ship ({', '.join(told)})"
-        raise RolloutRefused(
-            detail=f"{detail}; run `trimtab eval TASK --against REV`, or say why not with --without-evaluation"
-        )
+        how = "run `trimtab eval TASK --rev REV --against HEAD`, or say why not with --without-evaluation"
+        raise RolloutRefused(detail=f"{detail}; {how}")
     return tuple(latest[name].id for name in tasks)

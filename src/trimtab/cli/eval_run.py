@@ -16,6 +16,7 @@ from trimtab.cli.verdicts import FILE, LATEST, STATUSES, VerdictCommand, status_
 @click.argument("task", required=False, default="")
 @PROJECT
 @click.option("--against", default="", metavar="REV", help="Compare with a revision, a committed lock, or a folder.")
+@click.option("--rev", default="", metavar="REV", help="Ask this revision, lock or folder, and not the working tree.")
 @click.option("--samples", type=click.IntRange(1, 100), metavar="N", help="How often each case is asked.")
 @click.option("--cases", type=click.IntRange(1), metavar="N", help="How many cases at most, drawn at random.")
 @click.option(
@@ -45,10 +46,10 @@ def command(task: str, project: Path, **given: Any) -> int:
     evaluating = Evaluating.of(project)
     resume: str = given["resume"]
     named = given["against"], given["samples"], given["cases"], given["early"], given["drop"], given["budget"]
-    wanted = evaluating.asked(resume, Asked(task, *named))
+    wanted = evaluating.asked(resume, Asked(task, *named, rev=given["rev"]))
     if not wanted.task:
         raise click.UsageError("name a task, or --resume one that was cut short")
-    with evaluating.sides(wanted.against) as sides:
+    with evaluating.sides(wanted.against, wanted.rev) as sides:
         options = Options(wanted.samples, wanted.cases, wanted.budget, given["concurrency"], is_early=wanted.early)
         prepared = evaluating.taken_up(evaluating.prepare(wanted, sides, options), resume, is_new=given["is_new"])
         evaluating.announce(prepared)

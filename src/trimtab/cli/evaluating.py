@@ -44,7 +44,7 @@ class Asked(Struct, frozen=True):
     """What an evaluation was begun with, kept beside its plan so that it can be taken up again by its id alone.
 
     `drop` is the loss of the first score, in points, that it is to have cases enough for; `budget` is in US dollars.
-    `suite_arm` is the arm whose suite, cases and judges it has.
+    `suite_arm` is the arm whose suite, cases and judges it has. `rev` is what was asked, the working tree if empty.
     """
 
     task: str
@@ -55,6 +55,7 @@ class Asked(Struct, frozen=True):
     drop: float | None = None
     budget: float | None = None
     suite_arm: Arm = "candidate"
+    rev: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,15 @@ class Evaluating:
         return found
 
     @contextlib.contextmanager
-    def sides(self, against: str) -> Iterator[dict[Arm, Side]]:
-        """The project as it lies there, and what it is compared with."""
-        candidate = side(self.project, HERE)
-        if not against:
-            yield {"candidate": candidate}
-            return
-        with base_side(Path(self.project.root), against) as base:
-            yield {"base": base, "candidate": candidate}
+    def sides(self, against: str, rev: str = "") -> Iterator[dict[Arm, Side]]:
+        """The project as it lies there, or another revision of it, and what it is compared with."""
+        root = Path(self.project.root)
+        with contextlib.ExitStack() as held:
+            candidate = held.enter_context(base_side(root, rev)) if rev else side(self.project, HERE)
+            if not against:
+                yield {"candidate": candidate}
+            else:
+                yield {"base": held.enter_context(base_side(root, against)), "candidate": candidate}
 
     def prepare(self, asked: Asked, sides: dict[Arm, Side], options: Options) -> Prepared:
         """The evaluation that is asked for. Raises `EvaluationRefused`."""
