@@ -61,6 +61,9 @@ async def test_a_run(ran: Scene) -> None:
     assert found["steps"][2]["found"] == "limit failed"
     assert [one["run"] for one in found["children"]] == [CHILD]
     assert [one["run"] for one in found["forks"]] == [FORK]
+    given = (await data(ran, f"/runs/{FORK}"))["steps"]
+    assert [(one["seq"], one["took_s"]) for one in given][1:] == [(5, 0.0)]
+    assert given[1]["at_s"] == found["steps"][1]["at_s"] - found["steps"][0]["at_s"]
     page = (await get(ran, f"/runs/{FAILED}")).text
     assert "check_failed" in page
     assert "limit: over 100 USD" in page

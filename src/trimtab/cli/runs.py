@@ -26,7 +26,7 @@ from trimtab.journal.ledger import ledgers
 from trimtab.journal.reading import body_read, log_read, row_of, rows_of
 from trimtab.journal.refusals import StepUnknown
 from trimtab.journal.run_counts import Verified, Verify
-from trimtab.journal.steps import Log, Step
+from trimtab.journal.steps import Log, Step, without_pause
 from trimtab.processes.run_book import compared, output_of, tree_of
 from trimtab.reports.window import since_ns
 
@@ -115,6 +115,7 @@ def show(run: str, project: Path, seq: int | None, first: int, limit: int, whole
     if as_json:
         say_json(msgspec.json.encode(Shown(row, log)))
         return
+    log = without_pause(log)
     wanted = [step for step in log.steps if step.seq >= first]
     say(run_text(row, log, wanted[:limit], max(0, len(wanted) - limit)))
     failed = _parked_at(row) or next(

@@ -114,7 +114,7 @@ def amplified(row: RunRow) -> Text:
 
 
 def _steps(log: Log, steps: Sequence[Step]) -> Table:
-    began = log.started.at_ns if log.started is not None else 0
+    began = min([log.started.at_ns if log.started is not None else 0, *(step.intent.at_ns for step in log.steps[:1])])
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name, right in (("seq", True), ("at s", True), ("step", False), ("state", False), ("took ms", True)):
         table.add_column(name, justify="right" if right else "left", no_wrap=True)

@@ -96,6 +96,26 @@ class Log(Struct, frozen=True):
         return next((one for one in self.steps if seq in (one.seq, one.result_seq)), None)
 
 
+def without_pause(log: Log) -> Log:
+    """A log to be shown over time: what a fork has of its origin ends where it begins, however long ago that was."""
+    began_ns = log.started.at_ns if log.started is not None and log.started.fork_of else 0
+    times = [one.at_ns for step in log.steps for one in (step.intent, step.result) if one is not None]
+    last_ns = max((at_ns for at_ns in times if at_ns < began_ns), default=began_ns)
+    if last_ns == began_ns:
+        return log
+    return replace(log, steps=tuple(_later(step, began_ns, began_ns - last_ns) for step in log.steps))
+
+
+def _later(step: Step, began_ns: int, by_ns: int) -> Step:
+    """A step with what there was before a fork began later by so much."""
+    intent, result = step.intent, step.result
+    if intent.at_ns >= began_ns:
+        return step
+    if result is not None and result.at_ns < began_ns:
+        result = replace(result, at_ns=result.at_ns + by_ns)
+    return replace(step, intent=replace(intent, at_ns=intent.at_ns + by_ns), result=result)
+
+
 def changed_words(step: Step) -> tuple[str, ...]:
     """What a step of a fork was taken with otherwise, and what could not be."""
     result = step.result

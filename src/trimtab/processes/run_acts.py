@@ -86,7 +86,7 @@ def _answer(step: Step, content: bytes, now_ns: int) -> tuple[Result, bytes]:
     good = step.result if step.result is not None and step.result.outcome == "ok" else None
     status = good.status if good is not None else GOOD if step.intent.step == "model" else 0
     kind = good.content_type if good is not None else ""
-    result = Result(now_ns, step.seq, "ok", body, status=status, content_type=kind or "application/json")
+    result = Result(now_ns, step.seq, "ok", body, took_s=0.0, status=status, content_type=kind or "application/json")
     return result, content if body.inline is None else b""
 
 

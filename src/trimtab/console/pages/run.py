@@ -27,7 +27,7 @@ from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.background import REDRIVE
 from trimtab.journal.entries import ENDED, Arrived, Leased, Logged, Ordered, State, Tried
 from trimtab.journal.ledger import ledgers
-from trimtab.journal.steps import Log, change_told, changed_words, changes_used
+from trimtab.journal.steps import Log, change_told, changed_words, changes_used, without_pause
 
 MOST_OTHERS: Final = 50
 MOST_RELATED: Final = 20
@@ -78,6 +78,7 @@ async def build(asked: Asked, parts: Parts) -> Built[RunPage]:
     one = await one_step(desk, log, seq) if seq else None
     if seq and one is None:
         raise HTTPException(404, f"run {name[:80]} has no step at {seq}; its page lists them")
+    log = without_pause(log)
     part = part_of(log, asked)
     began = span_of(log, asked.now_ns)[0]
     tried = ledgers(log)
