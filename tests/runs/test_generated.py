@@ -71,7 +71,7 @@ def test_the_first_example_passes_the_test_that_the_page_shows(monkeypatch: pyte
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
     agent, last = blocks[0].rsplit("\n\n\n", 1)
-    assert last.startswith("print(asyncio.run(answer(")
+    assert last.startswith('if __name__ == "__main__":\n    print(asyncio.run(answer(')
     exec(agent + "\n\n\n" + tested, module.__dict__)
     module.test_answer()
 
