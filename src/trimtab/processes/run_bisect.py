@@ -95,6 +95,13 @@ class Found(Struct, frozen=True):
     told: str
 
 
+ASKS_NONE = {
+    True: "do its calls go to OPENAI_BASE_URL?",
+    False: "is it a worker that takes up what waits, work(agent, until_idle=True)?",
+}
+"""What a command that did nothing is asked, by whether the run was made of calls to the gateway alone."""
+
+
 class Program(Protocol):
     """Whatever drives a fork once."""
 
@@ -171,7 +178,7 @@ class Search:
         calls = live_calls(log, place.seq)
         good, why = None, driven.refused
         if not why and not calls:
-            why = "the command asked no model; do its calls go to OPENAI_BASE_URL?"
+            why = f"the command asked no model; {ASKS_NONE[made.through == 'gateway']}"
         elif not why and made.through == "gateway" and driven.recorded < before:
             why = f"it did not repeat what came before: {driven.recorded} of {before} calls were the recorded ones"
         elif not why and not ended:
