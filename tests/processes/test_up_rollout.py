@@ -89,6 +89,7 @@ async def test_a_canary_over_restarts_until_it_is_promoted_and_in_force(root: Pa
         ended(load(root), "e1", "ship", lock, (await shown(root))["rollout"]["base_lock"])
         status, said = await trimtab(root, "rollout", "promote")
         assert status == 0, said
+        assert said.count("Next:") == 1
         assert (await shown(root))["rollout"]["evaluations"] == ["e1"]
         shutil.copy(root.parent / "candidate" / "trimtab.lock", root / "trimtab.lock")
         write_task(root, first_token="19s")

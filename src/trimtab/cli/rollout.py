@@ -107,7 +107,7 @@ def promote(project: Path, without: str, as_json: bool) -> None:
     if tried is not None and tried.kind == "canary" and not tried.evaluations and not without:
         since = ships(load(project), tried.lock, tried.base_lock, tried.tasks)
     shown = _ask(project, "/promote", Promoting(without, since))
-    _say(shown, as_json=as_json)
+    _say(shown, as_json=as_json, ends=False)
     if shown is not None and not as_json:
         click.echo(
             f"Bring {safe(shown.rollout.source)} into the project to put it in force; its share goes on until then."
@@ -127,7 +127,8 @@ def _ask(project: Path, what: str, body: NewRollout | msgspec.Struct | None) -> 
     return ask(project, what, body)
 
 
-def _say(shown: RolloutShown | None, *, as_json: bool) -> None:
+def _say(shown: RolloutShown | None, *, as_json: bool, ends: bool = True) -> None:
+    """How it stands; where that `ends` what a verb says, with the next one."""
     if as_json:
         say_json(msgspec.json.encode({"rollout": shown}))
         return
@@ -138,6 +139,8 @@ def _say(shown: RolloutShown | None, *, as_json: bool) -> None:
     click.echo(safe(shown.words))
     for one in shown.standings:
         click.echo(f"    {safe(one.words)}")
+    if not ends:
+        return
     if shown.rollout.is_live:
         next_verb("trimtab rollout status")
     elif shown.rollout.state == "rolled_back":
