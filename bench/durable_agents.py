@@ -7,15 +7,17 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from trimtab import blocking, idempotency_key, review, run, step, tool
-from trimtab.journal.asks import Ask, Find, FindReviews, Finish, Load, Read, Renew, Told, Written
+from trimtab.journal.asks import Ask, Begin, Begun, Find, FindReviews, Finish, Load, Read, Renew, Told, Written
 from trimtab.journal.client import BlockingKeeper, KeeperClient
 
 LONG: Final = "x" * 4000
+CALM_S: Final = 5.0
+"""How long whoever is to stand still waits for the writes of other threads."""
 UNCOUNTED: Final = (Renew, Read, Load, Find, FindReviews)
 """Asks that change nothing of a run, or come when time has passed."""
 
@@ -23,28 +25,35 @@ UNCOUNTED: Final = (Renew, Read, Load, Find, FindReviews)
 class Boundaries:
     """Counts the places at which a process may be killed, and sends it `signum` at one of them.
 
-    `acts` is held by whoever acts, so that no boundary of another thread comes amid that.
+    Nobody is made to stand still amid a write, not by another thread either: nothing but the world could hold that up.
     """
 
     def __init__(self) -> None:
         self.passed = 0
         self._at = -1
         self._signum = signal.SIGKILL
-        self._guard = threading.Lock()
-        self.acts = threading.RLock()
+        self._guard = threading.Condition()
+        self._writing = set[int]()
 
     def arm(self, at: int, signum: signal.Signals) -> None:
         """Is to die (or to stand still) at this one, counted from 0; -1 is never."""
         self.passed, self._at, self._signum = 0, at, signum
 
     def pass_one(self, *, acting: bool = False) -> None:
-        """Here is one; amid an act nobody is made to stand still, for nothing but the world could hold that act up."""
+        """Here is one."""
         with self._guard:
             here, self.passed = self.passed, self.passed + 1
-        if here != self._at or (acting and self._signum == signal.SIGSTOP):
-            return
-        with self.acts:
-            os.kill(os.getpid(), self._signum)
+            if here != self._at or (acting and self._signum == signal.SIGSTOP):
+                return
+            if self._signum == signal.SIGSTOP:
+                self._guard.wait_for(lambda: self._writing <= {threading.get_ident()}, CALM_S)
+        signal.pthread_kill(threading.get_ident(), self._signum)  # meant for the process; this thread goes no further
+
+    def writes(self, *, begins: bool) -> None:
+        """This thread was told to do a write, or has done it."""
+        with self._guard:
+            (self._writing.add if begins else self._writing.discard)(threading.get_ident())
+            self._guard.notify_all()
 
 
 class World:
@@ -95,10 +104,9 @@ def enter(world: World) -> None:
 
 def act(kind: str, what: str) -> None:
     """An act of a tool, with a boundary before and after it."""
-    with BOUNDARIES.acts:
-        BOUNDARIES.pass_one(acting=True)
-        _worlds[0].act(kind, what)
-        BOUNDARIES.pass_one(acting=True)
+    BOUNDARIES.pass_one(acting=True)
+    _worlds[0].act(kind, what)
+    BOUNDARIES.pass_one(acting=True)
 
 
 class Counted:
@@ -113,6 +121,10 @@ class Counted:
             return await self._inner.do(ask)
         BOUNDARIES.pass_one()
         return _answered(ask, await self._inner.do(ask))
+
+    async def watch(self, runs: Callable[[], Iterable[str]]) -> None:
+        """Hears of orders."""
+        await self._inner.watch(runs)
 
     async def close(self) -> None:
         """Hangs up."""
@@ -129,8 +141,13 @@ class CountedBlocking:
         """Asks keeper."""
         if isinstance(ask, UNCOUNTED):
             return self._inner.do(ask)
+        if isinstance(ask, Finish):
+            BOUNDARIES.writes(begins=False)
         BOUNDARIES.pass_one()
-        return _answered(ask, self._inner.do(ask))
+        told = self._inner.do(ask)
+        if isinstance(ask, Begin) and ask.effect == "write" and isinstance(told, Begun) and told.result is None:
+            BOUNDARIES.writes(begins=True)
+        return _answered(ask, told)
 
     def close(self) -> None:
         """Hangs up."""
