@@ -149,12 +149,13 @@ def restarts(one: ReplicaStanding) -> int | None:
 
 def kv(one: ReplicaStanding) -> Markup | str:
     """How full the KV cache is."""
-    return _filled(value_of("kv_cache_usage", one))
+    part = value_of("kv_cache_usage", one)
+    return written.NOTHING if part is None else Markup("{} {}").format(meter(part), written.share(part))
 
 
-def gpu(one: ReplicaStanding) -> Markup | str:
+def gpu(one: ReplicaStanding) -> str:
     """How busy the GPU is."""
-    return _filled(value_of("gpu_utilisation", one))
+    return written.share(value_of("gpu_utilisation", one))
 
 
 def gpu_memory(one: ReplicaStanding) -> float | None:
@@ -170,10 +171,6 @@ def memory(one: ReplicaStanding) -> str:
 def hits(one: ReplicaStanding) -> str:
     """The share of prompt tokens that the prefix cache had."""
     return written.share(rate_of("prefix_hit_share", one))
-
-
-def _filled(part: float | None) -> Markup | str:
-    return written.NOTHING if part is None else Markup("{} {}").format(meter(part), written.share(part))
 
 
 def age(asked: Asked, one: ReplicaStanding) -> float | None:
