@@ -326,13 +326,11 @@ def drive(folder: Path, path: Path, shape: str, at: int, signum: signal.Signals)
     """A driver's life: begins the run or takes it up, and says what it gave. A person's part is played here too."""
     BOUNDARIES.arm(at, signum)
     enter(World(folder))
-    holder = lambda: f"driver-{os.getpid()}"  # noqa: E731
     runtime = Runtime(
-        keeper=lambda hears: Counted(KeeperClient(path, patience_s=PATIENCE_S, hears=hears, holder=holder())),
-        blocking=CountedBlocking(BlockingKeeper(path, patience_s=PATIENCE_S, holder=holder)),
+        keeper=lambda hears: Counted(KeeperClient(path, patience_s=PATIENCE_S, hears=hears)),
+        blocking=CountedBlocking(BlockingKeeper(path, patience_s=PATIENCE_S)),
         models=ScriptedModels({}),
         lease_s=STOPPED_LEASE_S if signum == signal.SIGSTOP else LEASE_S,
-        holder=holder,
     )
     function = SHAPES[shape].options(id=RUN)
     persons, begun_s = 0, time.monotonic()

@@ -36,7 +36,7 @@ class Shelf:
     def __init__(self) -> None:
         self.told: list[Tell] = []
         self.batches: list[int] = []
-        self.sweeps = 0
+        self.sweeps: list[Sweep] = []
         self.broken = ""
         self.gate = threading.Event()
         self.gate.set()
@@ -62,7 +62,7 @@ class Shelf:
             case Direct():
                 return Directed(("r-1", "r-2"))
             case Sweep():
-                self.sweeps += 1
+                self.sweeps.append(ask)
                 return Swept()
             case Open():
                 raise RuntimeError("no shelf opens runs")

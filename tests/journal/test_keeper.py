@@ -25,7 +25,6 @@ from trimtab.journal.asks import (
     Written,
 )
 from trimtab.journal.client import (
-    BlockingKeeper,
     BlockingLocalKeeper,
     KeeperClient,
     LocalKeeper,
@@ -194,7 +193,7 @@ async def test_it_sweeps_by_itself(path: Path, listener: socket.socket) -> None:
     shelf = Shelf()
     keeper = Keeper(shelf, SystemClock(), sweep_every_s=0.0)
     await keeper.start(listener.dup())
-    while shelf.sweeps < 3:
+    while len(shelf.sweeps) < 3:
         await asyncio.sleep(0)
     assert keeper.health().asks == 0
     await keeper.stop()
@@ -212,7 +211,7 @@ async def test_it_sweeps_while_it_is_busy(path: Path, listener: socket.socket) -
         await client.health()  # it is answered behind the ask, which waits now
         shelf.go.release()
         await asyncio.to_thread(shelf.begun.acquire, timeout=60)
-    assert shelf.sweeps >= 3
+    assert len(shelf.sweeps) >= 3
     shelf.go.release(1000)
     await asyncio.gather(*doing)
     await client.close()
@@ -333,31 +332,48 @@ async def test_what_a_lost_worker_had_under_way_is_closed(path: Path, listener: 
     store.close()
 
 
-@pytest.mark.parametrize("face", ["awaits", "threads"])
-async def test_the_run_of_a_driver_that_died_is_free(
-    path: Path, listener: socket.socket, tmp_path: Path, face: str
-) -> None:
-    """Its process hangs up as it dies, and nobody waits for its lease; one of its connections alone says nothing."""
+async def test_the_run_of_a_driver_that_died_is_free(path: Path, listener: socket.socket, tmp_path: Path) -> None:
+    """The connection over which it kept its leases breaks off as it dies, and nobody waits for them to run out; other
+    connections of a driver say nothing, also where they renewed one.
+    """
     store = RunStore(open_runs(tmp_path / "journal.db"), MemoryBodies(), SystemClock())
     keeper = Keeper(store, SystemClock(), sweep_every_s=60.0)
     await keeper.start(listener.dup())
-    listens, other = KeeperClient(path, holder="driver-1"), KeeperClient(path)
-    dies = BlockingKeeper(path, holder=lambda: "driver-1")
-    opens = Open("r", Started(1, "t"), "driver-1/a")
-    await (asyncio.to_thread(dies.do, opens) if face == "threads" else listens.do(opens))
-    if face == "threads":
-        await listens.do(Find())
-        await listens.close()
-        await other.do(Find())
+    keeps, asks, other = KeeperClient(path, hears=lambda given: None), KeeperClient(path), KeeperClient(path)
+    for run in ("r", "s"):
+        await asks.do(Open(run, Started(1, "t"), "d1"))
+        await asks.do(Renew(run, 1))
+    await keeps.do(Renew("r", 1))
+    await asks.close()
+    await other.do(Find())
+    for run in ("r", "s"):
         with pytest.raises(LeaseHeld):
-            await other.do(Claim("driver-2/a", "r"))
-        dies.close()
-    else:
-        await listens.close()
+            await other.do(Claim("d2", run))
+    await keeps.close()
     async with asyncio.timeout(60):
         while (await other.do(Find(run="r"))).runs[0].until_ns:  # type: ignore[union-attr]
             await asyncio.sleep(0)
-    assert (await other.do(Claim("driver-2/a", "r"))).epoch == 2  # type: ignore[union-attr]
+    assert (await other.do(Claim("d2", "r"))).epoch == 2  # type: ignore[union-attr]
+    with pytest.raises(LeaseHeld):
+        await other.do(Claim("d2", "s"))
     await other.close()
     await keeper.stop()
     store.close()
+
+
+async def test_a_lease_that_had_run_out_is_not_dropped_later(path: Path, listener: socket.socket) -> None:
+    """Keeper remembers of a connection what was renewed within its lease, and no more."""
+    shelf = Shelf()
+    keeper = Keeper(shelf, SystemClock(), sweep_every_s=60.0)
+    await keeper.start(listener.dup())
+    keeps, other = KeeperClient(path, hears=lambda given: None), KeeperClient(path)
+    for ask in (Renew("old", 1, ttl_s=-1.0), Renew("one", 3, ttl_s=60.0), Renew("two", 1, ttl_s=60.0)):
+        with pytest.raises(LeaseLost):
+            await keeps.do(ask)
+    await keeps.close()
+    async with asyncio.timeout(60):
+        while not any(ask.dropped for ask in shelf.sweeps):
+            await other.do(event(0))
+    assert [ask.dropped for ask in shelf.sweeps if ask.dropped] == [(("one", 3), ("two", 1))]
+    await other.close()
+    await keeper.stop()

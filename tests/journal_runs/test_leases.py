@@ -55,17 +55,23 @@ def test_a_lease_that_ran_out_may_be_kept_while_nobody_took_the_run(world: World
     assert world.refused(Claim("d2", "r")) == "LeaseHeld"
 
 
-def test_leases_of_a_process_that_hung_up_are_over(world: World) -> None:
-    """Its runs are free at once, and those of other processes are held as before."""
-    for run, owner in (("r", "driver-1/a"), ("s", "driver-1/b"), ("o", "driver-10/a"), ("d", "driver-1")):
-        world.open(run, owner)
-    swept = world.told(Sweep(gone=("driver-1",)), Swept)
-    assert sorted(swept.expired) == ["r", "s"]
-    assert world.told(Sweep(gone=("driver-1",)), Swept).expired == ()
-    assert world.claim("driver-2/a", "r").epoch == 2
-    assert world.refused(Renew("r", 1)) == "LeaseLost"
-    assert world.renew("s").epoch == 1
-    assert {world.refused(Claim("driver-2/a", run)) for run in ("s", "o", "d")} == {"LeaseHeld"}
+def test_leases_of_a_driver_that_died_are_over(world: World) -> None:
+    """Its runs are free at once; a lease that somebody took up since, that was given back or that is of no run is not
+    touched, and those of others are held as before.
+    """
+    for run in ("dies", "taken", "back", "lives"):
+        world.open(run)
+    world.clock.advance(60)
+    assert world.claim("d2", "taken").epoch == 2
+    world.renew("dies")
+    world.renew("lives")
+    world.told(Release("back", 1), Written)
+    swept = world.told(Sweep(dropped=tuple((run, 1) for run in ("dies", "taken", "back", "nowhere"))), Swept)
+    assert swept.expired == ("dies",)
+    assert world.told(Sweep(dropped=(("dies", 1),)), Swept).expired == ()
+    assert world.claim("d2", "dies").epoch == 2
+    assert world.refused(Renew("dies", 1)) == "LeaseLost"
+    assert {world.refused(Claim("d3", run)) for run in ("taken", "lives")} == {"LeaseHeld"}
 
 
 def test_a_driver_that_gave_its_run_back_begins_nothing(world: World) -> None:

@@ -261,13 +261,13 @@ class Sweep(Struct, frozen=True, tag_field="ask", tag="sweep"):
     """What time alone brings: leases that ran out, timers that are due, reviews that expire or escalate.
 
     `here` are the gateway workers that are there, None where that is not known, `gone` those known to be gone: what the
-    latter, or others than the former, have under way is closed. Leases of `gone` processes of drivers are over, which
-    are those of owners `NAME/...`.
+    latter, or others than the former, have under way is closed. `dropped` are leases (run, epoch) of drivers that died.
     """
 
     limit: int = 1000
     here: tuple[str, ...] | None = None
     gone: tuple[str, ...] = ()
+    dropped: tuple[tuple[str, int], ...] = ()
 
 
 class Holding(Struct, frozen=True, tag_field="ask", tag="holding"):

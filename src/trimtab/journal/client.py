@@ -80,7 +80,7 @@ class KeeperClient:
     """Keeper behind its socket, for one event loop; many asks may be open at once.
 
     `hears` is called with each order that anybody gives, and keeps the client connected from `watch` on. `holder` names
-    the gateway worker or the process of drivers that this is.
+    the gateway worker that this is.
     """
 
     def __init__(
@@ -270,23 +270,12 @@ class _Link(asyncio.Protocol):
 
 
 class BlockingKeeper:
-    """Keeper behind its socket, for threads: each ask has a connection of its own while it is open.
+    """Keeper behind its socket, for threads: each ask has a connection of its own while it is open."""
 
-    `holder` names the process of drivers that this is, if any; it is asked for each connection.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        patience_s: float = PATIENCE_S,
-        clock: Clock | None = None,
-        holder: Callable[[], str] = str,
-    ) -> None:
+    def __init__(self, path: Path, *, patience_s: float = PATIENCE_S, clock: Clock | None = None) -> None:
         self._path = path
         self._patience_s = patience_s
         self._clock = clock or SystemClock()
-        self._holder = holder
         self._idle: list[socket.socket] = []
         self._idling = threading.Lock()
         self._closed = False
@@ -361,18 +350,10 @@ class BlockingKeeper:
             self._bound(connection, until_s)
             with address(self._path) as place:
                 connection.connect(place)
-            self._introduce(connection, until_s)
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _introduce(self, connection: socket.socket, until_s: float) -> None:
-        """Says who this is, where that matters."""
-        holder = self._holder()
-        if holder:
-            connection.sendall(frame(0, Hello(holder=holder)))
-            self._answer(connection, until_s)
 
     def _bound(self, connection: socket.socket, until_s: float) -> None:
         left_s = until_s - self._clock.monotonic()

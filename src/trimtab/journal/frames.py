@@ -30,9 +30,7 @@ class FrameTooLong(TrimtabError):
 
 
 class Hello(Struct, frozen=True, tag_field="ask", tag="hello"):
-    """Who is there: `orders` asks to be told of each order that is given, `holder` is the gateway worker or the process
-    of drivers that it is.
-    """
+    """Who is there: `orders` asks to be told of each order that is given, `holder` is the gateway worker that it is."""
 
     protocol: int = PROTOCOL
     orders: bool = False

@@ -27,6 +27,7 @@ from trimtab.journal.asks import (
     Load,
     Read,
     Refused,
+    Renew,
     Sweep,
     Swept,
     Told,
@@ -142,6 +143,8 @@ class Keeper:
 
     def put(self, waiting: _Waiting) -> None:
         """Takes an ask in."""
+        if isinstance(waiting.ask, Renew) and waiting.link is not None and waiting.link.wants_orders:
+            waiting.link.renewed.note(waiting.ask, self._clock.monotonic())
         reads = self._reader is not None and isinstance(waiting.ask, READS)
         (self._reading if reads else self._writing).put(waiting)
 
@@ -153,11 +156,15 @@ class Keeper:
         return True
 
     def left(self, link: _Link) -> None:
-        """A connection is gone; what it asked is done all the same. A worker that is gone has nothing under way."""
+        """A connection is gone; what it asked is done all the same. A worker that is gone has nothing under way, and a
+        process of drivers no leases.
+        """
         self._links.discard(link)
         works = self._sweeper is not None and not self._sweeper.done()
-        if works and link.holder and not any(other.holder == link.holder for other in self._links):
-            self._writing.put(_Waiting(None, 0, Sweep(gone=(link.holder,)), 0))
+        is_last = bool(link.holder) and not any(other.holder == link.holder for other in self._links)
+        gone, dropped = (link.holder,) if is_last else (), link.renewed.live(self._clock.monotonic())
+        if works and (gone or dropped):
+            self._writing.put(_Waiting(None, 0, Sweep(gone=gone, dropped=dropped), 0))
 
     def _here(self) -> tuple[str, ...] | None:
         """The gateway workers that are connected; None while some may be still to come."""
@@ -241,12 +248,37 @@ class _Commit(NamedTuple):
     trouble: str
 
 
+class _Renewed:
+    """The leases that are renewed over a connection on which orders are heard: it stands for as long as its process of
+    drivers lives and holds any, so that they are over when it breaks off.
+    """
+
+    def __init__(self) -> None:
+        self._until_s: dict[tuple[str, int], float] = {}
+
+    def note(self, ask: Renew, now_s: float) -> None:
+        """One is renewed; those that have run out are forgotten."""
+        key = ask.run, ask.epoch
+        self._until_s.pop(key, None)
+        self._until_s[key] = now_s + ask.ttl_s
+        while self._until_s:
+            first = next(iter(self._until_s))
+            if self._until_s[first] >= now_s:
+                break
+            del self._until_s[first]
+
+    def live(self, now_s: float) -> tuple[tuple[str, int], ...]:
+        """Those that have not run out, by run and epoch."""
+        return tuple(key for key, until_s in self._until_s.items() if until_s >= now_s)
+
+
 class _Link(asyncio.Protocol):
     """One connection."""
 
     def __init__(self, keeper: Keeper) -> None:
         self.wants_orders = False
         self.holder = ""
+        self.renewed = _Renewed()
         self._keeper = keeper
         self._frames = Frames()
         self._transport: asyncio.Transport | None = None

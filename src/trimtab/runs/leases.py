@@ -1,6 +1,7 @@
 """Keeps the leases of the runs that this process drives, and hears of orders, in a thread of its own.
 
-So a run stays held, and is stopped when somebody says so, whatever its own loop or thread is doing.
+So a run stays held, and is stopped when somebody says so, whatever its own loop or thread is doing. Keeper takes the
+leases that are renewed over one connection for over when that breaks off: then this process died.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Leases:
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._over = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._fresh: list[Held] = []
         self._closing = False
 
     def __repr__(self) -> str:
@@ -78,6 +80,9 @@ class Leases:
                 self._closing = False
                 self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
                 self._thread.start()
+            elif self._loop is not None:
+                self._fresh.append(session)
+                self._loop.call_soon_threadsafe(self._stirred.set)
 
     def let_go(self, session: Held) -> None:
         """Keeps it no longer."""
@@ -90,7 +95,7 @@ class Leases:
         with self._guard:
             thread, self._closing = self._thread, True
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._over.set)
+                self._loop.call_soon_threadsafe(self._stirred.set)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
@@ -99,14 +104,15 @@ class Leases:
 
     async def _keep(self) -> None:
         with self._guard:
-            self._over, self._loop = asyncio.Event(), asyncio.get_running_loop()
+            self._stirred, self._loop = asyncio.Event(), asyncio.get_running_loop()
+            self._fresh = []
             if self._closing:
-                self._over.set()
+                self._stirred.set()
         keeper = self._keeper(self._hear)
         watching = asyncio.create_task(keeper.watch(self._runs))
         try:
             await self._renew_all(keeper)  # what was ordered before anybody listened
-            while await self._rests():
+            while await self._rests(keeper):
                 await self._renew_all(keeper)
         finally:
             watching.cancel()
@@ -114,17 +120,23 @@ class Leases:
                 await watching
             await keeper.close()
 
-    async def _rests(self) -> bool:
-        """Waits until leases are to be renewed; False once the thread is to end."""
-        rested_s, look_s = 0.0, min(LINGERS_S, self._lease_s / 3)
-        while rested_s < self._lease_s / 3:
+    async def _rests(self, keeper: Watching) -> bool:
+        """Waits until leases are to be renewed, and renews new ones at once; False once the thread is to end."""
+        time_s = asyncio.get_running_loop().time
+        until_s = time_s() + self._lease_s / 3
+        while (left_s := until_s - time_s()) > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), look_s)
-            rested_s += look_s
+                await asyncio.wait_for(self._stirred.wait(), min(LINGERS_S, left_s))
             with self._guard:
-                if self._over.is_set() or not self._held:
+                is_idle = not self._held and not self._stirred.is_set()
+                if self._closing or is_idle:
                     self._thread = self._loop = None
                     return False
+                self._stirred.clear()
+                fresh, self._fresh = self._fresh, []
+            for session in fresh:
+                if self._holds(session, session.epoch):
+                    await self._renew(keeper, session)
         return True
 
     def _runs(self) -> tuple[str, ...]:

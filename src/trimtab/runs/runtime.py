@@ -76,8 +76,7 @@ class Runtime:
     `reviews` the rules by which tools' calls are put before persons, `checks` what steps' answers are held against;
     each is asked for once.
     `lease_s` is how long a run stays held by a driver of which nothing is heard. `replays` names a run, there as a
-    copy: whatever is begun here is that run, only what is recorded of it is given, and nothing is done. `holder` names
-    this process as its connections to keeper do; when they are gone, its leases are over.
+    copy: whatever is begun here is that run, only what is recorded of it is given, and nothing is done.
     """
 
     def __init__(  # noqa: PLR0913 - all are named, and most have defaults
@@ -94,7 +93,6 @@ class Runtime:
         checks: Callable[[], Checks] = dict,
         lease_s: float = LEASE_S,
         replays: str = "",
-        holder: Callable[[], str] = str,
     ) -> None:
         self.blocking = blocking
         self.models = models
@@ -106,7 +104,6 @@ class Runtime:
         self._checks = checks
         self.lease_s = lease_s
         self.replays = replays
-        self._holder = holder
         self.seeds = random.Random(os.urandom(16))  # noqa: S311 - jitter, not secrecy
         self.leases = Leases(keeper, lease_s)
         self._keeper = keeper
@@ -135,11 +132,6 @@ class Runtime:
         """A fresh id."""
         with self._guard:
             return self.ids.new(self.clock.wall_ns())
-
-    def new_owner(self) -> str:
-        """A name for the driver of one run, by which keeper knows the process it is in."""
-        holder, name = self._holder(), self.new_id()
-        return f"{holder}/{name}" if holder else f"driver-{name}"
 
     async def __aenter__(self) -> Keeper:
         """The journal for the running loop, from here to the matching exit."""
@@ -204,22 +196,15 @@ def connect(
     folder = Path(directory or environment.get("TRIMTAB_DIRECTORY") or DIRECTORY)
     place = Path(environment["TRIMTAB_REPLAY_SOCKET"]) if replays else folder / SOCKET
     tasks = cache(lambda: _tasks(folder.parent))
-    name = IdSource().new(SystemClock().wall_ns())[-8:]
-
-    def holder() -> str:
-        """This process; one that was forked is another."""
-        return f"driver-{os.getpid()}-{name}"
-
     return Runtime(
-        keeper=lambda hears: KeeperClient(place, hears=hears, holder=holder()),
-        blocking=BlockingKeeper(place, holder=holder),
+        keeper=lambda hears: KeeperClient(place, hears=hears),
+        blocking=BlockingKeeper(place),
         models=GatewayModels(url or environment.get("TRIMTAB_URL") or URL, key or environment.get("TRIMTAB_KEY") or ""),
         lock=(environment.get("TRIMTAB_LOCK") or _lock(folder)) if lock is None else lock,
         volatile=lambda: _declared(folder.parent),
         reviews=lambda: {name: task.reviews for name, task in tasks().items() if task.reviews},
         checks=lambda: {name: task.checks for name, task in tasks().items() if task.checks},
         replays=replays,
-        holder=holder,
     )
 
 

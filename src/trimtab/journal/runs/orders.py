@@ -70,11 +70,8 @@ def sweep(tx: Transaction, ask: Sweep) -> Swept:
     tx.bodies.finish()
     limit = max(1, min(ask.limit, 10_000))
     abandoned = _abandon(tx, ask, limit) if ask.here is not None or ask.gone else []
-    left = [
-        run for gone in ask.gone for (run,) in tx.many("held_by", process=f"{gone}/", now_ns=tx.now_ns, limit=limit)
-    ]
-    expired = [tx.row(run) for (run,) in tx.many("expired", now_ns=tx.now_ns, limit=limit)]
-    expired += map(tx.row, left)
+    found = [tx.row(run) for (run,) in tx.many("expired", now_ns=tx.now_ns, limit=limit)]
+    expired = [*found, *_dropped(tx, ask)]
     for row in expired:
         _expire(tx, row)
     woken = [tx.row(run) for (run,) in tx.many("due", now_ns=tx.now_ns, limit=limit)]
@@ -95,6 +92,16 @@ def sweep(tx: Transaction, ask: Sweep) -> Swept:
         tuple(escalated),
         tuple(abandoned),
     )
+
+
+def _dropped(tx: Transaction, ask: Sweep) -> list[Row]:
+    """The runs whose driver died, but those that have run out by themselves."""
+    rows = [(tx.find(run), epoch) for run, epoch in ask.dropped]
+    return [
+        row
+        for row, epoch in rows
+        if row is not None and row.epoch == epoch and row.until_ns is not None and row.until_ns > tx.now_ns
+    ]
 
 
 def _abandon(tx: Transaction, ask: Sweep, limit: int) -> list[str]:

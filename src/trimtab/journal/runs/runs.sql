@@ -39,11 +39,6 @@ SELECT run, ready_ns FROM runs WHERE task = :task AND ready_ns <= :now_ns ORDER 
 -- Runs whose lease has run out.
 SELECT run FROM runs WHERE until_ns <= :now_ns ORDER BY until_ns LIMIT :limit;
 
--- name: held_by
--- Runs that the drivers of one process hold.
-SELECT run FROM runs WHERE until_ns > :now_ns AND substr(owner, 1, length(:process)) = :process
-ORDER BY until_ns LIMIT :limit;
-
 -- name: due
 -- Runs whose timer has rung.
 SELECT run FROM runs WHERE wake_ns <= :now_ns ORDER BY wake_ns LIMIT :limit;

@@ -48,7 +48,7 @@ def begin(
 ) -> bytes:
     """Begins a run, or takes it up, and drives it; gives its output as JSON. One that has ended gives what it gave."""
     run = run_of(runtime, declared, facts)
-    owner = runtime.new_owner()
+    owner = f"driver-{runtime.new_id()}"
     started = start_of(runtime, declared, facts, content)
     ask = Open(run, started, owner, runtime.lease_s, content_of(started.input, content))
     try:
@@ -100,7 +100,7 @@ def replay_run(runtime: Runtime, run: str, declared: Declared, call: Callable[[S
     assert isinstance(started, Started)  # noqa: S101 - what begins each log
     assert isinstance(last, Entries)  # noqa: S101 - what a `Read` is told
     until = first.last if isinstance(last.entries[0].entry, Ended) else first.last + 1
-    owner = runtime.new_owner()
+    owner = f"driver-{runtime.new_id()}"
     facts = replace(
         started, at_ns=runtime.clock.wall_ns(), key="", parent="", parent_seq=0, fork_of=run, fork_seq=until
     )
@@ -113,7 +113,7 @@ def replay_run(runtime: Runtime, run: str, declared: Declared, call: Callable[[S
 
 def claimed(runtime: Runtime, tasks: tuple[str, ...], patience_s: float | None) -> Session | None:
     """A run of these tasks that can go on and that nobody drives; None where there is none."""
-    owner = runtime.new_owner()
+    owner = f"driver-{runtime.new_id()}"
     lease = flow.ask(runtime, Claim(owner, tasks=tasks, ttl_s=runtime.lease_s))
     if isinstance(lease, Nothing):
         return None
