@@ -115,6 +115,12 @@ def test_objectives() -> None:
     assert "objective extract success: met, 40 % of its budget left of 28 days, n 1,000; burns 1h 4" in out
 
 
+def test_a_budget_that_is_spent() -> None:
+    """It is called that, as on the console, not a share below nothing."""
+    told = shown(signals_text(Told(TOLD.figures, (replace(GOAL, budget_left=-14.9),)), whole_tasks=True, width=160))
+    assert "its budget spent of 28 days, n 1,000" in told
+
+
 def test_names_are_not_obeyed() -> None:
     """A task's name with control codes is shown and not carried out."""
     out = shown(signals_text(TOLD, whole_tasks=False, width=160))

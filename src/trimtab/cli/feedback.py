@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -17,6 +17,8 @@ from trimtab.processes.directory import DataDirectory
 
 EXIT = "Exit status: 0 done, 1 it was not taken, 2 the command was not understood."
 KINDS = click.Choice(["call", "run", "conversation"])
+CORRECTIONS: Final = {"full": "whole", "preview": "as its beginning", "digest": "as a digest", "none": "not at all"}
+"""How a right answer is kept, by what the task keeps of bodies."""
 
 
 class FeedbackRefused(TrimtabError):
@@ -73,7 +75,7 @@ def command(
     if not taken.joined:
         click.echo(f"taken as {taken.id}; it joins its {kind} once that is stored")
         return
-    kept = f"; of the right answer is kept: {taken.correction}" if taken.correction else ""
+    kept = f"; the right answer is kept {CORRECTIONS[taken.correction]}" if taken.correction else ""
     click.echo(f"taken as {taken.id}, on call {taken.call}{kept}")
     next_verb(f"trimtab calls show {taken.call}")
 

@@ -15,6 +15,7 @@ from trimtab.cli.screen import safe
 from trimtab.errors import UnknownTask
 from trimtab.evals.report import Report
 from trimtab.evals.sample import Arm
+from trimtab.evals.words import count
 
 MOST_TOLD: Final = 8
 AGAIN: Final = "the same command again"
@@ -58,7 +59,8 @@ class Gating:
 
     def found(self) -> Iterator[str]:
         """What changed, in lines."""
-        yield f"{len(self.changed)} of {len(self._base.project.tasks)} tasks are touched by what changed."
+        touched, tasks = len(self.changed), count(len(self._base.project.tasks), "task")
+        yield f"What changed touches {touched} of {tasks}."
         for words in self.changes[:MOST_TOLD]:
             yield f"  {safe(words)}"
         if len(self.changes) > MOST_TOLD:

@@ -155,7 +155,7 @@ def _others(log: Log) -> Iterator[str]:
     """What else is in the log, in a line each; of what comes often, how often."""
     leases = sum(isinstance(one.entry, Leased) for one in log.others)
     if leases > 1:
-        yield f"taken up {leases - 1} times by another driver"
+        yield f"taken up {'once' if leases == 2 else f'{leases - 1} times'} by another driver"
     states = {one.entry.name for one in log.others if isinstance(one.entry, State)}
     if states:
         yield f"state: {', '.join(sorted(states))[:200]}"

@@ -227,12 +227,19 @@ def _moved(figure: Figure) -> Text:
 
 def _goals(found: Iterable[ObjectiveFigure]) -> Iterator[Text]:
     for one in found:
-        left = f"{percent(one.budget_left)} % of its budget left" if one.budget_left is not None else "no calls"
         burns = "  ".join(f"{burn.window} {three_digits(burn.rate)}" for burn in one.burns)
         days = three_digits(one.window_s / 86_400)
         days += " day" if days == "1" else " days"
-        words = f"objective {one.task} {one.name}: {one.standing}, {left} of {days}, n {whole(one.n)}; burns {burns}"
+        budget = f"{_budget(one.budget_left)} of {days}, n {whole(one.n)}"
+        words = f"objective {one.task} {one.name}: {one.standing}, {budget}; burns {burns}"
         yield Text(plain_text(words).plain, style=STANDINGS[one.standing])
+
+
+def _budget(left: float | None) -> str:
+    """What is left of an error budget, as the console says it."""
+    if left is None:
+        return "no calls"
+    return f"{percent(left)} % of its budget left" if left >= 0 else "its budget spent"
 
 
 def _gauges(found: Iterable[Gauge], task: str) -> Iterator[Text]:
