@@ -161,6 +161,34 @@ def test_what_was_never_recorded_is_not_done(tmp_path: Path, by: str) -> None:
     assert (paid, again.calls) == ([], 0)
 
 
+def test_a_step_that_is_not_taken_any_more_is_named(tmp_path: Path) -> None:
+    """A program that drops a tool's call, the last one too, does not do what the run did."""
+    paid: list[int] = []
+
+    @trimtab.tool(effect="write")
+    async def pay(cents: int) -> None:
+        paid.append(cents)
+
+    def program(*, pays: bool) -> Any:
+        @trimtab.run(name="settle", task="refund")
+        async def settle(cents: int) -> int:
+            if pays:
+                await pay(cents)
+            return cents
+
+        return settle
+
+    path = tmp_path / "run.jsonl"
+    with LocalRuns() as runs:
+        assert asyncio.run(program(pays=True).options(id="r")(12)) == 12
+        path.write_bytes(b"".join(exported(runs, "r")))
+    with ReplayedRun(path) as replay:
+        assert replay.call(program(pays=True)) == 12
+    with pytest.raises(Diverged, match=r"it does not take step 3 \(pay\)"), ReplayedRun(path) as replay:
+        replay.call(program(pays=False))
+    assert paid == [12]
+
+
 def test_a_run_that_is_begun_otherwise_is_named(tmp_path: Path) -> None:
     """A program that calls its run by itself is held to the arguments of then."""
     path = record(tmp_path / "run.jsonl", Shop())

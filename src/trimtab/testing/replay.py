@@ -29,6 +29,7 @@ from trimtab.testing.runs import LocalRuns
 
 MOST_BYTES: Final = 64 << 20
 MOST_COMPARED: Final = 64
+MOST_NAMED: Final = 5
 
 
 class Diverged(TrimtabError, AssertionError):
@@ -197,6 +198,8 @@ class ReplayedRun:
         self.url = f"{self.server.url}/v1"
         self._local = LocalRuns(models={})
         self._sealed = sealed()
+        self._seqs: dict[int, int] = {}
+        self._is_driven = False
 
     def __repr__(self) -> str:
         return f"ReplayedRun({self.recording!r})"
@@ -214,7 +217,7 @@ class ReplayedRun:
             self._local.through(GatewayModels(self.server.url))
         self._local.runtime.replays = self.recording.run
         if self.recording.started.through == "sdk":
-            put(self._local, self.recording)
+            self._seqs = put(self._local, self.recording)
         self._local.__enter__()
         self.server.through(self._local)
         self._sealed.__enter__()
@@ -223,11 +226,23 @@ class ReplayedRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        missed = self._missed() if self._is_driven else []
         self._sealed.__exit__(kind, error, trace)
         self._local.__exit__(kind, error, trace)
         self.server.__exit__(kind, error, trace)
         if kind is None:
             self.server.check()
+            if missed:
+                raise Diverged(run=self.recording.run, detail=f"it does not take {', '.join(missed)}")
+
+    def _missed(self) -> list[str]:
+        """Recorded steps that were not taken, but calls of models, which are counted where they come in."""
+        due, given = asked_again(self.recording), self._local.given(self.recording.run)
+        return [
+            f"step {seq} ({intent.label})"
+            for seq, intent, _ in self.recording.steps()
+            if seq in due and not intent.call and self._seqs.get(seq) not in given
+        ][:MOST_NAMED]
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Has a `@run` do it again with the arguments of then, and gives what it returns; raises what it raises, and
@@ -241,11 +256,13 @@ class ReplayedRun:
         bound = declared.call_from(msgspec.json.decode(content or b"null"))
         again = function.options(id=self.recording.run, key=started.key)  # type: ignore[attr-defined]
         try:
-            return _done(again(*bound.args, **bound.kwargs))
+            given = _done(again(*bound.args, **bound.kwargs))
         except TrimtabError as refusal:
             if self.server.diverged:
                 raise Diverged(run=self.recording.run, detail=self.server.diverged[0]) from refusal
             raise
+        self._is_driven = True
+        return given
 
 
 def _done(given: Any) -> Any:

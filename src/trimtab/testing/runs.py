@@ -18,6 +18,8 @@ from trimtab.ids import IdSource
 from trimtab.journal.asks import (
     LEASE_S,
     Ask,
+    Begin,
+    Begun,
     Decide,
     Direct,
     Entries,
@@ -161,6 +163,10 @@ class LocalRuns:
         told = self.do(Find(run=run or self.runs()[0]))
         return told.runs[0].state if isinstance(told, Runs) else ""
 
+    def given(self, run: str) -> frozenset[int]:
+        """The seqs of a run's steps whose recorded result was given here."""
+        return frozenset(seq for name, seq in self._keeper.given if name == run)
+
     def waiting(self) -> int:
         """How many reviews wait."""
         told = self.do(FindReviews())
@@ -246,12 +252,16 @@ class LocalRuns:
 
 
 class UnsteadyKeeper:
-    """A journal that can be out of reach; `asks` counts what it was asked, `blocking` is its face for threads."""
+    """A journal that can be out of reach; `blocking` is its face for threads.
+
+    `asks` counts what it was asked; `given` are the steps, by run and seq, whose recorded result it gave.
+    """
 
     def __init__(self, inner: LocalKeeper) -> None:
         self.inner = inner
         self.blocking = UnsteadyThreads(self)
         self.asks = 0
+        self.given = set[tuple[str, int]]()
         self._left: int | None = None
         self._answered = False
         self._guard = threading.Lock()
@@ -274,6 +284,8 @@ class UnsteadyKeeper:
         if isinstance(ask, Read):
             self.inner.blocking.do(Sweep())
         told = self.inner.blocking.do(ask)
+        if isinstance(ask, Begin) and isinstance(told, Begun) and told.result is not None:
+            self.given.add((ask.run, told.seq))
         if last and not self._answered:
             raise JournalUnavailable(detail="it was made to be out of reach")
         return told
