@@ -242,6 +242,10 @@ def test_export(say: Say, project: Path) -> None:
     lines = [json.loads(line) for line in (project / "r3.jsonl").read_text().splitlines()]
     assert lines[0] == {"form": "trimtab run 1", "run": "r3"}
     assert [line["seq"] for line in lines[1:]] == list(range(1, 9))
+    with (project / "trimtab.toml").open("a") as declared:
+        declared.write('[runs]\nvolatile = ["metadata.id", "messages[*].name"]\n')
+    status, text = say("export", "r3")
+    assert json.loads(text.splitlines()[0])["volatile"] == [["messages", -1, "name"], ["metadata", "id"]]
 
 
 def test_export_as_a_test(say: Say, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,6 +278,19 @@ def test_a_flipped_character_is_located(tmp_path: Path) -> None:
     assert "step 4: request.messages[0].content differs at character 16" in str(raised.value)
 
 
+def test_what_is_volatile_does_not_count(tmp_path: Path) -> None:
+    """A request whose declared parts differ is the same one, and an exported run knows which these are."""
+    path = calls(tmp_path / "run.jsonl", {**ASKED, "metadata": {"id": "one"}})
+    now = {**ASKED, "metadata": {"id": "another"}, "user": "ada"}
+    head, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(msgspec.json.encode(msgspec.json.decode(head) | {"volatile": [["metadata", "id"]]}) + b"\n" + rest)
+    with pytest.raises(Diverged, match="user"), ReplayedRun(path) as replay:
+        replay.call(lambda url: ask(url, now))
+    del now["user"]
+    with ReplayedRun(path) as replay:
+        assert replay.call(lambda url: ask(url, now)) == (200, list(CHUNKS))
+
+
 def test_calls_that_are_not_made_and_calls_too_many(tmp_path: Path) -> None:
     """A replay that makes fewer calls, or one of them again, is not what was recorded."""
     path = calls(tmp_path / "run.jsonl", ASKED)

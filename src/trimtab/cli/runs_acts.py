@@ -26,6 +26,7 @@ from trimtab.cli.runs_text import listed_text
 from trimtab.cli.screen import PROJECT, SINCE, console, next_verb, plain, say, say_json
 from trimtab.console.run_desk import Redriven, Wanted
 from trimtab.declare.load import load
+from trimtab.declare.volatile import volatile_in
 from trimtab.ids import IdSource
 from trimtab.journal.asks import Find, RunRow
 from trimtab.journal.entries import Order, Reconciliation, RunState
@@ -262,7 +263,7 @@ def replay(context: click.Context, /, run: str, command: tuple[str, ...], projec
     with tempfile.TemporaryDirectory(prefix="trimtab-replay-") as folder:
         path = Path(folder) / "run.jsonl"
         with runs_here(project) as here:
-            _write(path, exported(here.reads, run), "wb")
+            _write(path, exported(here.reads, run, volatile_in(project)), "wb")
         with replaying(Recording.load(path), Path(folder)) as again:
             try:
                 told = sys.stderr if as_json else None
@@ -324,7 +325,7 @@ def export(run: str, project: Path, form: str, at: int, output: Path | None, cal
             _write(output, [f"{case_line(here.reads, run, at)}\n".encode()], "ab")
             here.writes.do(Hold(run, "exported", _who("")))
         else:
-            _write(output, exported(here.reads, run), "wb")
+            _write(output, exported(here.reads, run, volatile_in(project)), "wb")
     if output is not None:
         _written([output], "trimtab eval TASK" if form == "case" else f"trimtab runs show {run}", as_json=as_json)
 
@@ -346,7 +347,7 @@ def _export_test(project: Path, run: str, call: str, output: Path | None) -> lis
         raise click.UsageError("name the test's file: --output tests/test_refund_run.py")
     recording = output.with_suffix(".jsonl")
     with runs_here(project) as here:
-        _write(recording, exported(here.reads, run), "wb")
+        _write(recording, exported(here.reads, run, volatile_in(project)), "wb")
         output.write_text(pytest_text(here.reads, run, call, recording.name), "utf-8")
         here.writes.do(Hold(run, "exported", _who("")))
     return [output, recording]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,8 @@ from trimtab.journal.entries import (
     body_of,
     decode,
 )
-from trimtab.journal.requests import canonical
+from trimtab.journal.requests import Canonical, canonical
+from trimtab.journal.requests import Path as Paths
 from trimtab.record import varints
 
 FORM: Final = "trimtab run 1"
@@ -45,11 +46,14 @@ class NoRecording(TrimtabError):
 
 
 class Recording:
-    """A run with its bodies, as `trimtab runs export` writes it."""
+    """A run with its bodies, as `trimtab runs export` writes it; what is `volatile` in its requests does not count."""
 
-    def __init__(self, run: str, entries: tuple[Logged, ...], bodies: dict[str, bytes]) -> None:
+    def __init__(
+        self, run: str, entries: tuple[Logged, ...], bodies: dict[str, bytes], volatile: Sequence[Paths] = ()
+    ) -> None:
         self.run = run
         self.entries = entries
+        self.volatile = volatile
         self._bodies = bodies
 
     def __repr__(self) -> str:
@@ -58,14 +62,14 @@ class Recording:
     @classmethod
     def load(cls, path: Path) -> Recording:
         """Reads one. Raises `NoRecording` and `OSError`."""
-        run, entries, bodies = "", list[Logged](), dict[str, bytes]()
+        run, entries, bodies, volatile = "", list[Logged](), dict[str, bytes](), list[Paths]()
         try:
             for number, line in enumerate(path.read_bytes().splitlines()):
                 said = msgspec.json.decode(line)
                 if number == 0:
                     if said.get("form") != FORM:
                         raise NoRecording(path=path, detail=f"its first line does not say {FORM!r}")
-                    run = said["run"]
+                    run, volatile = said["run"], msgspec.convert(said.get("volatile", []), list[Paths])
                 elif "body" in said:
                     bodies[said["body"]] = b64decode(said["base64"], validate=True)
                 else:
@@ -75,7 +79,7 @@ class Recording:
             raise NoRecording(path=path, detail=str(wrong) or type(wrong).__name__) from wrong
         if not entries or not isinstance(entries[0].entry, Started):
             raise NoRecording(path=path, detail="it has no beginning")
-        return cls(run, tuple(entries), bodies)
+        return cls(run, tuple(entries), bodies, volatile)
 
     @property
     def started(self) -> Started:
@@ -125,7 +129,12 @@ def request_of(recording: Recording, intent: Intent) -> str:
     surface nor what was volatile then need be known; where the body was not kept, it is what was recorded.
     """
     content = recording.content(intent.input) if intent.call else None
-    return canonical("model", "", content).digest if content is not None else intent.request
+    return asked_of(recording, content).digest if content is not None else intent.request
+
+
+def asked_of(recording: Recording, body: bytes) -> Canonical:
+    """What a request for a model asks, as far as that counts where the run is done again."""
+    return canonical("model", "", body, recording.volatile)
 
 
 def chunk_lengths(result: Result) -> list[int]:

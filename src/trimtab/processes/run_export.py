@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from trimtab.journal.client import BlockingAsking
 from trimtab.journal.entries import bodies_of
 from trimtab.journal.reading import body_read, entries_of, log_read, row_of
 from trimtab.journal.recording import FORM
+from trimtab.journal.requests import Path as Paths
 from trimtab.journal.steps import Log, Step
 from trimtab.processes.run_book import output_of
 from trimtab.record.redact import scrub
@@ -83,13 +84,13 @@ def case_step(log: Log, at: int = 0) -> Step:
     return found
 
 
-def exported(journal: BlockingAsking, run: str) -> Iterator[bytes]:
+def exported(journal: BlockingAsking, run: str, volatile: Sequence[Paths] = ()) -> Iterator[bytes]:
     """A run whole, a line of JSON each: its form, its entries with their digests, and the bodies they name, each once.
 
-    Raises `RunUnknown`.
+    `volatile` are the paths in requests that do not count where it is done again. Raises `RunUnknown`.
     """
     row_of(journal, run)
-    yield _line({"form": FORM, "run": run})
+    yield _line({"form": FORM, "run": run} | ({"volatile": volatile} if volatile else {}))
     told: set[str] = set()
     for logged in entries_of(journal, run):
         for body in bodies_of(logged.entry):

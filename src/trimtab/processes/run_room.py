@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 
 from trimtab.clock import Clock
 from trimtab.console.run_desk import Branch, Compared, Redriven, Wanted
+from trimtab.declare.runs import VolatilePath
+from trimtab.declare.volatile import volatile_of
 from trimtab.errors import DeclarationError, InvalidRequest, JournalUnavailable
 from trimtab.journal.asks import Ask, Find, FindReviews, Reviews, RunRow, Runs, Told
 from trimtab.journal.client import BlockingAsking
@@ -112,7 +114,13 @@ class RunRoom:
 
     async def export(self, run: str) -> bytes:
         """A run whole, as lines of JSON; raises `InvalidRequest` for one over 256 MiB."""
-        return await self._read(lambda journal: _bounded(exported(journal, run), run))
+        return await self._read(lambda journal: _bounded(exported(journal, run, self._volatile()), run))
+
+    def _volatile(self) -> Sequence[VolatilePath]:
+        """What is declared volatile in requests; nothing while the declaration has mistakes."""
+        with suppress(DeclarationError):
+            return volatile_of(self._load()) if self._load is not None else ()
+        return ()
 
     async def order(self, order: Order, by: str, reason: str, *, run: str = "", task: str = "") -> tuple[str, ...]:
         """Gives an order; the runs that it reached."""

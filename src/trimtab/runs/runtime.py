@@ -220,13 +220,9 @@ def _lock(folder: Path) -> str:
 
 def _declared(project: Path) -> Sequence[Paths]:
     """What the project in a folder declares volatile, of all its tasks; nothing where none can be read."""
-    from trimtab.declare.load import PROJECT_FILE, read  # noqa: PLC0415 - most runs never need it, and it takes its time
+    from trimtab.declare.volatile import volatile_in  # noqa: PLC0415 - most runs never need it, and it takes its time
 
-    reading = read(project) if (project / PROJECT_FILE).exists() else None
-    if reading is None or reading.project is None:
-        return ()
-    declared = [reading.project.defaults.volatile, *(task.volatile for task in reading.project.tasks.values())]
-    return sorted({path for paths in declared for path in paths}, key=str)
+    return volatile_in(project)
 
 
 def _tasks(project: Path) -> Mapping[str, Task]:

@@ -21,9 +21,8 @@ from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Begin, Begun
 from trimtab.journal.difference import first_difference
 from trimtab.journal.entries import Result
-from trimtab.journal.recording import Recording, asked_again, chunk_lengths, put, request_of
+from trimtab.journal.recording import Recording, asked_again, asked_of, chunk_lengths, put, request_of
 from trimtab.journal.refusals import JournalRefusal
-from trimtab.journal.requests import canonical
 from trimtab.runs.gateway import GatewayModels
 from trimtab.testing.runs import LocalRuns
 
@@ -129,7 +128,7 @@ class ReplayServer:
         _send(request, result.status or 200, kind, output or b"", chunk_lengths(result), headers)
 
     def _matched(self, body: bytes) -> tuple[int, Result] | str:
-        shown = canonical("model", "", body)
+        shown = asked_of(self.recording, body)
         row = self._waiting.get(shown.digest)
         if not row:
             return self._told(shown.shown, asked_before=row is not None)
@@ -141,7 +140,7 @@ class ReplayServer:
     def _stamped(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Result] | str:
         if self._local is None:
             return "a call is stamped as a step of a run that is not driven here"
-        shown = canonical("model", "", body)
+        shown = asked_of(self.recording, body)
         named = request.headers
         ask = Begin(
             named.get("x-trimtab-run", ""),
@@ -179,7 +178,7 @@ class ReplayServer:
         for seq, (intent, _) in list(self._steps.items())[:MOST_COMPARED]:
             content = self.recording.content(intent.input)
             if content is not None:
-                yield seq, canonical("model", "", content).shown
+                yield seq, asked_of(self.recording, content).shown
 
 
 class ReplayedRun:
