@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+from bench.__main__ import SUITES
 from trimtab import errors
 from trimtab.cli import VERBS, verbs
 from trimtab.demo import welcome
@@ -49,6 +50,11 @@ def trimtab_lines() -> Iterator[list[str]]:
             words = line.split("#")[0].split()
             if len(words) > 1 and Path(words[0]).name == "trimtab":
                 yield words[1:]
+
+
+def test_every_benchmark_is_explained() -> None:
+    """What it measures and what must hold stand in the table of the benchmarks' README."""
+    assert rows("../bench/README.md", "What each one measures").keys() == SUITES.keys()
 
 
 def test_every_command_of_the_documentation_exists() -> None:
