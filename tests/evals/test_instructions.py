@@ -44,16 +44,17 @@ def test_the_sentence() -> None:
 
 def test_more_than_the_prompt_changed() -> None:
     """Where other entries of the lock changed too, it is the price of all of it, and that is said."""
-    words = changed("a", "b")
-    assert " (with all else that changed): " in price(words, (EXACT,), others=2)
+    told = price(changed("a", "b"), (EXACT,), others=2)
+    assert " (with all else that changed): " in told
+    assert told.endswith(". For the price of each, evaluate them one after the other.")
 
 
 def test_many_places() -> None:
-    """Three places are shown, and the others counted."""
+    """Three places are shown, and the others counted; together they have one price."""
     words = Words(tuple((str(number), "") for number in range(5)))
-    assert price(words, (EXACT,), others=0).startswith(
-        'Prompt: "0" removed; "1" removed; "2" removed; and 2 more places: '
-    )
+    told = price(words, (EXACT,), others=0)
+    assert told.startswith('Prompt: "0" removed; "1" removed; "2" removed; and 2 more places: ')
+    assert told.endswith(". For the price of each, evaluate them one after the other.")
 
 
 def test_nothing_to_tell() -> None:

@@ -16,6 +16,8 @@ MOST_WORDS: Final = 4_000
 """Words of a prompt beyond which what changed in it is not looked for."""
 MOST_SHOWN: Final = 60
 """Characters of a change that are shown."""
+APART: Final = "For the price of each, evaluate them one after the other."
+"""What is said where several changes have one price."""
 MOST_CHANGES: Final = 3
 """Places of which the words are shown."""
 
@@ -48,7 +50,8 @@ def price(words: Words, metrics: Sequence[Metric], *, others: int) -> str:
     if not told:
         return ""
     together = " (with all else that changed)" if others else ""
-    return f"{_change(words)}{together}: {', '.join(told)}."
+    apart = f" {APART}" if others or len(words.places) > 1 else ""
+    return f"{_change(words)}{together}: {', '.join(told)}.{apart}"
 
 
 def _told(metrics: Sequence[Metric]) -> list[Metric]:
