@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,27 +16,13 @@ from openai import APIError, OpenAI
 
 from tests.acceptance.conftest import gateway_before
 from tests.acceptance.running import trimtab
-from tests.engine.vllm_server import running_vllm
+from tests.engine.vllm_server import engines, running_vllm, slowed
 
 pytestmark = pytest.mark.engine
 
 MODEL = Path(__file__).resolve().parents[2] / "src" / "trimtab" / "demo" / "models" / "jobs-small"
 LOOKS = 50
 LONG = {"messages": [{"role": "user", "content": "go on"}], "stream": True, "max_tokens": 1500}
-
-
-def engines(server: int) -> Iterator[int]:
-    """The processes below the API server that run the model."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            name = (entry / "comm").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if parent == server and name.startswith("VLLM::Engine"):
-            yield int(entry.name)
 
 
 def ended(project: Path, calls: int) -> list[str]:
@@ -54,12 +39,13 @@ def test_a_killed_engine_is_an_error_and_never_the_end_of_an_answer(tmp_path: Pa
     """The client gets an error and no `[DONE]`, the record says `upstream_error`, and so do the calls after it."""
     with running_vllm(MODEL, "jobs-small") as vllm, gateway_before(vllm.url, tmp_path, embeddings=False) as target:
         with OpenAI(base_url=target.base_url, api_key=target.api_key, max_retries=0, timeout=60) as client:
-            stream = client.chat.completions.create(model=target.model, extra_body={"ignore_eos": True}, **LONG)
-            pieces = iter(stream)
-            for _ in range(5):
-                next(pieces)
             (engine,) = engines(vllm.pid)
-            os.kill(engine, signal.SIGKILL)
+            with slowed(engine):
+                stream = client.chat.completions.create(model=target.model, extra_body={"ignore_eos": True}, **LONG)
+                pieces = iter(stream)
+                for _ in range(5):
+                    next(pieces)
+                os.kill(engine, signal.SIGKILL)
             with pytest.raises(APIError) as broken:
                 for _ in pieces:
                     pass

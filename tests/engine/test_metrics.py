@@ -13,7 +13,7 @@ from openai import OpenAI
 
 from tests.acceptance.conftest import gateway_before
 from tests.acceptance.running import trimtab
-from tests.engine.vllm_server import running_vllm
+from tests.engine.vllm_server import engines, running_vllm, slowed
 from trimtab.cli.control_client import ControlClient
 
 pytestmark = pytest.mark.engine
@@ -83,8 +83,10 @@ def test_the_engines_queue_and_tokens_are_those_of_the_calls(tmp_path: Path) -> 
         for number in range(3):
             ask(number, 20)
         with ThreadPoolExecutor(2 * AT_ONCE) as asking:
-            asked = [asking.submit(ask, number, 1200) for number in range(2 * AT_ONCE)]
-            busy = until(tmp_path, queue_depth=float(AT_ONCE), running=float(AT_ONCE))
+            (worker,) = engines(vllm.pid)
+            with slowed(worker):
+                asked = [asking.submit(ask, number, 1200) for number in range(2 * AT_ONCE)]
+                busy = until(tmp_path, queue_depth=float(AT_ONCE), running=float(AT_ONCE))
             for one in asked:
                 one.result()
         assert 0 < busy["values"]["kv_cache_usage"] <= 1
