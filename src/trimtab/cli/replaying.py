@@ -17,7 +17,7 @@ from trimtab.journal.difference import first_difference
 from trimtab.journal.entries import Body, Intent
 from trimtab.journal.frames import refusal
 from trimtab.journal.keeper import Keeper
-from trimtab.journal.recording import Recording, asked_again, copied, put
+from trimtab.journal.recording import Recording, copied, put, taken_again
 from trimtab.journal.refusals import ANOTHER, Ambiguous, Divergence, RunExists
 from trimtab.processes.listeners import open_unix_listener
 from trimtab.testing.replay import ReplayServer
@@ -109,8 +109,7 @@ class _Copy:
         """Writes the run down as it was, where a worker may take it up."""
         recording = self._recording
         seqs = put(self._local, recording)
-        calls = {seq for seq, intent, _ in recording.steps() if intent.call}
-        self.due = frozenset(seqs[seq] for seq in asked_again(recording) - calls)
+        self.due = frozenset(seqs[seq] for seq in taken_again(recording))
         self._steps = {seqs[seq]: (seq, intent) for seq, intent, _ in recording.steps()}
         lease = self._local.do(Open(recording.run, copied(recording), WORKER))
         assert isinstance(lease, Lease)  # noqa: S101 - what an `Open` is told

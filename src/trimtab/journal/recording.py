@@ -124,6 +124,12 @@ def asked_again(recording: Recording) -> frozenset[int]:
     return frozenset(found)
 
 
+def taken_again(recording: Recording) -> dict[int, Intent]:
+    """Those of them that are no calls of models, by their seqs, in order."""
+    due = asked_again(recording)
+    return {seq: intent for seq, intent, _ in recording.steps() if seq in due and not intent.call}
+
+
 def request_of(recording: Recording, intent: Intent) -> str:
     """The digest that a step is known by in a replay. Of a gateway's call it is made of its body, so that neither the
     surface nor what was volatile then need be known; where the body was not kept, it is what was recorded.

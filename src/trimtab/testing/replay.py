@@ -21,7 +21,7 @@ from trimtab.errors import TrimtabError
 from trimtab.journal.asks import Begin, Begun
 from trimtab.journal.difference import first_difference
 from trimtab.journal.entries import Result
-from trimtab.journal.recording import Recording, asked_again, asked_of, chunk_lengths, put, request_of
+from trimtab.journal.recording import Recording, asked_again, asked_of, chunk_lengths, put, request_of, taken_again
 from trimtab.journal.refusals import JournalRefusal
 from trimtab.runs.gateway import GatewayModels
 from trimtab.testing.runs import LocalRuns
@@ -236,12 +236,9 @@ class ReplayedRun:
 
     def _missed(self) -> list[str]:
         """Recorded steps that were not taken, but calls of models, which are counted where they come in."""
-        due, given = asked_again(self.recording), self._local.given(self.recording.run)
-        return [
-            f"step {seq} ({intent.label})"
-            for seq, intent, _ in self.recording.steps()
-            if seq in due and not intent.call and self._seqs.get(seq) not in given
-        ][:MOST_NAMED]
+        given, due = self._local.given(self.recording.run), taken_again(self.recording)
+        missed = [seq for seq in due if self._seqs.get(seq) not in given]
+        return [f"step {seq} ({due[seq].label})" for seq in missed[:MOST_NAMED]]
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Has a `@run` do it again with the arguments of then, and gives what it returns; raises what it raises, and
